@@ -1,0 +1,1 @@
+//! stub: pure (attempt, error) -> wait or stop

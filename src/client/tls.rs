@@ -1,0 +1,1 @@
+//! stub: rustls configuration

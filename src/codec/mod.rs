@@ -1,0 +1,6 @@
+//! Bytes and text: canonical JSON, PEM, hex, base64 and time stamps.
+
+pub mod canonical_json;
+pub mod pem;
+pub mod text;
+pub mod timestamp;

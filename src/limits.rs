@@ -1,0 +1,52 @@
+//! Every size, count and depth bound, each with its reason.
+
+/// Largest `timestamp.json` read, in bytes. Notary's own cap; a real one has some 500 bytes.
+pub const MAX_TIMESTAMP_BYTES: u64 = 1 << 20;
+/// Largest `root.json` read, in bytes. A root with a hundred certificates stays under 200 KiB.
+pub const MAX_ROOT_BYTES: u64 = 1 << 20;
+/// Largest snapshot read, in bytes. Notary's cap: one with 75,000 entries has some 20 MiB.
+pub const MAX_SNAPSHOT_BYTES: u64 = 100 << 20;
+/// Largest targets or delegation file read, in bytes. Notary's cap.
+pub const MAX_TARGETS_BYTES: u64 = 100 << 20;
+/// Most root versions followed in one update (TUF 1.0 §5.3.3 leaves the number to us).
+pub const MAX_ROOT_ROTATIONS: u64 = 1024;
+/// Most delegation roles visited in one update; a real repository has one a signer.
+pub const MAX_DELEGATION_ROLES: usize = 1024;
+/// Deepest nesting of delegations followed below `targets`.
+pub const MAX_DELEGATION_DEPTH: usize = 32;
+/// Deepest nesting of JSON values: deeper input is an attack on the stack, not metadata.
+pub const MAX_JSON_DEPTH: usize = 64;
+/// Most signatures looked at in one metadata file; more than any threshold anyone can meet.
+pub const MAX_SIGNATURES: usize = 1024;
+/// Largest version number accepted: the integers that every JSON implementation can hold.
+pub const MAX_VERSION: u64 = (1 << 53) - 1;
+/// Largest key, certificate or public key file read, in bytes. Docker's cap.
+pub const MAX_KEY_FILE_BYTES: u64 = 1 << 20;
+/// Most PBKDF2 iterations a key file may ask of us, about ten seconds of work.
+pub const MAX_PBKDF2_ITERATIONS: u32 = 10_000_000;
+/// Smallest RSA modulus trusted, in bits. Notary's bound.
+pub const MIN_RSA_BITS: usize = 2048;
+/// Largest RSA modulus worked with, in bits: verification time grows with its square.
+pub const MAX_RSA_BITS: usize = 8192;
+/// Longest GUN or role name, in bytes. The columns of notary's database.
+pub const MAX_NAME_BYTES: usize = 255;
+/// Longest target name, in bytes.
+pub const MAX_TARGET_NAME_BYTES: usize = 4096;
+/// Largest image manifest or index read, in bytes (OCI distribution 1.1, "Pushing manifests").
+pub const MAX_MANIFEST_BYTES: u64 = 4 << 20;
+/// Largest body of an error answer read, in bytes.
+pub const MAX_ERROR_BODY_BYTES: u64 = 64 << 10;
+/// Largest token answer read, in bytes.
+pub const MAX_TOKEN_BYTES: u64 = 1 << 20;
+/// Most tags listed for `--all-tags`.
+pub const MAX_TAGS: usize = 100_000;
+/// Shortest passphrase accepted for a new key when it is typed, in characters. Notary's rule.
+pub const MIN_PASSPHRASE_CHARS: usize = 8;
+/// Times a passphrase is asked for before giving up. Notary's rule.
+pub const MAX_PASSPHRASE_ATTEMPTS: u32 = 3;
+/// Lifetime of a root, in days. Docker's and notary's default.
+pub const ROOT_LIFETIME_DAYS: i64 = 3650;
+/// Lifetime of targets and delegations, in days. Docker's and notary's default.
+pub const TARGETS_LIFETIME_DAYS: i64 = 1095;
+/// Lifetime of a snapshot, in days. Docker's and notary's default.
+pub const SNAPSHOT_LIFETIME_DAYS: i64 = 1095;
