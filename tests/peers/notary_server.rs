@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde_json::json;
 use tempfile::TempDir;
@@ -30,6 +31,8 @@ pub(crate) struct NotaryOptions<'a> {
     pub(crate) auth: Option<&'a TokenServer>,
     /// Prefixes names must have, each with its closing slash; empty for any.
     pub(crate) gun_prefixes: Vec<String>,
+    /// Who signs the server's certificate; a fresh authority when absent.
+    pub(crate) authority: Option<Arc<Authority>>,
 }
 
 /// A running `notary-server`.
@@ -37,7 +40,7 @@ pub(crate) struct NotaryOptions<'a> {
 pub(crate) struct NotaryServer {
     process: Process,
     port: u16,
-    authority: Authority,
+    authority: Arc<Authority>,
     signer: Option<NotarySigner>,
     _folder: TempDir,
 }
@@ -46,7 +49,7 @@ impl NotaryServer {
     /// Starts a server and waits until it listens.
     pub(crate) fn start(options: &NotaryOptions<'_>) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let authority = Authority::new();
+        let authority = options.authority.clone().unwrap_or_else(|| Arc::new(Authority::new()));
         let signer = match options.signer {
             Signer::Local => None,
             Signer::Remote => Some(NotarySigner::start(&authority)),
