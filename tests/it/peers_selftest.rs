@@ -65,7 +65,7 @@ fn docker_signs_with_the_name_it_is_logged_in_by() {
     let name = format!("{host}/app:1");
 
     let refused = user.docker(&["login", "-u", "alice", "-p", "guess", &host]).expect_code(1);
-    assert!(refused.stderr.contains("unauthorized"), "{refused:?}");
+    assert!(refused.stderr.contains("401 Unauthorized"), "{refused:?}");
     user.log_in(&host, "alice", "wonderland");
     let archive = image::tar("content", b"signed");
     let _ = user.docker_with_input(&["import", "-", &name], &archive).success();
@@ -129,7 +129,17 @@ fn a_server_keeps_to_its_prefixes() {
         server.request("GET", &format!("/v2/{gun}/_trust/tuf/timestamp.key"), &[], b"").status
     };
     assert_eq!(key("example.com/app"), 200);
-    assert_eq!(key("elsewhere.com/app"), 400);
+    assert_eq!(key("elsewhere.com/app"), 404);
+}
+
+#[test]
+fn a_stopped_server_is_nobody() {
+    let mut server = NotaryServer::start(&NotaryOptions::default());
+    server.stop();
+    let mut user = User::new();
+    user.use_notary(&server);
+    let failed = user.notary(&["list", "example.com/app"]).expect_code(1);
+    assert!(failed.stdout.contains("fatal"), "{failed:?}");
 }
 
 #[test]
@@ -150,7 +160,7 @@ fn tokens_open_a_notary_server() {
     user.use_notary(&server);
     user.log_in("example.com", "bob", "builder");
     let denied = user.notary(&["init", "-p", "example.com/app"]).expect_code(1);
-    assert!(denied.stderr.contains("unauthorized"), "{denied:?}");
+    assert!(denied.stdout.contains("not authorized"), "{denied:?}");
     user.log_in("example.com", "alice", "wonderland");
     let _ = user.notary(&["init", "-p", "example.com/app"]).success();
     let last = tokens.requests().pop().unwrap();
