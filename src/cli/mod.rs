@@ -1,6 +1,17 @@
-//! The command line.
-use std::process::ExitCode;
-/// Runs the program.
-pub fn main() -> ExitCode {
-    ExitCode::SUCCESS
-}
+//! The command line: arguments, settings, screen, errors and exit codes, one file per command.
+
+pub mod args;
+pub mod commands;
+pub mod docker_format;
+pub mod error;
+pub mod exit_code;
+pub mod passphrases;
+pub mod prompt;
+pub mod run;
+pub mod settings;
+pub mod table;
+pub mod ui;
+
+pub use error::{CliError, ErrorKind};
+pub use run::{Session, main};
+pub use ui::Ui;

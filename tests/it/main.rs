@@ -1,1 +1,16 @@
+//! Tests of the whole: one binary, so that it is linked once.
+
+#![expect(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::string_slice,
+    clippy::unwrap_used,
+    reason = "a test makes its own world and stops at the first surprise"
+)]
+
+#[path = "../peers/mod.rs"]
+mod peers;
+mod peers_selftest;
 mod tidy;

@@ -1,0 +1,292 @@
+//! What an action works with: the trust directory, the clock, passphrases and connections.
+
+use std::error::Error;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use url::Url;
+
+use crate::client::{
+    CredentialSource, HttpClient, HttpOptions, Login, NotaryClient, RegistryClient, TransportError,
+};
+use crate::clock::Clock;
+use crate::crypto::Passphrase;
+use crate::crypto::secret::PassphraseSource;
+use crate::oci::Reference;
+use crate::store::credentials::{Credential, DockerConfig};
+use crate::store::tls_files::TlsFiles;
+use crate::store::{StoreError, TrustDir};
+use crate::tuf::Gun;
+
+/// Everything outside the program that an action may touch.
+#[derive(Clone)]
+pub struct Context {
+    /// Keys, cached metadata, staged changes.
+    pub trust_dir: TrustDir,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// Opens keys and protects new ones.
+    pub passphrases: Arc<dyn PassphraseSource + Send + Sync>,
+    /// Reaches registries and trust servers.
+    pub connections: Connections,
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context")
+            .field("trust_dir", &self.trust_dir)
+            .field("connections", &self.connections)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How servers are found and reached. Nothing is contacted, and no file read, before it is asked.
+#[derive(Debug, Clone, Default)]
+pub struct Connections {
+    /// Docker's configuration folder: `config.json` and `tls/`.
+    pub config_dir: PathBuf,
+    /// Which trust server is asked.
+    pub server: ServerChoice,
+    /// Accept any certificate, and plain HTTP, from every server.
+    pub insecure: bool,
+    /// More TLS files for every server, besides those in docker's folders.
+    pub tls: TlsFiles,
+    /// A login for trust servers that goes before docker's (`NOTARY_AUTH`: user, password).
+    pub trust_login: Option<(String, Passphrase)>,
+}
+
+/// Which trust server is asked about a repository (notary.md §5.1).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum ServerChoice {
+    /// The registry's own host; docker's for Docker Hub.
+    #[default]
+    OfTheRegistry,
+    /// This one for every repository, as given; it must be an `https` URL.
+    Fixed(String),
+}
+
+/// Why there is no way to a server.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectionError {
+    /// Docker's words.
+    #[error("valid https URL required for trust server, got {given}")]
+    BadServer {
+        /// The text as given.
+        given: String,
+    },
+    /// The first segment of the repository's name is no host.
+    #[error("`{host}` is not the name of a host, so it has no trust server")]
+    BadHost {
+        /// The segment.
+        host: String,
+    },
+    /// TLS files cannot be used.
+    #[error(transparent)]
+    Files(#[from] StoreError),
+    /// The TLS configuration cannot be used.
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+}
+
+impl Connections {
+    /// The trust server's client for a repository; `actions` is the token scope: `pull`,
+    /// `pull,push`, `push,pull` or `*`.
+    pub fn notary(&self, gun: &Gun, actions: &str) -> Result<NotaryClient, ConnectionError> {
+        let registry = registry_host(gun);
+        let insecure = self.insecure || is_loopback_host(registry);
+        let server = self.server.for_registry(registry, insecure)?;
+        let dirs = [self.config_dir.join("tls")];
+        let http = self.http(&dirs, &authority(&server), insecure)?;
+        let logins = Arc::new(StoredLogins {
+            config_dir: self.config_dir.clone(),
+            host: registry.to_owned(),
+            first: self.trust_login.clone(),
+        });
+        Ok(NotaryClient::new(server, gun, actions, http, logins))
+    }
+
+    /// The registry's client for an image.
+    pub fn registry(&self, reference: &Reference) -> Result<RegistryClient, ConnectionError> {
+        let logins = Arc::new(StoredLogins {
+            config_dir: self.config_dir.clone(),
+            host: reference.domain().to_owned(),
+            first: None,
+        });
+        self.registry_with(reference, logins)
+    }
+
+    /// The registry's client for an image, with logins from elsewhere.
+    pub fn registry_with(
+        &self,
+        reference: &Reference,
+        logins: Arc<dyn CredentialSource>,
+    ) -> Result<RegistryClient, ConnectionError> {
+        let insecure = self.insecure || reference.is_loopback();
+        let dirs = [self.config_dir.join("certs.d"), PathBuf::from("/etc/docker/certs.d")];
+        let http = self.http(&dirs, reference.domain(), insecure)?;
+        Ok(RegistryClient::new(reference, http, logins))
+    }
+
+    fn http(
+        &self,
+        dirs: &[PathBuf],
+        host: &str,
+        insecure: bool,
+    ) -> Result<HttpClient, ConnectionError> {
+        let mut files = TlsFiles::load(dirs, host)?;
+        files.roots_pem.extend(self.tls.roots_pem.iter().cloned());
+        let client = self.tls.client.clone().or(files.client);
+        let options = HttpOptions {
+            roots_pem: files.roots_pem,
+            client_pem: client.map(|pair| (pair.certificate_pem, pair.key_pem)),
+            insecure,
+            ..HttpOptions::default()
+        };
+        Ok(new_http_client(options))
+    }
+}
+
+fn new_http_client(_options: HttpOptions) -> HttpClient {
+    HttpClient {}
+}
+
+impl ServerChoice {
+    /// The trust server for the repositories of a registry. `insecure` allows plain HTTP to a
+    /// server named with `http://`, which docker never does.
+    pub fn for_registry(&self, registry: &str, insecure: bool) -> Result<Url, ConnectionError> {
+        match self {
+            Self::Fixed(given) => fixed_server(given, insecure),
+            Self::OfTheRegistry => {
+                let host = match registry {
+                    "docker.io" | "index.docker.io" => "notary.docker.io",
+                    other => other,
+                };
+                Url::parse(&format!("https://{host}"))
+                    .ok()
+                    .filter(|url| url.path() == "/" && url.username().is_empty())
+                    .ok_or_else(|| ConnectionError::BadHost { host: host.to_owned() })
+            }
+        }
+    }
+}
+
+fn fixed_server(given: &str, insecure: bool) -> Result<Url, ConnectionError> {
+    let wrong = || ConnectionError::BadServer { given: without_login(given) };
+    let url = Url::parse(given).map_err(|_| wrong())?;
+    let allowed = url.scheme() == "https" || (url.scheme() == "http" && insecure);
+    if allowed && url.has_host() { Ok(url) } else { Err(wrong()) }
+}
+
+/// The URL without the user and password that may stand in it.
+fn without_login(given: &str) -> String {
+    match (given.split_once("://"), given.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, rest))) => format!("{scheme}://{rest}"),
+        _ => given.to_owned(),
+    }
+}
+
+/// The registry a repository is on: the first segment of its name.
+fn registry_host(gun: &Gun) -> &str {
+    gun.segments().next().unwrap_or_default()
+}
+
+/// Whether a `host` or `host:port` is this machine: 127.0.0.0/8, `::1`, `localhost`.
+pub fn is_loopback_host(host: &str) -> bool {
+    let Ok(url) = Url::parse(&format!("https://{host}")) else { return false };
+    match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost",
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
+/// `host` or `host:port`, as docker names the folder of its TLS files.
+fn authority(server: &Url) -> String {
+    let host = server.host_str().unwrap_or_default();
+    server.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+}
+
+/// Docker's stored login for a registry; read when a server asks for it, not before.
+#[derive(Clone)]
+struct StoredLogins {
+    config_dir: PathBuf,
+    host: String,
+    first: Option<(String, Passphrase)>,
+}
+
+impl CredentialSource for StoredLogins {
+    fn login(&self) -> Result<Option<Login>, Box<dyn Error + Send + Sync>> {
+        if let Some((username, password)) = self.first.clone() {
+            return Ok(Some(Login::Basic { username, password }));
+        }
+        let config = DockerConfig::load(&self.config_dir)?;
+        Ok(config.get(&self.host)?.map(|credential| match credential {
+            Credential::Basic { username, password } => Login::Basic { username, password },
+            Credential::IdentityToken { username, token } => {
+                Login::IdentityToken { username, token }
+            }
+        }))
+    }
+}
+
+impl fmt::Debug for StoredLogins {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoredLogins").field("host", &self.host).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use test_case::test_case;
+
+    use super::*;
+
+    #[test_case("docker.io", "https://notary.docker.io/")]
+    #[test_case("index.docker.io", "https://notary.docker.io/")]
+    #[test_case("localhost:5000", "https://localhost:5000/")]
+    #[test_case("registry.example.com", "https://registry.example.com/")]
+    fn a_registry_has_its_trust_server(registry: &str, expected: &str) {
+        let server = ServerChoice::OfTheRegistry.for_registry(registry, false).unwrap();
+        assert_eq!(server.as_str(), expected);
+    }
+
+    #[test]
+    fn a_named_server_serves_every_registry_and_keeps_its_path() {
+        let choice = ServerChoice::Fixed("https://notary.example.com:4443/sub".to_owned());
+        let server = choice.for_registry("docker.io", false).unwrap();
+        assert_eq!(server.as_str(), "https://notary.example.com:4443/sub");
+        assert_eq!(authority(&server), "notary.example.com:4443");
+    }
+
+    #[test_case("http://notary.example.com")]
+    #[test_case("notary.example.com")]
+    #[test_case("")]
+    #[test_case("ftp://x")]
+    fn a_named_server_must_be_https(given: &str) {
+        let error = ServerChoice::Fixed(given.to_owned()).for_registry("x", false).unwrap_err();
+        let words = format!("valid https URL required for trust server, got {given}");
+        assert_eq!(error.to_string(), words);
+    }
+
+    #[test]
+    fn a_password_in_a_refused_url_is_not_repeated() {
+        let choice = ServerChoice::Fixed("http://user:secret@host/".to_owned());
+        let words = choice.for_registry("x", false).unwrap_err().to_string();
+        assert!(!words.contains("secret"), "{words}");
+    }
+
+    #[test_case("127.0.0.1:5000", true)]
+    #[test_case("127.9.9.9", true)]
+    #[test_case("localhost", true)]
+    #[test_case("[::1]:5000", true)]
+    #[test_case("localhost.example.com", false)]
+    #[test_case("127.0.0.1.example.com", false)]
+    #[test_case("128.0.0.1", false)]
+    #[test_case("", false)]
+    fn only_this_machine_is_loopback(host: &str, expected: bool) {
+        assert_eq!(is_loopback_host(host), expected);
+    }
+}

@@ -1,0 +1,24 @@
+//! One file per command: what can be typed (`Args`) and what it does (`Args::run`).
+//!
+//! A new command is its file, its `mod` line and one line in the list below.
+
+pub mod completions;
+pub mod key;
+pub mod login;
+pub mod logout;
+pub mod man;
+
+mod list;
+
+pub(crate) use list::commands;
+
+commands! {
+    /// A command and what was typed after it.
+    pub enum Command {
+        Key(key::Command),
+        Login(login::Args),
+        Logout(logout::Args),
+        Completions(completions::Args),
+        Man(man::Args),
+    }
+}

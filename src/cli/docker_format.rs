@@ -1,0 +1,1 @@
+//! Docker's two ways of showing signatures, byte for byte.

@@ -1,0 +1,385 @@
+//! The one place where errors become words for people and an exit code.
+//!
+//! Layers below say what happened, as typed facts; this file adds the kind (which decides the exit
+//! code alone) and the hints (which may name flags and commands).
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+
+use crate::actions::context::ConnectionError;
+use crate::actions::keys::KeyActionError;
+use crate::actions::login::LoginError;
+use crate::cli::exit_code;
+use crate::cli::prompt::PromptError;
+use crate::client::{NotaryError, RegistryError, TransportError};
+use crate::crypto::secret::PassphraseError;
+use crate::crypto::{KeyError, KeyFileError};
+use crate::oci::reference::ReferenceError;
+use crate::store::StoreError;
+use crate::tuf::NameError;
+
+/// What went wrong, as far as the exit code tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// [`exit_code::INTERNAL`]
+    Internal,
+    /// [`exit_code::USAGE`]
+    Usage,
+    /// [`exit_code::UNTRUSTED`]
+    Untrusted,
+    /// [`exit_code::WRONG_SIGNER`]
+    WrongSigner,
+    /// [`exit_code::MOVED`]
+    Moved,
+    /// [`exit_code::EXPIRED`]
+    Expired,
+    /// [`exit_code::TAMPERED`]
+    Tampered,
+    /// [`exit_code::NOT_FOUND`]
+    NotFound,
+    /// [`exit_code::AUTHENTICATION`]
+    Authentication,
+    /// [`exit_code::NETWORK`]
+    Network,
+    /// [`exit_code::KEY`]
+    Key,
+    /// [`exit_code::POLICY`]
+    Policy,
+    /// [`exit_code::BUSY`]
+    Busy,
+    /// [`exit_code::STORAGE`]
+    Storage,
+    /// [`exit_code::INTERRUPTED`]
+    Interrupted,
+    /// [`exit_code::OUTPUT_CLOSED`]; nothing is said.
+    OutputClosed,
+}
+
+impl ErrorKind {
+    /// The exit code of this kind.
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Self::Internal => exit_code::INTERNAL,
+            Self::Usage => exit_code::USAGE,
+            Self::Untrusted => exit_code::UNTRUSTED,
+            Self::WrongSigner => exit_code::WRONG_SIGNER,
+            Self::Moved => exit_code::MOVED,
+            Self::Expired => exit_code::EXPIRED,
+            Self::Tampered => exit_code::TAMPERED,
+            Self::NotFound => exit_code::NOT_FOUND,
+            Self::Authentication => exit_code::AUTHENTICATION,
+            Self::Network => exit_code::NETWORK,
+            Self::Key => exit_code::KEY,
+            Self::Policy => exit_code::POLICY,
+            Self::Busy => exit_code::BUSY,
+            Self::Storage => exit_code::STORAGE,
+            Self::Interrupted => exit_code::INTERRUPTED,
+            Self::OutputClosed => exit_code::OUTPUT_CLOSED,
+        }
+    }
+
+    /// Whether this is a "no" about an image or its trust data, not a failure to find out.
+    pub fn is_verdict(self) -> bool {
+        (exit_code::UNTRUSTED..=exit_code::TAMPERED).contains(&self.exit_code())
+    }
+}
+
+/// How a command failed: the kind, the cause, and what the person can do about it.
+#[derive(Debug)]
+pub struct CliError {
+    /// Decides the exit code.
+    pub kind: ErrorKind,
+    /// What happened, with its causes behind `source()`.
+    pub source: Box<dyn Error + Send + Sync>,
+    /// Advice, one sentence each.
+    pub hints: Vec<String>,
+}
+
+impl CliError {
+    /// Wraps an error of a lower layer.
+    pub fn new(kind: ErrorKind, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { kind, source: source.into(), hints: Vec::new() }
+    }
+
+    /// A mistake in what was typed.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Usage, message.into())
+    }
+
+    /// The person pressed Ctrl-C.
+    pub fn interrupted() -> Self {
+        Self::new(ErrorKind::Interrupted, "interrupted")
+    }
+
+    /// Adds advice.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+
+    /// Puts `message` above the error, which becomes its cause; kind and hints stay.
+    #[must_use]
+    pub fn context(self, message: impl Into<String>) -> Self {
+        let source = Box::new(Context { message: message.into(), cause: self.source });
+        Self { kind: self.kind, source, hints: self.hints }
+    }
+
+    /// The whole text for stderr: `error:`, `caused by:` lines, a blank line, `hint:` lines.
+    pub fn render(&self) -> String {
+        let mut said = self.source.to_string();
+        let mut text = format!("error: {said}\n");
+        let mut cause = self.source.source();
+        while let Some(error) = cause {
+            let words = error.to_string();
+            if words != said {
+                text.push_str(&format!("caused by: {words}\n"));
+                said = words;
+            }
+            cause = error.source();
+        }
+        if !self.hints.is_empty() {
+            text.push('\n');
+        }
+        for hint in &self.hints {
+            text.push_str(&format!("hint: {hint}\n"));
+        }
+        text
+    }
+
+    fn of<E: Error + Send + Sync + 'static>(source: E, (kind, hint): Classified) -> Self {
+        let error = Self::new(kind, source);
+        match hint {
+            Some(hint) => error.hint(hint),
+            None => error,
+        }
+    }
+}
+
+/// A sentence above a cause.
+#[derive(Debug)]
+struct Context {
+    message: String,
+    cause: Box<dyn Error + Send + Sync>,
+}
+
+impl fmt::Display for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl Error for Context {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(self.cause.as_ref())
+    }
+}
+
+// From here on: one `From` and one classification for each error type of the layers below.
+// An action's error type is added here, in the same form.
+
+type Classified = (ErrorKind, Option<&'static str>);
+
+macro_rules! classified_by {
+    ($($error:ty => $classify:path,)*) => {
+        $(impl From<$error> for CliError {
+            fn from(error: $error) -> Self {
+                let class = $classify(&error);
+                Self::of(error, class)
+            }
+        })*
+    };
+}
+
+classified_by! {
+    StoreError => classify_store,
+    KeyFileError => classify_key_file,
+    KeyError => classify_key,
+    PassphraseError => classify_passphrase,
+    ReferenceError => classify_reference,
+    NameError => classify_name,
+    NotaryError => classify_notary,
+    RegistryError => classify_registry,
+    TransportError => classify_transport,
+    ConnectionError => classify_connection,
+    KeyActionError => classify_key_action,
+    LoginError => classify_login,
+    PromptError => classify_prompt,
+}
+
+impl From<io::Error> for CliError {
+    /// An error of writing our own output.
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Self::new(ErrorKind::OutputClosed, error),
+            _ => Self::new(ErrorKind::Storage, error).context("cannot write the output"),
+        }
+    }
+}
+
+fn classify_store(error: &StoreError) -> Classified {
+    match error {
+        StoreError::Locked { .. } => {
+            (ErrorKind::Busy, Some("wait for it to finish, then try again"))
+        }
+        StoreError::TooOpen { .. } => {
+            (ErrorKind::Key, Some("take the rights of others away with `chmod 600`"))
+        }
+        StoreError::NoSuchKey(_) => (ErrorKind::NotFound, Some("`trust key ls` lists the keys")),
+        StoreError::BadKeyFile { cause, .. } => classify_key_file(cause),
+        StoreError::Passphrase(cause) => classify_passphrase(cause),
+        StoreError::Io { cause, .. } if cause.kind() == io::ErrorKind::NotFound => {
+            (ErrorKind::NotFound, None)
+        }
+        _ => (ErrorKind::Storage, None),
+    }
+}
+
+fn classify_key_file(_: &KeyFileError) -> Classified {
+    (ErrorKind::Key, None)
+}
+
+fn classify_key(error: &KeyError) -> Classified {
+    match error {
+        KeyError::BadId(_) => (ErrorKind::Usage, Some("`trust key ls` lists the key ids")),
+        #[expect(unreachable_patterns, reason = "the other variants come with crypto")]
+        _ => (ErrorKind::Key, None),
+    }
+}
+
+fn classify_passphrase(error: &PassphraseError) -> Classified {
+    match error {
+        PassphraseError::Cancelled => (ErrorKind::Interrupted, None),
+        PassphraseError::NoSource { .. } => (
+            ErrorKind::Key,
+            Some(
+                "give it with `--passphrase-file FILE`, or in \
+                  DOCKER_CONTENT_TRUST_ROOT_PASSPHRASE (root keys) or \
+                  DOCKER_CONTENT_TRUST_REPOSITORY_PASSPHRASE (all others)",
+            ),
+        ),
+        _ => (ErrorKind::Key, None),
+    }
+}
+
+fn classify_reference(_: &ReferenceError) -> Classified {
+    (ErrorKind::Usage, None)
+}
+
+fn classify_name(_: &NameError) -> Classified {
+    (ErrorKind::Usage, None)
+}
+
+fn classify_notary(error: &NotaryError) -> Classified {
+    match error {
+        NotaryError::NotFound { .. } => (ErrorKind::Untrusted, None),
+        NotaryError::Conflict { .. } => (
+            ErrorKind::Busy,
+            Some("somebody else published in the meantime; the same command again builds on that"),
+        ),
+        NotaryError::Rejected { .. } => (ErrorKind::Network, None),
+        NotaryError::Transport(cause) => classify_transport(cause),
+    }
+}
+
+fn classify_registry(error: &RegistryError) -> Classified {
+    match error {
+        RegistryError::NotFound { .. } => (ErrorKind::NotFound, None),
+        RegistryError::DigestMismatch { .. } => (ErrorKind::Moved, None),
+        RegistryError::Transport(cause) => classify_transport(cause),
+    }
+}
+
+fn classify_transport(_: &TransportError) -> Classified {
+    (ErrorKind::Network, None)
+}
+
+fn classify_connection(error: &ConnectionError) -> Classified {
+    match error {
+        ConnectionError::BadServer { .. } | ConnectionError::BadHost { .. } => {
+            (ErrorKind::Usage, None)
+        }
+        ConnectionError::Files(cause) => classify_store(cause),
+        ConnectionError::Transport(cause) => classify_transport(cause),
+    }
+}
+
+fn classify_login(error: &LoginError) -> Classified {
+    match error {
+        LoginError::BadServer { .. } => (ErrorKind::Usage, None),
+        LoginError::Connection(cause) => classify_connection(cause),
+        LoginError::Registry(cause) => classify_registry(cause),
+        LoginError::Store(cause) => classify_store(cause),
+    }
+}
+
+fn classify_prompt(error: &PromptError) -> Classified {
+    match error {
+        PromptError::NoTerminal => {
+            (ErrorKind::Usage, Some("answer with a flag; `--help` lists them"))
+        }
+        PromptError::Cancelled => (ErrorKind::Interrupted, None),
+        PromptError::TooManyAttempts { .. } => (ErrorKind::Key, None),
+        PromptError::Io(_) => (ErrorKind::Storage, None),
+    }
+}
+
+fn classify_key_action(error: &KeyActionError) -> Classified {
+    match error {
+        KeyActionError::BadName { .. }
+        | KeyActionError::AmbiguousId { .. }
+        | KeyActionError::ShortId { .. }
+        | KeyActionError::MissingGun { .. }
+        | KeyActionError::NeedlessGun { .. } => (ErrorKind::Usage, None),
+        KeyActionError::NoSuchKey { .. } => {
+            (ErrorKind::NotFound, Some("`trust key ls` lists the keys"))
+        }
+        KeyActionError::PublicFileExists { .. } | KeyActionError::OutputExists { .. } => {
+            (ErrorKind::Storage, Some("nothing is overwritten: move the file away first"))
+        }
+        KeyActionError::Store(cause) => classify_store(cause),
+        KeyActionError::KeyFile(cause) => classify_key_file(cause),
+        KeyActionError::Key(cause) => classify_key(cause),
+        KeyActionError::Passphrase(cause) => classify_passphrase(cause),
+        _ => (ErrorKind::Key, None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_follows_its_error_and_advice_stands_apart() {
+        let cause = io::Error::other("disk full");
+        let error =
+            CliError::new(ErrorKind::Storage, cause).context("cannot write `x`").hint("make room");
+        assert_eq!(
+            error.render(),
+            "error: cannot write `x`\ncaused by: disk full\n\nhint: make room\n"
+        );
+    }
+
+    #[test]
+    fn a_cause_that_says_the_same_is_said_once() {
+        let error = StoreError::Passphrase(PassphraseError::Cancelled);
+        let error = CliError::from(error);
+        assert_eq!(error.render(), "error: passphrase entry was cancelled\n");
+        assert_eq!(error.kind.exit_code(), exit_code::INTERRUPTED);
+    }
+
+    #[test]
+    fn a_closed_pipe_is_not_a_success() {
+        let error = CliError::from(io::Error::from(io::ErrorKind::BrokenPipe));
+        assert_eq!(error.kind, ErrorKind::OutputClosed);
+        assert_ne!(error.kind.exit_code(), exit_code::SUCCESS);
+    }
+
+    #[test]
+    fn verdicts_are_the_codes_3_to_7() {
+        assert!(ErrorKind::Untrusted.is_verdict() && ErrorKind::Tampered.is_verdict());
+        assert!(!ErrorKind::Network.is_verdict() && !ErrorKind::NotFound.is_verdict());
+    }
+}

@@ -1,0 +1,324 @@
+//! Where passphrases come from: flags, docker's variables, notary's, the keyring, the terminal.
+//!
+//! A wrong answer from one source leads to the next, each once (the terminal three times);
+//! `spec/command-line.md` describes the order for people.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::actions::user_files;
+use crate::cli::args::PassphraseArgs;
+use crate::cli::prompt;
+use crate::cli::prompt::{Console, PromptError};
+use crate::cli::settings::Environment;
+use crate::crypto::secret::{PassphraseError, PassphraseRequest, PassphraseSource};
+use crate::crypto::{KeyId, Passphrase};
+use crate::limits::MAX_PASSPHRASE_ATTEMPTS;
+use crate::store::{StoreError, keyring};
+
+/// A place that holds one passphrase.
+#[derive(Clone)]
+pub enum Origin {
+    /// A file; a newline at its end is not part of the passphrase.
+    File(PathBuf),
+    /// A file descriptor inherited from the caller.
+    Descriptor(u32),
+    /// A variable of the environment, and its value.
+    Variable(&'static str, Passphrase),
+}
+
+/// The passphrases that flags and environment offer.
+#[derive(Debug, Clone, Default)]
+pub struct PassphraseSettings {
+    /// In order of preference for the root key.
+    root: Vec<Origin>,
+    /// In order of preference for all other keys, before notary's variables.
+    repository: Vec<Origin>,
+    /// Notary's variables, by the role they are for (`delegation` for what has no own one).
+    notary: Vec<(&'static str, Origin)>,
+}
+
+impl PassphraseSettings {
+    /// Collects what flags and environment name; nothing is read yet.
+    pub fn resolve(args: &PassphraseArgs, environment: &Environment) -> Self {
+        let variable = |name| environment.secret(name).map(|secret| Origin::Variable(name, secret));
+        let any = origin(args.passphrase_file.as_ref(), args.passphrase_fd);
+        let root = origin(args.root_passphrase_file.as_ref(), args.root_passphrase_fd);
+        let repository =
+            origin(args.repository_passphrase_file.as_ref(), args.repository_passphrase_fd);
+        let dockers = [
+            variable("DOCKER_CONTENT_TRUST_ROOT_PASSPHRASE"),
+            variable("DOCKER_CONTENT_TRUST_REPOSITORY_PASSPHRASE"),
+        ];
+        let [docker_root, docker_repository] = dockers;
+        let notary = [
+            ("root", variable("NOTARY_ROOT_PASSPHRASE")),
+            ("targets", variable("NOTARY_TARGETS_PASSPHRASE")),
+            ("snapshot", variable("NOTARY_SNAPSHOT_PASSPHRASE")),
+            ("delegation", variable("NOTARY_DELEGATION_PASSPHRASE")),
+        ];
+        Self {
+            root: root.into_iter().chain(any.clone()).chain(docker_root).collect(),
+            repository: repository.into_iter().chain(any).chain(docker_repository).collect(),
+            notary: notary.into_iter().filter_map(|(role, o)| Some((role, o?))).collect(),
+        }
+    }
+
+    fn for_role(&self, role: &str) -> Vec<Origin> {
+        let common = if role == "root" { &self.root } else { &self.repository };
+        let notary_role = match role {
+            "root" | "targets" | "snapshot" => role,
+            _ => "delegation",
+        };
+        let notary = self.notary.iter().filter(|(of, _)| *of == notary_role).map(|(_, o)| o);
+        common.iter().chain(notary).cloned().collect()
+    }
+}
+
+/// The place that a pair of flags names, if they name one.
+pub fn origin(file: Option<&PathBuf>, descriptor: Option<u32>) -> Option<Origin> {
+    file.cloned().map(Origin::File).or(descriptor.map(Origin::Descriptor))
+}
+
+/// The production source of passphrases.
+#[derive(Debug)]
+pub struct Passphrases {
+    settings: PassphraseSettings,
+    console: Arc<dyn Console>,
+    recall: fn(&KeyId) -> Result<Option<Passphrase>, StoreError>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Accepted in this process, by role.
+    accepted: HashMap<String, Passphrase>,
+    /// Read from files and descriptors, which may be pipes: each is read once.
+    read: HashMap<String, Passphrase>,
+    /// How far the search for a key's passphrase has come.
+    searches: HashMap<KeyId, Search>,
+}
+
+#[derive(Debug, Default)]
+struct Search {
+    next: usize,
+    asked: u32,
+    offered: Vec<Passphrase>,
+    tried: Vec<String>,
+}
+
+impl Passphrases {
+    /// Offers what the settings name, then asks on the console.
+    pub fn new(settings: PassphraseSettings, console: Arc<dyn Console>) -> Self {
+        Self { settings, console, recall: keyring::recall, state: Mutex::default() }
+    }
+
+    /// Asks for a new passphrase, whatever the settings and the memory of this process hold: to
+    /// change one. `origin` goes before the terminal.
+    pub fn replacement(
+        &self,
+        request: &PassphraseRequest,
+        origin: Option<&Origin>,
+    ) -> Result<Passphrase, PassphraseError> {
+        match origin {
+            Some(origin) => self.read(origin),
+            None => prompt::new_passphrase(self.console.as_ref(), &subject(request))
+                .map_err(|error| prompt_error(error, request)),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn for_new_key(&self, request: &PassphraseRequest) -> Result<Passphrase, PassphraseError> {
+        if let Some(origin) = self.settings.for_role(&request.role).first() {
+            return self.read(origin);
+        }
+        if let Some(passphrase) = self.state().accepted.get(&request.role) {
+            return Ok(passphrase.clone());
+        }
+        if request.role == "root" {
+            self.console.say(ROOT_WARNING);
+        }
+        let passphrase = prompt::new_passphrase(self.console.as_ref(), &subject(request))
+            .map_err(|error| prompt_error(error, request))?;
+        self.accepted(request, &passphrase);
+        Ok(passphrase)
+    }
+
+    fn for_old_key(&self, request: &PassphraseRequest) -> Result<Passphrase, PassphraseError> {
+        let mut search = self.state().searches.remove(&request.key_id).unwrap_or_default();
+        if request.attempt <= 1 {
+            search = Search::default();
+        }
+        let answer = self.next_answer(request, &mut search);
+        self.state().searches.insert(request.key_id.clone(), search);
+        answer
+    }
+
+    /// The next answer nobody has refused yet.
+    fn next_answer(
+        &self,
+        request: &PassphraseRequest,
+        search: &mut Search,
+    ) -> Result<Passphrase, PassphraseError> {
+        let origins = self.settings.for_role(&request.role);
+        while search.next < origins.len() + 2 {
+            let place = search.next;
+            search.next += 1;
+            let (name, answer) = match place.checked_sub(1).map(|index| origins.get(index)) {
+                None => (None, self.state().accepted.get(&request.role).cloned()),
+                Some(Some(origin)) => (Some(origin.to_string()), Some(self.read(origin)?)),
+                // A keyring out of order is a keyring that remembers nothing.
+                Some(None) => {
+                    (Some("the keyring".to_owned()), (self.recall)(&request.key_id).unwrap_or(None))
+                }
+            };
+            let Some(answer) = answer else { continue };
+            search.tried.extend(name);
+            if !search.offered.iter().any(|old| old.expose() == answer.expose()) {
+                search.offered.push(answer.clone());
+                return Ok(answer);
+            }
+        }
+        self.ask(request, search)
+    }
+
+    fn ask(
+        &self,
+        request: &PassphraseRequest,
+        search: &mut Search,
+    ) -> Result<Passphrase, PassphraseError> {
+        if search.asked >= MAX_PASSPHRASE_ATTEMPTS {
+            return Err(exhausted(request, search));
+        }
+        if !search.tried.is_empty() || search.asked > 0 {
+            let from = search.tried.last().filter(|_| search.asked == 0);
+            self.console.say(&match from {
+                Some(source) => {
+                    format!("The passphrase from {source} is not that of the {}.", subject(request))
+                }
+                None => "Passphrase incorrect. Please retry.".to_owned(),
+            });
+        }
+        search.asked += 1;
+        match prompt::old_passphrase(self.console.as_ref(), &subject(request)) {
+            Err(PromptError::NoTerminal) if !search.tried.is_empty() => {
+                Err(exhausted(request, search))
+            }
+            other => other.map_err(|error| prompt_error(error, request)),
+        }
+    }
+
+    fn read(&self, origin: &Origin) -> Result<Passphrase, PassphraseError> {
+        let name = origin.to_string();
+        let path = match origin {
+            Origin::Variable(_, secret) => return Ok(secret.clone()),
+            Origin::File(path) => path.clone(),
+            Origin::Descriptor(number) => PathBuf::from(format!("/dev/fd/{number}")),
+        };
+        if let Some(passphrase) = self.state().read.get(&name) {
+            return Ok(passphrase.clone());
+        }
+        let unreadable = |cause| PassphraseError::Unreadable { source_name: name.clone(), cause };
+        let bytes = user_files::read(&path, MAX_PASSPHRASE_BYTES).map_err(|error| {
+            unreadable(match error {
+                StoreError::Io { cause, .. } => cause,
+                other => io::Error::other(other.to_string()),
+            })
+        })?;
+        let text = std::str::from_utf8(&bytes)
+            .map_err(|cause| unreadable(io::Error::new(io::ErrorKind::InvalidData, cause)))?;
+        let text = text.strip_suffix('\n').unwrap_or(text);
+        let text = text.strip_suffix('\r').unwrap_or(text);
+        if text.is_empty() {
+            return Err(unreadable(io::Error::new(io::ErrorKind::InvalidData, "it is empty")));
+        }
+        let passphrase = Passphrase::new(text.to_owned());
+        self.state().read.insert(name, passphrase.clone());
+        Ok(passphrase)
+    }
+}
+
+impl PassphraseSource for Passphrases {
+    fn passphrase(&self, request: &PassphraseRequest) -> Result<Passphrase, PassphraseError> {
+        if request.new { self.for_new_key(request) } else { self.for_old_key(request) }
+    }
+
+    fn accepted(&self, request: &PassphraseRequest, passphrase: &Passphrase) {
+        self.state().accepted.insert(request.role.clone(), passphrase.clone());
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "the file `{}`", path.display()),
+            Self::Descriptor(number) => write!(f, "the file descriptor {number}"),
+            Self::Variable(name, _) => f.write_str(name),
+        }
+    }
+}
+
+impl fmt::Debug for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// The key as docker's prompts name it (notary.md §2.5).
+fn subject(request: &PassphraseRequest) -> String {
+    let alias = match request.role.as_str() {
+        "targets" | "snapshot" => "repository",
+        "" => "signer",
+        other => other,
+    };
+    let id = request.key_id.short(PROMPT_ID_CHARS);
+    match &request.gun {
+        Some(gun) => format!("{alias} key with ID {id} ({gun})"),
+        None => format!("{alias} key with ID {id}"),
+    }
+}
+
+fn exhausted(request: &PassphraseRequest, search: &Search) -> PassphraseError {
+    let role = request.role.clone();
+    let key_id = request.key_id.short(PROMPT_ID_CHARS).to_owned();
+    if search.tried.is_empty() {
+        return PassphraseError::TooManyAttempts { role, key_id, attempts: search.asked };
+    }
+    let mut names = search.tried.clone();
+    if search.asked >= MAX_PASSPHRASE_ATTEMPTS {
+        names.push("the terminal".to_owned());
+    }
+    PassphraseError::Wrong { role, key_id, source_name: names.join(", ") }
+}
+
+fn prompt_error(error: PromptError, request: &PassphraseRequest) -> PassphraseError {
+    let role = request.role.clone();
+    let key_id = request.key_id.short(PROMPT_ID_CHARS).to_owned();
+    match error {
+        PromptError::NoTerminal => PassphraseError::NoSource { role, key_id },
+        PromptError::Cancelled => PassphraseError::Cancelled,
+        PromptError::TooManyAttempts { attempts } => {
+            PassphraseError::TooManyAttempts { role, key_id, attempts }
+        }
+        PromptError::Io(cause) => {
+            PassphraseError::Unreadable { source_name: "the terminal".to_owned(), cause }
+        }
+    }
+}
+
+/// Characters of a key id in prompts, as docker has them.
+const PROMPT_ID_CHARS: usize = 7;
+/// Largest passphrase file read, in bytes: far more than anybody types, far less than a mistake.
+const MAX_PASSPHRASE_BYTES: u64 = 4096;
+/// Said before the passphrase of a new root key is typed.
+const ROOT_WARNING: &str = "\
+This creates a root key: the key that every repository you own is founded on.
+Choose a long passphrase that you use nowhere else, and keep a backup of both the
+passphrase and the key file in a safe place, off this machine. Neither can be
+recovered, and without them a lost or stolen repository key cannot be replaced.";

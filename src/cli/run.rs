@@ -1,0 +1,157 @@
+//! From `argv` to an exit code: parse, settle, run, report.
+
+use std::ffi::OsString;
+use std::future::Future;
+use std::panic;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{CommandFactory, FromArgMatches};
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::actions::Context;
+use crate::cli::args::Cli;
+use crate::cli::error::{CliError, ErrorKind};
+use crate::cli::exit_code;
+use crate::cli::passphrases::Passphrases;
+use crate::cli::prompt::Console;
+use crate::cli::settings::{Environment, Settings};
+use crate::cli::ui::{Ui, Verbosity};
+
+/// What a command sees of the world: the screen, the settings, and what is made from them.
+#[derive(Debug, Clone)]
+pub struct Session {
+    /// Where everything is said.
+    pub ui: Ui,
+    /// What flags and environment mean.
+    pub settings: Settings,
+}
+
+impl Session {
+    /// Somebody to ask.
+    pub fn console(&self) -> Arc<dyn Console> {
+        self.settings.console()
+    }
+
+    /// The passphrases of flags, environment, keyring and terminal.
+    pub fn passphrases(&self) -> Arc<Passphrases> {
+        Arc::new(Passphrases::new(self.settings.passphrases.clone(), self.console()))
+    }
+
+    /// What actions work with.
+    pub fn context(&self) -> Result<Context, CliError> {
+        self.settings.context(self.passphrases())
+    }
+
+    /// Runs network work to its end, or to Ctrl-C, at which it is dropped.
+    ///
+    /// Nothing is half done then: every write is atomic.
+    pub fn block_on<T, E: Into<CliError>>(
+        &self,
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, CliError> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| CliError::new(ErrorKind::Internal, error))?;
+        let work = Box::pin(work);
+        runtime.block_on(async {
+            tokio::select! {
+                biased;
+                _ = tokio::signal::ctrl_c() => Err(CliError::interrupted()),
+                done = work => done.map_err(Into::into),
+            }
+        })
+    }
+}
+
+/// Runs the program.
+pub fn main() -> ExitCode {
+    panic::set_hook(Box::new(report_panic));
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    let outcome = panic::catch_unwind(|| run(&arguments));
+    ExitCode::from(outcome.unwrap_or(exit_code::INTERNAL))
+}
+
+fn run(arguments: &[OsString]) -> u8 {
+    let mut command = Cli::command();
+    if let Some(name) = program_name(arguments) {
+        command = command.name(name.clone()).bin_name(name);
+    }
+    let parsed = command.try_get_matches_from_mut(arguments);
+    let cli = match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
+        Ok(cli) => cli,
+        Err(error) => return show_clap(&error),
+    };
+    let environment = Environment::of_this_process();
+    let settings = match Settings::resolve(&cli.global, &environment) {
+        Ok(settings) => settings,
+        Err(error) => return finish(Ui::default(), Err(error)),
+    };
+    let ui = Ui::new(settings.verbosity, settings.colour);
+    start_diagnostics(ui.verbosity());
+    let session = Session { ui, settings };
+    finish(ui, cli.command.run(&session))
+}
+
+/// The name we were called by, so that help and errors name the program as it is installed:
+/// p11-kit has a `trust` too, so a distribution may install ours as `content-trust`.
+fn program_name(arguments: &[OsString]) -> Option<String> {
+    let name = Path::new(arguments.first()?).file_stem()?.to_str()?;
+    (name == "content-trust").then(|| name.to_owned())
+}
+
+fn finish(ui: Ui, outcome: Result<(), CliError>) -> u8 {
+    match outcome {
+        Ok(()) => exit_code::SUCCESS,
+        Err(error) => {
+            ui.error(&error);
+            error.kind.exit_code()
+        }
+    }
+}
+
+/// Prints help or the version to stdout, or what is wrong with the command line to stderr.
+fn show_clap(error: &clap::Error) -> u8 {
+    let printed = error.print();
+    match (error.use_stderr(), printed) {
+        (true, _) => exit_code::USAGE,
+        (false, Ok(())) => exit_code::SUCCESS,
+        (false, Err(_)) => exit_code::OUTPUT_CLOSED,
+    }
+}
+
+fn start_diagnostics(verbosity: Verbosity) {
+    if verbosity < Verbosity::Debug {
+        return;
+    }
+    let ours = Targets::new().with_target("trust", LevelFilter::DEBUG);
+    let screen = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false);
+    // It fails if somebody else logs already: then they have what we would say.
+    drop(tracing_subscriber::registry().with(screen).with(ours).try_init());
+}
+
+fn report_panic(panic: &panic::PanicHookInfo<'_>) {
+    let place = panic.location().map(ToString::to_string).unwrap_or_default();
+    let words = panic.payload_as_str().unwrap_or("no message");
+    let error = CliError::new(ErrorKind::Internal, format!("internal error: {words} ({place})"))
+        .hint("this is a fault of the program; please report it");
+    Ui::default().error(&error);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_our_own_names_are_taken_from_argv() {
+        let name = |argv0: &str| program_name(&[OsString::from(argv0)]);
+        assert_eq!(name("/usr/bin/content-trust").as_deref(), Some("content-trust"));
+        assert_eq!(name("/usr/bin/trust"), None);
+        assert_eq!(name("/tmp/x\x1b[31m"), None);
+        assert_eq!(program_name(&[]), None);
+    }
+}

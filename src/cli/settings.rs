@@ -1,0 +1,300 @@
+//! What the command line and the environment mean together: the one place that reads the
+//! environment.
+//!
+//! A flag goes before a variable, a variable before the default. [`Settings::resolve`] is pure:
+//! it sees an [`Environment`], not the process.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fmt;
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use zeroize::Zeroizing;
+
+use crate::actions::Context;
+use crate::actions::context::{Connections, ServerChoice};
+use crate::actions::user_files;
+use crate::cli::args::GlobalArgs;
+use crate::cli::error::CliError;
+use crate::cli::passphrases::{PassphraseSettings, Passphrases};
+use crate::cli::prompt::{Console, NoConsole, Terminal};
+use crate::cli::ui::Verbosity;
+use crate::clock::SystemClock;
+use crate::crypto::Passphrase;
+use crate::limits::MAX_KEY_FILE_BYTES;
+use crate::store::TrustDir;
+use crate::store::tls_files::{ClientPair, TlsFiles};
+
+/// The variables of a process, and whether its stderr is a terminal.
+#[derive(Clone, Default)]
+pub struct Environment {
+    variables: BTreeMap<String, OsString>,
+    stderr_is_terminal: bool,
+}
+
+impl Environment {
+    /// The variables of this process.
+    pub fn of_this_process() -> Self {
+        let variables = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
+            .collect();
+        Self { variables, stderr_is_terminal: std::io::stderr().is_terminal() }
+    }
+
+    /// These variables.
+    pub fn of(variables: &[(&str, &str)]) -> Self {
+        let pair = |(name, value): &(&str, &str)| ((*name).to_owned(), OsString::from(*value));
+        Self { variables: variables.iter().map(pair).collect(), stderr_is_terminal: false }
+    }
+
+    /// The text of a variable; an empty one counts as unset.
+    pub fn text(&self, name: &str) -> Option<String> {
+        self.variables.get(name)?.to_str().filter(|text| !text.is_empty()).map(str::to_owned)
+    }
+
+    /// The path in a variable; an empty one counts as unset.
+    pub fn path(&self, name: &str) -> Option<PathBuf> {
+        self.variables.get(name).filter(|path| !path.is_empty()).map(PathBuf::from)
+    }
+
+    /// The secret in a variable; an empty one counts as unset.
+    pub fn secret(&self, name: &str) -> Option<Passphrase> {
+        self.text(name).map(Passphrase::new)
+    }
+}
+
+impl fmt::Debug for Environment {
+    /// Names only: values may be secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.variables.keys()).finish()
+    }
+}
+
+/// What this run of the program works with.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Docker's configuration folder.
+    pub config_dir: PathBuf,
+    /// Keys and trust data.
+    pub trust_dir: PathBuf,
+    /// Whether content trust is on for push and pull (`DOCKER_CONTENT_TRUST`).
+    pub content_trust: bool,
+    /// Which trust server is asked.
+    pub server: ServerChoice,
+    /// Accept any certificate from every server.
+    pub insecure: bool,
+    /// `--tlscacert`, `--tlscert`, `--tlskey`.
+    pub tls: TlsPaths,
+    /// How much is said.
+    pub verbosity: Verbosity,
+    /// Whether stderr takes colours.
+    pub colour: bool,
+    /// Whether questions may be asked on the terminal.
+    pub prompts: bool,
+    /// Where passphrases come from.
+    pub passphrases: PassphraseSettings,
+    /// `NOTARY_AUTH`.
+    pub trust_login: Option<(String, Passphrase)>,
+}
+
+/// TLS files named by flags.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TlsPaths {
+    /// Certificates that servers may be signed by.
+    pub ca: Option<PathBuf>,
+    /// Our certificate.
+    pub certificate: Option<PathBuf>,
+    /// Our certificate's key.
+    pub key: Option<PathBuf>,
+}
+
+impl Settings {
+    /// Merges flags and environment.
+    pub fn resolve(args: &GlobalArgs, environment: &Environment) -> Result<Self, CliError> {
+        let config_dir = config_dir(args, environment)?;
+        let trust_dir = args.trust_dir.clone().unwrap_or_else(|| config_dir.join("trust"));
+        let server =
+            args.server.clone().or_else(|| environment.text("DOCKER_CONTENT_TRUST_SERVER"));
+        if args.tlscert.is_some() != args.tlskey.is_some() {
+            return Err(CliError::usage("`--tlscert` and `--tlskey` go together"));
+        }
+        Ok(Self {
+            trust_dir,
+            content_trust: environment.text("DOCKER_CONTENT_TRUST").is_some_and(|v| is_truthy(&v)),
+            server: server.map_or(ServerChoice::OfTheRegistry, ServerChoice::Fixed),
+            insecure: args.insecure,
+            tls: TlsPaths {
+                ca: args.tlscacert.clone(),
+                certificate: args.tlscert.clone(),
+                key: args.tlskey.clone(),
+            },
+            verbosity: verbosity(args),
+            colour: environment.stderr_is_terminal
+                && !args.no_color
+                && environment.text("NO_COLOR").is_none()
+                && environment.text("TERM").as_deref() != Some("dumb"),
+            prompts: !args.no_prompt,
+            passphrases: PassphraseSettings::resolve(&args.passphrases, environment),
+            trust_login: environment.text("NOTARY_AUTH").map(|v| trust_login(&v)).transpose()?,
+            config_dir,
+        })
+    }
+
+    /// Somebody to ask.
+    pub fn console(&self) -> Arc<dyn Console> {
+        if self.prompts { Arc::new(Terminal) } else { Arc::new(NoConsole) }
+    }
+
+    /// Builds what actions work with.
+    pub fn context(&self, passphrases: Arc<Passphrases>) -> Result<Context, CliError> {
+        Ok(Context {
+            trust_dir: TrustDir::new(self.trust_dir.clone()),
+            clock: Arc::new(SystemClock),
+            passphrases,
+            connections: Connections {
+                config_dir: self.config_dir.clone(),
+                server: self.server.clone(),
+                insecure: self.insecure,
+                tls: self.tls.load()?,
+                trust_login: self.trust_login.clone(),
+            },
+        })
+    }
+}
+
+impl TlsPaths {
+    fn load(&self) -> Result<TlsFiles, CliError> {
+        let read = |path: &PathBuf| user_files::read(path, MAX_KEY_FILE_BYTES);
+        let roots_pem = match &self.ca {
+            Some(path) => vec![read(path)?.to_vec()],
+            None => Vec::new(),
+        };
+        let client = match (&self.certificate, &self.key) {
+            (Some(certificate), Some(key)) => {
+                let key = read(key)?;
+                let key = String::from_utf8(key.to_vec())
+                    .map_err(|_| CliError::usage("the file of `--tlskey` is not PEM"))?;
+                Some(ClientPair {
+                    certificate_pem: read(certificate)?.to_vec(),
+                    key_pem: Passphrase::new(key),
+                })
+            }
+            _ => None,
+        };
+        Ok(TlsFiles { roots_pem, client })
+    }
+}
+
+fn config_dir(args: &GlobalArgs, environment: &Environment) -> Result<PathBuf, CliError> {
+    if let Some(dir) = args.config.clone().or_else(|| environment.path("DOCKER_CONFIG")) {
+        return Ok(dir);
+    }
+    let home = environment.path("HOME").or_else(|| environment.path("USERPROFILE"));
+    match (home, &args.trust_dir) {
+        (Some(home), _) => Ok(home.join(".docker")),
+        // A daemon's script without a home still works on the folder it names.
+        (None, Some(trust_dir)) => Ok(trust_dir.clone()),
+        (None, None) => Err(CliError::usage("HOME is not set, so there is no trust directory")
+            .hint("name one with `--trust-dir DIR`, or docker's folder with `--config DIR`")),
+    }
+}
+
+fn verbosity(args: &GlobalArgs) -> Verbosity {
+    match (args.debug, args.verbose, args.quiet) {
+        (true, _, _) | (_, 2.., _) => Verbosity::Debug,
+        (_, 1, _) => Verbosity::Verbose,
+        (_, _, true) => Verbosity::Quiet,
+        _ => Verbosity::Normal,
+    }
+}
+
+/// Go's ParseBool as docker uses it: what is not a "no" is a "yes" (notary.md §5.2).
+fn is_truthy(value: &str) -> bool {
+    !matches!(value, "" | "0" | "f" | "F" | "false" | "FALSE" | "False")
+}
+
+/// `NOTARY_AUTH` is base64 of `user:password`.
+fn trust_login(value: &str) -> Result<(String, Passphrase), CliError> {
+    let wrong = || CliError::usage("NOTARY_AUTH is not the base64 of `user:password`");
+    let bytes = Zeroizing::new(STANDARD.decode(value.trim()).map_err(|_| wrong())?);
+    let text = std::str::from_utf8(&bytes).map_err(|_| wrong())?;
+    let (user, password) = text.split_once(':').ok_or_else(wrong)?;
+    Ok((user.to_owned(), Passphrase::new(password.to_owned())))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use test_case::test_case;
+
+    use super::*;
+
+    fn resolve(args: &GlobalArgs, variables: &[(&str, &str)]) -> Settings {
+        Settings::resolve(args, &Environment::of(variables)).unwrap()
+    }
+
+    #[test]
+    fn the_trust_directory_is_dockers() {
+        let home = resolve(&GlobalArgs::default(), &[("HOME", "/h")]);
+        assert_eq!(home.trust_dir, Path::new("/h/.docker/trust"));
+        let moved = resolve(&GlobalArgs::default(), &[("HOME", "/h"), ("DOCKER_CONFIG", "/c")]);
+        assert_eq!(moved.trust_dir, Path::new("/c/trust"));
+        let args = GlobalArgs { config: Some("/d".into()), ..GlobalArgs::default() };
+        let flag = resolve(&args, &[("HOME", "/h"), ("DOCKER_CONFIG", "/c")]);
+        assert_eq!(flag.trust_dir, Path::new("/d/trust"));
+        let args = GlobalArgs { trust_dir: Some("/t".into()), ..args };
+        assert_eq!(resolve(&args, &[("HOME", "/h")]).trust_dir, Path::new("/t"));
+        assert_eq!(resolve(&args, &[]).trust_dir, Path::new("/t"));
+    }
+
+    #[test]
+    fn without_home_and_flags_there_is_advice() {
+        let error = Settings::resolve(&GlobalArgs::default(), &Environment::default()).unwrap_err();
+        assert!(error.render().contains("--trust-dir"));
+    }
+
+    #[test_case("1", true)]
+    #[test_case("t", true)]
+    #[test_case("True", true)]
+    #[test_case("yes", true; "what go cannot parse is on")]
+    #[test_case("0", false)]
+    #[test_case("false", false)]
+    #[test_case("F", false)]
+    #[test_case("", false)]
+    fn content_trust_is_on_as_docker_has_it(value: &str, expected: bool) {
+        let variables = [("HOME", "/h"), ("DOCKER_CONTENT_TRUST", value)];
+        assert_eq!(resolve(&GlobalArgs::default(), &variables).content_trust, expected);
+    }
+
+    #[test]
+    fn the_server_flag_goes_before_the_variable() {
+        let variables = [("HOME", "/h"), ("DOCKER_CONTENT_TRUST_SERVER", "https://a")];
+        let settings = resolve(&GlobalArgs::default(), &variables);
+        assert_eq!(settings.server, ServerChoice::Fixed("https://a".to_owned()));
+        let args = GlobalArgs { server: Some("https://b".to_owned()), ..GlobalArgs::default() };
+        let settings = resolve(&args, &variables);
+        assert_eq!(settings.server, ServerChoice::Fixed("https://b".to_owned()));
+    }
+
+    #[test]
+    fn notary_auth_is_a_login_and_never_shown() {
+        let variables = [("HOME", "/h"), ("NOTARY_AUTH", "bWU6czNjcmV0Onc=")];
+        let settings = resolve(&GlobalArgs::default(), &variables);
+        let (user, password) = settings.trust_login.clone().unwrap();
+        assert_eq!((user.as_str(), password.expose()), ("me", "s3cret:w"));
+        assert!(!format!("{settings:?}").contains("s3cret"));
+        assert!(!format!("{:?}", Environment::of(&variables)).contains("bWU6"));
+    }
+
+    #[test]
+    fn a_client_certificate_needs_its_key() {
+        let args = GlobalArgs { tlscert: Some("c".into()), ..GlobalArgs::default() };
+        let error = Settings::resolve(&args, &Environment::of(&[("HOME", "/h")])).unwrap_err();
+        assert!(error.render().contains("--tlskey"));
+    }
+}
