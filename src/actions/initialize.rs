@@ -8,9 +8,7 @@ use crate::actions::context::Context;
 use crate::client::{NotaryClient, NotaryError};
 use crate::crypto::certificate::Certificate;
 use crate::crypto::secret::{PassphraseError, PassphraseRequest};
-use crate::crypto::{
-    KeyError, KeyHeaders, KeyId, KeyType, Passphrase, PrivateKey, PublicKey,
-};
+use crate::crypto::{KeyError, KeyHeaders, KeyId, KeyType, Passphrase, PrivateKey, PublicKey};
 use crate::store::{KeyInfo, KeyStore, StoreError};
 use crate::tuf::changelist::DelegationEdit;
 use crate::tuf::editor::{Draft, EditError, NewRepository};
@@ -160,16 +158,12 @@ impl Initialized {
     }
 }
 
-async fn server_key(
-    notary: &NotaryClient,
-    role: &RoleName,
-) -> Result<PublicKey, InitializeError> {
+async fn server_key(notary: &NotaryClient, role: &RoleName) -> Result<PublicKey, InitializeError> {
     let key = notary.server_key(role).await?;
     match key.key_type() {
-        KeyType::Unknown(key_type) => Err(InitializeError::ServerKey {
-            role: role.clone(),
-            key_type: key_type.clone(),
-        }),
+        KeyType::Unknown(key_type) => {
+            Err(InitializeError::ServerKey { role: role.clone(), key_type: key_type.clone() })
+        }
         _ => Ok(key),
     }
 }
@@ -192,9 +186,8 @@ fn repository_key(
     gun: &Gun,
 ) -> Result<HeldKey, InitializeError> {
     let keys = store.list()?.keys;
-    let left = keys
-        .iter()
-        .find(|key| key.role == "targets" && key.gun.as_deref() == Some(gun.as_str()));
+    let left =
+        keys.iter().find(|key| key.role == "targets" && key.gun.as_deref() == Some(gun.as_str()));
     match left {
         Some(key) => open(context, store, &key.id),
         None => make(context, "targets", Some(gun)),
@@ -202,11 +195,7 @@ fn repository_key(
 }
 
 /// A signer's key: the one that bears the name, or a new one.
-fn signer_key(
-    context: &Context,
-    store: &KeyStore,
-    name: &str,
-) -> Result<HeldKey, InitializeError> {
+fn signer_key(context: &Context, store: &KeyStore, name: &str) -> Result<HeldKey, InitializeError> {
     let full = format!("targets/{name}");
     let keys = store.list()?.keys;
     match keys.iter().find(|key| key.role == name || key.role == full) {

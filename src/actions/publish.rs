@@ -164,12 +164,7 @@ impl Change<'_> {
                 let (draft, initialized, opened) =
                     initialize::initialize(self.context, self.gun, self.notary, plan).await?;
                 self.unlocked.extend(opened);
-                Ok(Base {
-                    draft,
-                    trusted: None,
-                    initialized: Some(initialized),
-                    not_cached: None,
-                })
+                Ok(Base { draft, trusted: None, initialized: Some(initialized), not_cached: None })
             }
             (Err(error), _) => Err(error.into()),
         }
@@ -248,7 +243,8 @@ impl Change<'_> {
     /// Opens as many keys as the role needs, of those that are here.
     fn unlock(&mut self, need: &Need) -> Result<(), PublishError> {
         let open = need.candidates.iter().filter(|id| self.unlocked.contains_key(id)).count();
-        let mut missing = usize::try_from(need.threshold).unwrap_or(usize::MAX).saturating_sub(open);
+        let mut missing =
+            usize::try_from(need.threshold).unwrap_or(usize::MAX).saturating_sub(open);
         for id in &need.candidates {
             if missing == 0 {
                 break;
@@ -280,13 +276,14 @@ impl Change<'_> {
         }
         let dropped_members = base.trusted.iter().flat_map(|trusted| {
             let signed = |role: &RoleName| publication.files.contains_key(role);
-            trusted
-                .targets()
-                .iter()
-                .filter(move |(role, _)| signed(role))
-                .flat_map(|(role, file)| {
-                    file.signed().unknown_members().iter().map(move |name| format!("{role}: {name}"))
-                })
+            trusted.targets().iter().filter(move |(role, _)| signed(role)).flat_map(
+                |(role, file)| {
+                    file.signed()
+                        .unknown_members()
+                        .iter()
+                        .map(move |name| format!("{role}: {name}"))
+                },
+            )
         });
         Published {
             dropped_members: dropped_members.collect(),

@@ -28,6 +28,7 @@ use crate::crypto::Passphrase;
 use crate::limits::MAX_KEY_FILE_BYTES;
 use crate::store::TrustDir;
 use crate::store::tls_files::{ClientPair, TlsFiles};
+use crate::tuf::Pinning;
 
 /// The variables of a process, and whether its stderr is a terminal.
 #[derive(Clone, Default)]
@@ -162,6 +163,8 @@ impl Settings {
                 tls: self.tls.load()?,
                 trust_login: self.trust_login.clone(),
             },
+            pinning: Pinning::default(),
+            example_keys_allowed: false,
         })
     }
 }

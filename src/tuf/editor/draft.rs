@@ -121,6 +121,11 @@ impl Draft {
         self.targets.get(role)
     }
 
+    /// Every targets file as drafted, by role.
+    pub fn all_targets(&self) -> impl Iterator<Item = (&RoleName, &Targets)> {
+        self.targets.iter()
+    }
+
     /// Whether the role exists: `targets`, or delegated to by its parent.
     pub fn exists(&self, role: &RoleName) -> bool {
         self.role_keys(role).is_some()
@@ -145,6 +150,12 @@ impl Draft {
     /// Makes the next version of a role exceed this one.
     pub fn set_floor(&mut self, role: RoleName, version: u64) {
         self.floors.insert(role, version);
+    }
+
+    /// Lets a delegation whose last file does not verify begin anew, empty. What it held before
+    /// was trusted by nobody any more, and is not brought back to life.
+    pub fn restart(&mut self, role: &RoleName) {
+        self.unusable.remove(role);
     }
 
     /// Has a role signed again though nothing in it changes.
