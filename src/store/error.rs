@@ -49,6 +49,12 @@ pub enum StoreError {
         /// What is there.
         path: PathBuf,
     },
+    /// A file that must be text is not.
+    #[error("{} is not text", path.display())]
+    NotText {
+        /// The file.
+        path: PathBuf,
+    },
     /// The file exists and is never overwritten.
     #[error("{} exists already", path.display())]
     Exists {
