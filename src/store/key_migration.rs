@@ -123,6 +123,11 @@ fn holds(base: &Base, path: &Path, text: &[u8]) -> bool {
     file.is_ok_and(|file| file.is_some_and(|file| Zeroizing::new(file.bytes).as_slice() == text))
 }
 
+/// Whether a file has the extension of key files.
+pub(crate) fn is_key_file(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "key")
+}
+
 fn remove_empty_folders(base: &Base, folder: &Path) -> Result<(), StoreError> {
     let folders: Vec<PathBuf> = base.list_folders(folder)?;
     for folder in folders {
@@ -257,7 +262,7 @@ miRknASzk3z44Ac0fsg4TofO0menQVm8hfLSbpYxriE=\n\
             let open = || TrustDir::new(dir.path().to_owned()).keys().map(drop);
             let (_, crashed) = faults::with_fault(step, Mode::Crash, open);
             check_keys(dir.path());
-            let left = contents(dir.path()).into_keys().filter(|name| name.ends_with(".key"));
+            let left = contents(dir.path()).into_keys().filter(|name| is_key_file(Path::new(name)));
             assert_eq!(left.count(), 2, "step {step}");
             if !crashed {
                 break;

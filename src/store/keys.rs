@@ -13,7 +13,7 @@ use crate::crypto::{KeyBlock, KeyFileError, KeyHeaders, KeyId, Passphrase, Priva
 use crate::limits::{MAX_KEY_FILE_BYTES, MAX_PASSPHRASE_ATTEMPTS};
 use crate::store::StoreError;
 use crate::store::files::{Base, PRIVATE_MODE, is_open_to_others};
-use crate::store::key_migration::{KeyFileName, migrate};
+use crate::store::key_migration::{KeyFileName, is_key_file, migrate};
 
 /// What is known of a key without opening it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -225,7 +225,7 @@ impl KeyStore {
 
     fn files(&self) -> Result<Vec<PathBuf>, StoreError> {
         let mut files = self.base.list(&self.folder)?;
-        files.retain(|path| path.extension().is_some_and(|extension| extension == "key"));
+        files.retain(|path| is_key_file(path));
         Ok(files)
     }
 
@@ -335,7 +335,7 @@ mod tests {
     /// Answers with the given passphrases in turn, and notes what it was asked and told.
     #[derive(Default)]
     struct Answers {
-        answers: RefCell<Vec<&'static str>>,
+        left: RefCell<Vec<&'static str>>,
         asked: RefCell<Vec<PassphraseRequest>>,
         accepted: RefCell<Vec<String>>,
     }
@@ -343,7 +343,7 @@ mod tests {
     impl PassphraseSource for Answers {
         fn passphrase(&self, request: &PassphraseRequest) -> Result<Passphrase, PassphraseError> {
             self.asked.borrow_mut().push(request.clone());
-            let mut answers = self.answers.borrow_mut();
+            let mut answers = self.left.borrow_mut();
             if answers.is_empty() {
                 Err(PassphraseError::Cancelled)
             } else {
@@ -357,7 +357,7 @@ mod tests {
     }
 
     fn answers(answers: &[&'static str]) -> Answers {
-        Answers { answers: RefCell::new(answers.to_vec()), ..Answers::default() }
+        Answers { left: RefCell::new(answers.to_vec()), ..Answers::default() }
     }
 
     fn pass(text: &str) -> Passphrase {
