@@ -227,9 +227,10 @@ impl Authenticator {
         let cached = CachedToken { token: token.token, good_until };
         self.state().tokens.insert(key.clone(), cached);
         let identity = match (login, token.refresh_token) {
-            (Some(Login::Basic { username, .. } | Login::IdentityToken { username, .. }), Some(token)) => {
-                Some(Login::IdentityToken { username, token })
-            }
+            (
+                Some(Login::Basic { username, .. } | Login::IdentityToken { username, .. }),
+                Some(token),
+            ) => Some(Login::IdentityToken { username, token }),
             _ => None,
         };
         Ok((Accepted::Bearer(key), Grant { identity }))

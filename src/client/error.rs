@@ -227,7 +227,10 @@ impl TransportError {
     pub const fn is_offline(&self) -> bool {
         matches!(
             self,
-            Self::Unreachable { .. } | Self::Timeout { .. } | Self::Cut { .. } | Self::TooSlow { .. }
+            Self::Unreachable { .. }
+                | Self::Timeout { .. }
+                | Self::Cut { .. }
+                | Self::TooSlow { .. }
         )
     }
 }

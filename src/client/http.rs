@@ -208,7 +208,11 @@ impl HttpClient {
     }
 
     /// Sends and waits for the answer's head; what we have to send first extends the wait.
-    async fn head_of(&self, client: &Client, request: &Request) -> Result<Response, TransportError> {
+    async fn head_of(
+        &self,
+        client: &Client,
+        request: &Request,
+    ) -> Result<Response, TransportError> {
         let options = self.options();
         let seconds = request.body.len() as u64 / options.minimum_rate.max(1);
         let patience = options.idle_timeout.saturating_add(Duration::from_secs(seconds));

@@ -156,7 +156,8 @@ impl NotaryClient {
     /// Publishes these files, all or none (notary.md §3.2).
     pub async fn publish(&self, files: &[(RoleName, Vec<u8>)]) -> Result<(), NotaryError> {
         let boundary = Uuid::new_v4().simple().to_string();
-        let content_type = HeaderValue::from_str(&format!("multipart/form-data; boundary={boundary}"));
+        let content_type =
+            HeaderValue::from_str(&format!("multipart/form-data; boundary={boundary}"));
         let mut request = Request::new(Method::POST, self.address("")?, MAX_ERROR_BODY_BYTES);
         request.headers.extend(content_type.ok().map(|value| (CONTENT_TYPE, value)));
         request.body = multipart(&boundary, files);
@@ -183,7 +184,9 @@ impl NotaryClient {
         let answer = self.send(Request::get(url, MAX_CHANGEFEED_BYTES), &self.actions).await?;
         let answer = self.expect(answer, "changefeed")?;
         let feed = Changefeed::parse(&answer.body);
-        feed.map_err(|error| answer.bad(format!("the changefeed is not well-formed: {error}")).into())
+        feed.map_err(|error| {
+            answer.bad(format!("the changefeed is not well-formed: {error}")).into()
+        })
     }
 
     /// Asks whether the server is well.

@@ -190,8 +190,9 @@ impl ServerCertVerifier for RootsVerifier {
             );
         }
         match (verdict, self.system()) {
-            (Err(Error::InvalidCertificate(CertificateError::UnknownIssuer)), Some(roots)) => roots
-                .verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now),
+            (Err(Error::InvalidCertificate(CertificateError::UnknownIssuer)), Some(roots)) => {
+                roots.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+            }
             (verdict, _) => verdict,
         }
     }
