@@ -1,4 +1,4 @@
-//! Bytes and text: canonical JSON, PEM, hex, base64 and time stamps.
+//! Bytes and text: canonical JSON, PEM, hexadecimal, base64 and time stamps.
 
 pub mod canonical_json;
 pub mod pem;
