@@ -1,34 +1,565 @@
-//! stub: atomic writes, locks, modes, path containment. The only file that touches std::fs.
-use std::path::PathBuf;
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum StoreError {
-    #[error("cannot {action} {}", path.display())]
-    Io {
-        action: &'static str,
-        path: PathBuf,
-        #[source]
-        cause: std::io::Error,
-    },
-    #[error("{} would leave {}", path.display(), base.display())]
-    Escape { path: PathBuf, base: PathBuf },
-    #[error("another process is working on {what}")]
-    Locked { what: String },
-    #[error("{} must not be readable or writable by others", path.display())]
-    TooOpen { path: PathBuf },
-    #[error("no key {0}")]
-    NoSuchKey(String),
-    #[error("{} is not a usable key file", path.display())]
-    BadKeyFile {
-        path: PathBuf,
-        #[source]
-        cause: crate::crypto::KeyFileError,
-    },
-    #[error("{} exists already", path.display())]
-    Exists { path: PathBuf },
-    #[error("{} is larger than {limit} bytes", path.display())]
-    TooLarge { path: PathBuf, limit: u64 },
-    #[error(transparent)]
-    Passphrase(#[from] crate::crypto::secret::PassphraseError),
-    /* Config{path, cause: serde_json::Error}, Helper{name, message}, Keyring{..} … */
+//! The one file that touches the disk: bounded reads, atomic writes, locks, modes, containment.
+//!
+//! [`Base`] is for folders that are ours: nothing it does leaves them. The free functions are for
+//! files that a person named. A crash at any point leaves a file as it was or as it should be,
+//! never half of it; at worst a hidden `.trust-tmp-…` stays behind.
+
+#![expect(clippy::disallowed_methods, reason = "the one file that touches the disk")]
+
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Component, Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use uuid::Uuid;
+
+use crate::store::StoreError;
+#[cfg(test)]
+use crate::store::faults;
+
+/// Mode of files for their owner alone: keys, metadata, credentials.
+pub const PRIVATE_MODE: u32 = 0o600;
+/// Mode of files for everybody to read, the user's umask permitting.
+pub const PUBLIC_MODE: u32 = 0o644;
+
+const FOLDER_MODE: u32 = 0o700;
+const TEMPORARY_PREFIX: &str = ".trust-tmp-";
+const LOCK_POLL: Duration = Duration::from_millis(20);
+
+/// A folder that is ours, and that nothing done through it leaves.
+///
+/// The folder itself may be reached through symbolic links; below it a link is followed only to
+/// places that are below it as well. Making a value touches nothing, and only writing creates.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Base {
+    path: PathBuf,
+}
+
+/// What a file held when it was read.
+#[derive(Clone, PartialEq, Eq)]
+pub struct FileContents {
+    /// All of its bytes.
+    pub bytes: Vec<u8>,
+    /// Its permission bits, such as `0o600`.
+    pub mode: u32,
+}
+
+/// A lock on a file, held until it is dropped or the process ends.
+#[derive(Debug)]
+pub struct FileLock {
+    _file: File,
+}
+
+/// Who else may hold a lock at the same time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LockKind {
+    /// Other readers.
+    Shared,
+    /// Nobody.
+    Exclusive,
+}
+
+impl Base {
+    /// Names the folder; it need not exist.
+    pub fn new(path: PathBuf) -> Self {
+        Self { path }
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Returns the path of these segments below the folder, each a plain file name.
+    pub fn join<'a>(
+        &self,
+        segments: impl IntoIterator<Item = &'a str>,
+    ) -> Result<PathBuf, StoreError> {
+        let mut path = self.path.clone();
+        for segment in segments {
+            if !is_plain_name(segment) {
+                return Err(self.escape(&path.join(segment)));
+            }
+            path.push(segment);
+        }
+        Ok(path)
+    }
+
+    /// Reads a whole file of at most `limit` bytes; `None` if there is none.
+    pub fn read(&self, path: &Path, limit: u64) -> Result<Option<FileContents>, StoreError> {
+        self.confine(path)?;
+        // Not to block on a pipe that somebody put in the place of a file.
+        let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+        let file = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
+            Ok(file) => file,
+            Err(cause) if is_absence(&cause) => return Ok(None),
+            Err(cause) => return Err(failed("open", path, cause)),
+        };
+        let metadata = file.metadata().map_err(|cause| failed("inspect", path, cause))?;
+        if !metadata.is_file() {
+            return Err(StoreError::NotAFile { path: path.to_owned() });
+        }
+        let bytes = read_bounded(file, metadata.len(), path, limit)?;
+        Ok(Some(FileContents { bytes, mode: metadata.permissions().mode() & 0o7777 }))
+    }
+
+    /// Replaces a file, or makes it, in one step that a crash cannot halve. Makes missing folders.
+    pub fn write(&self, path: &Path, bytes: &[u8], mode: u32) -> Result<(), StoreError> {
+        self.confine(path)?;
+        self.create_folder(folder_of(path))?;
+        replace_file(path, bytes, mode)
+    }
+
+    /// Makes a file that must not exist yet, whole or not at all. Makes missing folders.
+    pub fn create(&self, path: &Path, bytes: &[u8], mode: u32) -> Result<(), StoreError> {
+        self.confine(path)?;
+        self.create_folder(folder_of(path))?;
+        create_file(path, bytes, mode)
+    }
+
+    /// Makes a file in a folder that nobody looks into yet; the folder is the caller's to sync.
+    pub fn stage(&self, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+        self.confine(path)?;
+        write_fresh(path, bytes, PRIVATE_MODE)
+    }
+
+    /// Makes a folder and those above it that are missing, each for its owner alone.
+    pub fn create_folder(&self, folder: &Path) -> Result<(), StoreError> {
+        self.confine(folder)?;
+        let missing: Vec<&Path> = folder.ancestors().take_while(|a| !a.exists()).collect();
+        for &path in missing.iter().rev().filter(|path| !path.as_os_str().is_empty()) {
+            step("create", path)?;
+            match DirBuilder::new().mode(FOLDER_MODE).create(path) {
+                Ok(()) => sync_folder(folder_of(path))?,
+                Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => {}
+                Err(cause) => return Err(failed("create", path, cause)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Moves a file or folder to another place below the folder, replacing a file there.
+    pub fn rename(&self, from: &Path, to: &Path) -> Result<(), StoreError> {
+        self.confine(folder_of(from))?;
+        self.confine(folder_of(to))?;
+        step("rename", from)?;
+        fs::rename(from, to).map_err(|cause| failed("rename", from, cause))
+    }
+
+    /// Removes a file; returns whether there was one.
+    pub fn remove(&self, path: &Path) -> Result<bool, StoreError> {
+        self.confine(folder_of(path))?;
+        step("remove", path)?;
+        match fs::remove_file(path) {
+            Ok(()) => Ok(true),
+            Err(cause) if is_absence(&cause) => Ok(false),
+            Err(cause) => Err(failed("remove", path, cause)),
+        }
+    }
+
+    /// Removes a folder if it is empty; returns whether it is gone.
+    pub fn remove_empty(&self, folder: &Path) -> Result<bool, StoreError> {
+        self.confine(folder)?;
+        step("remove", folder)?;
+        match fs::remove_dir(folder) {
+            Ok(()) => Ok(true),
+            Err(cause) if is_absence(&cause) => Ok(true),
+            Err(cause) if cause.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(false),
+            Err(cause) => Err(failed("remove", folder, cause)),
+        }
+    }
+
+    /// Makes what was created, renamed or removed in a folder survive a power cut.
+    pub fn sync(&self, folder: &Path) -> Result<(), StoreError> {
+        self.confine(folder)?;
+        sync_folder(folder)
+    }
+
+    /// Whether there is something other than a folder at this path.
+    pub fn has(&self, path: &Path) -> bool {
+        fs::symlink_metadata(path).is_ok_and(|found| !found.is_dir())
+    }
+
+    /// Whether there is a folder at this path; a link to one is none.
+    pub fn has_folder(&self, path: &Path) -> bool {
+        fs::symlink_metadata(path).is_ok_and(|found| found.is_dir())
+    }
+
+    /// Lists all regular files below a folder, sorted; links are neither listed nor followed.
+    ///
+    /// A folder that does not exist has none.
+    pub fn list(&self, folder: &Path) -> Result<Vec<PathBuf>, StoreError> {
+        self.confine(folder)?;
+        let mut files = Vec::new();
+        let mut folders = vec![folder.to_owned()];
+        while let Some(folder) = folders.pop() {
+            for entry in entries(&folder)? {
+                let kind = entry.file_type();
+                let kind = kind.map_err(|cause| failed("inspect", &entry.path(), cause))?;
+                if kind.is_dir() {
+                    folders.push(entry.path());
+                } else if kind.is_file() {
+                    files.push(entry.path());
+                }
+            }
+        }
+        files.sort();
+        Ok(files)
+    }
+
+    /// Lists the folders below a folder and the folder itself, innermost first; none if it is missing.
+    pub fn list_folders(&self, folder: &Path) -> Result<Vec<PathBuf>, StoreError> {
+        self.confine(folder)?;
+        let mut found = Vec::new();
+        let mut pending: Vec<PathBuf> =
+            folder.is_dir().then(|| folder.to_owned()).into_iter().collect();
+        while let Some(folder) = pending.pop() {
+            for entry in entries(&folder)? {
+                if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                    pending.push(entry.path());
+                }
+            }
+            found.push(folder);
+        }
+        found.reverse();
+        Ok(found)
+    }
+
+    /// Locks a file, making it and its folders if missing; waits up to `wait`.
+    ///
+    /// `what` is named in [`StoreError::Locked`]. The file stays when the lock is released:
+    /// removing it would let two processes lock different files of one name.
+    pub fn lock(
+        &self,
+        path: &Path,
+        kind: LockKind,
+        wait: Duration,
+        what: &str,
+    ) -> Result<FileLock, StoreError> {
+        if let Some(lock) = self.lock_existing(path, kind, wait, what)? {
+            return Ok(lock);
+        }
+        self.create_folder(folder_of(path))?;
+        step("create", path)?;
+        let file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(PRIVATE_MODE)
+            .open(path)
+            .map_err(|cause| failed("open", path, cause))?;
+        acquire(file, path, kind, wait, what)
+    }
+
+    /// Locks a file if it exists, as [`Base::lock`]; works on a read-only disk.
+    pub fn lock_existing(
+        &self,
+        path: &Path,
+        kind: LockKind,
+        wait: Duration,
+        what: &str,
+    ) -> Result<Option<FileLock>, StoreError> {
+        self.confine(path)?;
+        match File::open(path) {
+            Ok(file) => acquire(file, path, kind, wait, what).map(Some),
+            Err(cause) if is_absence(&cause) => Ok(None),
+            Err(cause) => Err(failed("open", path, cause)),
+        }
+    }
+
+    /// Refuses a path that is not below the folder, by its text or through links.
+    fn confine(&self, path: &Path) -> Result<(), StoreError> {
+        let inner = path.strip_prefix(&self.path).map_err(|_| self.escape(path))?;
+        if !inner.components().all(|part| matches!(part, Component::Normal(_))) {
+            return Err(self.escape(path));
+        }
+        let Ok(real_base) = fs::canonicalize(&self.path) else {
+            return Ok(()); // Nothing is there that could be a link; the operation itself will tell.
+        };
+        for existing in path.ancestors().take_while(|a| a.starts_with(&self.path)) {
+            match fs::canonicalize(existing) {
+                Ok(real) if real.starts_with(&real_base) => return Ok(()),
+                Ok(_) => return Err(self.escape(path)),
+                Err(cause) if is_absence(&cause) => {}
+                Err(cause) => return Err(failed("resolve", existing, cause)),
+            }
+        }
+        Ok(())
+    }
+
+    fn escape(&self, path: &Path) -> StoreError {
+        StoreError::Escape { path: path.to_owned(), base: self.path.clone() }
+    }
+}
+
+/// Shows no contents: the file may be a key.
+impl std::fmt::Debug for FileContents {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FileContents")
+            .field("bytes", &self.bytes.len())
+            .field("mode", &format_args!("{:o}", self.mode))
+            .finish()
+    }
+}
+
+/// Reads a file that a person named, of at most `limit` bytes. Links and pipes are followed.
+pub fn read_user_file(path: &Path, limit: u64) -> Result<Vec<u8>, StoreError> {
+    let file = File::open(path).map_err(|cause| failed("open", path, cause))?;
+    let metadata = file.metadata().map_err(|cause| failed("inspect", path, cause))?;
+    if metadata.is_dir() {
+        return Err(StoreError::NotAFile { path: path.to_owned() });
+    }
+    read_bounded(file, metadata.len(), path, limit)
+}
+
+/// As [`read_user_file`], `None` if there is no such file.
+pub fn read_user_file_if_present(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, StoreError> {
+    match read_user_file(path, limit) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(StoreError::Io { cause, .. }) if is_absence(&cause) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Reads an inherited file descriptor to its end, at most `limit` bytes.
+pub fn read_descriptor(descriptor: u32, limit: u64) -> Result<Vec<u8>, StoreError> {
+    let path = PathBuf::from(format!("/dev/fd/{descriptor}"));
+    if descriptor == 0 {
+        return read_bounded(io::stdin().lock(), 0, &path, limit);
+    }
+    read_user_file(&path, limit)
+}
+
+/// Makes a file that a person named, which must not exist yet, whole or not at all.
+///
+/// The folder must exist.
+pub fn create_file(path: &Path, bytes: &[u8], mode: u32) -> Result<(), StoreError> {
+    if fs::symlink_metadata(path).is_ok() {
+        return Err(StoreError::Exists { path: path.to_owned() });
+    }
+    let temporary = Temporary::write(folder_of(path), bytes, mode)?;
+    step("create", path)?;
+    match fs::hard_link(&temporary.path, path) {
+        Ok(()) => {}
+        Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => {
+            return Err(StoreError::Exists { path: path.to_owned() });
+        }
+        // A file system without links, or one that forbids them.
+        Err(_) => write_fresh(path, bytes, mode)?,
+    }
+    drop(temporary);
+    sync_folder(folder_of(path))
+}
+
+/// Replaces a file that a person named, or makes it, in one step. The folder must exist.
+pub fn replace_file(path: &Path, bytes: &[u8], mode: u32) -> Result<(), StoreError> {
+    let temporary = Temporary::write(folder_of(path), bytes, mode)?;
+    step("replace", path)?;
+    fs::rename(&temporary.path, path).map_err(|cause| failed("replace", path, cause))?;
+    temporary.renamed();
+    sync_folder(folder_of(path))
+}
+
+/// Makes a folder that a person named, and those above it, for the owner alone.
+pub fn create_user_folder(path: &Path) -> Result<(), StoreError> {
+    let root = path.ancestors().last().unwrap_or(path);
+    Base::new(root.to_owned()).create_folder(path)
+}
+
+/// Returns the permission bits of a file that a person named, such as `0o600`; follows links.
+pub fn mode(path: &Path) -> Result<u32, StoreError> {
+    let metadata = fs::metadata(path).map_err(|cause| failed("inspect", path, cause))?;
+    Ok(metadata.permissions().mode() & 0o7777)
+}
+
+/// Whether somebody besides the owner may do anything with a file of this mode.
+pub fn is_open_to_others(mode: u32) -> bool {
+    mode & 0o077 != 0
+}
+
+/// Whether something can be found at this path; follows links.
+pub fn exists(path: &Path) -> bool {
+    path.exists()
+}
+
+/// Returns where a path leads when all links are followed; itself, if it leads nowhere.
+pub fn resolve(path: &Path) -> PathBuf {
+    fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
+}
+
+/// Returns the names in a folder that a person named, sorted; none if it does not exist.
+///
+/// Names that are not Unicode are left out.
+pub fn names_in(folder: &Path) -> Result<Vec<String>, StoreError> {
+    let mut names: Vec<String> =
+        entries(folder)?.iter().filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    names.sort();
+    Ok(names)
+}
+
+/// Whether a text is the name of one file: not empty, not `.` or `..`, no separator or control.
+pub fn is_plain_name(name: &str) -> bool {
+    !matches!(name, "" | "." | "..")
+        && !name.chars().any(|c| matches!(c, '/' | '\\') || c.is_control())
+}
+
+/// A hidden file that becomes another or is removed.
+struct Temporary {
+    path: PathBuf,
+    keep: bool,
+}
+
+impl Temporary {
+    fn write(folder: &Path, bytes: &[u8], mode: u32) -> Result<Self, StoreError> {
+        let path = folder.join(format!("{TEMPORARY_PREFIX}{}", Uuid::new_v4()));
+        write_fresh(&path, bytes, mode)?;
+        Ok(Self { path, keep: false })
+    }
+
+    fn renamed(mut self) {
+        self.keep = true;
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        if !self.keep {
+            discard(&self.path);
+        }
+    }
+}
+
+/// Removes a file that came to nothing. A failure is not told: a stray hidden file does no harm.
+fn discard(path: &Path) {
+    if step("remove", path).is_ok() {
+        drop(fs::remove_file(path));
+    }
+}
+
+/// Writes a file that does not exist yet and syncs it; leaves none if that fails.
+fn write_fresh(path: &Path, bytes: &[u8], mode: u32) -> Result<(), StoreError> {
+    step("create", path)?;
+    let mut file = match OpenOptions::new().create_new(true).write(true).mode(mode).open(path) {
+        Ok(file) => file,
+        Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => {
+            return Err(StoreError::Exists { path: path.to_owned() });
+        }
+        Err(cause) => return Err(failed("create", path, cause)),
+    };
+    let written = write_synced(&mut file, path, bytes);
+    if written.is_err() {
+        discard(path);
+    }
+    written
+}
+
+fn write_synced(file: &mut File, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    // In two halves, for the tests to see half a file.
+    let (first, second) = bytes.split_at(bytes.len() / 2);
+    file.write_all(first).map_err(|cause| failed("write", path, cause))?;
+    step("write", path)?;
+    file.write_all(second).map_err(|cause| failed("write", path, cause))?;
+    step("sync", path)?;
+    file.sync_all().map_err(|cause| failed("sync", path, cause))
+}
+
+fn read_bounded(
+    reader: impl Read,
+    expected: u64,
+    path: &Path,
+    limit: u64,
+) -> Result<Vec<u8>, StoreError> {
+    let too_large = || StoreError::TooLarge { path: path.to_owned(), limit };
+    if expected > limit {
+        return Err(too_large());
+    }
+    // One byte more than expected, so that a secret is not copied about by growing.
+    let mut bytes = Vec::with_capacity(usize::try_from(expected).unwrap_or(0).saturating_add(1));
+    let mut reader = reader.take(limit.saturating_add(1));
+    reader.read_to_end(&mut bytes).map_err(|cause| failed("read", path, cause))?;
+    if bytes.len() as u64 > limit { Err(too_large()) } else { Ok(bytes) }
+}
+
+fn entries(folder: &Path) -> Result<Vec<fs::DirEntry>, StoreError> {
+    match fs::read_dir(folder) {
+        Ok(entries) => {
+            entries.collect::<Result<_, _>>().map_err(|cause| failed("list", folder, cause))
+        }
+        Err(cause) if is_absence(&cause) => Ok(Vec::new()),
+        Err(cause) => Err(failed("list", folder, cause)),
+    }
+}
+
+fn acquire(
+    file: File,
+    path: &Path,
+    kind: LockKind,
+    wait: Duration,
+    what: &str,
+) -> Result<FileLock, StoreError> {
+    let start = Instant::now();
+    loop {
+        let attempt = match kind {
+            LockKind::Shared => file.try_lock_shared(),
+            LockKind::Exclusive => file.try_lock(),
+        };
+        match attempt {
+            Ok(()) => return Ok(FileLock { _file: file }),
+            Err(TryLockError::WouldBlock) => {
+                let left = wait.saturating_sub(start.elapsed());
+                if left.is_zero() {
+                    return Err(StoreError::Locked { what: what.to_owned() });
+                }
+                thread::sleep(left.min(LOCK_POLL));
+            }
+            // A file system without locks is better used without than not at all.
+            Err(TryLockError::Error(cause)) if cause.kind() == io::ErrorKind::Unsupported => {
+                return Ok(FileLock { _file: file });
+            }
+            Err(TryLockError::Error(cause)) => return Err(failed("lock", path, cause)),
+        }
+    }
+}
+
+fn sync_folder(folder: &Path) -> Result<(), StoreError> {
+    step("sync", folder)?;
+    match File::open(folder).and_then(|file| file.sync_all()) {
+        Ok(()) => Ok(()),
+        // Some network file systems cannot sync a folder; they do it by themselves.
+        Err(cause)
+            if matches!(cause.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) =>
+        {
+            Ok(())
+        }
+        Err(cause) => Err(failed("sync", folder, cause)),
+    }
+}
+
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
+fn is_absence(cause: &io::Error) -> bool {
+    matches!(cause.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+fn failed(action: &'static str, path: &Path, cause: io::Error) -> StoreError {
+    StoreError::Io { action, path: path.to_owned(), cause }
+}
+
+/// Stands before every change to the disk; tests make it fail.
+#[cfg_attr(
+    not(test),
+    expect(clippy::unnecessary_wraps, reason = "fails in tests, where the disk is made to fail")
+)]
+fn step(action: &'static str, path: &Path) -> Result<(), StoreError> {
+    #[cfg(test)]
+    faults::step().map_err(|cause| failed(action, path, cause))?;
+    let _ = (action, path);
+    Ok(())
 }

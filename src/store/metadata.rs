@@ -1,27 +1,625 @@
-//! stub
-use crate::store::StoreError;
-use crate::tuf::RoleName;
+//! The trust cache: a repository's metadata as it was received.
+//!
+//! `<base>/tuf/<gun>/metadata/` holds one file a role, in docker's layout. A commit writes the new
+//! files to `.trust-pending/` beside it, renames that folder to `.trust-commit/` — from here on the
+//! new state is the state — and moves each file to its place. Whoever finds a `.trust-commit/`
+//! finishes it; whoever finds a `.trust-pending/` throws it away; a reader who may not write reads
+//! through it.
+
 use std::collections::BTreeMap;
-/// `<base>/tuf/<gun>/metadata`: bytes as received, one file a role.
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::limits::{MAX_ROOT_BYTES, MAX_SNAPSHOT_BYTES, MAX_TARGETS_BYTES, MAX_TIMESTAMP_BYTES};
+use crate::store::StoreError;
+use crate::store::files::{Base, FileLock, LockKind};
+use crate::tuf::{Gun, RoleName};
+
+/// The cached metadata of one repository, `<base>/tuf/<gun>/metadata`.
+///
+/// Nothing is verified here: bytes go in and come out as they were.
 #[derive(Debug, Clone)]
 pub struct MetadataCache {
-    _dir: std::path::PathBuf,
+    base: Base,
+    /// `<base>/tuf/<gun>`
+    folder: PathBuf,
+    gun: String,
 }
+
 impl MetadataCache {
-    /// All cached roles (each within its limit of `limits`); finishes or undoes an interrupted commit first.
-    pub fn read(&self) -> Result<BTreeMap<RoleName, Vec<u8>>, StoreError> {
-        unimplemented!()
+    /// Names the cache of a repository; `folder` is `<base>/tuf/<gun>`.
+    pub(crate) fn new(base: Base, folder: PathBuf, gun: &Gun) -> Self {
+        Self { base, folder, gun: gun.as_str().to_owned() }
     }
+
+    /// Returns all cached roles; finishes or undoes an interrupted commit first.
+    ///
+    /// Creates nothing. Files that are no role's are ignored; so is a file beyond its role's limit
+    /// (as if it were missing: the server has a better one), except an oversized root, which is an
+    /// error, for a root must never be forgotten by accident.
+    pub fn read(&self) -> Result<BTreeMap<RoleName, Vec<u8>>, StoreError> {
+        loop {
+            let lock = self.lock_if_present(LockKind::Shared)?;
+            if lock.is_some() && self.is_unfinished() {
+                drop(lock);
+                if self.finish().is_err() {
+                    // Not writable: the commit, if it came to that, is read through.
+                    let _lock = self.lock_if_present(LockKind::Shared)?;
+                    return self.read_through();
+                }
+                continue;
+            }
+            let roles = self.read_through()?;
+            // The very first commit may have begun meanwhile.
+            if lock.is_some() || self.lock_if_present(LockKind::Shared)?.is_none() {
+                return Ok(roles);
+            }
+        }
+    }
+
     /// Replaces and removes files so that a crash leaves all of the old or all of the new.
+    ///
+    /// A role in both `put` and `remove` is put. Changes that change nothing write nothing. When
+    /// the disk is full or read-only the old state stays, and the error says so
+    /// ([`StoreError::is_unwritable`]).
     pub fn commit(
         &self,
-        _put: &BTreeMap<RoleName, Vec<u8>>,
-        _remove: &[RoleName],
+        put: &BTreeMap<RoleName, Vec<u8>>,
+        remove: &[RoleName],
     ) -> Result<(), StoreError> {
-        unimplemented!()
+        if !self.is_unfinished() && self.changes(put, remove)?.is_empty() {
+            return Ok(());
+        }
+        let _lock = self.lock()?;
+        self.recover()?;
+        let changes = self.changes(put, remove)?;
+        self.write_changes(&changes)
     }
-    /// Forgets the repository's metadata (keys stay).
+
+    /// Forgets the repository's metadata; keys and staged changes stay.
     pub fn clear(&self) -> Result<(), StoreError> {
-        unimplemented!()
+        if self.read()?.is_empty() {
+            return Ok(());
+        }
+        let _lock = self.lock()?;
+        self.recover()?;
+        let roles: Vec<RoleName> = self.placed()?.into_iter().map(|(role, _)| role).collect();
+        self.write_changes(&Changes { put: Vec::new(), remove: roles.iter().collect() })
+    }
+
+    /// Leaves out what is as it should be already.
+    fn changes<'a>(
+        &self,
+        put: &'a BTreeMap<RoleName, Vec<u8>>,
+        remove: &'a [RoleName],
+    ) -> Result<Changes<'a>, StoreError> {
+        let mut changes = Changes::default();
+        for (role, bytes) in put {
+            // One byte more is enough to see that a file differs.
+            let limit = (bytes.len() as u64).saturating_add(1);
+            match self.base.read(&self.place(role), limit) {
+                Ok(Some(file)) if file.bytes == *bytes => {}
+                Ok(_) | Err(StoreError::TooLarge { .. }) => changes.put.push((role, bytes)),
+                Err(error) => return Err(error),
+            }
+        }
+        for role in remove.iter().filter(|role| !put.contains_key(role)) {
+            match self.base.read(&self.place(role), 0) {
+                Ok(None) => {}
+                Ok(Some(_)) | Err(StoreError::TooLarge { .. }) => changes.remove.push(role),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(changes)
+    }
+
+    /// Takes the steps of the module's documentation. The lock is held and nothing is unfinished.
+    fn write_changes(&self, changes: &Changes<'_>) -> Result<(), StoreError> {
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let staged = self.stage(changes);
+        if staged.is_err() {
+            // What is wrong with the disk is told by the first error.
+            drop(self.discard_pending());
+            return staged;
+        }
+        // A single file is its own commit point.
+        if let (&[(role, _)], []) = (changes.put.as_slice(), changes.remove.as_slice()) {
+            let place = self.place(role);
+            self.base.rename(&self.pending().join(staged_name(role)), &place)?;
+            self.sync_folder_of(&place)?;
+            self.base.remove_empty(&self.pending())?;
+            return Ok(());
+        }
+        self.base.rename(&self.pending(), &self.committed())?;
+        self.base.sync(&self.folder)?;
+        self.apply()
+    }
+
+    fn stage(&self, changes: &Changes<'_>) -> Result<(), StoreError> {
+        for (role, _) in &changes.put {
+            if let Some(folder) = self.place(role).parent() {
+                self.base.create_folder(folder)?;
+            }
+        }
+        let pending = self.pending();
+        self.base.create_folder(&pending)?;
+        for (role, bytes) in &changes.put {
+            self.base.stage(&pending.join(staged_name(role)), bytes)?;
+        }
+        if !changes.remove.is_empty() {
+            let names: Vec<&str> = changes.remove.iter().map(|role| role.as_str()).collect();
+            self.base.stage(&pending.join(REMOVALS), names.join("\n").as_bytes())?;
+        }
+        self.base.sync(&pending)
+    }
+
+    /// Finishes or undoes what a crashed process left. The exclusive lock is held.
+    fn recover(&self) -> Result<(), StoreError> {
+        if self.base.has_folder(&self.committed()) {
+            self.apply()?;
+        }
+        self.discard_pending()
+    }
+
+    /// Takes the exclusive lock, which exists, and recovers.
+    fn finish(&self) -> Result<(), StoreError> {
+        let _lock = self.lock_if_present(LockKind::Exclusive)?;
+        self.recover()
+    }
+
+    /// Moves the files of the commit to their places; may be repeated after a crash at any point.
+    fn apply(&self) -> Result<(), StoreError> {
+        let commit = self.read_commit()?;
+        let mut touched = vec![self.folder.join(METADATA)];
+        for role in &commit.remove {
+            self.base.remove(&self.place(role))?;
+            touched.extend(self.place(role).parent().map(Path::to_owned));
+        }
+        for (role, staged) in &commit.put {
+            let place = self.place(role);
+            if let Some(folder) = place.parent() {
+                self.base.create_folder(folder)?;
+                touched.push(folder.to_owned());
+            }
+            self.base.rename(staged, &place)?;
+        }
+        touched.sort();
+        touched.dedup();
+        for folder in touched.iter().filter(|folder| self.base.has_folder(folder)) {
+            self.base.sync(folder)?;
+        }
+        self.base.remove(&self.committed().join(REMOVALS))?;
+        self.base.remove_empty(&self.committed())?;
+        Ok(())
+    }
+
+    fn discard_pending(&self) -> Result<(), StoreError> {
+        let pending = self.pending();
+        if !self.base.has_folder(&pending) {
+            return Ok(());
+        }
+        for file in self.base.list(&pending)? {
+            self.base.remove(&file)?;
+        }
+        self.base.remove_empty(&pending)?;
+        Ok(())
+    }
+
+    /// Reads the files in place, and over them those of an unfinished commit.
+    fn read_through(&self) -> Result<BTreeMap<RoleName, Vec<u8>>, StoreError> {
+        let mut files: BTreeMap<RoleName, PathBuf> = self.placed()?.into_iter().collect();
+        let commit = self.read_commit()?;
+        files.retain(|role, _| !commit.remove.contains(role));
+        files.extend(commit.put);
+        let mut roles = BTreeMap::new();
+        for (role, path) in files {
+            match self.base.read(&path, limit_of(&role)) {
+                Ok(Some(file)) => {
+                    roles.insert(role, file.bytes);
+                }
+                Ok(None) => {}
+                Err(StoreError::TooLarge { .. }) if role != RoleName::Root => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(roles)
+    }
+
+    /// Lists the roles' files that are in place.
+    fn placed(&self) -> Result<Vec<(RoleName, PathBuf)>, StoreError> {
+        let base_roles =
+            [RoleName::Root, RoleName::Timestamp, RoleName::Snapshot, RoleName::Targets];
+        let mut found: Vec<(RoleName, PathBuf)> = base_roles
+            .into_iter()
+            .map(|role| (self.place(&role), role))
+            .filter(|(place, _)| self.base.has(place))
+            .map(|(place, role)| (role, place))
+            .collect();
+        let metadata = self.folder.join(METADATA);
+        for path in self.base.list(&metadata.join(RoleName::Targets.as_str()))? {
+            let Ok(inner) = path.strip_prefix(&metadata) else { continue };
+            let Some(name) = inner.to_str().and_then(|text| text.strip_suffix(".json")) else {
+                continue;
+            };
+            if let Ok(role) = RoleName::parse(name) {
+                found.push((role, path));
+            }
+        }
+        Ok(found)
+    }
+
+    fn read_commit(&self) -> Result<Commit, StoreError> {
+        let committed = self.committed();
+        let mut commit = Commit::default();
+        for path in self.base.list(&committed)? {
+            let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
+            if let Some(role) = role_of_staged(name) {
+                commit.put.insert(role, path);
+            }
+        }
+        if let Some(list) = self.base.read(&committed.join(REMOVALS), MAX_REMOVALS_BYTES)? {
+            let text = String::from_utf8_lossy(&list.bytes);
+            commit.remove.extend(text.lines().filter_map(|name| RoleName::parse(name).ok()));
+        }
+        Ok(commit)
+    }
+
+    fn is_unfinished(&self) -> bool {
+        self.base.has_folder(&self.committed()) || self.base.has_folder(&self.pending())
+    }
+
+    fn lock(&self) -> Result<FileLock, StoreError> {
+        self.base.lock(&self.folder.join(LOCK), LockKind::Exclusive, LOCK_WAIT, &self.gun)
+    }
+
+    fn lock_if_present(&self, kind: LockKind) -> Result<Option<FileLock>, StoreError> {
+        self.base.lock_existing(&self.folder.join(LOCK), kind, LOCK_WAIT, &self.gun)
+    }
+
+    fn sync_folder_of(&self, place: &Path) -> Result<(), StoreError> {
+        self.base.sync(place.parent().unwrap_or(&self.folder))
+    }
+
+    /// Where a role's file belongs. Every segment of a role's name is a safe file name.
+    fn place(&self, role: &RoleName) -> PathBuf {
+        self.folder.join(METADATA).join(format!("{role}.json"))
+    }
+
+    fn pending(&self) -> PathBuf {
+        self.folder.join(".trust-pending")
+    }
+
+    fn committed(&self) -> PathBuf {
+        self.folder.join(".trust-commit")
+    }
+}
+
+/// What a commit really has to change.
+#[derive(Debug, Default)]
+struct Changes<'a> {
+    put: Vec<(&'a RoleName, &'a Vec<u8>)>,
+    remove: Vec<&'a RoleName>,
+}
+
+impl Changes<'_> {
+    fn is_empty(&self) -> bool {
+        self.put.is_empty() && self.remove.is_empty()
+    }
+}
+
+/// What is left to do of a commit that passed its commit point.
+#[derive(Debug, Default)]
+struct Commit {
+    put: BTreeMap<RoleName, PathBuf>,
+    remove: Vec<RoleName>,
+}
+
+/// The name of a role's file in the flat folder of a commit; no role has a `+` in its name.
+fn staged_name(role: &RoleName) -> String {
+    format!("{}.json", role.as_str().replace('/', "+"))
+}
+
+fn role_of_staged(name: &str) -> Option<RoleName> {
+    RoleName::parse(&name.strip_suffix(".json")?.replace('+', "/")).ok()
+}
+
+fn limit_of(role: &RoleName) -> u64 {
+    match role {
+        RoleName::Root => MAX_ROOT_BYTES,
+        RoleName::Timestamp => MAX_TIMESTAMP_BYTES,
+        RoleName::Snapshot => MAX_SNAPSHOT_BYTES,
+        RoleName::Targets | RoleName::Delegation(_) => MAX_TARGETS_BYTES,
+    }
+}
+
+const METADATA: &str = "metadata";
+const LOCK: &str = ".trust-cache-lock";
+/// In the folder of a commit: the names of the roles to remove, one a line.
+const REMOVALS: &str = "removals";
+/// More role names than any repository has.
+const MAX_REMOVALS_BYTES: u64 = 16 << 20;
+/// A commit takes milliseconds; whoever holds the lock longer hangs.
+const LOCK_WAIT: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::TrustDir;
+    use crate::store::faults::{self, Mode};
+
+    type Roles = BTreeMap<RoleName, Vec<u8>>;
+
+    fn role(name: &str) -> RoleName {
+        RoleName::parse(name).unwrap()
+    }
+
+    fn roles(entries: &[(&str, &str)]) -> Roles {
+        entries.iter().map(|(name, text)| (role(name), text.as_bytes().to_vec())).collect()
+    }
+
+    fn cache(directory: &Path) -> MetadataCache {
+        TrustDir::new(directory.to_owned()).metadata(&Gun::parse("example.com/app").unwrap())
+    }
+
+    fn old_state() -> Roles {
+        roles(&[
+            ("root", "root 1"),
+            ("targets", "targets 1"),
+            ("snapshot", "snapshot 1"),
+            ("timestamp", "timestamp 1"),
+            ("targets/releases", "releases 1"),
+            ("targets/alice", "alice 1"),
+        ])
+    }
+
+    /// Puts three files, one of them new, and removes one.
+    fn update() -> (Roles, Vec<RoleName>, Roles) {
+        let put = roles(&[
+            ("root", "root 1"),
+            ("targets", "targets 2"),
+            ("targets/bob/deep", "deep 1"),
+            ("timestamp", "timestamp 2 which is longer"),
+        ]);
+        let remove = vec![role("targets/alice"), role("targets/nobody")];
+        let mut new = old_state();
+        new.remove(&role("targets/alice"));
+        new.extend(put.clone());
+        (put, remove, new)
+    }
+
+    fn snapshot_of(directory: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+        let base = Base::new(directory.to_owned());
+        let files = base.list(directory).unwrap();
+        files
+            .into_iter()
+            .map(|f| (f.clone(), base.read(&f, 1 << 20).unwrap().unwrap().bytes))
+            .collect()
+    }
+
+    #[test]
+    fn what_is_committed_is_read_and_lies_where_docker_looks() {
+        let dir = tempfile::tempdir().unwrap();
+        cache(dir.path()).commit(&old_state(), &[]).unwrap();
+        assert_eq!(cache(dir.path()).read().unwrap(), old_state());
+        let metadata = dir.path().join("tuf/example.com/app/metadata");
+        let base = Base::new(dir.path().to_owned());
+        let file = base.read(&metadata.join("targets/releases.json"), 100).unwrap().unwrap();
+        assert_eq!(file.bytes, b"releases 1");
+        assert_eq!(file.mode, 0o600);
+        assert_eq!(crate::store::files::mode(&metadata.join("targets")).unwrap(), 0o700);
+    }
+
+    #[test]
+    fn reading_creates_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let trust = dir.path().join("trust");
+        assert_eq!(cache(&trust).read().unwrap(), Roles::new());
+        cache(&trust).clear().unwrap();
+        cache(&trust).commit(&Roles::new(), &[RoleName::Root]).unwrap();
+        assert!(!trust.exists());
+    }
+
+    #[test]
+    fn commit_that_changes_nothing_writes_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        cache(dir.path()).commit(&old_state(), &[]).unwrap();
+        let (result, wrote) = faults::with_fault(0, Mode::Crash, || {
+            cache(dir.path()).commit(&old_state(), &[role("targets/nobody")])
+        });
+        assert!(result.is_ok());
+        assert!(!wrote);
+    }
+
+    #[test]
+    fn crash_at_any_step_leaves_all_old_or_all_new() {
+        let (put, remove, new) = update();
+        let mut seen = (0, 0);
+        for step in 0.. {
+            let dir = tempfile::tempdir().unwrap();
+            cache(dir.path()).commit(&old_state(), &[]).unwrap();
+            let (result, crashed) =
+                faults::with_fault(step, Mode::Crash, || cache(dir.path()).commit(&put, &remove));
+            assert_eq!(result.is_err(), crashed, "step {step}");
+            // A reader who may not write sees one whole state …
+            let (through, _) = faults::with_fault(0, Mode::ReadOnly, || cache(dir.path()).read());
+            let through = through.unwrap();
+            // … and whoever opens it next brings it about.
+            let state = cache(dir.path()).read().unwrap();
+            assert_eq!(state, through, "step {step}");
+            assert!(state == old_state() || state == new, "step {step}: {state:?}");
+            assert!(!cache(dir.path()).is_unfinished(), "step {step}");
+            if state == new {
+                seen.1 += 1
+            } else {
+                seen.0 += 1
+            }
+            cache(dir.path()).commit(&put, &remove).unwrap();
+            assert_eq!(cache(dir.path()).read().unwrap(), new);
+            if !crashed {
+                break;
+            }
+        }
+        assert!(seen.0 > 5 && seen.1 > 5, "{seen:?}");
+    }
+
+    #[test]
+    fn crash_while_recovering_is_recovered_from() {
+        let (put, remove, new) = update();
+        for first in 0..40 {
+            for second in 0..20 {
+                let dir = tempfile::tempdir().unwrap();
+                cache(dir.path()).commit(&old_state(), &[]).unwrap();
+                let commit = || cache(dir.path()).commit(&put, &remove);
+                let (_, first_hit) = faults::with_fault(first, Mode::Crash, commit);
+                let read = || cache(dir.path()).read();
+                let (_, second_hit) = faults::with_fault(second, Mode::Crash, read);
+                let state = cache(dir.path()).read().unwrap();
+                assert!(state == old_state() || state == new, "steps {first}, {second}");
+                if !first_hit || !second_hit {
+                    break;
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn full_disk_before_the_commit_point_leaves_the_old_state_and_no_litter() {
+        let (put, remove, new) = update();
+        for step in 0.. {
+            let dir = tempfile::tempdir().unwrap();
+            cache(dir.path()).commit(&old_state(), &[]).unwrap();
+            let commit = || cache(dir.path()).commit(&put, &remove);
+            let (result, hit) = faults::with_fault(step, Mode::FullOnce, commit);
+            if !hit {
+                break;
+            }
+            let state = cache(dir.path()).read().unwrap();
+            match result {
+                Ok(()) => assert_eq!(state, new, "step {step}"),
+                Err(error) => {
+                    assert!(error.is_unwritable(), "step {step}: {error:?}");
+                    assert!(state == old_state() || state == new, "step {step}");
+                }
+            }
+            assert!(!cache(dir.path()).is_unfinished(), "step {step}");
+        }
+    }
+
+    #[test]
+    fn read_only_disk_is_an_error_of_its_own_and_changes_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        cache(dir.path()).commit(&old_state(), &[]).unwrap();
+        let before = snapshot_of(dir.path());
+        let (put, remove, _) = update();
+        let commit = || cache(dir.path()).commit(&put, &remove);
+        let (result, _) = faults::with_fault(0, Mode::ReadOnly, commit);
+        let error = result.unwrap_err();
+        assert_eq!(error.io_kind(), Some(std::io::ErrorKind::ReadOnlyFilesystem));
+        assert_eq!(snapshot_of(dir.path()), before);
+    }
+
+    #[test]
+    fn single_changed_file_is_replaced_at_any_step_whole() {
+        let put = roles(&[("timestamp", "timestamp 2")]);
+        for step in 0.. {
+            let dir = tempfile::tempdir().unwrap();
+            cache(dir.path()).commit(&old_state(), &[]).unwrap();
+            let commit = || cache(dir.path()).commit(&put, &[]);
+            let (_, crashed) = faults::with_fault(step, Mode::Crash, commit);
+            let bytes = cache(dir.path()).read().unwrap().remove(&RoleName::Timestamp).unwrap();
+            assert!(bytes == b"timestamp 1" || bytes == b"timestamp 2", "step {step}");
+            if !crashed {
+                assert_eq!(bytes, b"timestamp 2");
+                break;
+            }
+        }
+    }
+
+    #[test]
+    fn foreign_files_are_ignored_and_survive_clearing() {
+        let dir = tempfile::tempdir().unwrap();
+        let base = Base::new(dir.path().to_owned());
+        let metadata = dir.path().join("tuf/example.com/app/metadata");
+        for name in ["notes.txt", "targets/UPPER.json", "targets/x.json.bak", "other.json"] {
+            base.write(&metadata.join(name), b"mine", 0o600).unwrap();
+        }
+        cache(dir.path()).commit(&old_state(), &[]).unwrap();
+        assert_eq!(cache(dir.path()).read().unwrap(), old_state());
+        cache(dir.path()).clear().unwrap();
+        assert_eq!(cache(dir.path()).read().unwrap(), Roles::new());
+        assert!(base.has(&metadata.join("notes.txt")));
+        assert!(base.has(&metadata.join("targets/UPPER.json")));
+    }
+
+    #[test]
+    fn oversized_file_counts_as_missing_but_an_oversized_root_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let base = Base::new(dir.path().to_owned());
+        let metadata = dir.path().join("tuf/example.com/app/metadata");
+        let large = vec![b' '; usize::try_from(MAX_TIMESTAMP_BYTES).unwrap() + 1];
+        base.write(&metadata.join("timestamp.json"), &large, 0o600).unwrap();
+        assert_eq!(cache(dir.path()).read().unwrap(), Roles::new());
+        base.write(&metadata.join("root.json"), &large, 0o600).unwrap();
+        let error = cache(dir.path()).read().unwrap_err();
+        assert!(matches!(error, StoreError::TooLarge { .. }), "{error:?}");
+        cache(dir.path()).commit(&roles(&[("root", "small")]), &[]).unwrap();
+        assert_eq!(cache(dir.path()).read().unwrap(), roles(&[("root", "small")]));
+    }
+
+    #[test]
+    fn link_out_of_the_trust_directory_is_refused() {
+        let outside = tempfile::tempdir().unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let base = Base::new(dir.path().to_owned());
+        base.create_folder(&dir.path().join("tuf/example.com")).unwrap();
+        let link = dir.path().join("tuf/example.com/app");
+        std::os::unix::fs::symlink(outside.path(), link).unwrap();
+        let error = cache(dir.path()).commit(&old_state(), &[]).unwrap_err();
+        assert!(matches!(error, StoreError::Escape { .. }), "{error:?}");
+        let error = cache(dir.path()).read().unwrap_err();
+        assert!(matches!(error, StoreError::Escape { .. }), "{error:?}");
+        assert_eq!(snapshot_of(outside.path()), []);
+    }
+
+    #[test]
+    fn readers_see_whole_states_while_writers_commit() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = |n: usize| {
+            let text = format!("state {n}");
+            roles(&[("root", "r"), ("targets", &text), ("snapshot", &text), ("timestamp", &text)])
+        };
+        cache(dir.path()).commit(&state(0), &[]).unwrap();
+        std::thread::scope(|scope| {
+            for writer in 0..2 {
+                let path = dir.path();
+                scope.spawn(move || {
+                    for n in 1..15 {
+                        cache(path).commit(&state(n * 2 + writer), &[]).unwrap();
+                    }
+                });
+            }
+            for _ in 0..60 {
+                let seen = cache(dir.path()).read().unwrap();
+                let targets = &seen[&RoleName::Targets];
+                assert_eq!(targets, &seen[&RoleName::Snapshot]);
+                assert_eq!(targets, &seen[&RoleName::Timestamp]);
+            }
+        });
+    }
+
+    #[test]
+    fn stores_written_by_notary_and_docker_are_read_as_they_are() {
+        let vectors = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/notary-vectors");
+        let notary = TrustDir::new(vectors.join("nh-step2"));
+        let gun = Gun::parse("example.com/vectors/one").unwrap();
+        let names: Vec<String> =
+            notary.metadata(&gun).read().unwrap().keys().map(ToString::to_string).collect();
+        let base_roles = ["root", "timestamp", "snapshot", "targets"];
+        assert_eq!(names, [&base_roles[..], &["targets/alpha", "targets/releases"]].concat());
+        let docker = TrustDir::new(vectors.join("docker-trust-signed"));
+        let gun = Gun::parse("localhost:15005/survey/gv").unwrap();
+        assert!(docker.metadata(&gun).read().unwrap().contains_key(&role("targets/alice")));
     }
 }

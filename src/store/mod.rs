@@ -1,15 +1,30 @@
 //! The user's disk: keys, trust cache, changelists, credentials, TLS files, keyring.
+//!
+//! * where things live under `~/.docker/trust`: [`trust_dir`]
+//! * private keys: [`keys`]; folders of notary before 0.6: [`key_migration`]
+//! * cached trust metadata: [`metadata`]; staged changes: [`changelist`]
+//! * registry logins: [`credentials`], which may ask a helper program: [`credential_helper`]
+//! * certificates of hosts: [`tls_files`]; remembered passphrases: [`keyring`]
+//!
+//! Only [`files`] touches the disk. After a crash at any moment a file is the old or the new one,
+//! a repository's metadata is all of the old or all of the new, and no key is lost.
 
 pub mod changelist;
+pub mod credential_helper;
 pub mod credentials;
+pub mod error;
+#[cfg(test)]
+pub(crate) mod faults;
 pub mod files;
+pub mod key_migration;
 pub mod keyring;
 pub mod keys;
 pub mod metadata;
 pub mod tls_files;
 pub mod trust_dir;
 
-pub use files::StoreError;
+pub use changelist::ChangelistDir;
+pub use error::StoreError;
 pub use keys::{KeyInfo, KeyList, KeyStore};
 pub use metadata::MetadataCache;
 pub use trust_dir::TrustDir;
