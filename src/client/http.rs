@@ -1,33 +1,403 @@
-//! stub
+//! Sending requests: connections, redirects, deadlines, retries.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+
+use bytes::Bytes;
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
+use reqwest::redirect::Policy;
+use reqwest::{Client, Method, Response, StatusCode};
+use tokio::time::{sleep, timeout};
+use url::{Host, Url};
+
+use crate::client::body::{self, BodyLimits, Excess};
+use crate::client::error::{Cause, Phase, redact, status_error};
+use crate::client::retry;
+use crate::client::tls::{Trust, client_config};
+use crate::crypto::Passphrase;
+use crate::limits::MAX_ERROR_BODY_BYTES;
+use crate::oci::reference::is_loopback_host;
+use crate::wire::errors::summarise;
+
+pub use crate::client::error::TransportError;
+
 /// How to reach one host.
 #[derive(Debug, Clone)]
 pub struct HttpOptions {
     /// Extra roots (PEM), besides the system's.
     pub roots_pem: Vec<Vec<u8>>,
     /// Client certificate and key (PEM).
-    pub client_pem: Option<(Vec<u8>, crate::crypto::Passphrase)>,
-    /// Accept any certificate; and plain HTTP after TLS fails. Only for loopback and declared insecure registries.
+    pub client_pem: Option<(Vec<u8>, Passphrase)>,
+    /// Accept any certificate; and plain HTTP after TLS fails. Only for loopback and declared
+    /// insecure registries.
     pub insecure: bool,
+    /// Longest wait for a connection, TLS included.
     pub connect_timeout: Duration,
+    /// Longest wait for an answer, or for the next piece of one.
     pub idle_timeout: Duration,
+    /// Longest duration of one operation, redirects and retries included.
     pub total_timeout: Duration,
     /// Bytes a second below which a transfer is given up after `idle_timeout`.
     pub minimum_rate: u64,
+    /// Wait before the first retry; each further wait is four times as long.
+    pub retry_wait: Duration,
+    /// What we call ourselves.
     pub user_agent: String,
 }
+
 impl Default for HttpOptions {
     fn default() -> Self {
-        unimplemented!()
+        Self {
+            roots_pem: Vec::new(),
+            client_pem: None,
+            insecure: false,
+            connect_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(30),
+            total_timeout: Duration::from_secs(600),
+            minimum_rate: 1024,
+            retry_wait: Duration::from_millis(100),
+            user_agent: concat!("trust/", env!("CARGO_PKG_VERSION")).to_owned(),
+        }
     }
 }
-/// One host's HTTP connections; cheap to clone.
+
+/// One host's HTTP connections; cheap to clone, and clones share the connections.
 #[derive(Debug, Clone)]
-pub struct HttpClient {}
-/// The network or the server is at fault.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum TransportError {
-    #[error("cannot reach {url}")]
-    Unreachable { url: String }, /* Timeout, TooSlow, TooLarge{url,limit}, Tls{url, cause}, Cut (half a body), Unauthorized{url, message}, Forbidden, Status{url,status,message}, BadAnswer{url, problem}, … urls redacted of userinfo and query secrets */
+pub struct HttpClient {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    options: HttpOptions,
+    /// Built when first needed: most commands need one, many none.
+    clients: Mutex<BTreeMap<ClientKind, Client>>,
+}
+
+/// What tells one pool of connections from another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct ClientKind {
+    trust: Option<Trust>,
+    direct: bool,
+}
+
+/// One request; sent again with other headers when a login or a redirect asks for it.
+#[derive(Debug, Clone)]
+pub(crate) struct Request {
+    pub(crate) method: Method,
+    pub(crate) url: Url,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+    /// Most bytes of a good answer's body.
+    pub(crate) limit: u64,
+    /// The host the options are for, if this request goes elsewhere on its behalf.
+    pub(crate) on_behalf_of: Option<Url>,
+}
+
+/// A whole answer, of whatever status.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) url: Url,
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Vec<u8>,
+}
+
+impl HttpClient {
+    /// Returns a client that connects when it is first used.
+    pub fn new(options: HttpOptions) -> Self {
+        Self { shared: Arc::new(Shared { options, clients: Mutex::default() }) }
+    }
+
+    /// How the host is reached.
+    pub fn options(&self) -> &HttpOptions {
+        &self.shared.options
+    }
+
+    /// Sends a request and reads the whole answer; GET and HEAD are tried again when the network
+    /// fails or the server is busy.
+    pub(crate) async fn send(&self, request: &Request) -> Result<Answer, TransportError> {
+        let after = self.options().total_timeout;
+        let operation = self.send_patiently(request);
+        timeout(after, operation).await.unwrap_or_else(|_| {
+            let url = redact(&request.url);
+            Err(TransportError::Timeout { url, phase: Phase::Finishing, after })
+        })
+    }
+
+    /// Boxed, for the answer to a request is large and everything above holds one.
+    fn send_patiently<'a>(
+        &'a self,
+        request: &'a Request,
+    ) -> std::pin::Pin<Box<dyn Future<Output = Result<Answer, TransportError>> + 'a>> {
+        Box::pin(async move {
+            let repeatable = matches!(request.method, Method::GET | Method::HEAD);
+            let mut attempt = 1;
+            loop {
+                let answer = self.follow(request).await;
+                let failure = match &answer {
+                    Ok(answer) if is_retried(answer.status) => Some(answer.error()),
+                    Ok(_) => None,
+                    Err(_) => None,
+                };
+                let error = failure.as_ref().or(answer.as_ref().err());
+                let pause = error
+                    .filter(|_| repeatable)
+                    .and_then(|error| retry::wait(attempt, error, self.options().retry_wait));
+                let Some(pause) = pause else { return answer };
+                sleep(pause).await;
+                attempt += 1;
+            }
+        })
+    }
+
+    /// Follows redirects of GET and HEAD. A login stays with the host it was meant for.
+    async fn follow(&self, request: &Request) -> Result<Answer, TransportError> {
+        let mut current = request.clone();
+        for _ in 0..=MAX_REDIRECTS {
+            let answer = self.once(&current, &request.url).await?;
+            let follows = matches!(current.method, Method::GET | Method::HEAD);
+            let target = match answer.headers.get(LOCATION) {
+                Some(location) if follows && is_redirect(answer.status) => location.to_str().ok(),
+                _ => return Ok(answer),
+            };
+            let next = target.and_then(|text| current.url.join(text).ok());
+            let Some(next) = next else {
+                return Err(TransportError::BadAnswer {
+                    url: redact(&current.url),
+                    problem: "it redirects to something that is no address".to_owned(),
+                });
+            };
+            if let Some(problem) = redirect_problem(&current.url, &next) {
+                let (url, target) = (redact(&current.url), redact(&next));
+                return Err(TransportError::Redirect { url, target, problem });
+            }
+            if next.origin() != current.url.origin() {
+                current.headers.remove(AUTHORIZATION);
+            }
+            current.url = next;
+        }
+        Err(TransportError::Redirect {
+            url: redact(&request.url),
+            target: redact(&current.url),
+            problem: "too many redirects",
+        })
+    }
+
+    async fn once(&self, request: &Request, first: &Url) -> Result<Answer, TransportError> {
+        let own = request.on_behalf_of.as_ref().unwrap_or(first);
+        let client = self.client(&request.url, own)?;
+        let response = self.head_of(&client, request).await?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        let good = status.is_success();
+        let limits = BodyLimits {
+            bytes: if good { request.limit } else { MAX_ERROR_BODY_BYTES },
+            excess: if good { Excess::Refuse } else { Excess::Truncate },
+            idle: self.options().idle_timeout,
+            minimum_rate: self.options().minimum_rate,
+        };
+        let body = if request.method == Method::HEAD {
+            Vec::new()
+        } else {
+            body::read(response, &redact(&request.url), limits).await?
+        };
+        Ok(Answer { url: request.url.clone(), status, headers, body })
+    }
+
+    /// Sends and waits for the answer's head; what we have to send first extends the wait.
+    async fn head_of(
+        &self,
+        client: &Client,
+        request: &Request,
+    ) -> Result<Response, TransportError> {
+        let options = self.options();
+        let seconds = request.body.len() as u64 / options.minimum_rate.max(1);
+        let patience = options.idle_timeout.saturating_add(Duration::from_secs(seconds));
+        let sending = client
+            .request(request.method.clone(), request.url.clone())
+            .headers(request.headers.clone())
+            .body(request.body.clone())
+            .send();
+        let limit = options.connect_timeout.saturating_add(patience);
+        match timeout(limit, sending).await {
+            Ok(Ok(response)) => Ok(response),
+            Ok(Err(error)) => {
+                Err(TransportError::of_request(&request.url, error, options.connect_timeout))
+            }
+            Err(_) => Err(TransportError::Timeout {
+                url: redact(&request.url),
+                phase: Phase::Answering,
+                after: patience,
+            }),
+        }
+    }
+
+    /// The pool for an address; `own` is the host that the options were made for.
+    fn client(&self, url: &Url, own: &Url) -> Result<Client, TransportError> {
+        let options = self.options();
+        let is_own = url.host() == own.host();
+        let trust = match (url.scheme(), is_own) {
+            ("https", true) if options.insecure => Some(Trust::Anyone),
+            ("https", true) => Some(Trust::Verified),
+            ("https", false) => Some(Trust::Foreign),
+            _ => None,
+        };
+        let kind = ClientKind { trust, direct: is_loopback(url) };
+        let mut clients = self.shared.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = clients.get(&kind) {
+            return Ok(client.clone());
+        }
+        let client = build(options, kind).map_err(|error| match error {
+            BuildError::Tls(error) => TransportError::TlsSetup(error),
+            BuildError::Client(cause) => TransportError::Request { url: redact(url), cause },
+        })?;
+        clients.insert(kind, client.clone());
+        Ok(client)
+    }
+}
+
+impl Request {
+    /// A GET for at most `limit` bytes.
+    pub(crate) fn get(url: Url, limit: u64) -> Self {
+        Self::new(Method::GET, url, limit)
+    }
+
+    /// A request without a body.
+    pub(crate) fn new(method: Method, url: Url, limit: u64) -> Self {
+        let (headers, body) = (HeaderMap::new(), Bytes::new());
+        Self { method, url, headers, body, limit, on_behalf_of: None }
+    }
+
+    /// Sets the login; `None` if no header can carry it.
+    pub(crate) fn authorize(&mut self, authorization: &Passphrase) -> Option<()> {
+        let mut value = HeaderValue::from_str(authorization.expose()).ok()?;
+        value.set_sensitive(true);
+        self.headers.insert(AUTHORIZATION, value);
+        Some(())
+    }
+}
+
+impl Answer {
+    /// The Content-Type, empty if there is none.
+    pub(crate) fn content_type(&self) -> &str {
+        self.header(CONTENT_TYPE.as_str()).unwrap_or_default()
+    }
+
+    /// A header that is text.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// What this answer is if it is not the one hoped for.
+    pub(crate) fn error(&self) -> TransportError {
+        let message = summarise(self.content_type(), &self.body);
+        status_error(redact(&self.url), self.status, self.retry_after(), message)
+    }
+
+    /// A complaint about this answer.
+    pub(crate) fn bad(&self, problem: impl Into<String>) -> TransportError {
+        TransportError::BadAnswer { url: redact(&self.url), problem: problem.into() }
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        let seconds = self.header(RETRY_AFTER.as_str())?.trim().parse().ok()?;
+        Some(Duration::from_secs(seconds))
+    }
+}
+
+/// Whether an address is on this machine.
+pub(crate) fn is_loopback(url: &Url) -> bool {
+    url.host_str().is_some_and(is_loopback_host)
+}
+
+enum BuildError {
+    Tls(crate::client::TlsError),
+    Client(Cause),
+}
+
+fn build(options: &HttpOptions, kind: ClientKind) -> Result<Client, BuildError> {
+    // Redirects are ours to judge; without TLS any configuration does, and this one reads no root.
+    let config = match kind.trust {
+        Some(trust) => client_config(options, trust),
+        None => client_config(&HttpOptions::default(), Trust::Foreign),
+    };
+    let mut builder = Client::builder()
+        .tls_backend_preconfigured(config.map_err(BuildError::Tls)?)
+        .redirect(Policy::none())
+        .retry(reqwest::retry::never())
+        .user_agent(&options.user_agent)
+        .connect_timeout(options.connect_timeout)
+        .http1_max_headers(MAX_HEADERS)
+        .tcp_nodelay(true);
+    if kind.direct {
+        builder = builder.no_proxy();
+    }
+    builder.build().map_err(|error| BuildError::Client(Box::new(error)))
+}
+
+fn is_retried(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 429 | 502 | 503 | 504)
+}
+
+fn is_redirect(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
+}
+
+/// Why a redirect is not followed: a server must not lead us to where only we can go.
+fn redirect_problem(from: &Url, to: &Url) -> Option<&'static str> {
+    match (from.scheme(), to.scheme()) {
+        ("https", "http") => return Some("it leaves TLS"),
+        (_, "http" | "https") => {}
+        _ => return Some("it leaves HTTP"),
+    }
+    if !is_loopback(from) && (is_loopback(to) || is_link_local(to)) {
+        return Some("it leads to this machine or its link");
+    }
+    None
+}
+
+fn is_link_local(url: &Url) -> bool {
+    let address = match url.host() {
+        Some(Host::Ipv4(address)) => IpAddr::V4(address),
+        Some(Host::Ipv6(address)) => match address.to_ipv4_mapped() {
+            Some(mapped) => IpAddr::V4(mapped),
+            None => IpAddr::V6(address),
+        },
+        _ => return false,
+    };
+    match address {
+        IpAddr::V4(address) => {
+            address.is_link_local() || address.is_loopback() || address.is_unspecified()
+        }
+        IpAddr::V6(address) => address.is_unicast_link_local() || address.is_unspecified(),
+    }
+}
+
+/// Most redirects followed.
+const MAX_REDIRECTS: usize = 5;
+/// Most headers of one answer.
+const MAX_HEADERS: usize = 128;
+
+#[cfg(test)]
+mod tests {
+    use test_case::test_case;
+
+    use super::*;
+
+    #[test_case("https://a.example/", "http://a.example/", false ; "downgrade")]
+    #[test_case("https://a.example/", "file:///etc/passwd", false ; "file")]
+    #[test_case("https://a.example/", "https://127.0.0.1/", false ; "loopback")]
+    #[test_case("https://a.example/", "https://[::ffff:127.0.0.1]/", false ; "mapped loopback")]
+    #[test_case("http://a.example/", "http://169.254.169.254/latest", false ; "metadata service")]
+    #[test_case("http://a.example/", "http://localhost/", false ; "localhost")]
+    #[test_case("http://localhost:1/", "http://127.0.0.1:2/", true ; "loopback to loopback")]
+    #[test_case("https://a.example/", "https://cdn.example/x", true ; "elsewhere")]
+    #[test_case("http://a.example/", "https://a.example/", true ; "upgrade")]
+    fn redirects(from: &str, to: &str, followed: bool) {
+        let problem = redirect_problem(&Url::parse(from).unwrap(), &Url::parse(to).unwrap());
+        assert_eq!(problem.is_none(), followed, "{problem:?}");
+    }
 }

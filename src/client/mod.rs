@@ -1,13 +1,19 @@
 //! HTTP to registries and notary servers: transport, TLS, authentication, the two APIs.
 
 pub mod auth;
+mod body;
+pub mod error;
 pub mod http;
 pub mod notary;
 pub mod registry;
 pub mod retry;
+#[cfg(test)]
+mod testing;
 pub mod tls;
 
 pub use auth::{CredentialSource, Login};
-pub use http::{HttpClient, HttpOptions, TransportError};
+pub use error::TransportError;
+pub use http::{HttpClient, HttpOptions};
 pub use notary::{FileVersion, NotaryClient, NotaryError};
 pub use registry::{RegistryClient, RegistryError};
+pub use tls::TlsError;

@@ -1,69 +1,307 @@
-//! stub
-use crate::client::{CredentialSource, HttpClient, TransportError};
-use crate::crypto::{PublicKey, Sha256Hash};
-use crate::tuf::{Gun, RoleName};
+//! A notary server's client: one repository on one server (notary.md §3).
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use reqwest::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use reqwest::{Method, StatusCode};
 use url::Url;
-/// Which version of a role's file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FileVersion {
-    Current,
-    Hash(Sha256Hash),
-    Number(u64),
-}
+use uuid::Uuid;
+
+use crate::client::auth::Authenticator;
+use crate::client::http::{Answer, Request};
+use crate::client::{CredentialSource, HttpClient, TransportError};
+use crate::codec::canonical_json::Value;
+use crate::crypto::PublicKey;
+use crate::limits::{MAX_ERROR_BODY_BYTES, MAX_KEY_FILE_BYTES};
+use crate::tuf::{Gun, RoleName};
+use crate::wire::auth::repository_scope;
+use crate::wire::errors::is_html;
+use crate::wire::notary::{
+    Changefeed, HEALTH_PATH, NotaryErrorBody, changefeed_path, collection_path, file_name, key_name,
+};
+
+pub use crate::wire::notary::FileVersion;
+
 /// One repository on one notary server (notary.md §3).
 #[derive(Debug)]
-pub struct NotaryClient {}
+pub struct NotaryClient {
+    base: Url,
+    server: String,
+    gun: Gun,
+    actions: String,
+    http: HttpClient,
+    auth: Authenticator,
+}
+
+/// What a notary server answers instead of doing what it was asked.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum NotaryError {
-    #[error("{server} has no {file} for {gun}")]
-    NotFound { server: String, gun: String, file: String },
+    /// 404.
+    #[error("{server} has no {file} for {gun}{}", seen.remark())]
+    NotFound {
+        /// The server's host and port.
+        server: String,
+        /// The repository.
+        gun: String,
+        /// The file asked for.
+        file: String,
+        /// What came with the 404.
+        seen: NotFoundBody,
+    },
     /// Somebody published first (VERSION, or INVALID_UPDATE naming a root version).
     #[error("{server} has a newer version already: {message}")]
-    Conflict { server: String, message: String },
+    Conflict {
+        /// The server's host and port.
+        server: String,
+        /// What it says.
+        message: String,
+    },
     /// A 400 with a code; `name` as ErrBadRoot… when given.
     #[error("{server} rejected the update: {message}")]
-    Rejected { server: String, code: String, name: Option<String>, message: String },
+    Rejected {
+        /// The server's host and port.
+        server: String,
+        /// The code, such as `INVALID_UPDATE`.
+        code: String,
+        /// Which rule is broken, such as `ErrBadTargets`.
+        name: Option<String>,
+        /// What it says.
+        message: String,
+    },
+    /// The network, or an answer that is not a notary server's.
     #[error(transparent)]
     Transport(#[from] TransportError),
 }
-impl NotaryClient {
-    /// `base` may have a path; `actions` is the token scope: "pull", "pull,push", "push,pull" or "*".
-    pub fn new(
-        _base: Url,
-        _gun: &Gun,
-        _actions: &str,
-        _http: HttpClient,
-        _c: std::sync::Arc<dyn CredentialSource>,
-    ) -> Self {
-        unimplemented!()
+
+/// What came with a 404: who answers tells a missing file from a wrong address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotFoundBody {
+    /// A notary server's own error.
+    Notary,
+    /// A web page.
+    Html,
+    /// Something else, or nothing.
+    Other,
+}
+
+impl NotFoundBody {
+    fn of(answer: &Answer) -> Self {
+        if NotaryErrorBody::parse(&answer.body).is_some() {
+            Self::Notary
+        } else if is_html(answer.content_type(), &answer.body) {
+            Self::Html
+        } else {
+            Self::Other
+        }
     }
-    /// Bytes exactly as received, at most `limit` (more is TransportError::TooLarge).
-    pub async fn file(
-        &self,
-        _role: &RoleName,
-        _v: FileVersion,
-        _limit: u64,
-    ) -> Result<Vec<u8>, NotaryError> {
-        unimplemented!()
-    }
-    /// GET snapshot.key / timestamp.key
-    pub async fn server_key(&self, _role: &RoleName) -> Result<PublicKey, NotaryError> {
-        unimplemented!()
-    }
-    /// POST (needs "*").
-    pub async fn rotate_server_key(&self, _role: &RoleName) -> Result<PublicKey, NotaryError> {
-        unimplemented!()
-    }
-    /// One atomic multipart POST.
-    pub async fn publish(&self, _files: &[(RoleName, Vec<u8>)]) -> Result<(), NotaryError> {
-        unimplemented!()
-    }
-    pub async fn delete(&self) -> Result<(), NotaryError> {
-        unimplemented!()
-    }
-    /// Changefeed of this GUN, wire::notary::Changefeed.
-    pub async fn health(&self) -> Result<(), NotaryError> {
-        unimplemented!()
+
+    const fn remark(self) -> &'static str {
+        match self {
+            Self::Notary => "",
+            Self::Html => " (it answered 404 with an HTML page: is this a notary server?)",
+            Self::Other => " (it answered 404 without a notary server's error: is it one?)",
+        }
     }
 }
+
+impl NotaryClient {
+    /// Returns a client that connects when it is first used.
+    ///
+    /// `base` may have a path; `actions` is the token scope: `pull`, `pull,push`, `push,pull` or
+    /// `*`. Operations that need `*` ask for it themselves.
+    pub fn new(
+        base: Url,
+        gun: &Gun,
+        actions: &str,
+        http: HttpClient,
+        credentials: Arc<dyn CredentialSource>,
+    ) -> Self {
+        let base = as_folder(base);
+        Self {
+            server: server_name(&base),
+            base,
+            gun: gun.clone(),
+            actions: actions.to_owned(),
+            http,
+            auth: Authenticator::new(credentials),
+        }
+    }
+
+    /// Fetches a file, its bytes exactly as received, at most `limit` of them (more is
+    /// [`TransportError::TooLarge`]).
+    pub async fn file(
+        &self,
+        role: &RoleName,
+        version: FileVersion,
+        limit: u64,
+    ) -> Result<Vec<u8>, NotaryError> {
+        let name = file_name(role, version);
+        let request = Request::get(self.address(&name)?, limit);
+        let answer = self.send(request, &self.actions).await?;
+        self.expect(answer, &name).map(|answer| answer.body)
+    }
+
+    /// Fetches the public key the server signs `snapshot` or `timestamp` with.
+    pub async fn server_key(&self, role: &RoleName) -> Result<PublicKey, NotaryError> {
+        self.key(Method::GET, role, &self.actions).await
+    }
+
+    /// Makes the server use a new key for `snapshot` or `timestamp`, once a root lists it.
+    pub async fn rotate_server_key(&self, role: &RoleName) -> Result<PublicKey, NotaryError> {
+        self.key(Method::POST, role, ALL_ACTIONS).await
+    }
+
+    /// Publishes these files, all or none (notary.md §3.2).
+    pub async fn publish(&self, files: &[(RoleName, Vec<u8>)]) -> Result<(), NotaryError> {
+        let boundary = Uuid::new_v4().simple().to_string();
+        let content_type =
+            HeaderValue::from_str(&format!("multipart/form-data; boundary={boundary}"));
+        let mut request = Request::new(Method::POST, self.address("")?, MAX_ERROR_BODY_BYTES);
+        request.headers.extend(content_type.ok().map(|value| (CONTENT_TYPE, value)));
+        request.body = multipart(&boundary, files);
+        let answer = self.send(request, &self.actions).await?;
+        self.expect(answer, "collection").map(|_| ())
+    }
+
+    /// Deletes all of the repository's trust data from the server.
+    pub async fn delete(&self) -> Result<(), NotaryError> {
+        let request = Request::new(Method::DELETE, self.address("")?, MAX_ERROR_BODY_BYTES);
+        let answer = self.send(request, ALL_ACTIONS).await?;
+        self.expect(answer, "collection").map(|_| ())
+    }
+
+    /// Fetches one page of this repository's changes (notary.md §3.7).
+    ///
+    /// `after` is the id of a change, `0` for the oldest on or `-1` for the newest back; a
+    /// negative `records` goes backwards.
+    pub async fn changefeed(&self, after: &str, records: i32) -> Result<Changefeed, NotaryError> {
+        let mut url = self.join(&changefeed_path(&self.gun))?;
+        url.query_pairs_mut()
+            .append_pair("change_id", after)
+            .append_pair("records", &records.to_string());
+        let answer = self.send(Request::get(url, MAX_CHANGEFEED_BYTES), &self.actions).await?;
+        let answer = self.expect(answer, "changefeed")?;
+        let feed = Changefeed::parse(&answer.body);
+        feed.map_err(|error| {
+            answer.bad(format!("the changefeed is not well-formed: {error}")).into()
+        })
+    }
+
+    /// Asks whether the server is well.
+    pub async fn health(&self) -> Result<(), NotaryError> {
+        let request = Request::get(self.join(HEALTH_PATH)?, MAX_ERROR_BODY_BYTES);
+        let answer = self.http.send(&request).await?;
+        if answer.status.is_success() {
+            return Ok(());
+        }
+        Err(answer.error().into())
+    }
+
+    /// The server's host and port, for messages.
+    pub fn server(&self) -> &str {
+        &self.server
+    }
+
+    async fn key(
+        &self,
+        method: Method,
+        role: &RoleName,
+        actions: &str,
+    ) -> Result<PublicKey, NotaryError> {
+        let name = key_name(role);
+        let request = Request::new(method, self.address(&name)?, MAX_KEY_FILE_BYTES);
+        let answer = self.send(request, actions).await?;
+        let answer = self.expect(answer, &name)?;
+        let value = Value::parse(&answer.body)
+            .map_err(|error| answer.bad(format!("the key is not well-formed: {error}")))?;
+        PublicKey::from_json(&value).map_err(|error| answer.bad(error.to_string()).into())
+    }
+
+    async fn send(&self, mut request: Request, actions: &str) -> Result<Answer, TransportError> {
+        // A proxy's old copy of current metadata would look like a rollback.
+        request.headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        request.headers.insert(ACCEPT, HeaderValue::from_static("application/json, */*"));
+        let scope = repository_scope(self.gun.as_str(), actions);
+        self.auth.send(&self.http, request, &scope).await
+    }
+
+    /// Turns every status but success into its error.
+    fn expect(&self, answer: Answer, file: &str) -> Result<Answer, NotaryError> {
+        match answer.status {
+            status if status.is_success() => Ok(answer),
+            StatusCode::NOT_FOUND => Err(NotaryError::NotFound {
+                server: self.server.clone(),
+                gun: self.gun.to_string(),
+                file: file.to_owned(),
+                seen: NotFoundBody::of(&answer),
+            }),
+            StatusCode::BAD_REQUEST => Err(self.rejection(&answer)),
+            _ => Err(answer.error().into()),
+        }
+    }
+
+    fn rejection(&self, answer: &Answer) -> NotaryError {
+        let server = self.server.clone();
+        match NotaryErrorBody::parse(&answer.body) {
+            Some(body) if body.is_conflict() => {
+                NotaryError::Conflict { server, message: body.message }
+            }
+            Some(NotaryErrorBody { code, message, name }) => {
+                NotaryError::Rejected { server, code, name, message }
+            }
+            None => answer.error().into(),
+        }
+    }
+
+    fn address(&self, name: &str) -> Result<Url, TransportError> {
+        self.join(&format!("{}{name}", collection_path(&self.gun)))
+    }
+
+    fn join(&self, path: &str) -> Result<Url, TransportError> {
+        self.base.join(path).map_err(|error| TransportError::Request {
+            url: self.base.to_string(),
+            cause: Box::new(error),
+        })
+    }
+}
+
+/// An address below which paths are joined: no user, no query, a slash at the end.
+fn as_folder(mut base: Url) -> Url {
+    // Addresses that refuse have no user to take away.
+    let _: Result<(), ()> = base.set_username("").and_then(|()| base.set_password(None));
+    base.set_query(None);
+    base.set_fragment(None);
+    if !base.path().ends_with('/') {
+        base.set_path(&format!("{}/", base.path()));
+    }
+    base
+}
+
+fn server_name(base: &Url) -> String {
+    let host = base.host_str().unwrap_or_default();
+    base.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+}
+
+/// The body of an upload: role names are the file names, and need no quoting by construction.
+fn multipart(boundary: &str, files: &[(RoleName, Vec<u8>)]) -> Bytes {
+    let mut body = Vec::new();
+    for (role, bytes) in files {
+        let head = format!(
+            "--{boundary}\r\n\
+             Content-Disposition: form-data; name=\"files\"; filename=\"{role}\"\r\n\
+             Content-Type: application/octet-stream\r\n\r\n"
+        );
+        body.extend_from_slice(head.as_bytes());
+        body.extend_from_slice(bytes);
+        body.extend_from_slice(b"\r\n");
+    }
+    body.extend_from_slice(format!("--{boundary}--\r\n").as_bytes());
+    body.into()
+}
+
+/// The actions of a token that may rotate keys and delete.
+const ALL_ACTIONS: &str = "*";
+/// Largest page of a changefeed read: a thousand changes have some 300 KiB.
+const MAX_CHANGEFEED_BYTES: u64 = 8 << 20;

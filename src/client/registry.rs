@@ -1,50 +1,325 @@
-//! stub
-use crate::client::{CredentialSource, HttpClient, TransportError};
-use crate::oci::{Digest, Reference};
+//! A registry's client: manifests, tags, and whether a login is good.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use reqwest::header::{ACCEPT, HeaderValue, LINK};
+use reqwest::{Method, StatusCode};
+use url::Url;
+
+use crate::client::auth::Authenticator;
+use crate::client::http::{Answer, Request};
+use crate::client::{CredentialSource, HttpClient, Login, TransportError};
+use crate::limits::{MAX_ERROR_BODY_BYTES, MAX_MANIFEST_BYTES, MAX_TAGS};
+use crate::oci::manifest::{ManifestError, bare_media_type, is_schema1};
+use crate::oci::reference::DOCKER_HUB;
+use crate::oci::{Digest, Reference, ReferenceError};
+use crate::wire::auth::repository_scope;
+use crate::wire::errors::is_html;
+use crate::wire::registry::{
+    BASE_PATH, DIGEST_HEADER, TagList, accepted_manifests, manifest_path, next_link, tags_path,
+};
+
 /// One registry, pull only so far.
 #[derive(Debug)]
-pub struct RegistryClient {}
+pub struct RegistryClient {
+    domain: String,
+    /// Host and port of the API.
+    host: String,
+    http: HttpClient,
+    auth: Authenticator,
+    /// Learnt from the first answer of an insecure registry: whether it speaks plain HTTP.
+    plain: Mutex<Option<bool>>,
+}
+
 /// A manifest as served, its digest computed here.
 #[derive(Debug, Clone)]
 pub struct ServedManifest {
+    /// The Content-Type header without parameters.
     pub media_type: String,
+    /// SHA-256 of the bytes; the digest asked for if that is of another algorithm.
     pub digest: Digest,
+    /// The bytes exactly as received.
     pub bytes: Vec<u8>,
 }
+
+/// What a registry answers instead of what it was asked for.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RegistryError {
+    /// 404.
     #[error("{reference} is not in the registry")]
-    NotFound { reference: String },
+    NotFound {
+        /// What was asked for.
+        reference: String,
+    },
     /// The header, or the digest asked for, is not what the bytes hash to.
     #[error("{registry} served {actual} and claims {claimed}")]
-    DigestMismatch { registry: String, claimed: Digest, actual: Digest },
+    DigestMismatch {
+        /// The registry's host.
+        registry: String,
+        /// The digest asked for or announced.
+        claimed: Digest,
+        /// The digest of what came.
+        actual: Digest,
+    },
+    /// A manifest of a kind we do not follow.
+    #[error("{reference} cannot be used")]
+    Manifest {
+        /// What was asked for.
+        reference: String,
+        /// Why.
+        #[source]
+        cause: ManifestError,
+    },
+    /// More tags than any listing shows.
+    #[error("{repository} has more than {limit} tags")]
+    TooManyTags {
+        /// The repository.
+        repository: String,
+        /// The most tags listed.
+        limit: usize,
+    },
+    /// A repository, tag or digest that is none.
+    #[error("not something a registry can be asked for")]
+    Reference(#[from] ReferenceError),
+    /// The network, or an answer that is not a registry's.
     #[error(transparent)]
     Transport(#[from] TransportError),
 }
+
 impl RegistryClient {
-    /// `reference.domain()` gives the host (docker.io = registry-1.docker.io); `scheme` https, http only if insecure/loopback fallback.
+    /// Returns a client for the registry of this reference; it connects when it is first used.
+    ///
+    /// Docker Hub's API is at `registry-1.docker.io`. The scheme is https; plain http is used if
+    /// the options declare the registry insecure and it does not speak TLS.
     pub fn new(
-        _r: &Reference,
-        _http: HttpClient,
-        _c: std::sync::Arc<dyn CredentialSource>,
+        reference: &Reference,
+        http: HttpClient,
+        credentials: Arc<dyn CredentialSource>,
     ) -> Self {
-        unimplemented!()
+        let domain = reference.domain();
+        let host = if domain == DOCKER_HUB { DOCKER_HUB_API } else { domain };
+        Self {
+            domain: domain.to_owned(),
+            host: host.to_owned(),
+            http,
+            auth: Authenticator::new(credentials),
+            plain: Mutex::new(None),
+        }
     }
-    /// By tag or digest text.
+
+    /// Fetches a manifest by tag or digest. Its bytes have the digest asked for and the digest
+    /// the registry announces, or there is an error.
     pub async fn manifest(
         &self,
-        _repository: &str,
-        _tag_or_digest: &str,
+        repository: &str,
+        tag_or_digest: &str,
     ) -> Result<ServedManifest, RegistryError> {
-        unimplemented!()
+        let reference = self.reference(repository, tag_or_digest)?;
+        let answer = self.get_manifest(Method::GET, &reference, tag_or_digest).await?;
+        let answer = expect(answer, &reference)?;
+        let media_type = bare_media_type(answer.content_type());
+        if is_schema1(&media_type) {
+            let (reference, cause) = (reference.familiar(), ManifestError::Schema1);
+            return Err(RegistryError::Manifest { reference, cause });
+        }
+        if is_html(answer.content_type(), &answer.body) {
+            return Err(answer.bad("a web page where a manifest should be").into());
+        }
+        let digest = self.check_digest(&answer, reference.digest())?;
+        Ok(ServedManifest { media_type, digest, bytes: answer.body })
     }
-    /// All pages.
-    pub async fn tags(&self, _repository: &str) -> Result<Vec<String>, RegistryError> {
-        unimplemented!()
+
+    /// Asks whether the registry has a manifest, without fetching it where that is possible.
+    pub async fn manifest_exists(
+        &self,
+        repository: &str,
+        digest: &Digest,
+    ) -> Result<bool, RegistryError> {
+        let reference = self.reference(repository, digest.as_str())?;
+        let mut answer = self.get_manifest(Method::HEAD, &reference, digest.as_str()).await?;
+        if matches!(answer.status, StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED) {
+            answer = self.get_manifest(Method::GET, &reference, digest.as_str()).await?;
+        }
+        match expect(answer, &reference) {
+            Ok(_) => Ok(true),
+            Err(RegistryError::NotFound { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
-    /// `login`: checks a credential against /v2/; an identity token if the token server gives one.
-    pub async fn check_login(&self) -> Result<Option<crate::client::Login>, RegistryError> {
-        unimplemented!()
+
+    /// Lists a repository's tags, all pages, in the registry's order.
+    pub async fn tags(&self, repository: &str) -> Result<Vec<String>, RegistryError> {
+        let reference = Reference::parse(&format!("{}/{repository}", self.domain))?;
+        let scope = repository_scope(reference.path(), PULL);
+        let mut path = tags_path(reference.path());
+        let mut query = Some(format!("n={TAGS_A_PAGE}"));
+        let mut seen = BTreeSet::new();
+        let mut tags = Vec::new();
+        loop {
+            let question = (path.clone(), query.clone());
+            let answer = self.send(Method::GET, &path, query.as_deref(), &scope, MAX_PAGE_BYTES);
+            let answer = expect(answer.await?, &reference)?;
+            if !seen.insert(question) || seen.len() > MAX_PAGES {
+                return Err(answer.bad("the list of tags has no end").into());
+            }
+            let page = TagList::parse(&answer.body)
+                .map_err(|error| answer.bad(format!("the tags are not well-formed: {error}")))?;
+            tags.extend(page.tags.unwrap_or_default());
+            if tags.len() > MAX_TAGS {
+                let repository = reference.familiar_name();
+                return Err(RegistryError::TooManyTags { repository, limit: MAX_TAGS });
+            }
+            let Some(next) = next_page(&answer)? else { return Ok(tags) };
+            path = next.path().to_owned();
+            query = next.query().map(ToOwned::to_owned);
+        }
+    }
+
+    /// Checks the login against the registry, as `login` does; returns the identity token to keep
+    /// in place of the password, if the token server gives one.
+    pub async fn check_login(&self) -> Result<Option<Login>, RegistryError> {
+        let grant = match self.auth.check(&self.http, self.base_request(self.is_plain())?).await {
+            Err(error) if self.may_be_plain(&error) => {
+                let grant = self.auth.check(&self.http, self.base_request(true)?).await?;
+                self.remember(true);
+                grant
+            }
+            outcome => outcome?,
+        };
+        Ok(grant.identity)
+    }
+
+    fn reference(&self, repository: &str, tag_or_digest: &str) -> Result<Reference, RegistryError> {
+        let separator = if tag_or_digest.contains(':') { '@' } else { ':' };
+        let text = format!("{}/{repository}{separator}{tag_or_digest}", self.domain);
+        Ok(Reference::parse(&text)?)
+    }
+
+    async fn get_manifest(
+        &self,
+        method: Method,
+        reference: &Reference,
+        tag_or_digest: &str,
+    ) -> Result<Answer, TransportError> {
+        let path = manifest_path(reference.path(), tag_or_digest);
+        let scope = repository_scope(reference.path(), PULL);
+        self.send(method, &path, None, &scope, MAX_MANIFEST_BYTES).await
+    }
+
+    /// Compares the bytes with what was announced and with what was asked for.
+    fn check_digest(
+        &self,
+        answer: &Answer,
+        asked: Option<&Digest>,
+    ) -> Result<Digest, RegistryError> {
+        let actual = Digest::sha256_of(&answer.body);
+        let announced = match answer.header(DIGEST_HEADER) {
+            Some(text) => Some(Digest::parse(text).map_err(|error| answer.bad(error.to_string()))?),
+            None => None,
+        };
+        for claimed in [announced.as_ref(), asked].into_iter().flatten() {
+            if !claimed.matches(&answer.body) {
+                let registry = self.domain.clone();
+                let claimed = claimed.clone();
+                return Err(RegistryError::DigestMismatch { registry, claimed, actual });
+            }
+        }
+        Ok(asked.cloned().unwrap_or(actual))
+    }
+
+    /// Sends with a login if asked for one, over https; over http if that is all the registry
+    /// speaks and nobody minds.
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        query: Option<&str>,
+        scope: &str,
+        limit: u64,
+    ) -> Result<Answer, TransportError> {
+        let request = |plain| -> Result<Request, TransportError> {
+            let mut request = Request::new(method.clone(), self.address(plain, path)?, limit);
+            request.url.set_query(query);
+            let accepted = HeaderValue::from_str(&accepted_manifests());
+            request.headers.extend(accepted.ok().map(|value| (ACCEPT, value)));
+            Ok(request)
+        };
+        let plain = self.is_plain();
+        match self.auth.send(&self.http, request(plain)?, scope).await {
+            Err(error) if self.may_be_plain(&error) => {
+                let Ok(answer) = self.auth.send(&self.http, request(true)?, scope).await else {
+                    return Err(error);
+                };
+                self.remember(true);
+                Ok(answer)
+            }
+            Ok(answer) => {
+                self.remember(plain);
+                Ok(answer)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn base_request(&self, plain: bool) -> Result<Request, TransportError> {
+        Ok(Request::get(self.address(plain, BASE_PATH)?, MAX_ERROR_BODY_BYTES))
+    }
+
+    fn address(&self, plain: bool, path: &str) -> Result<Url, TransportError> {
+        let scheme = if plain { "http" } else { "https" };
+        let text = format!("{scheme}://{}{path}", self.host);
+        Url::parse(&text)
+            .map_err(|error| TransportError::Request { url: text, cause: Box::new(error) })
+    }
+
+    fn is_plain(&self) -> bool {
+        self.plain.lock().unwrap_or_else(PoisonError::into_inner).unwrap_or(false)
+    }
+
+    fn remember(&self, plain: bool) {
+        *self.plain.lock().unwrap_or_else(PoisonError::into_inner) = Some(plain);
+    }
+
+    /// Whether a failure is that of a plain HTTP server which the user declared to be all right.
+    ///
+    /// Without a port https and http are two ports: nobody listening on the first says nothing.
+    fn may_be_plain(&self, error: &TransportError) -> bool {
+        let unknown = self.plain.lock().unwrap_or_else(PoisonError::into_inner).is_none();
+        let no_port = self.address(false, BASE_PATH).is_ok_and(|url| url.port().is_none());
+        let refused = matches!(error, TransportError::Unreachable { .. }) && no_port;
+        self.http.options().insecure && unknown && (error.is_tls() || refused)
     }
 }
+
+/// Turns every status but success into its error.
+fn expect(answer: Answer, reference: &Reference) -> Result<Answer, RegistryError> {
+    match answer.status {
+        status if status.is_success() => Ok(answer),
+        StatusCode::NOT_FOUND => Err(RegistryError::NotFound { reference: reference.familiar() }),
+        _ => Err(answer.error().into()),
+    }
+}
+
+/// Where the next page is, on the same registry or nowhere.
+fn next_page(answer: &Answer) -> Result<Option<Url>, TransportError> {
+    let headers = answer.headers.get_all(LINK);
+    let Some(link) = next_link(headers.iter().filter_map(|header| header.to_str().ok())) else {
+        return Ok(None);
+    };
+    let next = answer.url.join(&link).map_err(|_| answer.bad("the next page has no address"))?;
+    if next.host() != answer.url.host() {
+        return Err(answer.bad("the next page is on another host"));
+    }
+    Ok(Some(next))
+}
+
+const DOCKER_HUB_API: &str = "registry-1.docker.io";
+const PULL: &str = "pull";
+/// Tags asked for at a time: what most registries allow at most.
+const TAGS_A_PAGE: usize = 1000;
+/// Largest page of tags read: some registries send all at once.
+const MAX_PAGE_BYTES: u64 = 16 << 20;
+/// Most pages read.
+const MAX_PAGES: usize = 10_000;

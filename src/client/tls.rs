@@ -1,1 +1,272 @@
-//! stub: rustls configuration
+//! Whom we trust on the other end of a connection, and how we show who we are.
+
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
+};
+use x509_parser::certificate::X509Certificate;
+use x509_parser::prelude::FromDer;
+
+use crate::client::HttpOptions;
+use crate::crypto::Passphrase;
+
+/// Configured certificates or keys that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TlsError {
+    /// A file of roots is not PEM.
+    #[error("a configured root certificate cannot be read")]
+    Root(#[source] rustls::pki_types::pem::Error),
+    /// A file of roots has a certificate that is none.
+    #[error("a configured root certificate is not usable")]
+    RootCertificate(#[source] Error),
+    /// A file of roots holds no certificate.
+    #[error("a configured root file has no certificate in it")]
+    NoRoot,
+    /// The client certificate or its key is not PEM, or the key is encrypted.
+    #[error("the client certificate or its key cannot be read")]
+    Client(#[source] rustls::pki_types::pem::Error),
+    /// The client certificate and key do not fit, or are of a kind TLS does not know.
+    #[error("the client certificate is not usable")]
+    ClientCertificate(#[source] Error),
+    /// The TLS library refuses its configuration.
+    #[error("TLS cannot be set up")]
+    Setup(#[source] Error),
+}
+
+/// How far the other end of a connection is trusted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Trust {
+    /// The host these options are for: its certificate is checked, ours is shown.
+    Verified,
+    /// The host these options are for, declared insecure: any certificate does.
+    Anyone,
+    /// A host that this one sends us to: checked, and not shown our certificate.
+    Foreign,
+}
+
+/// Builds the configuration of connections to a host trusted so far.
+pub(crate) fn client_config(options: &HttpOptions, trust: Trust) -> Result<ClientConfig, TlsError> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let verifier: Arc<dyn ServerCertVerifier> = match trust {
+        Trust::Anyone => Arc::new(AnyCertificate { provider: Arc::clone(&provider) }),
+        Trust::Verified | Trust::Foreign => {
+            Arc::new(RootsVerifier::new(&options.roots_pem, Arc::clone(&provider))?)
+        }
+    };
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(TlsError::Setup)?
+        .dangerous()
+        .with_custom_certificate_verifier(verifier);
+    let mut config = match &options.client_pem {
+        Some((certificates, key)) if trust != Trust::Foreign => {
+            let (chain, key) = client_pair(certificates, key)?;
+            builder.with_client_auth_cert(chain, key).map_err(TlsError::ClientCertificate)?
+        }
+        _ => builder.with_no_client_auth(),
+    };
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(config)
+}
+
+fn client_pair(
+    certificates: &[u8],
+    key: &Passphrase,
+) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), TlsError> {
+    let chain = CertificateDer::pem_slice_iter(certificates)
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(TlsError::Client)?;
+    let key = PrivateKeyDer::from_pem_slice(key.expose().as_bytes()).map_err(TlsError::Client)?;
+    Ok((chain, key))
+}
+
+/// Trusts the configured roots and the system's.
+///
+/// The system's are read only when a certificate needs them: reading takes longer than a
+/// handshake, and servers with a private root are the common case.
+struct RootsVerifier {
+    provider: Arc<CryptoProvider>,
+    given: Vec<CertificateDer<'static>>,
+    given_roots: Option<Arc<WebPkiServerVerifier>>,
+    system_roots: OnceLock<Option<Arc<WebPkiServerVerifier>>>,
+}
+
+impl RootsVerifier {
+    fn new(files: &[Vec<u8>], provider: Arc<CryptoProvider>) -> Result<Self, TlsError> {
+        let mut given = Vec::new();
+        for file in files {
+            let before = given.len();
+            for certificate in CertificateDer::pem_slice_iter(file) {
+                given.push(certificate.map_err(TlsError::Root)?);
+            }
+            if given.len() == before {
+                return Err(TlsError::NoRoot);
+            }
+        }
+        let mut roots = RootCertStore::empty();
+        for certificate in &given {
+            roots.add(certificate.clone()).map_err(TlsError::RootCertificate)?;
+        }
+        let given_roots = verifier(roots, &provider);
+        Ok(Self { provider, given, given_roots, system_roots: OnceLock::new() })
+    }
+
+    fn system(&self) -> Option<&Arc<WebPkiServerVerifier>> {
+        let load = || {
+            let mut roots = RootCertStore::empty();
+            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+            verifier(roots, &self.provider)
+        };
+        self.system_roots.get_or_init(load).as_ref()
+    }
+
+    /// Accepts a configured certificate shown by the server itself, as Go does: self-signed
+    /// ones are commonly marked as authorities, which path building refuses at the end of a chain.
+    fn is_given(
+        &self,
+        shown: &CertificateDer<'_>,
+        name: &ServerName<'_>,
+        now: UnixTime,
+    ) -> Option<Result<ServerCertVerified, Error>> {
+        if !self.given.iter().any(|known| known.as_ref() == shown.as_ref()) {
+            return None;
+        }
+        let check = || {
+            let parsed = ParsedCertificate::try_from(shown)?;
+            rustls::client::verify_server_name(&parsed, name)?;
+            let (_, certificate) = X509Certificate::from_der(shown)
+                .map_err(|_| Error::InvalidCertificate(CertificateError::BadEncoding))?;
+            let validity = certificate.validity();
+            let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+            if now < validity.not_before.timestamp() {
+                return Err(Error::InvalidCertificate(CertificateError::NotValidYet));
+            }
+            if now > validity.not_after.timestamp() {
+                return Err(Error::InvalidCertificate(CertificateError::Expired));
+            }
+            Ok(ServerCertVerified::assertion())
+        };
+        Some(check())
+    }
+}
+
+fn verifier(
+    roots: RootCertStore,
+    provider: &Arc<CryptoProvider>,
+) -> Option<Arc<WebPkiServerVerifier>> {
+    // The builder refuses an empty store, and nothing else.
+    WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider)).build().ok()
+}
+
+impl ServerCertVerifier for RootsVerifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        if let Some(verdict) = self.is_given(end_entity, server_name, now) {
+            return verdict;
+        }
+        let mut verdict = Err(Error::InvalidCertificate(CertificateError::UnknownIssuer));
+        if let Some(roots) = &self.given_roots {
+            verdict = roots.verify_server_cert(
+                end_entity,
+                intermediates,
+                server_name,
+                ocsp_response,
+                now,
+            );
+        }
+        match (verdict, self.system()) {
+            (Err(Error::InvalidCertificate(CertificateError::UnknownIssuer)), Some(roots)) => {
+                roots.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+            }
+            (verdict, _) => verdict,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls12_signature(message, certificate, signature, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signature, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+impl fmt::Debug for RootsVerifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RootsVerifier").field("given", &self.given.len()).finish_non_exhaustive()
+    }
+}
+
+/// Trusts any certificate whose key the server holds.
+#[derive(Debug)]
+struct AnyCertificate {
+    provider: Arc<CryptoProvider>,
+}
+
+impl ServerCertVerifier for AnyCertificate {
+    fn verify_server_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls12_signature(message, certificate, signature, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signature, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}

@@ -1,1 +1,94 @@
-//! stub
+//! The registry's HTTP API: routes, tag lists, pagination (OCI distribution 1.1).
+
+use serde::Deserialize;
+
+use crate::oci::manifest::{DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST};
+
+/// The path that tells whether a login is good.
+pub const BASE_PATH: &str = "/v2/";
+/// The header in which a registry says what digest it thinks its answer has.
+pub const DIGEST_HEADER: &str = "docker-content-digest";
+
+/// The path of a manifest by tag or digest; both arguments must be valid ones.
+pub fn manifest_path(repository: &str, tag_or_digest: &str) -> String {
+    format!("/v2/{repository}/manifests/{tag_or_digest}")
+}
+
+/// The path of a repository's tags.
+pub fn tags_path(repository: &str) -> String {
+    format!("/v2/{repository}/tags/list")
+}
+
+/// The Accept header of everything we can follow.
+pub fn accepted_manifests() -> String {
+    [OCI_INDEX, OCI_MANIFEST, DOCKER_LIST, DOCKER_MANIFEST].join(", ")
+}
+
+/// A page of a repository's tags.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct TagList {
+    /// The tags; some registries write `null` for none.
+    #[serde(default)]
+    pub tags: Option<Vec<String>>,
+}
+
+impl TagList {
+    /// Reads a page.
+    pub fn parse(body: &[u8]) -> Result<Self, serde_json::Error> {
+        serde_json::from_slice(body)
+    }
+}
+
+/// The target of the `rel="next"` link among these Link headers (RFC 8288).
+pub fn next_link<'a>(headers: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    headers.into_iter().find_map(next_in_header)
+}
+
+fn next_in_header(header: &str) -> Option<String> {
+    let mut rest = header;
+    while let Some((_, after)) = rest.split_once('<') {
+        let (target, after) = after.split_once('>')?;
+        // The parameters end where the next link begins; targets escape `<`, so it marks one.
+        let (parameters, next) = match after.find('<') {
+            Some(at) => (after.get(..at)?, after.get(at..)?),
+            None => (after, ""),
+        };
+        if parameters.split([';', ',']).any(is_next) {
+            return Some(target.trim().to_owned());
+        }
+        rest = next;
+    }
+    None
+}
+
+fn is_next(parameter: &str) -> bool {
+    let Some((name, value)) = parameter.split_once('=') else { return false };
+    name.trim().eq_ignore_ascii_case("rel")
+        && value.trim().trim_matches('"').split(' ').any(|word| word.eq_ignore_ascii_case("next"))
+}
+
+#[cfg(test)]
+mod tests {
+    use test_case::test_case;
+
+    use super::*;
+
+    #[test_case(r#"</v2/a/tags/list?last=b&n=2>; rel="next""#, Some("/v2/a/tags/list?last=b&n=2"))]
+    #[test_case("<https://h.example/x>;rel=next", Some("https://h.example/x"))]
+    #[test_case(r#"</p>; rel="prev", </n>; title="a, b"; rel="next""#, Some("/n"))]
+    #[test_case(r#"</p>; rel="prev""#, None)]
+    #[test_case("</p", None)]
+    #[test_case("", None)]
+    #[test_case("<", None)]
+    fn links(header: &str, expected: Option<&str>) {
+        assert_eq!(next_link([header]).as_deref(), expected);
+    }
+
+    #[test]
+    fn tag_lists() {
+        let list = TagList::parse(br#"{"name":"a","tags":["x","y"]}"#).unwrap();
+        assert_eq!(list.tags.unwrap(), ["x", "y"]);
+        assert_eq!(TagList::parse(br#"{"name":"a","tags":null}"#).unwrap().tags, None);
+        assert!(TagList::parse(br#"{"tags":[1]}"#).is_err());
+    }
+}
