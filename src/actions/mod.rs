@@ -3,6 +3,5 @@
 pub mod context;
 pub mod keys;
 pub mod login;
-pub mod user_files;
 
 pub use context::Context;

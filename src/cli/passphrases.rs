@@ -9,7 +9,8 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::actions::user_files;
+use zeroize::Zeroizing;
+
 use crate::cli::args::PassphraseArgs;
 use crate::cli::prompt;
 use crate::cli::prompt::{Console, PromptError};
@@ -17,6 +18,8 @@ use crate::cli::settings::Environment;
 use crate::crypto::secret::{PassphraseError, PassphraseRequest, PassphraseSource};
 use crate::crypto::{KeyId, Passphrase};
 use crate::limits::MAX_PASSPHRASE_ATTEMPTS;
+use crate::store::files::{read_descriptor, read_user_file};
+use crate::store::keyring::KeyringEnv;
 use crate::store::{StoreError, keyring};
 
 /// A place that holds one passphrase.
@@ -88,8 +91,17 @@ pub fn origin(file: Option<&PathBuf>, descriptor: Option<u32>) -> Option<Origin>
 pub struct Passphrases {
     settings: PassphraseSettings,
     console: Arc<dyn Console>,
-    recall: fn(&KeyId) -> Result<Option<Passphrase>, StoreError>,
+    keyring: Recall,
     state: Mutex<State>,
+}
+
+/// Looks a key's passphrase up in the keyring.
+struct Recall(Box<dyn Fn(&KeyId) -> Option<Passphrase> + Send + Sync>);
+
+impl fmt::Debug for Recall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Recall(..)")
+    }
 }
 
 #[derive(Debug, Default)]
@@ -111,9 +123,15 @@ struct Search {
 }
 
 impl Passphrases {
-    /// Offers what the settings name, then asks on the console.
-    pub fn new(settings: PassphraseSettings, console: Arc<dyn Console>) -> Self {
-        Self { settings, console, recall: keyring::recall, state: Mutex::default() }
+    /// Offers what the settings name, then what the keyring remembers, then asks on the console.
+    pub fn new(
+        settings: PassphraseSettings,
+        keyring: KeyringEnv,
+        console: Arc<dyn Console>,
+    ) -> Self {
+        // A keyring out of order is a keyring that remembers nothing.
+        let recall = move |id: &KeyId| keyring::recall(&keyring, id).unwrap_or_default();
+        Self { settings, console, keyring: Recall(Box::new(recall)), state: Mutex::default() }
     }
 
     /// Asks for a new passphrase, whatever the settings and the memory of this process hold: to
@@ -173,10 +191,7 @@ impl Passphrases {
             let (name, answer) = match place.checked_sub(1).map(|index| origins.get(index)) {
                 None => (None, self.state().accepted.get(&request.role).cloned()),
                 Some(Some(origin)) => (Some(origin.to_string()), Some(self.read(origin)?)),
-                // A keyring out of order is a keyring that remembers nothing.
-                Some(None) => {
-                    (Some("the keyring".to_owned()), (self.recall)(&request.key_id).unwrap_or(None))
-                }
+                Some(None) => (Some("the keyring".to_owned()), (self.keyring.0)(&request.key_id)),
             };
             let Some(answer) = answer else { continue };
             search.tried.extend(name);
@@ -216,16 +231,16 @@ impl Passphrases {
 
     fn read(&self, origin: &Origin) -> Result<Passphrase, PassphraseError> {
         let name = origin.to_string();
-        let path = match origin {
-            Origin::Variable(_, secret) => return Ok(secret.clone()),
-            Origin::File(path) => path.clone(),
-            Origin::Descriptor(number) => PathBuf::from(format!("/dev/fd/{number}")),
-        };
         if let Some(passphrase) = self.state().read.get(&name) {
             return Ok(passphrase.clone());
         }
+        let bytes = match origin {
+            Origin::Variable(_, secret) => return Ok(secret.clone()),
+            Origin::File(path) => read_user_file(path, MAX_PASSPHRASE_BYTES),
+            Origin::Descriptor(number) => read_descriptor(*number, MAX_PASSPHRASE_BYTES),
+        };
         let unreadable = |cause| PassphraseError::Unreadable { source_name: name.clone(), cause };
-        let bytes = user_files::read(&path, MAX_PASSPHRASE_BYTES).map_err(|error| {
+        let bytes = bytes.map(Zeroizing::new).map_err(|error| {
             unreadable(match error {
                 StoreError::Io { cause, .. } => cause,
                 other => io::Error::other(other.to_string()),
@@ -329,6 +344,7 @@ mod tests {
 
     use super::*;
     use crate::cli::prompt::{NoConsole, Script};
+    use crate::store::files::create_file;
 
     const ID: &str = "585ad6ab67991e363967f527ee6e27535ff1725758105b098fb6ce5d0ca5b65a";
 
@@ -343,7 +359,8 @@ mod tests {
         console: Arc<dyn Console>,
     ) -> Passphrases {
         let settings = PassphraseSettings::resolve(args, &Environment::of(variables));
-        Passphrases { recall: |_| Ok(None), ..Passphrases::new(settings, console) }
+        let state = Mutex::default();
+        Passphrases { settings, console, keyring: Recall(Box::new(|_| None)), state }
     }
 
     /// Refuses every answer until there is an error.
@@ -387,7 +404,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = |name: &str, text: &str| {
             let path = dir.path().join(name);
-            user_files::create(&path, text.as_bytes()).unwrap();
+            create_file(&path, text.as_bytes(), 0o600).unwrap();
             Some(path)
         };
         let args = PassphraseArgs {
@@ -447,7 +464,7 @@ mod tests {
     #[test]
     fn the_keyring_is_asked_before_the_terminal() {
         let mut source = source(&PassphraseArgs::default(), &[], Arc::new(Script::new(&["typed"])));
-        source.recall = |_| Ok(Some(Passphrase::new("kept".to_owned())));
+        source.keyring = Recall(Box::new(|_| Some(Passphrase::new("kept".to_owned()))));
         assert_eq!(all_answers(&source, "root").0, ["kept", "typed"]);
     }
 
@@ -455,7 +472,7 @@ mod tests {
     fn an_empty_or_unreadable_file_is_an_error_not_an_empty_passphrase() {
         let dir = tempfile::tempdir().unwrap();
         let empty = dir.path().join("empty");
-        user_files::create(&empty, b"\n").unwrap();
+        create_file(&empty, b"\n", 0o600).unwrap();
         for path in [empty, dir.path().join("missing")] {
             let args = PassphraseArgs { passphrase_file: Some(path), ..PassphraseArgs::default() };
             let source = source(&args, &[], Arc::new(NoConsole));
