@@ -8,13 +8,15 @@ use std::sync::Arc;
 use url::Url;
 
 use crate::client::{
-    CredentialSource, HttpClient, HttpOptions, Login, NotaryClient, RegistryClient, TransportError,
+    CredentialSource, HttpClient, HttpOptions, Login, NotaryClient, RegistryClient,
 };
 use crate::clock::Clock;
 use crate::crypto::Passphrase;
 use crate::crypto::secret::PassphraseSource;
 use crate::oci::Reference;
+use crate::oci::reference::is_loopback_host;
 use crate::store::credentials::{Credential, DockerConfig};
+use crate::store::keyring::KeyringEnv;
 use crate::store::tls_files::TlsFiles;
 use crate::store::{StoreError, TrustDir};
 use crate::tuf::{Gun, Pinning};
@@ -34,6 +36,8 @@ pub struct Context {
     pub pinning: Pinning,
     /// Sign with the keys of `keys-example/` for servers that are not on this machine.
     pub example_keys_allowed: bool,
+    /// Where the operating system's keyring may be.
+    pub keyring: KeyringEnv,
 }
 
 impl fmt::Debug for Context {
@@ -89,9 +93,6 @@ pub enum ConnectionError {
     /// TLS files cannot be used.
     #[error(transparent)]
     Files(#[from] StoreError),
-    /// The TLS configuration cannot be used.
-    #[error(transparent)]
-    Transport(#[from] TransportError),
 }
 
 impl Connections {
@@ -99,7 +100,7 @@ impl Connections {
     /// `pull,push`, `push,pull` or `*`.
     pub fn notary(&self, gun: &Gun, actions: &str) -> Result<NotaryClient, ConnectionError> {
         let registry = registry_host(gun);
-        let insecure = self.insecure || is_loopback_host(registry);
+        let insecure = self.insecure || is_loopback(registry);
         let server = self.server.for_registry(registry, insecure)?;
         let dirs = [self.config_dir.join("tls")];
         let http = self.http(&dirs, &authority(&server), insecure)?;
@@ -158,12 +159,8 @@ impl Connections {
             insecure,
             ..HttpOptions::default()
         };
-        Ok(new_http_client(options))
+        Ok(HttpClient::new(options))
     }
-}
-
-fn new_http_client(_options: HttpOptions) -> HttpClient {
-    HttpClient {}
 }
 
 impl ServerChoice {
@@ -206,15 +203,13 @@ fn registry_host(gun: &Gun) -> &str {
     gun.segments().next().unwrap_or_default()
 }
 
-/// Whether a `host` or `host:port` is this machine: 127.0.0.0/8, `::1`, `localhost`.
-pub fn is_loopback_host(host: &str) -> bool {
-    let Ok(url) = Url::parse(&format!("https://{host}")) else { return false };
-    match url.host() {
-        Some(url::Host::Domain(name)) => name == "localhost",
-        Some(url::Host::Ipv4(address)) => address.is_loopback(),
-        Some(url::Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
+/// Whether a `host` or `host:port` is this machine.
+fn is_loopback(registry: &str) -> bool {
+    let host = match registry.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+        _ => registry,
+    };
+    is_loopback_host(host)
 }
 
 /// `host` or `host:port`, as docker names the folder of its TLS files.
@@ -301,6 +296,6 @@ mod tests {
     #[test_case("128.0.0.1", false)]
     #[test_case("", false)]
     fn only_this_machine_is_loopback(host: &str, expected: bool) {
-        assert_eq!(is_loopback_host(host), expected);
+        assert_eq!(is_loopback(host), expected);
     }
 }

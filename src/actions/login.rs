@@ -42,7 +42,7 @@ pub async fn login(
     server: &str,
     username: &str,
     password: &Passphrase,
-) -> Result<(), LoginError> {
+) -> Result<Kept, LoginError> {
     let reference = any_repository_of(server)?;
     let offered = Arc::new(Offered { username: username.to_owned(), password: password.clone() });
     let registry = context.connections.registry_with(&reference, offered)?;
@@ -54,7 +54,16 @@ pub async fn login(
     };
     let mut config = DockerConfig::load(&context.connections.config_dir)?;
     config.set(reference.domain(), &credential)?;
-    Ok(())
+    Ok(if config.uses_helper(reference.domain()) { Kept::InHelper } else { Kept::InPlainFile })
+}
+
+/// Where a login is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kept {
+    /// In a credential helper.
+    InHelper,
+    /// In `config.json`, as anybody can read who can read the file.
+    InPlainFile,
 }
 
 /// Removes a registry's login; whether there was one.
@@ -79,7 +88,11 @@ fn any_repository_of(server: &str) -> Result<Reference, LoginError> {
     // A name without dot, port or `localhost` would be a folder on Docker Hub.
     let wrong = |cause| LoginError::BadServer { server: server.to_owned(), cause };
     let reference = Reference::parse(&format!("{host}/library/any")).map_err(wrong)?;
-    if reference.domain() == host { Ok(reference) } else { Err(wrong(ReferenceError::Format)) }
+    if reference.domain() == host {
+        Ok(reference)
+    } else {
+        Err(wrong(ReferenceError::Format { text: host.to_owned() }))
+    }
 }
 
 #[derive(Debug)]

@@ -14,7 +14,6 @@ pub mod revoke;
 pub mod sign;
 pub mod signer;
 pub mod update;
-pub mod user_files;
 pub mod verify;
 
 pub use context::Context;

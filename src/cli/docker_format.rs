@@ -1,1 +1,364 @@
-//! Docker's two ways of showing signatures, byte for byte.
+//! Docker's two ways of showing signatures, byte for byte: the JSON of `docker trust inspect` and
+//! the text of `docker trust inspect --pretty` (notary.md §5.3).
+//!
+//! The caller says what is signed by whom; the order of everything shown is decided here, but for
+//! lists that docker's JSON shows in the order of the metadata.
+
+use serde::Serialize;
+use serde_json::ser::PrettyFormatter;
+
+use crate::cli::natural_order::natural_order;
+
+/// What is shown about one repository or one tag of it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Inspection {
+    /// The reference as it was typed.
+    pub name: String,
+    /// What is released, in any order.
+    pub signed_tags: Vec<SignedTag>,
+    /// Who may sign (delegations but `targets/releases`), in any order.
+    pub signers: Vec<SignerKeys>,
+    /// Key ids of the root role as in metadata: those of certificates.
+    pub root_keys: Vec<String>,
+    /// Key ids of the targets role.
+    pub repository_keys: Vec<String>,
+}
+
+/// A tag that is released: it is in `targets` or in `targets/releases`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedTag {
+    /// The tag.
+    pub tag: String,
+    /// SHA-256 of the manifest, in hex.
+    pub digest_hex: String,
+    /// Signers of this tag with this digest, without `targets/`, in the order of the delegations;
+    /// none means that the owner of the repository alone signed it.
+    pub signers: Vec<String>,
+}
+
+/// A signer and the keys that count for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignerKeys {
+    /// The name, without `targets/`.
+    pub name: String,
+    /// Canonical key ids, in the order of the delegation.
+    pub key_ids: Vec<String>,
+}
+
+/// The JSON of `docker trust inspect` for these repositories, with the final newline.
+pub fn json(inspections: &[Inspection]) -> Result<String, serde_json::Error> {
+    let documents: Vec<json::Repository<'_>> =
+        inspections.iter().map(json::Repository::of).collect();
+    let mut bytes = Vec::new();
+    let formatter = PrettyFormatter::with_indent(b"    ");
+    let mut serializer = serde_json::Serializer::with_formatter(&mut bytes, formatter);
+    documents.serialize(&mut serializer)?;
+    let text = String::from_utf8_lossy(&bytes);
+    Ok(escape_as_go(&text) + "\n")
+}
+
+/// The text of `docker trust inspect --pretty` for these repositories.
+pub fn pretty(inspections: &[Inspection]) -> String {
+    inspections.iter().map(pretty_one).collect::<Vec<_>>().join("\n\n")
+}
+
+fn pretty_one(inspection: &Inspection) -> String {
+    let name = &inspection.name;
+    let mut text = if inspection.signed_tags.is_empty() {
+        format!("\nNo signatures for {name}\n\n")
+    } else {
+        format!("\nSignatures for {name}\n\n{}", tags_table(&inspection.signed_tags))
+    };
+    if !inspection.signers.is_empty() {
+        text.push_str(&format!("\nList of signers and their keys for {name}\n\n"));
+        text.push_str(&signers_table(&inspection.signers));
+    }
+    text.push_str(&format!("\nAdministrative keys for {name}\n\n"));
+    for (kind, ids) in
+        [("Repository", &inspection.repository_keys), ("Root", &inspection.root_keys)]
+    {
+        text.push_str(&format!("  {kind} Key:\t{}\n", sorted(ids).join(", ")));
+    }
+    text
+}
+
+fn tags_table(tags: &[SignedTag]) -> String {
+    let mut rows = vec![["SIGNED TAG", "DIGEST", "SIGNERS"].map(str::to_owned).to_vec()];
+    for tag in in_order(tags) {
+        let signers = match tag.signers.as_slice() {
+            [] => format!("({OWNER})"),
+            signers => sorted(signers).join(", "),
+        };
+        rows.push(vec![tag.tag.clone(), tag.digest_hex.clone(), signers]);
+    }
+    table(&rows)
+}
+
+fn signers_table(signers: &[SignerKeys]) -> String {
+    let mut signers: Vec<&SignerKeys> = signers.iter().collect();
+    signers.sort_by(|a, b| natural_order(&a.name, &b.name));
+    let mut rows = vec![["SIGNER", "KEYS"].map(str::to_owned).to_vec()];
+    for signer in signers {
+        let cut = |id: String| id.chars().take(SHORT_ID_CHARS).collect::<String>();
+        let keys: Vec<String> = sorted(&signer.key_ids).into_iter().map(cut).collect();
+        rows.push(vec![signer.name.clone(), keys.join(", ")]);
+    }
+    table(&rows)
+}
+
+/// Columns as Go's `text/tabwriter` makes them with docker's settings: each is three wider than
+/// its widest cell and at least ten wide; the last is not padded.
+fn table(rows: &[Vec<String>]) -> String {
+    let width = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column));
+        let widest = cells.map(|cell| cell.chars().count()).max().unwrap_or_default();
+        (widest + 3).max(10)
+    };
+    let columns = rows.first().map(Vec::len).unwrap_or_default();
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let mut text = String::new();
+    for row in rows {
+        for (column, (cell, width)) in row.iter().zip(&widths).enumerate() {
+            text.push_str(cell);
+            if column + 1 < columns {
+                let missing = width.saturating_sub(cell.chars().count());
+                text.extend(std::iter::repeat_n(' ', missing));
+            }
+        }
+        text.push('\n');
+    }
+    text
+}
+
+/// Tags in natural order; the same tag with several digests (an owner and a signer disagree) in
+/// the order of the digests, where docker's order is random.
+fn in_order(tags: &[SignedTag]) -> Vec<&SignedTag> {
+    let mut tags: Vec<&SignedTag> = tags.iter().collect();
+    tags.sort_by(|a, b| {
+        natural_order(&a.tag, &b.tag).then_with(|| a.digest_hex.cmp(&b.digest_hex))
+    });
+    tags
+}
+
+fn sorted(texts: &[String]) -> Vec<String> {
+    let mut texts = texts.to_vec();
+    texts.sort();
+    texts
+}
+
+/// Go writes these characters of strings as escapes; they occur nowhere else in JSON.
+fn escape_as_go(json: &str) -> String {
+    let mut text = String::with_capacity(json.len());
+    for character in json.chars() {
+        match character {
+            '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => {
+                text.push_str(&format!("\\u{:04x}", u32::from(character)));
+            }
+            other => text.push(other),
+        }
+    }
+    text
+}
+
+/// Who signed a tag that no signer signed.
+const OWNER: &str = "Repo Admin";
+/// Characters of a key id in the table of signers.
+const SHORT_ID_CHARS: usize = 12;
+
+/// The shape of docker's JSON.
+mod json {
+    use serde::Serialize;
+
+    use super::{Inspection, OWNER, in_order};
+
+    #[derive(Serialize)]
+    #[serde(rename_all = "PascalCase")]
+    pub(super) struct Repository<'a> {
+        name: &'a str,
+        signed_tags: Vec<Tag<'a>>,
+        signers: Vec<Holder<'a>>,
+        administrative_keys: Vec<Holder<'a>>,
+    }
+
+    #[derive(Serialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Tag<'a> {
+        signed_tag: &'a str,
+        digest: &'a str,
+        signers: Vec<&'a str>,
+    }
+
+    #[derive(Serialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Holder<'a> {
+        #[serde(skip_serializing_if = "str::is_empty")]
+        name: &'a str,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        keys: Vec<Key<'a>>,
+    }
+
+    #[derive(Serialize)]
+    struct Key<'a> {
+        #[serde(rename = "ID")]
+        id: &'a str,
+    }
+
+    impl<'a> Repository<'a> {
+        pub(super) fn of(inspection: &'a Inspection) -> Self {
+            let tag = |tag: &'a super::SignedTag| Tag {
+                signed_tag: &tag.tag,
+                digest: &tag.digest_hex,
+                signers: match tag.signers.as_slice() {
+                    [] => vec![OWNER],
+                    signers => signers.iter().map(String::as_str).collect(),
+                },
+            };
+            let mut signers: Vec<Holder<'_>> = inspection
+                .signers
+                .iter()
+                .map(|signer| holder(&signer.name, &signer.key_ids))
+                .collect();
+            signers.sort_by(|a, b| b.name.cmp(a.name));
+            Self {
+                name: &inspection.name,
+                signed_tags: in_order(&inspection.signed_tags).into_iter().map(tag).collect(),
+                signers,
+                administrative_keys: vec![
+                    holder("Root", &inspection.root_keys),
+                    holder("Repository", &inspection.repository_keys),
+                ],
+            }
+        }
+    }
+
+    fn holder<'a>(name: &'a str, ids: &'a [String]) -> Holder<'a> {
+        Holder { name, keys: ids.iter().map(|id| Key { id }).collect() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TRANSCRIPT: &str =
+        include_str!("../../tests/data/notary-vectors/docker-cli-transcript.txt");
+
+    /// What docker printed to stdout for the `nth` run (from 0) of a command.
+    fn printed(command: &str, nth: usize) -> String {
+        let start = format!("$ {command}");
+        let mut runs = TRANSCRIPT.lines().enumerate().filter(|(_, line)| *line == start);
+        let (line, _) = runs.nth(nth).expect("the command was run");
+        let lines = TRANSCRIPT.lines().skip(line + 1).take_while(|line| !line.starts_with("[rc="));
+        lines
+            .filter_map(|line| line.strip_prefix("out| "))
+            .map(|line| format!("{line}\n"))
+            .collect()
+    }
+
+    fn signer(name: &str, key_ids: &[&str]) -> SignerKeys {
+        let key_ids = key_ids.iter().map(|id| (*id).to_owned()).collect();
+        SignerKeys { name: name.to_owned(), key_ids }
+    }
+
+    fn tag(tag: &str, signers: &[&str]) -> SignedTag {
+        SignedTag {
+            tag: tag.to_owned(),
+            digest_hex: DIGEST.to_owned(),
+            signers: signers.iter().map(|name| (*name).to_owned()).collect(),
+        }
+    }
+
+    fn repository(name: &str, signed_tags: Vec<SignedTag>) -> Inspection {
+        Inspection {
+            name: name.to_owned(),
+            signed_tags,
+            signers: vec![signer("alice", &[ALICE])],
+            root_keys: vec![
+                "60618c65f31b916e7ee48bb619d73687da30962feeaeed43b421db56e90beec4".into(),
+            ],
+            repository_keys: vec![
+                "7cac86a581920a4c349d60c64aaa5681c391258e92bb2b4761ff8a2e603a5b10".into(),
+            ],
+        }
+    }
+
+    const GV: &str = "localhost:15005/survey/gv";
+    const DIGEST: &str = "cfce334a21d51ac49b90732db5b3392a93a68dbdc67b79f8fc4e6d83f39a5ca5";
+    const ALICE: &str = "56c977d8fea1afac4b78a35c62d52b9c1105aa89c7eec8b1b6f2b6add5d11bb2";
+    const BOB: &str = "8153a59a13f7db070a12df06083656b1d2baa61a1768191cde6b3a008ecc72d1";
+
+    #[test]
+    fn json_without_signatures() {
+        let shown = json(&[repository(GV, vec![])]).unwrap();
+        // The first run in the transcript is before the repository existed.
+        assert_eq!(shown, printed(&format!("docker trust inspect {GV}"), 1));
+        assert_eq!(json(&[]).unwrap(), printed(&format!("docker trust inspect {GV}"), 0));
+    }
+
+    #[test]
+    fn json_with_signatures() {
+        let tags = vec![tag("v2", &["alice"]), tag("v1", &["alice"])];
+        let shown = json(&[repository(GV, tags)]).unwrap();
+        assert_eq!(shown, printed(&format!("docker trust inspect {GV}"), 2));
+    }
+
+    #[test]
+    fn json_of_a_tag_that_is_not_signed() {
+        let name = format!("{GV}:nope");
+        let shown = json(&[repository(&name, vec![])]).unwrap();
+        assert_eq!(shown, printed(&format!("docker trust inspect {name}"), 0));
+    }
+
+    #[test]
+    fn pretty_without_signatures() {
+        let shown = pretty(&[repository(GV, vec![])]);
+        assert_eq!(shown, printed(&format!("docker trust inspect --pretty {GV}"), 1));
+    }
+
+    #[test]
+    fn pretty_with_signatures() {
+        let tags = vec![tag("v2", &["alice"]), tag("v1", &["alice"])];
+        let shown = pretty(&[repository(GV, tags)]);
+        assert_eq!(shown, printed(&format!("docker trust inspect --pretty {GV}"), 2));
+        let name = format!("{GV}:v1");
+        let shown = pretty(&[repository(&name, vec![tag("v1", &["alice"])])]);
+        assert_eq!(shown, printed(&format!("docker trust inspect --pretty {name}"), 0));
+    }
+
+    #[test]
+    fn pretty_with_two_signers() {
+        let mut two = repository(GV, vec![]);
+        two.signers.insert(0, signer("bob", &[BOB]));
+        assert_eq!(pretty(&[two]), printed(&format!("docker trust inspect --pretty {GV}"), 4));
+    }
+
+    #[test]
+    fn pretty_without_signers_names_the_owner() {
+        let name = "localhost:15005/survey/gv2";
+        let shown = pretty(&[Inspection {
+            name: name.to_owned(),
+            signed_tags: vec![tag("v1", &[])],
+            signers: vec![],
+            root_keys: vec![
+                "1a346ff8a855e615e989094b7a43f8ef29b57a91b413be998715f782c88b0193".into(),
+            ],
+            repository_keys: vec![
+                "dd69c5a3eb32c1bd473b59bbd63f0ba2439bc563a16c66f267568052e837cd4c".into(),
+            ],
+        }]);
+        assert_eq!(shown, printed(&format!("docker trust inspect --pretty {name}"), 0));
+    }
+
+    #[test]
+    fn several_repositories_are_two_blank_lines_apart() {
+        let one = repository(GV, vec![]);
+        let both = pretty(&[one.clone(), one.clone()]);
+        assert_eq!(both, format!("{}\n\n{}", pretty(&[one.clone()]), pretty(&[one])));
+    }
+
+    #[test]
+    fn markup_is_escaped_as_go_does() {
+        let shown = json(&[repository("a", vec![tag("<&>", &[])])]).unwrap();
+        assert!(shown.contains(r#""SignedTag": "\u003c\u0026\u003e""#), "{shown}");
+    }
+}

@@ -12,6 +12,7 @@ use crate::actions::keys::KeyActionError;
 use crate::actions::login::LoginError;
 use crate::cli::exit_code;
 use crate::cli::prompt::PromptError;
+use crate::client::notary::NotFoundBody;
 use crate::client::{NotaryError, RegistryError, TransportError};
 use crate::crypto::secret::PassphraseError;
 use crate::crypto::{KeyError, KeyFileError};
@@ -230,6 +231,20 @@ fn classify_store(error: &StoreError) -> Classified {
         StoreError::NoSuchKey(_) => (ErrorKind::NotFound, Some("`trust key ls` lists the keys")),
         StoreError::BadKeyFile { cause, .. } => classify_key_file(cause),
         StoreError::Passphrase(cause) => classify_passphrase(cause),
+        StoreError::ForeignKey { .. } => (ErrorKind::Key, None),
+        StoreError::HostName { .. } => (ErrorKind::Usage, None),
+        StoreError::HelperName { .. }
+        | StoreError::HelperStart { .. }
+        | StoreError::HelperTimeout { .. }
+        | StoreError::Helper { .. } => (
+            ErrorKind::Authentication,
+            Some("docker's config.json names this credential helper (`credsStore`, `credHelpers`)"),
+        ),
+        StoreError::KeyringAbsent
+        | StoreError::KeyringTimeout { .. }
+        | StoreError::Keyring { .. } => {
+            (ErrorKind::Key, Some("a passphrase can also be given with `--passphrase-file FILE`"))
+        }
         StoreError::Io { cause, .. } if cause.kind() == io::ErrorKind::NotFound => {
             (ErrorKind::NotFound, None)
         }
@@ -244,7 +259,6 @@ fn classify_key_file(_: &KeyFileError) -> Classified {
 fn classify_key(error: &KeyError) -> Classified {
     match error {
         KeyError::BadId(_) => (ErrorKind::Usage, Some("`trust key ls` lists the key ids")),
-        #[expect(unreachable_patterns, reason = "the other variants come with crypto")]
         _ => (ErrorKind::Key, None),
     }
 }
@@ -274,7 +288,8 @@ fn classify_name(_: &NameError) -> Classified {
 
 fn classify_notary(error: &NotaryError) -> Classified {
     match error {
-        NotaryError::NotFound { .. } => (ErrorKind::Untrusted, None),
+        NotaryError::NotFound { seen: NotFoundBody::Notary, .. } => (ErrorKind::Untrusted, None),
+        NotaryError::NotFound { .. } => (ErrorKind::Network, Some(SERVER_HINT)),
         NotaryError::Conflict { .. } => (
             ErrorKind::Busy,
             Some("somebody else published in the meantime; the same command again builds on that"),
@@ -288,21 +303,39 @@ fn classify_registry(error: &RegistryError) -> Classified {
     match error {
         RegistryError::NotFound { .. } => (ErrorKind::NotFound, None),
         RegistryError::DigestMismatch { .. } => (ErrorKind::Moved, None),
+        RegistryError::Manifest { .. } | RegistryError::TooManyTags { .. } => {
+            (ErrorKind::Network, None)
+        }
+        RegistryError::Reference(cause) => classify_reference(cause),
         RegistryError::Transport(cause) => classify_transport(cause),
     }
 }
 
-fn classify_transport(_: &TransportError) -> Classified {
-    (ErrorKind::Network, None)
+fn classify_transport(error: &TransportError) -> Classified {
+    match error {
+        TransportError::Unauthorized { .. } => {
+            (ErrorKind::Authentication, Some("`trust login REGISTRY` keeps a login"))
+        }
+        TransportError::Forbidden { .. } => {
+            (ErrorKind::Authentication, Some("the login is known, but may not do this"))
+        }
+        TransportError::Token { .. } | TransportError::Credentials { .. } => {
+            (ErrorKind::Authentication, None)
+        }
+        TransportError::Tls { .. } => (
+            ErrorKind::Network,
+            Some("`--tlscacert FILE` names the authority that signed the server's certificate"),
+        ),
+        TransportError::TlsSetup(_) => (ErrorKind::Storage, None),
+        _ => (ErrorKind::Network, None),
+    }
 }
 
 fn classify_connection(error: &ConnectionError) -> Classified {
     match error {
-        ConnectionError::BadServer { .. } | ConnectionError::BadHost { .. } => {
-            (ErrorKind::Usage, None)
-        }
+        ConnectionError::BadServer { .. } => (ErrorKind::Usage, None),
+        ConnectionError::BadHost { .. } => (ErrorKind::Usage, Some(SERVER_HINT)),
         ConnectionError::Files(cause) => classify_store(cause),
-        ConnectionError::Transport(cause) => classify_transport(cause),
     }
 }
 
@@ -346,6 +379,9 @@ fn classify_key_action(error: &KeyActionError) -> Classified {
         _ => (ErrorKind::Key, None),
     }
 }
+
+const SERVER_HINT: &str =
+    "`--server URL`, or DOCKER_CONTENT_TRUST_SERVER, names the trust server of this repository";
 
 #[cfg(test)]
 mod tests {

@@ -5,6 +5,7 @@ pub mod commands;
 pub mod docker_format;
 pub mod error;
 pub mod exit_code;
+pub mod natural_order;
 pub mod passphrases;
 pub mod prompt;
 pub mod run;

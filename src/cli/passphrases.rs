@@ -9,7 +9,8 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::actions::user_files;
+use zeroize::Zeroizing;
+
 use crate::cli::args::PassphraseArgs;
 use crate::cli::prompt;
 use crate::cli::prompt::{Console, PromptError};
@@ -17,6 +18,8 @@ use crate::cli::settings::Environment;
 use crate::crypto::secret::{PassphraseError, PassphraseRequest, PassphraseSource};
 use crate::crypto::{KeyId, Passphrase};
 use crate::limits::MAX_PASSPHRASE_ATTEMPTS;
+use crate::store::files::{read_descriptor, read_user_file};
+use crate::store::keyring::KeyringEnv;
 use crate::store::{StoreError, keyring};
 
 /// A place that holds one passphrase.
@@ -88,8 +91,17 @@ pub fn origin(file: Option<&PathBuf>, descriptor: Option<u32>) -> Option<Origin>
 pub struct Passphrases {
     settings: PassphraseSettings,
     console: Arc<dyn Console>,
-    recall: fn(&KeyId) -> Result<Option<Passphrase>, StoreError>,
+    keyring: Recall,
     state: Mutex<State>,
+}
+
+/// Looks a key's passphrase up in the keyring.
+struct Recall(Box<dyn Fn(&KeyId) -> Option<Passphrase> + Send + Sync>);
+
+impl fmt::Debug for Recall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Recall(..)")
+    }
 }
 
 #[derive(Debug, Default)]
@@ -111,9 +123,15 @@ struct Search {
 }
 
 impl Passphrases {
-    /// Offers what the settings name, then asks on the console.
-    pub fn new(settings: PassphraseSettings, console: Arc<dyn Console>) -> Self {
-        Self { settings, console, recall: keyring::recall, state: Mutex::default() }
+    /// Offers what the settings name, then what the keyring remembers, then asks on the console.
+    pub fn new(
+        settings: PassphraseSettings,
+        keyring: KeyringEnv,
+        console: Arc<dyn Console>,
+    ) -> Self {
+        // A keyring out of order is a keyring that remembers nothing.
+        let recall = move |id: &KeyId| keyring::recall(&keyring, id).unwrap_or_default();
+        Self { settings, console, keyring: Recall(Box::new(recall)), state: Mutex::default() }
     }
 
     /// Asks for a new passphrase, whatever the settings and the memory of this process hold: to
@@ -173,10 +191,7 @@ impl Passphrases {
             let (name, answer) = match place.checked_sub(1).map(|index| origins.get(index)) {
                 None => (None, self.state().accepted.get(&request.role).cloned()),
                 Some(Some(origin)) => (Some(origin.to_string()), Some(self.read(origin)?)),
-                // A keyring out of order is a keyring that remembers nothing.
-                Some(None) => {
-                    (Some("the keyring".to_owned()), (self.recall)(&request.key_id).unwrap_or(None))
-                }
+                Some(None) => (Some("the keyring".to_owned()), (self.keyring.0)(&request.key_id)),
             };
             let Some(answer) = answer else { continue };
             search.tried.extend(name);
@@ -216,16 +231,16 @@ impl Passphrases {
 
     fn read(&self, origin: &Origin) -> Result<Passphrase, PassphraseError> {
         let name = origin.to_string();
-        let path = match origin {
-            Origin::Variable(_, secret) => return Ok(secret.clone()),
-            Origin::File(path) => path.clone(),
-            Origin::Descriptor(number) => PathBuf::from(format!("/dev/fd/{number}")),
-        };
         if let Some(passphrase) = self.state().read.get(&name) {
             return Ok(passphrase.clone());
         }
+        let bytes = match origin {
+            Origin::Variable(_, secret) => return Ok(secret.clone()),
+            Origin::File(path) => read_user_file(path, MAX_PASSPHRASE_BYTES),
+            Origin::Descriptor(number) => read_descriptor(*number, MAX_PASSPHRASE_BYTES),
+        };
         let unreadable = |cause| PassphraseError::Unreadable { source_name: name.clone(), cause };
-        let bytes = user_files::read(&path, MAX_PASSPHRASE_BYTES).map_err(|error| {
+        let bytes = bytes.map(Zeroizing::new).map_err(|error| {
             unreadable(match error {
                 StoreError::Io { cause, .. } => cause,
                 other => io::Error::other(other.to_string()),
@@ -322,3 +337,165 @@ This creates a root key: the key that every repository you own is founded on.
 Choose a long passphrase that you use nowhere else, and keep a backup of both the
 passphrase and the key file in a safe place, off this machine. Neither can be
 recovered, and without them a lost or stolen repository key cannot be replaced.";
+
+#[cfg(test)]
+mod tests {
+    use test_case::test_case;
+
+    use super::*;
+    use crate::cli::prompt::{NoConsole, Script};
+    use crate::store::files::create_file;
+
+    const ID: &str = "585ad6ab67991e363967f527ee6e27535ff1725758105b098fb6ce5d0ca5b65a";
+
+    fn request(role: &str, new: bool, attempt: u32) -> PassphraseRequest {
+        let key_id = KeyId::parse(ID).unwrap();
+        PassphraseRequest { role: role.to_owned(), key_id, gun: None, new, attempt }
+    }
+
+    fn source(
+        args: &PassphraseArgs,
+        variables: &[(&str, &str)],
+        console: Arc<dyn Console>,
+    ) -> Passphrases {
+        let settings = PassphraseSettings::resolve(args, &Environment::of(variables));
+        let state = Mutex::default();
+        Passphrases { settings, console, keyring: Recall(Box::new(|_| None)), state }
+    }
+
+    /// Refuses every answer until there is an error.
+    fn all_answers(source: &Passphrases, role: &str) -> (Vec<String>, PassphraseError) {
+        let mut answers = Vec::new();
+        for attempt in 1.. {
+            match source.passphrase(&request(role, false, attempt)) {
+                Ok(answer) => answers.push(answer.expose().to_owned()),
+                Err(error) => return (answers, error),
+            }
+        }
+        unreachable!("a source gives up")
+    }
+
+    const VARIABLES: &[(&str, &str)] = &[
+        ("DOCKER_CONTENT_TRUST_ROOT_PASSPHRASE", "docker root"),
+        ("DOCKER_CONTENT_TRUST_REPOSITORY_PASSPHRASE", "docker repository"),
+        ("NOTARY_ROOT_PASSPHRASE", "notary root"),
+        ("NOTARY_TARGETS_PASSPHRASE", "notary targets"),
+        ("NOTARY_SNAPSHOT_PASSPHRASE", "notary snapshot"),
+        ("NOTARY_DELEGATION_PASSPHRASE", "notary delegation"),
+    ];
+
+    #[test_case("root", &["docker root", "notary root"])]
+    #[test_case("targets", &["docker repository", "notary targets"])]
+    #[test_case("snapshot", &["docker repository", "notary snapshot"])]
+    #[test_case("targets/releases", &["docker repository", "notary delegation"])]
+    #[test_case("alice", &["docker repository", "notary delegation"])]
+    fn each_variable_is_tried_once_and_named(role: &str, expected: &[&str]) {
+        let source = source(&PassphraseArgs::default(), VARIABLES, Arc::new(NoConsole));
+        let (answers, error) = all_answers(&source, role);
+        assert_eq!(answers, expected);
+        let words = error.to_string();
+        assert!(words.contains("DOCKER_CONTENT_TRUST_"), "{words}");
+        assert!(words.contains(", NOTARY_"), "{words}");
+        assert!(!words.contains("docker r"), "no passphrase is shown: {words}");
+    }
+
+    #[test]
+    fn files_go_before_variables_the_special_before_the_general() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = |name: &str, text: &str| {
+            let path = dir.path().join(name);
+            create_file(&path, text.as_bytes(), 0o600).unwrap();
+            Some(path)
+        };
+        let args = PassphraseArgs {
+            passphrase_file: file("all", "from all\r\n"),
+            root_passphrase_file: file("root", " from root \n"),
+            ..PassphraseArgs::default()
+        };
+        let source = source(&args, VARIABLES, Arc::new(NoConsole));
+        let (answers, _) = all_answers(&source, "root");
+        assert_eq!(answers, [" from root ", "from all", "docker root", "notary root"]);
+        let (answers, _) = all_answers(&source, "alice");
+        assert_eq!(answers, ["from all", "docker repository", "notary delegation"]);
+        assert_eq!(source.passphrase(&request("root", true, 1)).unwrap().expose(), " from root ");
+    }
+
+    #[test]
+    fn the_terminal_is_last_and_asked_three_times() {
+        let script = Arc::new(Script::new(&["a", "b", "c", "d"]));
+        let variables = [("DOCKER_CONTENT_TRUST_REPOSITORY_PASSPHRASE", "wrong")];
+        let source = source(&PassphraseArgs::default(), &variables, script.clone());
+        let (answers, error) = all_answers(&source, "targets");
+        assert_eq!(answers, ["wrong", "a", "b", "c"]);
+        assert!(error.to_string().ends_with("REPOSITORY_PASSPHRASE, the terminal"), "{error}");
+        let shown = script.shown();
+        assert_eq!(shown[1], "Enter passphrase for repository key with ID 585ad6a: ");
+        assert_eq!(shown[2], "Passphrase incorrect. Please retry.");
+    }
+
+    #[test]
+    fn without_any_source_the_person_is_told() {
+        let source = source(&PassphraseArgs::default(), &[], Arc::new(NoConsole));
+        let error = source.passphrase(&request("root", false, 1)).unwrap_err();
+        assert!(matches!(error, PassphraseError::NoSource { .. }));
+    }
+
+    #[test]
+    fn an_accepted_passphrase_opens_the_next_key_of_the_role() {
+        let script = Arc::new(Script::new(&["typed once"]));
+        let source = source(&PassphraseArgs::default(), &[], script);
+        let first = request("alice", false, 1);
+        let answer = source.passphrase(&first).unwrap();
+        source.accepted(&first, &answer);
+        let second = source.passphrase(&request("alice", false, 1)).unwrap();
+        assert_eq!(second.expose(), "typed once");
+        let other_role = source.passphrase(&request("bob", false, 1));
+        assert!(matches!(other_role, Err(PassphraseError::Cancelled)));
+    }
+
+    #[test]
+    fn the_same_answer_is_not_tried_twice() {
+        let variables =
+            [("DOCKER_CONTENT_TRUST_ROOT_PASSPHRASE", "same"), ("NOTARY_ROOT_PASSPHRASE", "same")];
+        let source = source(&PassphraseArgs::default(), &variables, Arc::new(NoConsole));
+        assert_eq!(all_answers(&source, "root").0, ["same"]);
+    }
+
+    #[test]
+    fn the_keyring_is_asked_before_the_terminal() {
+        let mut source = source(&PassphraseArgs::default(), &[], Arc::new(Script::new(&["typed"])));
+        source.keyring = Recall(Box::new(|_| Some(Passphrase::new("kept".to_owned()))));
+        assert_eq!(all_answers(&source, "root").0, ["kept", "typed"]);
+    }
+
+    #[test]
+    fn an_empty_or_unreadable_file_is_an_error_not_an_empty_passphrase() {
+        let dir = tempfile::tempdir().unwrap();
+        let empty = dir.path().join("empty");
+        create_file(&empty, b"\n", 0o600).unwrap();
+        for path in [empty, dir.path().join("missing")] {
+            let args = PassphraseArgs { passphrase_file: Some(path), ..PassphraseArgs::default() };
+            let source = source(&args, &[], Arc::new(NoConsole));
+            for new in [true, false] {
+                let error = source.passphrase(&request("root", new, 1)).unwrap_err();
+                assert!(matches!(error, PassphraseError::Unreadable { .. }));
+            }
+        }
+    }
+
+    #[test]
+    fn a_changed_passphrase_is_never_taken_from_the_environment() {
+        let script = Arc::new(Script::new(&["a new passphrase", "a new passphrase"]));
+        let source = source(&PassphraseArgs::default(), VARIABLES, script);
+        let new = source.replacement(&request("root", true, 1), None).unwrap();
+        assert_eq!(new.expose(), "a new passphrase");
+    }
+
+    #[test]
+    fn debugging_shows_no_passphrase() {
+        let source = source(&PassphraseArgs::default(), VARIABLES, Arc::new(NoConsole));
+        source.accepted(&request("root", false, 1), &Passphrase::new("s3cret".to_owned()));
+        let shown = format!("{source:?}");
+        assert!(!shown.contains("s3cret") && !shown.contains("docker root"), "{shown}");
+    }
+}

@@ -38,7 +38,9 @@ impl Session {
 
     /// The passphrases of flags, environment, keyring and terminal.
     pub fn passphrases(&self) -> Arc<Passphrases> {
-        Arc::new(Passphrases::new(self.settings.passphrases.clone(), self.console()))
+        let settings = &self.settings;
+        let (sources, keyring) = (settings.passphrases.clone(), settings.keyring.clone());
+        Arc::new(Passphrases::new(sources, keyring, self.console()))
     }
 
     /// What actions work with.

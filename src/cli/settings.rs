@@ -17,7 +17,6 @@ use zeroize::Zeroizing;
 
 use crate::actions::Context;
 use crate::actions::context::{Connections, ServerChoice};
-use crate::actions::user_files;
 use crate::cli::args::GlobalArgs;
 use crate::cli::error::CliError;
 use crate::cli::passphrases::{PassphraseSettings, Passphrases};
@@ -27,6 +26,8 @@ use crate::clock::SystemClock;
 use crate::crypto::Passphrase;
 use crate::limits::MAX_KEY_FILE_BYTES;
 use crate::store::TrustDir;
+use crate::store::files::read_user_file;
+use crate::store::keyring::KeyringEnv;
 use crate::store::tls_files::{ClientPair, TlsFiles};
 use crate::tuf::Pinning;
 
@@ -98,6 +99,8 @@ pub struct Settings {
     pub prompts: bool,
     /// Where passphrases come from.
     pub passphrases: PassphraseSettings,
+    /// Where the operating system's keyring may be.
+    pub keyring: KeyringEnv,
     /// `NOTARY_AUTH`.
     pub trust_login: Option<(String, Passphrase)>,
 }
@@ -141,6 +144,11 @@ impl Settings {
             prompts: !args.no_prompt,
             passphrases: PassphraseSettings::resolve(&args.passphrases, environment),
             trust_login: environment.text("NOTARY_AUTH").map(|v| trust_login(&v)).transpose()?,
+            keyring: KeyringEnv {
+                bus_address: environment.text("DBUS_SESSION_BUS_ADDRESS"),
+                runtime_dir: environment.path("XDG_RUNTIME_DIR"),
+                wait: KeyringEnv::WAIT,
+            },
             config_dir,
         })
     }
@@ -165,24 +173,26 @@ impl Settings {
             },
             pinning: Pinning::default(),
             example_keys_allowed: false,
+            keyring: self.keyring.clone(),
         })
     }
 }
 
 impl TlsPaths {
     fn load(&self) -> Result<TlsFiles, CliError> {
-        let read = |path: &PathBuf| user_files::read(path, MAX_KEY_FILE_BYTES);
+        let read = |path: &PathBuf| read_user_file(path, MAX_KEY_FILE_BYTES);
         let roots_pem = match &self.ca {
-            Some(path) => vec![read(path)?.to_vec()],
+            Some(path) => vec![read(path)?],
             None => Vec::new(),
         };
         let client = match (&self.certificate, &self.key) {
             (Some(certificate), Some(key)) => {
-                let key = read(key)?;
-                let key = String::from_utf8(key.to_vec())
-                    .map_err(|_| CliError::usage("the file of `--tlskey` is not PEM"))?;
+                let key = Zeroizing::new(read(key)?);
+                let key = std::str::from_utf8(&key)
+                    .map_err(|_| CliError::usage("the file of `--tlskey` is not PEM"))?
+                    .to_owned();
                 Some(ClientPair {
-                    certificate_pem: read(certificate)?.to_vec(),
+                    certificate_pem: read(certificate)?,
                     key_pem: Passphrase::new(key),
                 })
             }

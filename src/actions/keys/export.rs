@@ -1,11 +1,11 @@
 //! `trust key export`: keys as one PEM text, in notary's form.
 
+use zeroize::Zeroizing;
+
 use crate::actions::Context;
 use crate::actions::keys::KeyActionError;
 use crate::actions::keys::lookup::find_key;
-use crate::crypto::KeyHeaders;
 use crate::store::KeyInfo;
-use zeroize::Zeroizing;
 
 /// Which keys to export; nothing named is all of them.
 #[derive(Debug, Clone, Default)]
@@ -47,10 +47,7 @@ pub fn export(context: &Context, selection: &Selection) -> Result<Exported, KeyA
     }
     let mut pem = Zeroizing::new(Vec::new());
     for key in &keys {
-        let mut block = store.read(&key.id)?;
-        let path = Some(key.id.to_string());
-        block.set_headers(&KeyHeaders { path, ..block.headers() });
-        pem.extend_from_slice(&block.to_pem());
+        pem.extend_from_slice(&store.export(&key.id)?.to_pem());
     }
     Ok(Exported { pem, keys })
 }

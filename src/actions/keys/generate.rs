@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use crate::actions::Context;
 use crate::actions::keys::KeyActionError;
 use crate::actions::keys::names::check_key_name;
-use crate::actions::user_files;
 use crate::codec::pem::Pem;
 use crate::crypto::secret::PassphraseRequest;
 use crate::crypto::{KeyHeaders, KeyType, PrivateKey, PublicKey};
+use crate::store::files::{create_file, exists};
 use crate::store::{KeyInfo, StoreError};
 
 /// The kind of key to make.
@@ -41,7 +41,7 @@ pub fn generate(
 ) -> Result<Generated, KeyActionError> {
     check_key_name(name)?;
     let public_file = dir.join(format!("{name}.pub"));
-    if public_file.symlink_metadata().is_ok() {
+    if exists(&public_file) {
         return Err(KeyActionError::PublicFileExists { path: public_file });
     }
     let key = match algorithm {
@@ -58,19 +58,17 @@ pub fn generate(
         attempt: 1,
     })?;
     let public_pem = public_pem(key.public_key(), Some(name));
-    // The public file first: if the key cannot be stored, it is taken back.
-    user_files::create(&public_file, &public_pem).map_err(|error| match error {
+    let store = context.trust_dir.keys()?;
+    let key = store.add(&key, &headers, &passphrase)?;
+    let Err(error) = create_file(&public_file, &public_pem, PUBLIC_FILE_MODE) else {
+        return Ok(Generated { key, public_file });
+    };
+    // Nobody ever saw this key: it is taken back.
+    store.remove(&key.id)?;
+    Err(match error {
         StoreError::Exists { path } => KeyActionError::PublicFileExists { path },
         other => other.into(),
-    })?;
-    let stored = context.trust_dir.keys().and_then(|store| store.add(&key, &headers, &passphrase));
-    match stored {
-        Ok(key) => Ok(Generated { key, public_file }),
-        Err(error) => {
-            user_files::remove(&public_file);
-            Err(error.into())
-        }
-    }
+    })
 }
 
 /// The PEM text of a public key, as docker writes it: with the `role` header (notary.md §2.3).
@@ -86,5 +84,7 @@ pub fn public_pem(key: &PublicKey, role: Option<&str>) -> Vec<u8> {
     Pem { label, headers, contents: contents.into() }.encode().to_vec()
 }
 
+/// As docker has it, though there is nothing secret in it.
+const PUBLIC_FILE_MODE: u32 = 0o600;
 const RSA_BITS: usize = 3072;
 const ED25519_SPKI_PREFIX: &[u8] = b"\x30\x2a\x30\x05\x06\x03\x2b\x65\x70\x03\x21\x00";

@@ -2,15 +2,17 @@
 
 use std::path::Path;
 
+use zeroize::Zeroizing;
+
 use crate::actions::Context;
 use crate::actions::keys::KeyActionError;
 use crate::actions::keys::load::private_blocks;
-use crate::actions::user_files;
 use crate::crypto::secret::{PassphraseError, PassphraseRequest};
 use crate::crypto::{
     KeyBlock, KeyFileError, KeyHeaders, KeyId, Passphrase, PrivateKey, Sha256Hash,
 };
 use crate::limits::MAX_KEY_FILE_BYTES;
+use crate::store::files::read_user_file;
 use crate::store::{KeyInfo, KeyStore};
 
 /// What keys are imported as when their file does not say it.
@@ -28,7 +30,7 @@ pub fn import(
     file: &Path,
     options: &ImportOptions,
 ) -> Result<Vec<KeyInfo>, KeyActionError> {
-    let text = user_files::read(file, MAX_KEY_FILE_BYTES)?;
+    let text = Zeroizing::new(read_user_file(file, MAX_KEY_FILE_BYTES)?);
     let blocks = private_blocks(file, &text)?;
     let store = context.trust_dir.keys()?;
     blocks.into_iter().map(|block| import_block(context, &store, block, options)).collect()

@@ -2,14 +2,16 @@
 
 use std::path::Path;
 
+use zeroize::Zeroizing;
+
 use crate::actions::Context;
 use crate::actions::keys::KeyActionError;
 use crate::actions::keys::generate::public_pem;
 use crate::actions::keys::lookup::find_key;
-use crate::actions::user_files;
 use crate::codec::pem::Pem;
 use crate::crypto::{KeyBlock, KeyId, KeyType, PublicKey};
 use crate::limits::MAX_KEY_FILE_BYTES;
+use crate::store::files::{exists, read_user_file};
 
 /// What is known about a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,14 +57,14 @@ pub fn inspect(
         Err(other) => return Err(other),
     };
     let path = Path::new(id_or_file);
-    if path.symlink_metadata().is_err() {
+    if !exists(path) {
         return Err(missing);
     }
     inspect_file(context, path)
 }
 
 fn inspect_file(context: &Context, path: &Path) -> Result<Vec<KeyFacts>, KeyActionError> {
-    let text = user_files::read(path, MAX_KEY_FILE_BYTES)?;
+    let text = Zeroizing::new(read_user_file(path, MAX_KEY_FILE_BYTES)?);
     let blocks = Pem::parse_all(&text).unwrap_or_default();
     if blocks.iter().any(|pem| matches!(pem.label.as_str(), "PUBLIC KEY" | "CERTIFICATE")) {
         let role = blocks.iter().find_map(|pem| pem.headers.get("role").cloned());

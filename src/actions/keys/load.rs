@@ -2,24 +2,26 @@
 
 use std::path::Path;
 
+use zeroize::Zeroizing;
+
 use crate::actions::Context;
 use crate::actions::keys::KeyActionError;
 use crate::actions::keys::import::{ImportOptions, import_block};
 use crate::actions::keys::names::check_key_name;
-use crate::actions::user_files;
 use crate::codec::pem::Pem;
 use crate::crypto::KeyBlock;
 use crate::limits::MAX_KEY_FILE_BYTES;
-use crate::store::{KeyInfo, StoreError};
+use crate::store::KeyInfo;
+use crate::store::files::{is_open_to_others, mode, read_user_file};
 
 /// Loads every private key of a file that nobody else can read; `name` is the role of those that
 /// name none.
 pub fn load(context: &Context, file: &Path, name: &str) -> Result<Vec<KeyInfo>, KeyActionError> {
     check_key_name(name)?;
-    let text = user_files::read_private(file, MAX_KEY_FILE_BYTES).map_err(|error| match error {
-        StoreError::TooOpen { path } => KeyActionError::TooOpen { path },
-        other => other.into(),
-    })?;
+    if is_open_to_others(mode(file)?) {
+        return Err(KeyActionError::TooOpen { path: file.to_owned() });
+    }
+    let text = Zeroizing::new(read_user_file(file, MAX_KEY_FILE_BYTES)?);
     let blocks = private_blocks(file, &text)?;
     let store = context.trust_dir.keys()?;
     let options = ImportOptions { role: Some(name.to_owned()), gun: None };

@@ -19,14 +19,15 @@ pub fn remember(context: &Context, id: &str) -> Result<KeyInfo, KeyActionError> 
     let listener = Listener { source: context.passphrases.as_ref(), last: Mutex::new(None) };
     store.unlock(&info.id, &listener)?;
     let passphrase = listener.last.into_inner().unwrap_or_default();
-    keyring::remember(&info.id, &passphrase.ok_or(KeyActionError::NotEncrypted)?)?;
+    let passphrase = passphrase.ok_or(KeyActionError::NotEncrypted)?;
+    keyring::remember(&context.keyring, &info.id, &passphrase)?;
     Ok(info)
 }
 
 /// Removes a key's passphrase from the keyring; whether one was there.
 pub fn forget(context: &Context, id: &str) -> Result<(KeyInfo, bool), KeyActionError> {
     let info = find_key(&context.trust_dir.keys()?, id)?;
-    let was_there = keyring::forget(&info.id)?;
+    let was_there = keyring::forget(&context.keyring, &info.id)?;
     Ok((info, was_there))
 }
 

@@ -9,6 +9,6 @@ use crate::store::{KeyInfo, keyring};
 pub fn remove(context: &Context, key: &KeyInfo) -> Result<(), KeyActionError> {
     context.trust_dir.keys()?.remove(&key.id)?;
     // What the keyring still knows opens nothing now; without a keyring there is nothing to forget.
-    drop(keyring::forget(&key.id));
+    drop(keyring::forget(&context.keyring, &key.id));
     Ok(())
 }

@@ -4,7 +4,7 @@ use std::io::{Read, stdin};
 
 use zeroize::Zeroizing;
 
-use crate::actions::login::login;
+use crate::actions::login::{Kept, login};
 use crate::cli::error::CliError;
 use crate::cli::prompt::Echo;
 use crate::cli::run::Session;
@@ -48,7 +48,15 @@ impl Args {
         if password.is_empty() {
             return Err(CliError::usage("a password is needed"));
         }
-        session.block_on(login(&context, &self.server, &username, &password))?;
+        let kept = session.block_on(login(&context, &self.server, &username, &password))?;
+        if kept == Kept::InPlainFile {
+            let file = context.connections.config_dir.join("config.json");
+            session.ui.warn(format!(
+                "the login is kept in `{}`, not encrypted; a credential helper (`credsStore` in \
+                 that file) keeps it safer",
+                file.display()
+            ));
+        }
         Ok(session.ui.line("Login Succeeded")?)
     }
 }

@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 
 use crate::actions::keys::KeyActionError;
 use crate::actions::keys::export::{Selection, export};
-use crate::actions::user_files;
 use crate::cli::error::CliError;
 use crate::cli::run::Session;
 use crate::cli::ui::printable;
 use crate::store::StoreError;
+use crate::store::files::{PRIVATE_MODE, create_file};
 
 /// Export private keys as one PEM file
 ///
@@ -42,7 +42,7 @@ impl Args {
         if self.output == Path::new("-") {
             return Ok(session.ui.data(&*exported.pem)?);
         }
-        user_files::create(&self.output, &exported.pem).map_err(|error| match error {
+        create_file(&self.output, &exported.pem, PRIVATE_MODE).map_err(|error| match error {
             StoreError::Exists { path } => KeyActionError::OutputExists { path },
             other => other.into(),
         })?;
