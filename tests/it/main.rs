@@ -6,8 +6,9 @@
     clippy::indexing_slicing,
     clippy::panic,
     clippy::string_slice,
+    clippy::unused_result_ok,
     clippy::unwrap_used,
-    reason = "a test makes its own world and stops at the first surprise"
+    reason = "a test makes its own world and stops at the first surprise, except while it cleans up"
 )]
 
 #[path = "../peers/mod.rs"]
