@@ -6,10 +6,12 @@
     clippy::indexing_slicing,
     clippy::panic,
     clippy::string_slice,
+    clippy::unused_result_ok,
     clippy::unwrap_used,
-    reason = "a test makes its own world and stops at the first surprise"
+    reason = "a test makes its own world and stops at the first surprise, except while it cleans up"
 )]
 
+mod keys_example;
 #[path = "../peers/mod.rs"]
 mod peers;
 mod peers_selftest;

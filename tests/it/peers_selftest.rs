@@ -43,7 +43,7 @@ fn docker_pushes_with_content_trust_and_both_clients_read_it() {
     assert!(root.text().contains(r#""_type":"Root""#));
 
     // Pulling goes by the signed digest, from a daemon that no longer has the image.
-    let _ = user.docker(&["image", "rm", &name]).success();
+    user.docker(&["image", "rm", &name]).success();
     let pulled = user.docker(&["pull", &name]).success();
     assert!(pulled.stdout.contains(&format!("app:1@{digest}")), "{pulled:?}");
 
@@ -68,7 +68,7 @@ fn docker_signs_with_the_name_it_is_logged_in_by() {
     assert!(refused.stderr.contains("401 Unauthorized"), "{refused:?}");
     user.log_in(&host, "alice", "wonderland");
     let archive = image::tar("content", b"signed");
-    let _ = user.docker_with_input(&["import", "-", &name], &archive).success();
+    user.docker_with_input(&["import", "-", &name], &archive).success();
     let signed = user.docker(&["trust", "sign", &name]).success();
     assert!(signed.stdout.contains("Created signer: alice"), "{signed:?}");
     assert!(signed.stdout.contains("Successfully signed"), "{signed:?}");
@@ -116,7 +116,7 @@ fn the_signer_behind_the_server_makes_other_keys_than_the_server_itself() {
 
     let mut user = User::new();
     user.use_notary(&remote);
-    let _ = user.notary(&["init", "-p", "example.com/app"]).success();
+    user.notary(&["init", "-p", "example.com/app"]).success();
     let listed = user.notary(&["list", "example.com/app"]).success();
     assert!(listed.stdout.contains("No targets present"), "{listed:?}");
 }
@@ -162,7 +162,7 @@ fn tokens_open_a_notary_server() {
     let denied = user.notary(&["init", "-p", "example.com/app"]).expect_code(1);
     assert!(denied.stdout.contains("not authorized"), "{denied:?}");
     user.log_in("example.com", "alice", "wonderland");
-    let _ = user.notary(&["init", "-p", "example.com/app"]).success();
+    user.notary(&["init", "-p", "example.com/app"]).success();
     let last = tokens.requests().pop().unwrap();
     assert_eq!(last.user, "alice");
     assert_eq!(last.status, 200);
@@ -265,7 +265,7 @@ fn a_server_that_does_not_start_shows_its_log() {
 fn a_program_that_hangs_is_killed() {
     let mut command = Command::new("sleep");
     command.arg("600");
-    let _ = process::run(&command, b"", Duration::from_millis(50));
+    process::run(&command, b"", Duration::from_millis(50)).success();
 }
 
 #[test]
@@ -277,8 +277,8 @@ fn programs_see_a_scrubbed_environment() {
     assert_eq!(names, ["GIVEN", "PATH"]);
     let user = User::new();
     assert!(user.docker_config().starts_with(user.home()));
-    let _ = user.trust(&["--version"]).success();
-    let _ = user.trust_with_input(&["--help"], b"nothing to read").success();
+    user.trust(&["--version"]).success();
+    user.trust_with_input(&["--help"], b"nothing to read").success();
 }
 
 /// Returns a server that lets alice do everything, bob read, and others nothing.
@@ -293,7 +293,7 @@ fn token_server(tls: Option<&Authority>) -> TokenServer {
 /// Makes an image with docker and pushes it; returns what the push printed.
 fn import_and_push(user: &User, name: &str) -> String {
     let archive = image::tar("content", b"made by docker import");
-    let _ = user.docker_with_input(&["import", "-", name], &archive).success();
+    user.docker_with_input(&["import", "-", name], &archive).success();
     user.docker(&["push", name]).success().stdout
 }
 

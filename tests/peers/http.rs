@@ -1,5 +1,6 @@
 //! The least HTTP client that talks to the servers of a test; it shares nothing with ours.
 
+use std::fmt::Write as _;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
@@ -11,7 +12,7 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
 /// How long one read or write may hang.
-const TIMEOUT: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_mins(1);
 
 /// One request; bodies are sent and received whole.
 #[derive(Debug, Clone, Copy)]
@@ -80,9 +81,9 @@ pub(crate) fn exchange(
     let Request { method, headers, body, .. } = request;
     let mut head = format!("{method} {path} HTTP/1.0\r\nHost: {host}\r\nConnection: close\r\n");
     for (name, value) in *headers {
-        head.push_str(&format!("{name}: {value}\r\n"));
+        write!(head, "{name}: {value}\r\n").unwrap();
     }
-    head.push_str(&format!("Content-Length: {}\r\n\r\n", body.len()));
+    write!(head, "Content-Length: {}\r\n\r\n", body.len()).unwrap();
     stream.write_all(head.as_bytes()).unwrap();
     stream.write_all(body).unwrap();
     stream.flush().unwrap();

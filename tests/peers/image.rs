@@ -1,5 +1,7 @@
 //! Small images, made byte by byte and pushed without docker.
 
+use std::fmt::Write as _;
+
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
@@ -123,8 +125,11 @@ pub(crate) fn fetch_manifest(registry: &Registry, repository: &str, reference: &
 
 /// Returns `sha256:` and the hash of `bytes` in hexadecimal.
 pub(crate) fn digest(bytes: &[u8]) -> String {
-    let hex: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("sha256:{hex}")
+    let mut text = "sha256:".to_owned();
+    for byte in Sha256::digest(bytes) {
+        write!(text, "{byte:02x}").unwrap();
+    }
+    text
 }
 
 /// Returns a tar archive of one file (POSIX ustar), the same bytes for the same input.

@@ -13,7 +13,7 @@ use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 /// How long a server may take to be ready; the slowest, dockerd, takes half a second on an idle
 /// machine.
-const START_DEADLINE: Duration = Duration::from_secs(60);
+const START_DEADLINE: Duration = Duration::from_mins(1);
 /// How long a server may take to leave when asked politely.
 const STOP_DEADLINE: Duration = Duration::from_secs(10);
 /// Between two looks at something that is not ready yet.
@@ -146,7 +146,6 @@ impl Drop for Process {
 
 /// What a program that was run to its end left behind.
 #[derive(Debug, Clone)]
-#[must_use = "a program's failure is told by its exit code only"]
 pub(crate) struct Finished {
     /// The command as a person would type it.
     pub(crate) command: String,
@@ -178,6 +177,7 @@ impl Finished {
 
 /// Runs a program to its end, in a session of its own so that it finds no terminal; kills it, with
 /// whatever it started, once `timeout` has passed, and panics.
+#[must_use = "ask for its `success` or an exit code"]
 pub(crate) fn run(program: &Command, input: &[u8], timeout: Duration) -> Finished {
     let mut command = Command::new("setsid");
     command.args(["setpriv", "--pdeathsig", "KILL"]).arg(program.get_program());

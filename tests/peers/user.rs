@@ -111,16 +111,19 @@ impl User {
     }
 
     /// Runs `docker` to its end.
+    #[must_use = "ask for its `success` or an exit code"]
     pub(crate) fn docker(&self, args: &[&str]) -> Finished {
         self.docker_with_input(args, b"")
     }
 
     /// Runs `docker` with `input` on its standard input.
+    #[must_use = "ask for its `success` or an exit code"]
     pub(crate) fn docker_with_input(&self, args: &[&str], input: &[u8]) -> Finished {
         self.run(docker_program(), args, input)
     }
 
     /// Runs `notary` on the same trust folder.
+    #[must_use = "ask for its `success` or an exit code"]
     pub(crate) fn notary(&self, args: &[&str]) -> Finished {
         let folder = self.trust_folder().display().to_string();
         let mut words = vec!["-d", &folder];
@@ -130,11 +133,13 @@ impl User {
     }
 
     /// Runs the `trust` that was just built.
+    #[must_use = "ask for its `success` or an exit code"]
     pub(crate) fn trust(&self, args: &[&str]) -> Finished {
         self.trust_with_input(args, b"")
     }
 
     /// Runs `trust` with `input` on its standard input.
+    #[must_use = "ask for its `success` or an exit code"]
     pub(crate) fn trust_with_input(&self, args: &[&str], input: &[u8]) -> Finished {
         self.run(Path::new(env!("CARGO_BIN_EXE_trust")), args, input)
     }
