@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::net::IpAddr;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -132,7 +133,7 @@ impl HttpClient {
     fn send_patiently<'a>(
         &'a self,
         request: &'a Request,
-    ) -> std::pin::Pin<Box<dyn Future<Output = Result<Answer, TransportError>> + 'a>> {
+    ) -> Pin<Box<dyn Future<Output = Result<Answer, TransportError>> + Send + 'a>> {
         Box::pin(async move {
             let repeatable = matches!(request.method, Method::GET | Method::HEAD);
             let mut attempt = 1;
