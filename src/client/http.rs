@@ -495,7 +495,9 @@ mod tests {
             piece: b"x".to_vec(),
             every: Duration::from_millis(20),
         });
-        let error = get(impatient(), server.url("/"), 1 << 20).await.unwrap_err();
+        // Long enough that a busy machine does not look like silence.
+        let options = HttpOptions { idle_timeout: Duration::from_millis(800), ..impatient() };
+        let error = get(options, server.url("/"), 1 << 20).await.unwrap_err();
         assert!(matches!(error, TransportError::TooSlow { minimum_rate: 1024, .. }), "{error}");
     }
 
