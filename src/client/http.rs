@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::net::IpAddr;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -56,7 +57,7 @@ impl Default for HttpOptions {
             insecure: false,
             connect_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(30),
-            total_timeout: Duration::from_secs(600),
+            total_timeout: Duration::from_mins(10),
             minimum_rate: 1024,
             retry_wait: Duration::from_millis(100),
             user_agent: concat!("trust/", env!("CARGO_PKG_VERSION")).to_owned(),
@@ -132,7 +133,7 @@ impl HttpClient {
     fn send_patiently<'a>(
         &'a self,
         request: &'a Request,
-    ) -> std::pin::Pin<Box<dyn Future<Output = Result<Answer, TransportError>> + 'a>> {
+    ) -> Pin<Box<dyn Future<Output = Result<Answer, TransportError>> + Send + 'a>> {
         Box::pin(async move {
             let repeatable = matches!(request.method, Method::GET | Method::HEAD);
             let mut attempt = 1;
@@ -140,8 +141,7 @@ impl HttpClient {
                 let answer = self.follow(request).await;
                 let failure = match &answer {
                     Ok(answer) if is_retried(answer.status) => Some(answer.error()),
-                    Ok(_) => None,
-                    Err(_) => None,
+                    _ => None,
                 };
                 let error = failure.as_ref().or(answer.as_ref().err());
                 let pause = error
@@ -482,7 +482,7 @@ mod tests {
         let server = Server::start(|_| Reply::Endless {
             head: b"HTTP/1.1 200 X\r\n\r\nstart".to_vec(),
             piece: b"x".to_vec(),
-            every: Duration::from_secs(3600),
+            every: Duration::from_hours(1),
         });
         let error = get(impatient(), server.url("/"), 100).await.unwrap_err();
         assert!(matches!(error, TransportError::Timeout { phase: Phase::Reading, .. }), "{error}");
@@ -495,7 +495,9 @@ mod tests {
             piece: b"x".to_vec(),
             every: Duration::from_millis(20),
         });
-        let error = get(impatient(), server.url("/"), 1 << 20).await.unwrap_err();
+        // Long enough that a busy machine does not look like silence.
+        let options = HttpOptions { idle_timeout: Duration::from_millis(800), ..impatient() };
+        let error = get(options, server.url("/"), 1 << 20).await.unwrap_err();
         assert!(matches!(error, TransportError::TooSlow { minimum_rate: 1024, .. }), "{error}");
     }
 
