@@ -330,4 +330,4 @@ fn logout_forgets_the_login_in_dockers_config() {
     assert!(!left.contains("YTpi") && left.contains("other"), "{left}");
 }
 
-const PLAIN_EC: &str = include_str!("../data/plain-ec-key.pem");
+const PLAIN_EC: &str = include_str!("../data/throw-away-ec-key.pem");
