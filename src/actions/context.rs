@@ -19,7 +19,7 @@ use crate::store::credentials::{Credential, DockerConfig};
 use crate::store::keyring::KeyringEnv;
 use crate::store::tls_files::TlsFiles;
 use crate::store::{StoreError, TrustDir};
-use crate::tuf::Gun;
+use crate::tuf::{Gun, Pinning};
 
 /// Everything outside the program that an action may touch.
 #[derive(Clone)]
@@ -32,6 +32,10 @@ pub struct Context {
     pub passphrases: Arc<dyn PassphraseSource + Send + Sync>,
     /// Reaches registries and trust servers.
     pub connections: Connections,
+    /// Which roots may be believed on first sight.
+    pub pinning: Pinning,
+    /// Sign with the keys of `keys-example/` for servers that are not on this machine.
+    pub example_keys_allowed: bool,
     /// Where the operating system's keyring may be.
     pub keyring: KeyringEnv,
 }
@@ -106,6 +110,16 @@ impl Connections {
             first: self.trust_login.clone(),
         });
         Ok(NotaryClient::new(server, gun, actions, http, logins))
+    }
+
+    /// The name of the user who is logged in to an image's registry.
+    pub fn username(&self, reference: &Reference) -> Result<Option<String>, StoreError> {
+        let config = DockerConfig::load(&self.config_dir)?;
+        Ok(config.get(reference.domain())?.map(|credential| match credential {
+            Credential::Basic { username, .. } | Credential::IdentityToken { username, .. } => {
+                username
+            }
+        }))
     }
 
     /// The registry's client for an image.

@@ -1,7 +1,19 @@
 //! One file per thing a user can do; `tuf` and `oci` meet here.
+//!
+//! [`update`] and [`publish`] are the two halves that the others are made of: bringing what is known
+//! of a repository up to date, and changing it.
 
 pub mod context;
+pub mod image;
+pub mod initialize;
+pub mod inspect;
 pub mod keys;
 pub mod login;
+pub mod publish;
+pub mod revoke;
+pub mod sign;
+pub mod signer;
+pub mod update;
+pub mod verify;
 
 pub use context::Context;

@@ -29,6 +29,7 @@ use crate::store::TrustDir;
 use crate::store::files::read_user_file;
 use crate::store::keyring::KeyringEnv;
 use crate::store::tls_files::{ClientPair, TlsFiles};
+use crate::tuf::Pinning;
 
 /// The variables of a process, and whether its stderr is a terminal.
 #[derive(Clone, Default)]
@@ -170,6 +171,8 @@ impl Settings {
                 tls: self.tls.load()?,
                 trust_login: self.trust_login.clone(),
             },
+            pinning: Pinning::default(),
+            example_keys_allowed: false,
             keyring: self.keyring.clone(),
         })
     }

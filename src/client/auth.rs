@@ -398,3 +398,193 @@ fn token_refusal(answer: &Answer) -> TransportError {
 const CLIENT_ID: &str = "docker";
 /// How long before its end a token is no longer sent.
 const CLOCK_LEEWAY: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests {
+    use test_case::test_case;
+
+    use super::*;
+    use crate::client::HttpOptions;
+    use crate::client::testing::{BASIC, Logins, Received, Reply, Server, client, patient, reply};
+
+    const SCOPE: &str = "repository:a/b:pull";
+
+    /// A server that wants `Bearer good` and its own token server, which tells `token` what came.
+    fn bearer_server(token: impl Fn(&Received) -> Reply + Send + Sync + 'static) -> Server {
+        Server::start(move |request| {
+            if request.target.starts_with("/token") {
+                return token(request);
+            }
+            if request.authorization() == Some("Bearer good") {
+                return reply(200, "in");
+            }
+            let host = request.header("host").unwrap();
+            let challenge = format!(
+                r#"Bearer realm="http://{host}/token?x=y",service="s 1",scope="repository:a/b:push""#
+            );
+            reply(401, r#"{"errors":[{"code":"UNAUTHORIZED","message":"who?"}]}"#)
+                .with("WWW-Authenticate", challenge)
+        })
+    }
+
+    fn good_token(_: &Received) -> Reply {
+        reply(200, r#"{"token":"good","expires_in":300}"#)
+    }
+
+    async fn ask(server: &Server, logins: &Arc<Logins>) -> Result<Answer, TransportError> {
+        let auth = Authenticator::new(Arc::<Logins>::clone(logins));
+        auth.send(&client(), Request::get(server.url("/x"), 10), SCOPE).await
+    }
+
+    #[tokio::test]
+    async fn nobody_is_asked_for_a_login_before_a_401() {
+        let server = Server::start(|_| reply(200, "in"));
+        let logins = Logins::basic();
+        assert_eq!(ask(&server, &logins).await.unwrap().body, b"in");
+        assert_eq!(logins.asked(), 0);
+        assert_eq!(server.requests()[0].authorization(), None);
+    }
+
+    #[tokio::test]
+    async fn anonymous_token() {
+        let server = bearer_server(good_token);
+        assert_eq!(ask(&server, &Logins::none()).await.unwrap().body, b"in");
+        assert_eq!(
+            server.log(),
+            ["GET /x", "GET /token?x=y&scope=repository%3Aa%2Fb%3Apull&service=s+1", "GET /x"]
+        );
+        assert_eq!(server.requests()[1].authorization(), None);
+    }
+
+    #[tokio::test]
+    async fn token_for_a_login() {
+        let server = bearer_server(good_token);
+        assert_eq!(ask(&server, &Logins::basic()).await.unwrap().body, b"in");
+        let asked = &server.requests()[1];
+        assert_eq!(
+            asked.target,
+            "/token?x=y&account=me&scope=repository%3Aa%2Fb%3Apull&service=s+1"
+        );
+        assert_eq!(asked.authorization(), Some(BASIC));
+    }
+
+    #[tokio::test]
+    async fn token_for_an_identity_token() {
+        let server = bearer_server(|_| reply(200, r#"{"access_token":"good"}"#));
+        assert_eq!(ask(&server, &Logins::identity()).await.unwrap().body, b"in");
+        let asked = &server.requests()[1];
+        assert_eq!(asked.method, "POST");
+        assert_eq!(
+            String::from_utf8_lossy(&asked.body),
+            "grant_type=refresh_token&client_id=docker&service=s+1\
+             &scope=repository%3Aa%2Fb%3Apull&refresh_token=identity%26token"
+        );
+        assert_eq!(asked.authorization(), None);
+    }
+
+    #[tokio::test]
+    async fn tokens_and_logins_are_remembered() {
+        let server = bearer_server(good_token);
+        let logins = Logins::basic();
+        let auth = Authenticator::new(Arc::<Logins>::clone(&logins));
+        let http = client();
+        for _ in 0..3 {
+            auth.send(&http, Request::get(server.url("/x"), 10), SCOPE).await.unwrap();
+        }
+        auth.send(&http, Request::get(server.url("/x"), 10), "repository:c:pull").await.unwrap();
+        let tokens = server.log().iter().filter(|line| line.contains("/token")).count();
+        assert_eq!(tokens, 2, "one for each scope: {:?}", server.log());
+        assert_eq!(server.log().len(), 3 + 2 + 3);
+        assert_eq!(logins.asked(), 1);
+        assert_eq!(server.connections(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_second_401_is_final() {
+        let server = bearer_server(|_| reply(200, r#"{"token":"bad"}"#));
+        let error = ask(&server, &Logins::basic()).await.unwrap_err();
+        let TransportError::Unauthorized { message, .. } = &error else { panic!("{error}") };
+        assert_eq!(message, "UNAUTHORIZED: who?");
+        assert_eq!(server.log().len(), 3);
+    }
+
+    #[tokio::test]
+    async fn basic() {
+        let server = Server::start(|request| match request.authorization() {
+            Some(BASIC) => reply(200, "in"),
+            _ => reply(401, "").with("WWW-Authenticate", "basic realm=x"),
+        });
+        assert_eq!(ask(&server, &Logins::basic()).await.unwrap().body, b"in");
+        let error = ask(&server, &Logins::none()).await.unwrap_err();
+        assert!(matches!(error, TransportError::Unauthorized { .. }), "{error}");
+    }
+
+    #[tokio::test]
+    async fn wrong_password_at_the_token_server() {
+        let server = bearer_server(|_| reply(401, r#"{"details":"incorrect password"}"#));
+        let error = ask(&server, &Logins::basic()).await.unwrap_err();
+        let TransportError::Unauthorized { url, message } = &error else { panic!("{error}") };
+        assert_eq!(message, "incorrect password");
+        assert_eq!(*url, server.url("/token").to_string());
+    }
+
+    #[tokio::test]
+    async fn a_token_that_is_none() {
+        let server = bearer_server(|_| reply(200, "<html>"));
+        let error = ask(&server, &Logins::none()).await.unwrap_err();
+        assert!(matches!(error, TransportError::Token { .. }), "{error}");
+        assert!(!error.to_string().contains("x=y"));
+    }
+
+    #[test_case("file:///etc/passwd" ; "file")]
+    #[test_case("/token" ; "relative")]
+    #[test_case("" ; "empty")]
+    #[tokio::test]
+    async fn odd_realms(realm: &'static str) {
+        let server = Server::start(move |_| {
+            reply(401, "").with("WWW-Authenticate", format!(r#"Bearer realm="{realm}""#))
+        });
+        let error = ask(&server, &Logins::basic()).await.unwrap_err();
+        assert!(matches!(error, TransportError::Realm { .. }), "{error}");
+    }
+
+    #[tokio::test]
+    async fn logins_are_not_sent_in_the_clear() {
+        let server = Server::start(|_| {
+            reply(401, "").with("WWW-Authenticate", r#"Bearer realm="http://elsewhere.invalid/t""#)
+        });
+        for logins in [Logins::basic(), Logins::identity()] {
+            let error = ask(&server, &logins).await.unwrap_err();
+            let TransportError::Realm { problem, .. } = &error else { panic!("{error}") };
+            assert_eq!(*problem, "it is not protected by TLS");
+        }
+    }
+
+    #[test_case("https://registry.example/v2/", "https://127.0.0.1/t", false ; "loopback realm of a remote server")]
+    #[test_case("https://registry.example/v2/", "https://user@auth.example/t", true ; "another host")]
+    fn realms(server: &str, realm: &str, good: bool) {
+        let refused = Answer {
+            url: Url::parse(server).unwrap(),
+            status: StatusCode::UNAUTHORIZED,
+            headers: reqwest::header::HeaderMap::new(),
+            body: Vec::new(),
+        };
+        let address = realm_address(&refused, realm);
+        assert_eq!(address.is_ok(), good);
+        assert!(address.is_ok_and(|url| url.username().is_empty()) || !good);
+    }
+
+    #[test]
+    fn where_logins_may_go() {
+        let http = |insecure| HttpClient::new(HttpOptions { insecure, ..patient() });
+        let may = |target: &str, insecure| {
+            let server = Url::parse("https://host.example/").unwrap();
+            may_carry_login(&Url::parse(target).unwrap(), &server, &http(insecure))
+        };
+        assert!(may("https://auth.example/", false));
+        assert!(may("http://localhost:5001/", false));
+        assert!(!may("http://host.example/", false));
+        assert!(may("http://host.example/", true));
+        assert!(!may("http://auth.example/", true));
+    }
+}

@@ -218,11 +218,6 @@ impl TransportError {
         Self::Cut { url, received: 0, cause: Box::new(error) }
     }
 
-    /// Whether this is a server that does not speak TLS, or not with us.
-    pub(crate) const fn is_tls(&self) -> bool {
-        matches!(self, Self::Tls { .. })
-    }
-
     /// Whether the network failed before any server could say anything: what being offline is.
     pub const fn is_offline(&self) -> bool {
         matches!(

@@ -383,9 +383,12 @@ const MAX_HEADERS: usize = 128;
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use test_case::test_case;
 
     use super::*;
+    use crate::client::testing::{BASIC, Reply, Server, client, impatient, patient, reply};
 
     #[test_case("https://a.example/", "http://a.example/", false ; "downgrade")]
     #[test_case("https://a.example/", "file:///etc/passwd", false ; "file")]
@@ -399,5 +402,188 @@ mod tests {
     fn redirects(from: &str, to: &str, followed: bool) {
         let problem = redirect_problem(&Url::parse(from).unwrap(), &Url::parse(to).unwrap());
         assert_eq!(problem.is_none(), followed, "{problem:?}");
+    }
+
+    async fn get(options: HttpOptions, url: Url, limit: u64) -> Result<Answer, TransportError> {
+        HttpClient::new(options).send(&Request::get(url, limit)).await
+    }
+
+    fn raw(text: &str) -> Reply {
+        Reply::Raw(text.as_bytes().to_vec())
+    }
+
+    #[tokio::test]
+    async fn connections_are_reused() {
+        let server = Server::start(|_| reply(200, "ok"));
+        let http = client();
+        for _ in 0..3 {
+            let answer = http.send(&Request::get(server.url("/a?b=c"), 2)).await.unwrap();
+            assert_eq!(answer.body, b"ok");
+        }
+        assert_eq!(server.connections(), 1);
+        assert_eq!(server.log(), ["GET /a?b=c"; 3]);
+        let agent = server.requests()[0].header("user-agent").unwrap().to_owned();
+        assert_eq!(agent, HttpOptions::default().user_agent);
+        assert_eq!(server.requests()[0].header("accept-encoding"), None);
+    }
+
+    #[tokio::test]
+    async fn announced_excess_is_not_read() {
+        let server =
+            Server::start(|_| raw("HTTP/1.1 200 X\r\nContent-Length: 999999999999\r\n\r\n"));
+        let error = get(patient(), server.url("/"), 10).await.unwrap_err();
+        assert!(matches!(error, TransportError::TooLarge { limit: 10, .. }), "{error}");
+    }
+
+    #[tokio::test]
+    async fn endless_body_is_cut_at_the_limit() {
+        let server = Server::start(|_| Reply::Endless {
+            head: b"HTTP/1.1 200 X\r\n\r\n".to_vec(),
+            piece: vec![b'x'; 4096],
+            every: Duration::ZERO,
+        });
+        let error = get(patient(), server.url("/"), 100_000).await.unwrap_err();
+        assert!(matches!(error, TransportError::TooLarge { limit: 100_000, .. }), "{error}");
+    }
+
+    #[tokio::test]
+    async fn exactly_the_limit_is_accepted() {
+        let server = Server::start(|_| reply(200, "12345"));
+        assert_eq!(get(patient(), server.url("/"), 5).await.unwrap().body, b"12345");
+        let error = get(patient(), server.url("/"), 4).await.unwrap_err();
+        assert!(matches!(error, TransportError::TooLarge { limit: 4, .. }), "{error}");
+    }
+
+    #[test_case("HTTP/1.1 200 X\r\nContent-Length: 10\r\n\r\nhalf", 4 ; "content length")]
+    #[test_case("HTTP/1.1 200 X\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n", 4 ; "chunked")]
+    #[test_case("HTTP/1.1 200 X\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\nzz\r\n", 4 ; "bad chunk")]
+    #[tokio::test]
+    async fn half_a_body_is_an_error(answer: &'static str, bytes: u64) {
+        let server = Server::start(move |_| raw(answer));
+        let error = get(patient(), server.url("/"), 100).await.unwrap_err();
+        let TransportError::Cut { received, .. } = error else { panic!("{error}") };
+        assert_eq!(received, bytes);
+        assert_eq!(server.log().len(), 1, "half a body is not asked for again");
+    }
+
+    #[tokio::test]
+    async fn silence_ends_in_a_timeout() {
+        let server = Server::start(|_| Reply::Silence);
+        let options = HttpOptions { connect_timeout: Duration::from_millis(100), ..impatient() };
+        let error = get(options, server.url("/"), 10).await.unwrap_err();
+        let TransportError::Timeout { phase: Phase::Answering, .. } = error else {
+            panic!("{error}")
+        };
+        assert_eq!(server.log().len(), 3, "tried three times");
+    }
+
+    #[tokio::test]
+    async fn silence_within_a_body_ends_in_a_timeout() {
+        let server = Server::start(|_| Reply::Endless {
+            head: b"HTTP/1.1 200 X\r\n\r\nstart".to_vec(),
+            piece: b"x".to_vec(),
+            every: Duration::from_secs(3600),
+        });
+        let error = get(impatient(), server.url("/"), 100).await.unwrap_err();
+        assert!(matches!(error, TransportError::Timeout { phase: Phase::Reading, .. }), "{error}");
+    }
+
+    #[tokio::test]
+    async fn slow_drip_is_given_up() {
+        let server = Server::start(|_| Reply::Endless {
+            head: b"HTTP/1.1 200 X\r\n\r\n".to_vec(),
+            piece: b"x".to_vec(),
+            every: Duration::from_millis(20),
+        });
+        let error = get(impatient(), server.url("/"), 1 << 20).await.unwrap_err();
+        assert!(matches!(error, TransportError::TooSlow { minimum_rate: 1024, .. }), "{error}");
+    }
+
+    #[tokio::test]
+    async fn the_whole_operation_has_a_deadline() {
+        let server = Server::start(|_| Reply::Endless {
+            head: b"HTTP/1.1 200 X\r\n\r\n".to_vec(),
+            piece: vec![b'x'; 100],
+            every: Duration::from_millis(10),
+        });
+        let options = HttpOptions { total_timeout: Duration::from_millis(300), ..patient() };
+        let error = get(options, server.url("/"), 1 << 30).await.unwrap_err();
+        assert!(
+            matches!(error, TransportError::Timeout { phase: Phase::Finishing, .. }),
+            "{error}"
+        );
+    }
+
+    #[tokio::test]
+    async fn nobody_listening_is_unreachable() {
+        let url = Server::start(|_| reply(200, "")).url("/a?token=secret");
+        let error = get(patient(), url, 10).await.unwrap_err();
+        assert!(matches!(error, TransportError::Unreachable { .. }), "{error}");
+        assert!(error.is_offline());
+        assert!(!format!("{error} {error:?}").contains("secret"));
+    }
+
+    #[test_case(429)]
+    #[test_case(502)]
+    #[test_case(503)]
+    #[test_case(504)]
+    #[tokio::test]
+    async fn busy_servers_are_asked_again(status: u16) {
+        let times = AtomicUsize::new(0);
+        let server = Server::start(move |_| match times.fetch_add(1, Ordering::SeqCst) {
+            0 | 1 => reply(status, "later").with("Retry-After", "0"),
+            _ => reply(200, "ok"),
+        });
+        assert_eq!(get(patient(), server.url("/"), 10).await.unwrap().body, b"ok");
+        assert_eq!(server.log().len(), 3);
+    }
+
+    #[tokio::test]
+    async fn a_post_is_never_repeated() {
+        let server = Server::start(|_| reply(503, ""));
+        let request = Request::new(Method::POST, server.url("/"), 10);
+        let answer = client().send(&request).await.unwrap();
+        assert_eq!(answer.status, 503);
+        assert_eq!(server.log().len(), 1);
+        let server = Server::start(|_| Reply::Raw(Vec::new()));
+        let request = Request::new(Method::POST, server.url("/"), 10);
+        let error = client().send(&request).await.unwrap_err();
+        assert!(matches!(error, TransportError::Cut { received: 0, .. }), "{error}");
+        assert_eq!(server.log().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn logins_do_not_follow_redirects_to_other_hosts() {
+        let other = Server::start(|_| reply(200, "there"));
+        let target = other.url("/x").to_string();
+        let server = Server::start(move |request| match request.target.as_str() {
+            "/away" => reply(302, "").with("Location", target.clone()),
+            "/near" => reply(307, "").with("Location", "/here"),
+            _ => reply(200, "here"),
+        });
+        let login = Passphrase::new(BASIC.to_owned());
+        for (path, body) in [("/away", "there"), ("/near", "here")] {
+            let mut request = Request::get(server.url(path), 10);
+            request.authorize(&login).unwrap();
+            assert_eq!(client().send(&request).await.unwrap().body, body.as_bytes());
+        }
+        assert_eq!(other.requests()[0].authorization(), None);
+        assert_eq!(server.requests()[2].target, "/here");
+        assert_eq!(server.requests()[2].authorization(), Some(BASIC));
+    }
+
+    #[tokio::test]
+    async fn redirects_have_an_end() {
+        let server = Server::start(|_| reply(301, "").with("Location", "/again"));
+        let error = get(patient(), server.url("/"), 10).await.unwrap_err();
+        assert!(matches!(error, TransportError::Redirect { problem: "too many redirects", .. }));
+        assert_eq!(server.log().len(), 6);
+    }
+
+    #[tokio::test]
+    async fn error_bodies_are_cut_short() {
+        let server = Server::start(|_| reply(500, "x".repeat(200_000)));
+        let answer = get(patient(), server.url("/"), 10).await.unwrap();
+        assert_eq!(answer.body.len() as u64, MAX_ERROR_BODY_BYTES);
     }
 }

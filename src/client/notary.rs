@@ -305,3 +305,147 @@ fn multipart(boundary: &str, files: &[(RoleName, Vec<u8>)]) -> Bytes {
 const ALL_ACTIONS: &str = "*";
 /// Largest page of a changefeed read: a thousand changes have some 300 KiB.
 const MAX_CHANGEFEED_BYTES: u64 = 8 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::testing::{Logins, Received, Reply, Server, client, reply};
+    use crate::crypto::Sha256Hash;
+
+    fn notary(server: &Server, base: &str) -> NotaryClient {
+        let gun = Gun::parse("docker.io/library/alpine").unwrap();
+        NotaryClient::new(server.url(base), &gun, "pull", client(), Logins::none())
+    }
+
+    async fn root(
+        script: impl Fn(&Received) -> Reply + Send + Sync + 'static,
+    ) -> Result<Vec<u8>, NotaryError> {
+        let server = Server::start(script);
+        notary(&server, "/").file(&RoleName::Root, FileVersion::Current, 100).await
+    }
+
+    async fn publish(status: u16, body: &'static str) -> NotaryError {
+        let server = Server::start(move |_| reply(status, body));
+        let outcome = notary(&server, "/").publish(&[(RoleName::Root, b"{}".to_vec())]).await;
+        assert_eq!(server.log().len(), 1, "a publication is never repeated");
+        outcome.unwrap_err()
+    }
+
+    #[tokio::test]
+    async fn every_route_below_a_base_with_a_path() {
+        let server = Server::start(|_| reply(200, r#"{"count":0,"records":null}"#));
+        let notary = notary(&server, "/trust/here");
+        let hash = FileVersion::Hash(Sha256Hash([0x11; 32]));
+        notary.file(&RoleName::releases(), FileVersion::Current, 100).await.unwrap();
+        notary.file(&RoleName::Snapshot, hash, 100).await.unwrap();
+        notary.file(&RoleName::Root, FileVersion::Number(2), 100).await.unwrap();
+        notary.delete().await.unwrap();
+        notary.health().await.unwrap();
+        assert_eq!(notary.changefeed("-1", -5).await.unwrap().records, []);
+        let collection = "/trust/here/v2/docker.io/library/alpine/_trust";
+        assert_eq!(
+            server.log(),
+            [
+                format!("GET {collection}/tuf/targets/releases.json"),
+                format!("GET {collection}/tuf/snapshot.{}.json", "11".repeat(32)),
+                format!("GET {collection}/tuf/2.root.json"),
+                format!("DELETE {collection}/tuf/"),
+                "GET /trust/here/_notary_server/health".to_owned(),
+                format!("GET {collection}/changefeed?change_id=-1&records=-5"),
+            ]
+        );
+        assert_eq!(server.connections(), 1);
+    }
+
+    #[tokio::test]
+    async fn uploads_are_multipart() {
+        let server = Server::start(|_| reply(200, ""));
+        let files = [(RoleName::Root, b"r\r\n".to_vec()), (RoleName::releases(), b"t".to_vec())];
+        notary(&server, "/").publish(&files).await.unwrap();
+        let request = &server.requests()[0];
+        assert_eq!(server.log(), ["POST /v2/docker.io/library/alpine/_trust/tuf/"]);
+        let boundary = request.header("content-type").unwrap();
+        let boundary = boundary.strip_prefix("multipart/form-data; boundary=").unwrap();
+        let part = |role: &str, body: &str| {
+            format!(
+                "--{boundary}\r\nContent-Disposition: form-data; name=\"files\"; filename=\"{role}\"\r\n\
+                 Content-Type: application/octet-stream\r\n\r\n{body}\r\n"
+            )
+        };
+        let expected = part("root", "r\r\n") + &part("targets/releases", "t");
+        assert_eq!(String::from_utf8_lossy(&request.body), format!("{expected}--{boundary}--\r\n"));
+    }
+
+    #[tokio::test]
+    async fn what_comes_with_a_404_is_told() {
+        let own = r#"{"errors":[{"code":"METADATA_NOT_FOUND","message":"none","detail":{}}]}"#;
+        for (body, expected) in [
+            (own, NotFoundBody::Notary),
+            ("<!DOCTYPE html><h1>no</h1>", NotFoundBody::Html),
+            ("404 page not found", NotFoundBody::Other),
+        ] {
+            let error = root(move |_| reply(404, body)).await.unwrap_err();
+            let NotaryError::NotFound { seen, file, .. } = &error else { panic!("{error}") };
+            assert_eq!((*seen, file.as_str()), (expected, "root.json"));
+            assert_eq!(error.to_string().contains("HTML"), expected == NotFoundBody::Html);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_web_page_with_200_is_passed_on() {
+        assert_eq!(root(|_| reply(200, "<html>hello")).await.unwrap(), b"<html>hello");
+    }
+
+    #[tokio::test]
+    async fn other_statuses() {
+        let error = |status| async move {
+            match root(move |_| reply(status, "why").with("Retry-After", "3600")).await {
+                Err(NotaryError::Transport(error)) => error,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert!(matches!(error(401).await, TransportError::Unauthorized { .. }));
+        assert!(matches!(error(403).await, TransportError::Forbidden { .. }));
+        assert!(matches!(error(500).await, TransportError::Status { status: 500, .. }));
+        assert!(matches!(error(400).await, TransportError::Status { status: 400, .. }));
+        let TransportError::Busy { retry_after, status: 503, .. } = error(503).await else {
+            panic!()
+        };
+        assert_eq!(retry_after.unwrap().as_secs(), 3600);
+    }
+
+    #[tokio::test]
+    async fn refused_updates() {
+        let late = publish(400, r#"{"errors":[{"code":"VERSION","message":"newer","detail":{}}]}"#);
+        assert!(matches!(late.await, NotaryError::Conflict { .. }));
+        let bad = publish(
+            400,
+            r#"{"errors":[{"code":"INVALID_UPDATE","message":"m","detail":{"Name":"ErrBadTargets","Error":{"Msg":"expired"}}}]}"#,
+        );
+        let NotaryError::Rejected { code, name, message, .. } = bad.await else { panic!() };
+        assert_eq!((code.as_str(), message.as_str()), ("INVALID_UPDATE", "expired"));
+        assert_eq!(name.as_deref(), Some("ErrBadTargets"));
+        let busy = publish(503, "");
+        assert!(matches!(busy.await, NotaryError::Transport(TransportError::Busy { .. })));
+    }
+
+    #[tokio::test]
+    async fn rotation_and_deletion_ask_for_every_action() {
+        let server = Server::start(|request| {
+            if request.target.starts_with("/token") {
+                return reply(200, r#"{"token":"good"}"#);
+            }
+            if request.authorization().is_some() {
+                return reply(200, "");
+            }
+            let host = request.header("host").unwrap();
+            reply(401, "")
+                .with("WWW-Authenticate", format!(r#"Bearer realm="http://{host}/token""#))
+        });
+        notary(&server, "/").delete().await.unwrap();
+        assert_eq!(
+            server.log()[1],
+            "GET /token?scope=repository%3Adocker.io%2Flibrary%2Falpine%3A*"
+        );
+    }
+}

@@ -159,6 +159,12 @@ impl RootsVerifier {
     }
 }
 
+/// Whether no root tried has issued the certificate; one of the same name does not count.
+fn is_of_another_root(error: &Error) -> bool {
+    let Error::InvalidCertificate(problem) = error else { return false };
+    matches!(problem, CertificateError::UnknownIssuer | CertificateError::BadSignature)
+}
+
 fn verifier(
     roots: RootCertStore,
     provider: &Arc<CryptoProvider>,
@@ -179,22 +185,15 @@ impl ServerCertVerifier for RootsVerifier {
         if let Some(verdict) = self.is_given(end_entity, server_name, now) {
             return verdict;
         }
-        let mut verdict = Err(Error::InvalidCertificate(CertificateError::UnknownIssuer));
-        if let Some(roots) = &self.given_roots {
-            verdict = roots.verify_server_cert(
-                end_entity,
-                intermediates,
-                server_name,
-                ocsp_response,
-                now,
-            );
+        let verify = |roots: &WebPkiServerVerifier| {
+            roots.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+        };
+        let unknown = Err(Error::InvalidCertificate(CertificateError::UnknownIssuer));
+        let verdict = self.given_roots.as_deref().map_or(unknown, verify);
+        if !verdict.as_ref().is_err_and(is_of_another_root) {
+            return verdict;
         }
-        match (verdict, self.system()) {
-            (Err(Error::InvalidCertificate(CertificateError::UnknownIssuer)), Some(roots)) => {
-                roots.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
-            }
-            (verdict, _) => verdict,
-        }
+        self.system().map_or(verdict, |roots| verify(roots))
     }
 
     fn verify_tls12_signature(
@@ -268,5 +267,94 @@ impl ServerCertVerifier for AnyCertificate {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::http::{HttpClient, Request, TransportError};
+    use crate::client::testing::{Authority, Pair, Server, patient, reply};
+
+    async fn get(options: HttpOptions, server: &Server) -> Result<Vec<u8>, TransportError> {
+        let request = Request::get(server.url("/"), 10);
+        HttpClient::new(options).send(&request).await.map(|answer| answer.body)
+    }
+
+    fn trusting(pem: impl Into<Vec<u8>>) -> HttpOptions {
+        HttpOptions { roots_pem: vec![pem.into()], ..patient() }
+    }
+
+    #[tokio::test]
+    async fn given_roots_are_trusted_and_others_are_not() {
+        let authority = Authority::new();
+        let server = Server::start_tls(authority.issue().server(), |_| reply(200, "ok"));
+        assert_eq!(get(trusting(authority.pem()), &server).await.unwrap(), b"ok");
+        for options in [patient(), trusting(Authority::new().pem())] {
+            let error = get(options, &server).await.unwrap_err();
+            assert!(matches!(error, TransportError::Tls { .. }), "{error:?}");
+        }
+        let insecure = HttpOptions { insecure: true, ..patient() };
+        assert_eq!(get(insecure, &server).await.unwrap(), b"ok");
+    }
+
+    #[tokio::test]
+    async fn a_given_self_signed_certificate_is_trusted_for_its_name_only() {
+        let pair = Pair::self_signed("127.0.0.1");
+        let server = Server::start_tls(pair.server(), |_| reply(200, "ok"));
+        assert_eq!(get(trusting(pair.certificate_pem), &server).await.unwrap(), b"ok");
+        let pair = Pair::self_signed("other.example");
+        let server = Server::start_tls(pair.server(), |_| reply(200, "ok"));
+        let error = get(trusting(pair.certificate_pem), &server).await.unwrap_err();
+        assert!(matches!(error, TransportError::Tls { .. }), "{error:?}");
+    }
+
+    #[tokio::test]
+    async fn client_certificates_are_shown() {
+        let authority = Authority::new();
+        let config = authority.demanding(&authority.issue());
+        let server = Server::start_tls(config, |_| reply(200, "ok"));
+        let without = get(trusting(authority.pem()), &server).await.unwrap_err();
+        assert!(matches!(without, TransportError::Tls { .. }), "{without:?}");
+        let pair = authority.issue();
+        let key = Passphrase::new(pair.key_pem);
+        let options = HttpOptions {
+            client_pem: Some((pair.certificate_pem.into_bytes(), key)),
+            ..trusting(authority.pem())
+        };
+        assert_eq!(get(options, &server).await.unwrap(), b"ok");
+    }
+
+    #[tokio::test]
+    async fn insecure_covers_the_host_it_was_declared_for_and_no_other() {
+        let other = Server::start_tls(Authority::new().issue().server(), |_| reply(200, "there"));
+        let target = other.alias("/").to_string();
+        let server = Server::start_tls(Authority::new().issue().server(), move |_| {
+            reply(302, "").with("Location", target.clone())
+        });
+        let error = get(HttpOptions { insecure: true, ..patient() }, &server).await.unwrap_err();
+        let TransportError::Tls { url, .. } = &error else { panic!("{error:?}") };
+        assert_eq!(*url, other.alias("/").to_string());
+    }
+
+    #[tokio::test]
+    async fn a_plain_server_is_a_tls_failure() {
+        let server = Server::start(|_| reply(400, "plain"));
+        let mut url = server.url("/");
+        url.set_scheme("https").unwrap();
+        let error = HttpClient::new(patient()).send(&Request::get(url, 10)).await.unwrap_err();
+        assert!(matches!(error, TransportError::Tls { .. }), "{error:?}");
+    }
+
+    #[test]
+    fn bad_files_are_named() {
+        let config = |options: HttpOptions| client_config(&options, Trust::Verified).unwrap_err();
+        assert!(matches!(config(trusting("hello")), TlsError::NoRoot));
+        let garbage = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        assert!(matches!(config(trusting(garbage)), TlsError::RootCertificate(_)));
+        let pair = Authority::new().issue();
+        let broken = (pair.certificate_pem.into_bytes(), Passphrase::new("no key".to_owned()));
+        let options = HttpOptions { client_pem: Some(broken), ..patient() };
+        assert!(matches!(config(options), TlsError::Client(_)));
     }
 }

@@ -1,12 +1,23 @@
 //! Keys, key ids, signatures, hashes, certificates, encrypted private keys, secrets.
+//!
+//! Bytes of keys, signatures and certificates are an attacker's until a check here says otherwise;
+//! the arithmetic is that of `aws-lc-rs`, `ed25519-dalek`, `sha2` and `p384`, never our own.
 
 pub mod certificate;
+mod certificate_chain;
+mod curve;
 pub mod hash;
+mod key_encryption;
 pub mod key_file;
 pub mod private_key;
+mod private_key_der;
 pub mod public_key;
 pub mod secret;
+mod self_signed;
 pub mod signature;
+mod spki;
+#[cfg(test)]
+mod vectors;
 
 pub use hash::{Hashes, Sha256Hash};
 pub use key_file::{KeyBlock, KeyFileError, KeyHeaders};

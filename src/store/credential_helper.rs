@@ -18,7 +18,7 @@ use crate::store::StoreError;
 /// Largest answer of a credential helper read, in bytes.
 pub const MAX_HELPER_ANSWER_BYTES: u64 = 1 << 20;
 /// How long a helper may take: it may be asking a person to unlock something.
-pub const HELPER_WAIT: Duration = Duration::from_secs(120);
+pub const HELPER_WAIT: Duration = Duration::from_mins(2);
 
 /// A login as helpers exchange it.
 #[derive(Serialize, Deserialize)]

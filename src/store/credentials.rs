@@ -325,10 +325,10 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::store::files;
+    use crate::store::files::{create_file, mode, read_user_file};
 
     fn config(dir: &Path, text: &str) -> DockerConfig {
-        files::replace_file(&dir.join("config.json"), text.as_bytes(), 0o600).unwrap();
+        replace_file(&dir.join("config.json"), text.as_bytes(), 0o600).unwrap();
         DockerConfig::load(dir).unwrap().with_helper_folder(dir.to_owned())
     }
 
@@ -352,7 +352,7 @@ mod tests {
     /// A helper that keeps logins as files in its folder.
     fn install_helper(dir: &Path, name: &str, body: &str) {
         let path = dir.join(format!("docker-credential-{name}"));
-        files::create_file(&path, format!("#!/bin/sh\n{body}\n").as_bytes(), 0o700).unwrap();
+        create_file(&path, format!("#!/bin/sh\n{body}\n").as_bytes(), 0o700).unwrap();
     }
 
     const FILE_HELPER: &str = r#"cd "$(dirname "$0")" || exit 2
@@ -402,19 +402,19 @@ esac"#;
         );
         config.set("docker.io", &basic("hub", "secret")).unwrap();
         let path = dir.path().join("config.json");
-        let text = String::from_utf8(files::read_user_file(&path, 10_000).unwrap()).unwrap();
+        let text = String::from_utf8(read_user_file(&path, 10_000).unwrap()).unwrap();
         let expected = "{\n\t\"zeta\": {\n\t\t\"b\": 1,\n\t\t\"a\": [\n\t\t\t1.5,\n\t\t\t18446744073709551615\n\t\t]\n\t},\n\t\"auths\": {\n\t\t\"old\": {\n\t\t\t\"auth\": \"dTpw\",\n\t\t\t\"x\": 1\n\t\t},\n\t\t\"https://index.docker.io/v1/\": {\n\t\t\t\"auth\": \"aHViOnNlY3JldA==\"\n\t\t}\n\t},\n\t\"HttpHeaders\": {\n\t\t\"X\": \"y\"\n\t}\n}";
         assert_eq!(text, expected);
-        assert_eq!(files::mode(&path).unwrap(), 0o600);
+        assert_eq!(mode(&path).unwrap(), 0o600);
     }
 
     #[test]
     fn login_survives_in_a_linked_file_and_can_be_erased() {
         let dir = tempfile::tempdir().unwrap();
         let real = dir.path().join("real.json");
-        files::create_file(&real, b"{}", 0o600).unwrap();
+        create_file(&real, b"{}", 0o600).unwrap();
         let folder = dir.path().join("docker");
-        files::create_user_folder(&folder).unwrap();
+        create_user_folder(&folder).unwrap();
         std::os::unix::fs::symlink(&real, folder.join("config.json")).unwrap();
         let mut config = DockerConfig::load(&folder).unwrap();
         let token = Passphrase::new("T0".to_owned());
@@ -422,7 +422,7 @@ esac"#;
         config.set("reg.example.com", &login).unwrap();
         let again = DockerConfig::load(&folder).unwrap();
         assert_eq!(show(again.get("reg.example.com").unwrap()), "token me T0");
-        assert!(files::read_user_file(&real, 1000).unwrap().len() > 2);
+        assert!(read_user_file(&real, 1000).unwrap().len() > 2);
         assert!(config.erase("reg.example.com").unwrap());
         assert!(!config.erase("reg.example.com").unwrap());
         assert_eq!(
@@ -435,10 +435,10 @@ esac"#;
     fn missing_and_empty_files_are_empty_and_reading_creates_nothing() {
         let dir = tempfile::tempdir().unwrap();
         let folder = dir.path().join("docker");
-        let config = DockerConfig::load(&folder).unwrap();
-        assert_eq!(show(config.get("docker.io").unwrap()), "none");
+        let missing = DockerConfig::load(&folder).unwrap();
+        assert_eq!(show(missing.get("docker.io").unwrap()), "none");
         assert!(!folder.exists());
-        assert_eq!(show(super::tests::config(dir.path(), " \n").get("docker.io").unwrap()), "none");
+        assert_eq!(show(config(dir.path(), " \n").get("docker.io").unwrap()), "none");
     }
 
     #[test]
@@ -446,7 +446,7 @@ esac"#;
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("config.json");
         for text in ["{", "[]", "null", "\"x\"", "{\"auths\":{}} trailing"] {
-            files::replace_file(&path, text.as_bytes(), 0o600).unwrap();
+            replace_file(&path, text.as_bytes(), 0o600).unwrap();
             let error = DockerConfig::load(dir.path()).unwrap_err();
             assert!(matches!(error, StoreError::Config { .. }), "{text}: {error:?}");
         }
@@ -458,7 +458,7 @@ esac"#;
         let mut config = config(dir.path(), r#"{"auths":5}"#);
         let error = config.set("h", &basic("u", "p")).unwrap_err();
         assert!(matches!(error, StoreError::ConfigMember { .. }), "{error:?}");
-        assert_eq!(files::read_user_file(&path, 100).unwrap(), br#"{"auths":5}"#);
+        assert_eq!(read_user_file(&path, 100).unwrap(), br#"{"auths":5}"#);
     }
 
     #[test]
@@ -470,7 +470,7 @@ esac"#;
         assert_eq!(show(config.get("docker.io").unwrap()), "none");
         config.set("docker.io", &basic("hub", "s\"e\\cret")).unwrap();
         assert_eq!(show(config.get("docker.io").unwrap()), "basic hub s\"e\\cret");
-        let text = files::read_user_file(&dir.path().join("config.json"), 10_000).unwrap();
+        let text = read_user_file(&dir.path().join("config.json"), 10_000).unwrap();
         let text = String::from_utf8(text).unwrap();
         assert!(text.contains("\"https://index.docker.io/v1/\": {}"), "{text}");
         assert!(!text.contains("auth\""), "{text}");

@@ -33,8 +33,7 @@ pub(crate) fn with_fault<T>(step: u32, mode: Mode, work: impl FnOnce() -> T) -> 
 /// Called before every change to the disk.
 pub(crate) fn step() -> io::Result<()> {
     match (STEPS_LEFT.get(), MODE.get()) {
-        (None, _) => Ok(()),
-        (Some(u32::MAX), Mode::FullOnce) => Ok(()),
+        (None, _) | (Some(u32::MAX), Mode::FullOnce) => Ok(()),
         (Some(u32::MAX | 0), mode) => {
             STEPS_LEFT.set(Some(u32::MAX));
             Err(match mode {

@@ -563,3 +563,197 @@ fn step(action: &'static str, path: &Path) -> Result<(), StoreError> {
     let _ = (action, path);
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+    use crate::store::faults::Mode;
+
+    fn names(dir: &Path) -> Vec<String> {
+        names_in(dir).unwrap()
+    }
+
+    #[test]
+    fn joins_plain_names_only() {
+        let base = Base::new(PathBuf::from("/base"));
+        assert_eq!(base.join(["a", "b:5000"]).unwrap(), Path::new("/base/a/b:5000"));
+        for segment in ["", ".", "..", "a/b", "/etc", "a\\b", "a\0b", "a\nb"] {
+            let error = base.join(["x", segment]).unwrap_err();
+            assert!(matches!(error, StoreError::Escape { .. }), "{segment:?}");
+        }
+    }
+
+    #[test]
+    fn every_operation_stays_below_the_base() {
+        let outside = tempfile::tempdir().unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        create_file(&outside.path().join("secret"), b"secret", 0o600).unwrap();
+        let base = Base::new(dir.path().join("base"));
+        base.create_folder(base.path()).unwrap();
+        symlink(outside.path(), base.path().join("link")).unwrap();
+        symlink(outside.path().join("secret"), base.path().join("file")).unwrap();
+        for path in [
+            base.path().join("link/secret"),
+            base.path().join("file"),
+            base.path().join("../base/../x"),
+            outside.path().join("secret"),
+        ] {
+            let read = base.read(&path, 100).unwrap_err();
+            assert!(matches!(read, StoreError::Escape { .. }), "{}: {read:?}", path.display());
+            let written = base.write(&path, b"x", 0o600).unwrap_err();
+            assert!(
+                matches!(written, StoreError::Escape { .. }),
+                "{}: {written:?}",
+                path.display()
+            );
+        }
+        let link = base.path().join("link");
+        let inside = link.join("secret");
+        assert!(matches!(base.remove(&inside), Err(StoreError::Escape { .. })));
+        assert!(matches!(base.create(&link.join("n"), b"", 0o600), Err(StoreError::Escape { .. })));
+        assert!(matches!(base.list(&link), Err(StoreError::Escape { .. })));
+        assert!(matches!(base.create_folder(&link.join("n")), Err(StoreError::Escape { .. })));
+        assert!(matches!(base.rename(&inside, &link.join("y")), Err(StoreError::Escape { .. })));
+        let lock = base.lock(&link.join("l"), LockKind::Exclusive, Duration::ZERO, "x");
+        assert!(matches!(lock, Err(StoreError::Escape { .. })));
+        assert_eq!(names(outside.path()), ["secret"]);
+        assert_eq!(read_user_file(&outside.path().join("secret"), 100).unwrap(), b"secret");
+    }
+
+    #[test]
+    fn base_may_be_reached_by_a_link_and_links_may_stay_inside() {
+        let dir = tempfile::tempdir().unwrap();
+        let real = dir.path().join("real");
+        create_user_folder(&real).unwrap();
+        symlink(&real, dir.path().join("base")).unwrap();
+        let base = Base::new(dir.path().join("base"));
+        base.write(&base.path().join("a/file"), b"text", 0o600).unwrap();
+        symlink(real.join("a"), real.join("b")).unwrap();
+        assert_eq!(base.read(&base.path().join("b/file"), 100).unwrap().unwrap().bytes, b"text");
+    }
+
+    #[test]
+    fn reads_up_to_the_limit_and_nothing_but_files() {
+        let dir = tempfile::tempdir().unwrap();
+        let base = Base::new(dir.path().to_owned());
+        let file = dir.path().join("file");
+        base.write(&file, b"12345", 0o600).unwrap();
+        assert_eq!(base.read(&file, 5).unwrap().unwrap().bytes, b"12345");
+        let error = base.read(&file, 4).unwrap_err();
+        assert!(matches!(error, StoreError::TooLarge { limit: 4, .. }), "{error:?}");
+        let error = read_user_file(Path::new("/dev/zero"), 1000).unwrap_err();
+        assert!(matches!(error, StoreError::TooLarge { limit: 1000, .. }), "{error:?}");
+        assert!(base.read(&dir.path().join("none"), 5).unwrap().is_none());
+        assert!(base.read(&file.join("below"), 5).unwrap().is_none());
+        assert!(matches!(base.read(dir.path(), 5), Err(StoreError::NotAFile { .. })));
+        assert!(matches!(read_user_file(dir.path(), 5), Err(StoreError::NotAFile { .. })));
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            dir.path().join("pipe"),
+            rustix::fs::FileType::Fifo,
+            rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR,
+            0,
+        )
+        .unwrap();
+        let pipe = base.read(&dir.path().join("pipe"), 5);
+        assert!(matches!(pipe, Err(StoreError::NotAFile { .. })), "{pipe:?}");
+    }
+
+    #[test]
+    fn files_and_folders_are_for_their_owner() {
+        let dir = tempfile::tempdir().unwrap();
+        let base = Base::new(dir.path().join("trust"));
+        let file = base.path().join("a/b/file");
+        base.write(&file, b"1", PRIVATE_MODE).unwrap();
+        for folder in ["", "a", "a/b"] {
+            assert_eq!(mode(&base.path().join(folder)).unwrap(), 0o700, "{folder}");
+        }
+        assert_eq!(mode(&file).unwrap(), 0o600);
+        assert!(is_open_to_others(0o640) && is_open_to_others(0o602) && !is_open_to_others(0o700));
+    }
+
+    #[test]
+    fn creating_never_overwrites_not_even_a_dangling_link() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("file");
+        create_file(&file, b"first", 0o600).unwrap();
+        let error = create_file(&file, b"second", 0o600).unwrap_err();
+        assert!(matches!(error, StoreError::Exists { .. }), "{error:?}");
+        assert_eq!(read_user_file(&file, 100).unwrap(), b"first");
+        let link = dir.path().join("link");
+        symlink(dir.path().join("nowhere"), &link).unwrap();
+        let error = create_file(&link, b"second", 0o600).unwrap_err();
+        assert!(matches!(error, StoreError::Exists { .. }), "{error:?}");
+        assert_eq!(names(dir.path()), ["file", "link"]);
+    }
+
+    #[test]
+    fn replacing_survives_a_crash_at_any_step() {
+        for step in 0.. {
+            let dir = tempfile::tempdir().unwrap();
+            let file = dir.path().join("file");
+            create_file(&file, b"old contents", 0o600).unwrap();
+            let replace = || replace_file(&file, b"new", 0o600);
+            let (result, crashed) = faults::with_fault(step, Mode::Crash, replace);
+            let after = read_user_file(&file, 100).unwrap();
+            assert!(after == b"old contents" || after == b"new", "step {step}: {after:?}");
+            assert_eq!(result.is_err(), crashed);
+            if !crashed {
+                assert_eq!(after, b"new");
+                break;
+            }
+        }
+    }
+
+    #[test]
+    fn full_disk_leaves_no_litter_and_can_be_told() {
+        for step in 0..3 {
+            let dir = tempfile::tempdir().unwrap();
+            let file = dir.path().join("file");
+            let create = || create_file(&file, b"contents", 0o600);
+            let (result, _) = faults::with_fault(step, Mode::FullOnce, create);
+            let error = result.unwrap_err();
+            assert_eq!(error.io_kind(), Some(io::ErrorKind::StorageFull));
+            assert!(error.is_unwritable());
+            assert_eq!(names(dir.path()), Vec::<String>::new(), "step {step}");
+        }
+    }
+
+    #[test]
+    fn lists_files_but_not_what_links_lead_to() {
+        let dir = tempfile::tempdir().unwrap();
+        let base = Base::new(dir.path().to_owned());
+        let files = [dir.path().join("a/1"), dir.path().join("a/b/2"), dir.path().join("c")];
+        for file in &files {
+            base.write(file, b"", 0o600).unwrap();
+        }
+        symlink("c", dir.path().join("link")).unwrap();
+        symlink(".", dir.path().join("a/loop")).unwrap();
+        assert_eq!(base.list(dir.path()).unwrap(), files);
+        assert_eq!(base.list(&dir.path().join("none")).unwrap(), Vec::<PathBuf>::new());
+    }
+
+    #[test]
+    fn shared_locks_go_together_and_keep_writers_out() {
+        let dir = tempfile::tempdir().unwrap();
+        let base = Base::new(dir.path().to_owned());
+        let path = dir.path().join("lock");
+        let lock = |kind| base.lock(&path, kind, Duration::from_millis(1), "it");
+        let existing = base.lock_existing(&path, LockKind::Shared, Duration::ZERO, "it").unwrap();
+        assert!(existing.is_none() && !exists(&path));
+        let first = lock(LockKind::Shared).unwrap();
+        let second = lock(LockKind::Shared).unwrap();
+        assert!(matches!(lock(LockKind::Exclusive), Err(StoreError::Locked { .. })));
+        drop((first, second));
+        let _writer = lock(LockKind::Exclusive).unwrap();
+        assert!(matches!(lock(LockKind::Shared), Err(StoreError::Locked { .. })));
+    }
+
+    #[test]
+    fn missing_descriptor_is_an_error() {
+        let error = read_descriptor(987_654, 100).unwrap_err();
+        assert!(matches!(error, StoreError::Io { action: "open", .. }), "{error:?}");
+    }
+}

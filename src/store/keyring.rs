@@ -226,7 +226,7 @@ mod tests {
         let env = KeyringEnv {
             bus_address: None,
             runtime_dir: Some(dir.path().to_owned()),
-            wait: Duration::from_secs(60),
+            wait: Duration::from_mins(1),
         };
         assert!(recall(&env, &id()).unwrap().is_none());
         assert!(!forget(&env, &id()).unwrap());

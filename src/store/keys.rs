@@ -13,7 +13,7 @@ use crate::crypto::{KeyBlock, KeyFileError, KeyHeaders, KeyId, Passphrase, Priva
 use crate::limits::{MAX_KEY_FILE_BYTES, MAX_PASSPHRASE_ATTEMPTS};
 use crate::store::StoreError;
 use crate::store::files::{Base, PRIVATE_MODE, is_open_to_others};
-use crate::store::key_migration::{KeyFileName, migrate};
+use crate::store::key_migration::{KeyFileName, is_key_file, migrate};
 
 /// What is known of a key without opening it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -225,7 +225,7 @@ impl KeyStore {
 
     fn files(&self) -> Result<Vec<PathBuf>, StoreError> {
         let mut files = self.base.list(&self.folder)?;
-        files.retain(|path| path.extension().is_some_and(|extension| extension == "key"));
+        files.retain(|path| is_key_file(path));
         Ok(files)
     }
 
@@ -320,5 +320,299 @@ fn reason(error: &StoreError) -> String {
         StoreError::BadKeyFile { cause, .. } => cause.to_string(),
         StoreError::Io { cause, .. } => cause.to_string(),
         other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use super::*;
+    use crate::store::TrustDir;
+    use crate::store::faults::{self, Mode};
+    use crate::store::files;
+
+    /// Answers with the given passphrases in turn, and notes what it was asked and told.
+    #[derive(Default)]
+    struct Answers {
+        left: RefCell<Vec<&'static str>>,
+        asked: RefCell<Vec<PassphraseRequest>>,
+        accepted: RefCell<Vec<String>>,
+    }
+
+    impl PassphraseSource for Answers {
+        fn passphrase(&self, request: &PassphraseRequest) -> Result<Passphrase, PassphraseError> {
+            self.asked.borrow_mut().push(request.clone());
+            let mut answers = self.left.borrow_mut();
+            if answers.is_empty() {
+                Err(PassphraseError::Cancelled)
+            } else {
+                Ok(pass(answers.remove(0)))
+            }
+        }
+
+        fn accepted(&self, _: &PassphraseRequest, passphrase: &Passphrase) {
+            self.accepted.borrow_mut().push(passphrase.expose().to_owned());
+        }
+    }
+
+    fn answers(answers: &[&'static str]) -> Answers {
+        Answers { left: RefCell::new(answers.to_vec()), ..Answers::default() }
+    }
+
+    fn pass(text: &str) -> Passphrase {
+        Passphrase::new(text.to_owned())
+    }
+
+    fn headers(role: &str, gun: &str) -> KeyHeaders {
+        let text = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+        KeyHeaders { role: text(role), gun: text(gun), path: None }
+    }
+
+    fn store(dir: &Path) -> KeyStore {
+        TrustDir::new(dir.to_owned()).keys().unwrap()
+    }
+
+    fn vectors(name: &str) -> KeyStore {
+        store(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/notary-vectors").join(name))
+    }
+
+    fn id(text: &str) -> KeyId {
+        KeyId::parse(text).unwrap()
+    }
+
+    fn text_of(info: &KeyInfo) -> String {
+        String::from_utf8(files::read_user_file(&info.path, 10_000).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn reading_creates_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = store(&dir.path().join("trust"));
+        let list = store.list().unwrap();
+        assert!(list.keys.is_empty() && list.unusable.is_empty());
+        let key = id(&"0".repeat(64));
+        assert_eq!(store.find(&key).unwrap(), None);
+        assert!(matches!(store.read(&key), Err(StoreError::NoSuchKey(_))));
+        assert!(matches!(store.remove(&key), Err(StoreError::NoSuchKey(_))));
+        assert!(!dir.path().join("trust").exists());
+    }
+
+    #[test]
+    fn keys_of_notary_are_listed_in_its_order_and_open() {
+        let store = vectors("nh-step2");
+        let list = store.list().unwrap();
+        let shown: Vec<(&str, &str)> =
+            list.keys.iter().map(|k| (k.role.as_str(), k.gun.as_deref().unwrap_or(""))).collect();
+        let gun = "example.com/vectors/one";
+        assert_eq!(
+            shown,
+            [
+                ("root", ""),
+                ("delegation", ""),
+                ("targets/alpha", ""),
+                ("snapshot", gun),
+                ("targets", gun)
+            ]
+        );
+        assert!(list.keys.iter().all(|key| key.encrypted));
+        for (key, passphrase) in
+            list.keys.iter().zip(["rootpass1", "delepass1", "delepass1", "snappass1", "targpass1"])
+        {
+            assert_eq!(store.unlock(&key.id, &answers(&[passphrase])).unwrap().id(), key.id);
+        }
+    }
+
+    #[test]
+    fn signer_key_of_docker_bears_the_bare_name() {
+        let store = vectors("docker-trust-signed");
+        let keys = store.list().unwrap().keys;
+        let alice = keys.iter().find(|key| key.role == "alice").unwrap();
+        assert_eq!(alice.gun, None);
+        assert_eq!(store.unlock(&alice.id, &answers(&["repopass1"])).unwrap().id(), alice.id);
+    }
+
+    #[test]
+    fn added_key_lies_where_notary_looks_for_its_owner_only() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = store(&dir.path().join("trust"));
+        let key = PrivateKey::generate_ecdsa().unwrap();
+        let gun = "example.com/app";
+        let info = store.add(&key, &headers("targets", gun), &pass("password")).unwrap();
+        assert_eq!(info.path, dir.path().join(format!("trust/private/{}.key", key.id())));
+        assert_eq!((info.role.as_str(), info.gun.as_deref()), ("targets", Some(gun)));
+        assert!(info.encrypted && !info.mode_too_open);
+        assert_eq!(files::mode(&info.path).unwrap(), 0o600);
+        assert_eq!(files::mode(info.path.parent().unwrap()).unwrap(), 0o700);
+        let text = text_of(&info);
+        let start =
+            "-----BEGIN ENCRYPTED PRIVATE KEY-----\ngun: example.com/app\nrole: targets\n\n";
+        assert!(text.starts_with(start), "{text}");
+        assert_eq!(store.find(&key.id()).unwrap(), Some(info));
+    }
+
+    #[test]
+    fn repository_is_kept_for_the_roles_that_have_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = store(dir.path());
+        for (role, kept) in [
+            ("root", false),
+            ("targets", true),
+            ("snapshot", true),
+            ("timestamp", true),
+            ("targets/alice", false),
+            ("alice", false),
+            ("delegation", false),
+        ] {
+            let key = PrivateKey::generate_ecdsa().unwrap();
+            let mut headers = headers(role, "example.com/app");
+            headers.path = Some("elsewhere".to_owned());
+            let info = store.add(&key, &headers, &pass("password")).unwrap();
+            assert_eq!(info.gun.is_some(), kept, "{role}");
+            assert_eq!(store.read(&key.id()).unwrap().headers().path, None);
+        }
+    }
+
+    #[test]
+    fn same_key_again_is_kept_as_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = store(dir.path());
+        let key = PrivateKey::generate_ecdsa().unwrap();
+        let first = store.add(&key, &headers("alice", ""), &pass("password")).unwrap();
+        let before = text_of(&first);
+        let again = store.add(&key, &headers("bob", ""), &pass("another one")).unwrap();
+        assert_eq!(again, first);
+        assert_eq!(text_of(&again), before);
+    }
+
+    #[test]
+    fn wrong_passphrases_are_asked_again_three_times() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = store(dir.path());
+        let key = PrivateKey::generate_ecdsa().unwrap();
+        store.add(&key, &headers("root", ""), &pass("password")).unwrap();
+        let source = answers(&["wrong", "password"]);
+        store.unlock(&key.id(), &source).unwrap();
+        let attempts: Vec<u32> = source.asked.borrow().iter().map(|r| r.attempt).collect();
+        assert_eq!(attempts, [1, 2]);
+        assert!(source.asked.borrow().iter().all(|r| r.role == "root" && !r.new));
+        assert_eq!(*source.accepted.borrow(), ["password"]);
+        let source = answers(&["a", "b", "c", "password"]);
+        let error = store.unlock(&key.id(), &source).unwrap_err();
+        let too_many = PassphraseError::TooManyAttempts {
+            role: "root".to_owned(),
+            key_id: key.id().to_string(),
+            attempts: 3,
+        };
+        assert_eq!(error.to_string(), too_many.to_string());
+        assert!(source.accepted.borrow().is_empty());
+    }
+
+    #[test]
+    fn key_under_a_foreign_name_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = store(dir.path());
+        let key = PrivateKey::generate_ecdsa().unwrap();
+        let claimed = id(&"a".repeat(64));
+        for passphrase in ["password", ""] {
+            let block = KeyBlock::encrypt(&key, &headers("root", ""), &pass(passphrase)).unwrap();
+            let path = dir.path().join(format!("private/{claimed}.key"));
+            store.base.write(&path, &block.to_pem(), PRIVATE_MODE).unwrap();
+            let error = store.unlock(&claimed, &answers(&["password"])).unwrap_err();
+            assert!(
+                matches!(&error, StoreError::ForeignKey { found, .. } if *found == key.id().to_string())
+            );
+            store.remove(&claimed).unwrap();
+        }
+        let block = KeyBlock::encrypt(&key, &headers("root", ""), &pass("")).unwrap();
+        let error = store.add_block(&claimed, &block).unwrap_err();
+        assert!(matches!(error, StoreError::ForeignKey { .. }), "{error:?}");
+        assert_eq!(store.find(&claimed).unwrap(), None);
+    }
+
+    #[test]
+    fn files_that_are_no_keys_are_reported_and_stop_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = store(dir.path());
+        let key = PrivateKey::generate_ecdsa().unwrap();
+        store.add(&key, &headers("root", ""), &pass("password")).unwrap();
+        let other = "b".repeat(64);
+        let huge = vec![b'-'; usize::try_from(MAX_KEY_FILE_BYTES).unwrap() + 1];
+        for (name, bytes) in [
+            ("my backup.key", b"x".as_slice()),
+            (&format!("{other}.key"), b""),
+            (&format!("sub/{}.key", "c".repeat(64)), b"-----BEGIN CERTIFICATE-----\n"),
+            (&format!("{}.key", "d".repeat(64)), &huge),
+            ("notes.txt", b"not looked at"),
+        ] {
+            store.base.write(&dir.path().join("private").join(name), bytes, 0o600).unwrap();
+        }
+        let list = store.list().unwrap();
+        assert_eq!(list.keys.len(), 1);
+        let names: Vec<_> =
+            list.unusable.iter().map(|(path, _)| path.file_name().unwrap()).collect();
+        assert_eq!(list.unusable.len(), 4, "{names:?}");
+        let error = store.find(&id(&other)).unwrap_err();
+        assert!(matches!(error, StoreError::BadKeyFile { .. }), "{error:?}");
+    }
+
+    #[test]
+    fn world_readable_key_is_pointed_out_and_still_works() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = store(dir.path());
+        let key = PrivateKey::generate_ecdsa().unwrap();
+        let info = store.add(&key, &headers("root", ""), &pass("password")).unwrap();
+        let text = text_of(&info);
+        store.base.write(&info.path, text.as_bytes(), 0o644).unwrap();
+        assert!(store.find(&key.id()).unwrap().unwrap().mode_too_open);
+        store.unlock(&key.id(), &answers(&["password"])).unwrap();
+    }
+
+    #[test]
+    fn changing_the_passphrase_survives_a_crash_at_any_step() {
+        for step in 0.. {
+            let dir = tempfile::tempdir().unwrap();
+            let store = store(dir.path());
+            let key = PrivateKey::generate_ecdsa().unwrap();
+            let gun = "example.com/app";
+            store.add(&key, &headers("targets", gun), &pass("old")).unwrap();
+            let (result, crashed) = faults::with_fault(step, Mode::Crash, || {
+                store.change_passphrase(&key.id(), &answers(&["old"]), &pass("new"))
+            });
+            assert_eq!(result.is_err(), crashed);
+            let opens = |passphrase| store.unlock(&key.id(), &answers(&[passphrase])).is_ok();
+            let (old, new) = (opens("old"), opens("new"));
+            assert!(old != new, "step {step}: old {old}, new {new}");
+            let info = store.find(&key.id()).unwrap().unwrap();
+            assert_eq!((info.role.as_str(), info.gun.as_deref()), ("targets", Some(gun)));
+            if !crashed {
+                assert!(new);
+                break;
+            }
+        }
+    }
+
+    #[test]
+    fn exported_block_is_what_notary_exports_and_comes_back_verbatim() {
+        let source = vectors("nh-step2");
+        let key = id("585ad6ab67991e363967f527ee6e27535ff1725758105b098fb6ce5d0ca5b65a");
+        let block = source.export(&key).unwrap();
+        let exported = include_str!("../../tests/data/notary-vectors/notary-key-export.pem");
+        let text = String::from_utf8(block.to_pem().to_vec()).unwrap();
+        assert!(exported.contains(&text), "{text}");
+        let dir = tempfile::tempdir().unwrap();
+        let target = store(dir.path());
+        let info = target.add_block(&key, &block).unwrap();
+        assert_eq!(text_of(&info), text_of(&source.find(&key).unwrap().unwrap()));
+    }
+
+    #[test]
+    fn removed_key_is_gone() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = store(dir.path());
+        let key = PrivateKey::generate_ecdsa().unwrap();
+        store.add(&key, &headers("root", ""), &pass("password")).unwrap();
+        store.remove(&key.id()).unwrap();
+        assert_eq!(store.find(&key.id()).unwrap(), None);
     }
 }

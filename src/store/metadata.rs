@@ -450,11 +450,8 @@ mod tests {
             assert_eq!(state, through, "step {step}");
             assert!(state == old_state() || state == new, "step {step}: {state:?}");
             assert!(!cache(dir.path()).is_unfinished(), "step {step}");
-            if state == new {
-                seen.1 += 1
-            } else {
-                seen.0 += 1
-            }
+            let count = if state == new { &mut seen.1 } else { &mut seen.0 };
+            *count += 1;
             cache(dir.path()).commit(&put, &remove).unwrap();
             assert_eq!(cache(dir.path()).read().unwrap(), new);
             if !crashed {

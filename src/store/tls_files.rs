@@ -53,15 +53,18 @@ impl TlsFiles {
         };
         for name in &names {
             let path = folder.join(name);
-            if name.ends_with(".crt") {
-                self.roots_pem.push(read_user_file(&path, MAX_KEY_FILE_BYTES)?);
-            } else if let Some(stem) = name.strip_suffix(".cert") {
-                let key = require(name, format!("{stem}.key"))?;
-                if self.client.is_none() {
-                    self.client = Some(ClientPair::read(&path, &key)?);
+            match name.rsplit_once('.') {
+                Some((_, "crt")) => {
+                    self.roots_pem.push(read_user_file(&path, MAX_KEY_FILE_BYTES)?);
                 }
-            } else if let Some(stem) = name.strip_suffix(".key") {
-                require(name, format!("{stem}.cert"))?;
+                Some((stem, "cert")) => {
+                    let key = require(name, format!("{stem}.key"))?;
+                    if self.client.is_none() {
+                        self.client = Some(ClientPair::read(&path, &key)?);
+                    }
+                }
+                Some((stem, "key")) => drop(require(name, format!("{stem}.cert"))?),
+                _ => {}
             }
         }
         Ok(())

@@ -1,5 +1,23 @@
-//! Trust metadata in Notary's dialect of TUF: model, verification, trusted set, editing. Pure.
+//! Trust metadata in Notary's dialect of TUF: bytes, keys and a time go in; a verdict or new bytes
+//! come out. No file, socket, clock or environment is known here.
+//!
+//! Reading order: [`names`], [`metadata`] (the documents), [`verify`] (the one function that counts
+//! signatures), [`pinning`] and [`root_trust`] (which root keys count at all), [`trusted`] (the chain
+//! from a root to a target, with every rule on the way), [`delegation`] (paths and search order),
+//! [`changelist`] and [`editor`] (what to publish next). `spec/trust-metadata.md` is the contract.
 
+pub mod changelist;
+pub mod delegation;
+pub mod editor;
+pub mod metadata;
 pub mod names;
+pub mod pinning;
+pub mod root_trust;
+pub mod trusted;
+pub mod verify;
 
+pub use metadata::{MetadataError, Root, Signed, Snapshot, Target, Targets, TimestampFile};
 pub use names::{Gun, NameError, RoleName, TargetName};
+pub use pinning::{Pin, Pinning};
+pub use trusted::{TrustedSet, UpdateError};
+pub use verify::{RoleKeys, Verified, VerifyError};

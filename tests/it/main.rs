@@ -1,2 +1,19 @@
 mod cli_keys;
+//! Tests of the whole: one binary, so that it is linked once.
+
+#![expect(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::string_slice,
+    clippy::unused_result_ok,
+    clippy::unwrap_used,
+    reason = "a test makes its own world and stops at the first surprise, except while it cleans up"
+)]
+
+mod keys_example;
+#[path = "../peers/mod.rs"]
+mod peers;
+mod peers_selftest;
 mod tidy;

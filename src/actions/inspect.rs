@@ -1,0 +1,127 @@
+//! What is known of a repository's signatures, as `docker trust inspect` shows it (notary.md §5.3).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::actions::context::Context;
+use crate::actions::image::{digest_of, gun_of};
+use crate::actions::update::{RefreshError, Source, Updated, refresh};
+use crate::crypto::KeyId;
+use crate::oci::Reference;
+use crate::tuf::trusted::TrustedRepository;
+use crate::tuf::{NameError, RoleName};
+
+/// What a repository's trust data says.
+#[derive(Debug)]
+pub struct Inspected {
+    /// Tags, by name and then digest: those that the top-level role or `targets/releases` names.
+    pub tags: Vec<InspectedTag>,
+    /// Signers by name, each with the canonical ids of its keys.
+    pub signers: BTreeMap<String, Vec<KeyId>>,
+    /// Root keys, by their id in metadata.
+    pub root_keys: Vec<KeyId>,
+    /// Repository keys, by their id in metadata.
+    pub repository_keys: Vec<KeyId>,
+    /// What a person should know.
+    pub warnings: Vec<String>,
+}
+
+/// One tag with one digest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InspectedTag {
+    /// The tag.
+    pub tag: String,
+    /// SHA-256 of the manifest, in hex.
+    pub digest: String,
+    /// Who vouches for it besides the repository's owner; empty means the owner alone.
+    pub signers: Vec<String>,
+}
+
+/// Why nothing can be said.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum InspectError {
+    /// What is known could not be brought up to date.
+    #[error(transparent)]
+    Refresh(#[from] RefreshError),
+    /// The name.
+    #[error(transparent)]
+    Name(#[from] NameError),
+}
+
+/// Reads a repository's trust data; a tag in the reference leaves only that tag.
+pub async fn inspect(
+    context: &Context,
+    reference: &Reference,
+    source: Source,
+) -> Result<Inspected, InspectError> {
+    let gun = gun_of(reference)?;
+    let Updated { trusted, not_cached } = refresh(context, &gun, source).await?;
+    let mut warnings: Vec<String> = trusted.notes().iter().map(ToString::to_string).collect();
+    warnings.extend(
+        trusted.unusable().iter().map(|(role, cause)| format!("{role} cannot be used: {cause}")),
+    );
+    warnings
+        .extend(not_cached.map(|error| format!("what was learned could not be cached: {error}")));
+    Ok(Inspected {
+        tags: tags(&trusted, reference.tag()),
+        signers: signers(&trusted),
+        root_keys: base_keys(&trusted, &RoleName::Root),
+        repository_keys: base_keys(&trusted, &RoleName::Targets),
+        warnings,
+    })
+}
+
+fn tags(trusted: &TrustedRepository, only: Option<&str>) -> Vec<InspectedTag> {
+    let mut rows: BTreeMap<(String, String), BTreeSet<String>> = BTreeMap::new();
+    let mut released = BTreeSet::new();
+    for (role, file) in trusted.targets() {
+        for name in file.body().targets.keys() {
+            if only.is_some_and(|only| only != name.as_str()) {
+                continue;
+            }
+            let Some(found) = trusted.in_role(role, name) else { continue };
+            let Some(digest) = digest_of(found.target) else { continue };
+            let row = (name.to_string(), digest.hex().to_owned());
+            let signers = rows.entry(row.clone()).or_default();
+            if *role == RoleName::Targets || *role == RoleName::releases() {
+                released.insert(row);
+            } else {
+                signers.insert(signer_name(role).to_owned());
+            }
+        }
+    }
+    rows.into_iter()
+        .filter(|(row, _)| released.contains(row))
+        .map(|((tag, digest), signers)| InspectedTag {
+            tag,
+            digest,
+            signers: signers.into_iter().collect(),
+        })
+        .collect()
+}
+
+/// Every delegation but `targets/releases`, with the canonical ids of its keys.
+pub fn signers(trusted: &TrustedRepository) -> BTreeMap<String, Vec<KeyId>> {
+    let mut signers = BTreeMap::new();
+    for parent in trusted.targets().values() {
+        for child in &parent.body().delegations.roles {
+            if child.name == RoleName::releases() {
+                continue;
+            }
+            let keys = &parent.body().delegations.keys;
+            let ids = child.key_ids.iter().filter_map(|id| keys.get(id));
+            let ids = ids.filter_map(|key| key.canonical_id().ok()).collect();
+            signers.insert(signer_name(&child.name).to_owned(), ids);
+        }
+    }
+    signers
+}
+
+fn signer_name(role: &RoleName) -> &str {
+    role.as_str().strip_prefix("targets/").unwrap_or(role.as_str())
+}
+
+fn base_keys(trusted: &TrustedRepository, role: &RoleName) -> Vec<KeyId> {
+    let spec = trusted.root().body().roles.get(role.as_str());
+    spec.map(|spec| spec.key_ids.clone()).unwrap_or_default()
+}

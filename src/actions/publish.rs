@@ -1,0 +1,297 @@
+//! Changing a repository: bring it up to date, edit, sign, publish; again if somebody was faster.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use crate::actions::context::{ConnectionError, Context};
+use crate::actions::initialize::{self, InitializeError, Plan};
+use crate::actions::update::{RefreshError, Source, Updated, update};
+use crate::client::{FileVersion, NotaryClient, NotaryError};
+use crate::clock::Timestamp;
+use crate::crypto::{KeyId, PrivateKey};
+use crate::store::{KeyStore, StoreError};
+use crate::tuf::editor::{Draft, EditError, Need, Publication};
+use crate::tuf::metadata::{Signed, Targets};
+use crate::tuf::trusted::{Expiry, TrustedRepository};
+use crate::tuf::{Gun, RoleName};
+
+/// How long to wait for another process that changes the same repository.
+const LOCK_WAIT: Duration = Duration::from_mins(1);
+/// How often to begin anew when somebody else published in between.
+const MAX_ATTEMPTS: u32 = 8;
+
+/// What a change came to.
+#[derive(Debug)]
+pub struct Published {
+    /// What was signed and accepted by the server; nothing when there was nothing to change.
+    pub publication: Option<Publication>,
+    /// The repository did not exist before.
+    pub initialized: Option<initialize::Initialized>,
+    /// Roles whose metadata had expired and was signed again.
+    pub renewed: Vec<RoleName>,
+    /// Delegations that have expired and were left so, for their keys are not here.
+    pub still_expired: Vec<RoleName>,
+    /// Members of metadata that this program does not know and that were lost in signing.
+    pub dropped_members: Vec<String>,
+    /// The metadata cache could not be written.
+    pub not_cached: Option<StoreError>,
+}
+
+/// Why a change was not published. The server has the old state, or, after a network failure
+/// during the upload, perhaps the new one; never half of it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PublishError {
+    /// What is published now could not be learned.
+    #[error(transparent)]
+    Refresh(#[from] RefreshError),
+    /// The repository cannot be set up.
+    #[error(transparent)]
+    Initialize(#[from] InitializeError),
+    /// The change cannot be made or signed.
+    #[error(transparent)]
+    Edit(#[from] EditError),
+    /// Metadata that is not ours to sign again has expired, so nobody could use what we sign.
+    #[error("the {role} metadata of {gun} expired on {since}, and none of its keys is here")]
+    ExpiredAbove {
+        /// The repository.
+        gun: Gun,
+        /// The role.
+        role: RoleName,
+        /// When.
+        since: Timestamp,
+        /// Canonical ids of the keys that can sign it again.
+        candidates: Vec<KeyId>,
+    },
+    /// Others publish faster than we can.
+    #[error("others published to {gun} {attempts} times while this change was made")]
+    TooBusy {
+        /// The repository.
+        gun: Gun,
+        /// How often it was tried.
+        attempts: u32,
+    },
+    /// There is no way to a server.
+    #[error(transparent)]
+    Connection(#[from] ConnectionError),
+    /// The server refused or did not answer.
+    #[error(transparent)]
+    Server(#[from] NotaryError),
+    /// Keys or lock.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Changes a repository with `edit` and publishes it in one go. `edit` is called again on newer
+/// metadata if somebody else published in between, so it must say what is wanted, not count on
+/// what it saw. `plan` sets up a repository that the server does not know; without one that is
+/// an error.
+pub async fn publish<E>(
+    context: &Context,
+    gun: &Gun,
+    plan: Option<&Plan>,
+    mut edit: impl FnMut(&mut Draft, Option<&TrustedRepository>) -> Result<(), E>,
+) -> Result<Published, E>
+where
+    E: From<PublishError>,
+{
+    let _lock = context.trust_dir.lock(gun, LOCK_WAIT).map_err(PublishError::from)?;
+    let notary = context.connections.notary(gun, "push,pull").map_err(PublishError::from)?;
+    let keys = context.trust_dir.keys().map_err(PublishError::from)?;
+    let mut change = Change { context, gun, notary: &notary, keys, unlocked: BTreeMap::new() };
+    for _ in 0..MAX_ATTEMPTS {
+        let mut base = change.base(plan).await?;
+        edit(&mut base.draft, base.trusted.as_ref())?;
+        let (renewed, still_expired) = change.renew(&mut base)?;
+        if !base.draft.is_dirty() {
+            return Ok(base.unchanged());
+        }
+        change.learn_floors(&mut base).await?;
+        let publication = change.sign(&base.draft)?;
+        let files: Vec<_> = publication.files.clone().into_iter().collect();
+        if let Some(initialized) = &base.initialized {
+            initialized.store_keys(context, &change.unlocked).map_err(PublishError::from)?;
+        }
+        match notary.publish(&files).await {
+            Ok(()) => return Ok(change.published(base, publication, renewed, still_expired)),
+            Err(NotaryError::Conflict { .. }) => {}
+            Err(error) => return Err(PublishError::from(error).into()),
+        }
+    }
+    Err(PublishError::TooBusy { gun: gun.clone(), attempts: MAX_ATTEMPTS }.into())
+}
+
+struct Change<'a> {
+    context: &'a Context,
+    gun: &'a Gun,
+    notary: &'a NotaryClient,
+    keys: KeyStore,
+    unlocked: BTreeMap<KeyId, PrivateKey>,
+}
+
+struct Base {
+    draft: Draft,
+    trusted: Option<TrustedRepository>,
+    initialized: Option<initialize::Initialized>,
+    not_cached: Option<StoreError>,
+}
+
+impl Base {
+    fn unchanged(self) -> Published {
+        Published {
+            publication: None,
+            initialized: None,
+            renewed: Vec::new(),
+            still_expired: Vec::new(),
+            dropped_members: Vec::new(),
+            not_cached: self.not_cached,
+        }
+    }
+}
+
+impl Change<'_> {
+    async fn base(&mut self, plan: Option<&Plan>) -> Result<Base, PublishError> {
+        let updated =
+            update(self.context, self.gun, self.notary, Source::Server, Expiry::Remembered).await;
+        match (updated, plan) {
+            (Ok(Updated { trusted, not_cached }), _) => Ok(Base {
+                draft: Draft::from_trusted(&trusted),
+                trusted: Some(trusted),
+                initialized: None,
+                not_cached,
+            }),
+            (Err(RefreshError::NoTrustData { .. }), Some(plan)) => {
+                let (draft, initialized, opened) =
+                    initialize::initialize(self.context, self.gun, self.notary, plan).await?;
+                self.unlocked.extend(opened);
+                Ok(Base { draft, trusted: None, initialized: Some(initialized), not_cached: None })
+            }
+            (Err(error), _) => Err(error.into()),
+        }
+    }
+
+    /// Marks what has expired to be signed again, as far as the keys are here; what readers need
+    /// and we cannot renew stops the change.
+    fn renew(&self, base: &mut Base) -> Result<(Vec<RoleName>, Vec<RoleName>), PublishError> {
+        let Some(trusted) = &base.trusted else { return Ok((Vec::new(), Vec::new())) };
+        let (mut renewed, mut still_expired) = (Vec::new(), Vec::new());
+        for (role, since) in trusted.expired() {
+            if matches!(role, RoleName::Timestamp | RoleName::Snapshot) {
+                // The server makes a new one; a snapshot of ours is signed with every change.
+                if *role == RoleName::Snapshot && self.can_sign(&base.draft, role)? {
+                    base.draft.touch(&RoleName::Targets);
+                }
+                continue;
+            }
+            if base.draft.dirty().contains(role) || self.can_sign(&base.draft, role)? {
+                base.draft.touch(role);
+                renewed.push(role.clone());
+            } else if role.is_delegation() {
+                still_expired.push(role.clone());
+            } else {
+                let keys = base.draft.role_keys(role);
+                let keys = keys.iter().flat_map(|keys| keys.keys.values());
+                return Err(PublishError::ExpiredAbove {
+                    gun: self.gun.clone(),
+                    role: role.clone(),
+                    since: *since,
+                    candidates: keys.filter_map(|key| key.canonical_id().ok()).collect(),
+                });
+            }
+        }
+        Ok((renewed, still_expired))
+    }
+
+    fn can_sign(&self, draft: &Draft, role: &RoleName) -> Result<bool, StoreError> {
+        let Some(keys) = draft.role_keys(role) else { return Ok(false) };
+        let mut here = BTreeSet::new();
+        for id in keys.keys.values().filter_map(|key| key.canonical_id().ok()) {
+            if self.unlocked.contains_key(&id) || self.keys.find(&id)?.is_some() {
+                here.insert(id);
+            }
+        }
+        Ok(u32::try_from(here.len()).unwrap_or(u32::MAX) >= keys.threshold.get())
+    }
+
+    /// A delegation that is new to us may have had a life before, whose versions the server
+    /// remembers: the new file must exceed them (notary.md §4.8).
+    async fn learn_floors(&self, base: &mut Base) -> Result<(), PublishError> {
+        let Some(trusted) = &base.trusted else { return Ok(()) };
+        for role in base.draft.newborn() {
+            let Some(wanted) = trusted.listed(&role) else { continue };
+            let version = FileVersion::Hash(wanted.sha256);
+            match self.notary.file(&role, version, wanted.length).await {
+                Ok(raw) => {
+                    if let Ok(file) = Signed::<Targets>::parse(&role, &raw) {
+                        base.draft.set_floor(role, file.unverified().header.version);
+                    }
+                }
+                Err(NotaryError::NotFound { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    fn sign(&mut self, draft: &Draft) -> Result<Publication, PublishError> {
+        for need in draft.needs() {
+            self.unlock(&need)?;
+        }
+        Ok(draft.sign(&self.unlocked, self.context.clock.now())?)
+    }
+
+    /// Opens as many keys as the role needs, of those that are here.
+    fn unlock(&mut self, need: &Need) -> Result<(), PublishError> {
+        let open = need.candidates.iter().filter(|id| self.unlocked.contains_key(id)).count();
+        let mut missing =
+            usize::try_from(need.threshold).unwrap_or(usize::MAX).saturating_sub(open);
+        for id in &need.candidates {
+            if missing == 0 {
+                break;
+            }
+            if self.unlocked.contains_key(id) || self.keys.find(id)?.is_none() {
+                continue;
+            }
+            let key = self.keys.unlock(id, self.context.passphrases.as_ref())?;
+            self.unlocked.insert(id.clone(), key);
+            missing -= 1;
+        }
+        Ok(())
+    }
+
+    fn published(
+        &self,
+        base: Base,
+        publication: Publication,
+        renewed: Vec<RoleName>,
+        still_expired: Vec<RoleName>,
+    ) -> Published {
+        let mut not_cached = base.not_cached;
+        if base.initialized.is_some()
+            && let Some(root) = publication.files.get(&RoleName::Root)
+        {
+            // Our own root is the anchor from now on: no trust on first use for its maker.
+            let anchor = BTreeMap::from([(RoleName::Root, root.clone())]);
+            not_cached = self.context.trust_dir.metadata(self.gun).commit(&anchor, &[]).err();
+        }
+        let dropped_members = base.trusted.iter().flat_map(|trusted| {
+            let signed = |role: &RoleName| publication.files.contains_key(role);
+            trusted.targets().iter().filter(move |(role, _)| signed(role)).flat_map(
+                |(role, file)| {
+                    file.signed()
+                        .unknown_members()
+                        .iter()
+                        .map(move |name| format!("{role}: {name}"))
+                },
+            )
+        });
+        Published {
+            dropped_members: dropped_members.collect(),
+            publication: Some(publication),
+            initialized: base.initialized,
+            renewed,
+            still_expired,
+            not_cached,
+        }
+    }
+}

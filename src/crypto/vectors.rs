@@ -1,0 +1,1 @@
+//! Everything above against what docker and notary wrote.

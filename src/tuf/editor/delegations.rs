@@ -1,0 +1,135 @@
+//! Changes to delegations.
+
+use std::collections::BTreeSet;
+use std::num::NonZeroU32;
+
+use crate::clock::Timestamp;
+use crate::crypto::{KeyId, PublicKey};
+use crate::tuf::changelist::DelegationEdit;
+use crate::tuf::editor::draft::{Draft, Outcome};
+use crate::tuf::editor::errors::EditError;
+use crate::tuf::metadata::{DelegationRole, Delegations};
+use crate::tuf::names::RoleName;
+
+impl Draft {
+    /// Creates a delegation or changes one. Adding what is there and removing what is not there
+    /// changes nothing; a new delegation has threshold 1 unless the edit says otherwise.
+    pub fn edit_delegation(
+        &mut self,
+        role: &RoleName,
+        create: bool,
+        edit: &DelegationEdit,
+        now: Timestamp,
+    ) -> Result<Outcome, EditError> {
+        let unknown = || EditError::UnknownRole { role: role.clone() };
+        let parent = role.parent().ok_or_else(unknown)?;
+        if !self.exists(&parent) {
+            return Err(EditError::UnknownRole { role: parent });
+        }
+        let delegations = &mut self.file(&parent, now)?.delegations;
+        let before = delegations.clone();
+        if !delegations.roles.iter().any(|child| child.name == *role) {
+            if !create {
+                return Err(unknown());
+            }
+            delegations.roles.push(DelegationRole {
+                name: role.clone(),
+                key_ids: Vec::new(),
+                paths: Vec::new(),
+                threshold: NonZeroU32::MIN,
+            });
+        }
+        change(delegations, role, edit);
+        if *delegations == before {
+            return Ok(Outcome::Unchanged);
+        }
+        self.dirty.insert(parent);
+        Ok(Outcome::Changed)
+    }
+
+    /// Makes the same change to every delegation below a role, as `targets/*` does on disk.
+    pub(super) fn edit_all_below(
+        &mut self,
+        parent: &RoleName,
+        edit: &DelegationEdit,
+        now: Timestamp,
+    ) -> Result<Outcome, EditError> {
+        let prefix = format!("{parent}/");
+        let below: Vec<RoleName> = self
+            .targets
+            .values()
+            .flat_map(|file| &file.delegations.roles)
+            .map(|child| child.name.clone())
+            .filter(|child| child.as_str().starts_with(&prefix))
+            .collect();
+        let mut outcome = Outcome::Unchanged;
+        for role in below {
+            if self.edit_delegation(&role, false, edit, now)? == Outcome::Changed {
+                outcome = Outcome::Changed;
+            }
+        }
+        Ok(outcome)
+    }
+
+    /// Removes a delegation and what is below it; one that is not there is no error.
+    pub fn remove_delegation(&mut self, role: &RoleName) -> Result<Outcome, EditError> {
+        let unknown = || EditError::UnknownRole { role: role.clone() };
+        let parent = role.parent().ok_or_else(unknown)?;
+        let Some(file) = self.targets.get_mut(&parent) else { return Err(unknown()) };
+        let before = file.delegations.roles.len();
+        file.delegations.roles.retain(|child| child.name != *role);
+        if file.delegations.roles.len() == before {
+            return Ok(Outcome::Unchanged);
+        }
+        drop_unused_keys(&mut file.delegations);
+        self.dirty.insert(parent);
+        let below = format!("{role}/");
+        let gone = |name: &RoleName| name == role || name.as_str().starts_with(&below);
+        self.targets.retain(|name, _| !gone(name));
+        self.dirty.retain(|name| !gone(name));
+        self.unusable.retain(|name| !gone(name));
+        Ok(Outcome::Changed)
+    }
+}
+
+fn change(delegations: &mut Delegations, role: &RoleName, edit: &DelegationEdit) {
+    let doomed: BTreeSet<KeyId> = delegations
+        .keys
+        .iter()
+        .filter(|(id, key)| edit.remove_keys.iter().any(|gone| is_key(gone, id, key)))
+        .map(|(id, _)| id.clone())
+        .collect();
+    let Some(child) = delegations.roles.iter_mut().find(|child| child.name == *role) else {
+        return;
+    };
+    child.threshold = edit.threshold.unwrap_or(child.threshold);
+    child.key_ids.retain(|id| !doomed.contains(id));
+    if edit.clear_paths {
+        child.paths.clear();
+    }
+    child.paths.retain(|path| !edit.remove_paths.contains(path));
+    for path in &edit.add_paths {
+        if !child.paths.contains(path) {
+            child.paths.push(path.clone());
+        }
+    }
+    for key in &edit.add_keys {
+        if !child.key_ids.contains(&key.id()) {
+            child.key_ids.push(key.id());
+        }
+        delegations.keys.insert(key.id(), key.clone());
+    }
+    drop_unused_keys(delegations);
+}
+
+/// A key is meant by its id in metadata as well as by that of the bare key, which is what people
+/// see in listings.
+fn is_key(wanted: &KeyId, id: &KeyId, key: &PublicKey) -> bool {
+    wanted == id || key.canonical_id().is_ok_and(|bare| bare == *wanted)
+}
+
+fn drop_unused_keys(delegations: &mut Delegations) {
+    let used: BTreeSet<&KeyId> =
+        delegations.roles.iter().flat_map(|child| &child.key_ids).collect();
+    delegations.keys.retain(|id, _| used.contains(id));
+}

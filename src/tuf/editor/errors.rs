@@ -1,0 +1,65 @@
+//! Why a change cannot be made or signed.
+
+use crate::crypto::{KeyError, KeyId};
+use crate::tuf::names::{RoleName, TargetName};
+
+/// Why a draft cannot be changed or signed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EditError {
+    /// Nobody delegates to this role.
+    #[error("there is no role {role}")]
+    UnknownRole {
+        /// The role.
+        role: RoleName,
+    },
+    /// The role exists, but what it signed last cannot be verified, so nothing can be added to it.
+    #[error("the role {role} cannot be changed, for its metadata does not verify")]
+    UnusableRole {
+        /// The role.
+        role: RoleName,
+    },
+    /// The role may not sign this name.
+    #[error("the role {role} may not sign `{name}`")]
+    NotPermitted {
+        /// The role.
+        role: RoleName,
+        /// The target.
+        name: TargetName,
+    },
+    /// Custom data that the reference could not verify (notary.md §1.2).
+    #[error("the custom data of `{name}` has {problem}")]
+    Custom {
+        /// The target.
+        name: TargetName,
+        /// What the reference cannot write.
+        problem: &'static str,
+    },
+    /// Too few keys are at hand to sign a role.
+    #[error("{have} of {need} keys needed to sign {role} are here")]
+    NotEnoughKeys {
+        /// The role.
+        role: RoleName,
+        /// Keys at hand.
+        have: u32,
+        /// Keys needed.
+        need: u32,
+        /// Canonical ids of all keys that may sign it.
+        candidates: Vec<KeyId>,
+    },
+    /// No version is left to count up to.
+    #[error("the {role} metadata has the last possible version")]
+    VersionExhausted {
+        /// The role.
+        role: RoleName,
+    },
+    /// A key cannot sign.
+    #[error("the key for {role} cannot sign")]
+    Key {
+        /// The role.
+        role: RoleName,
+        /// What is wrong with it.
+        #[source]
+        cause: KeyError,
+    },
+}

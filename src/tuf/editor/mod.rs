@@ -1,0 +1,10 @@
+//! New metadata from old and changes: what to publish next. Pure: keys and time are handed in.
+
+mod delegations;
+mod draft;
+mod errors;
+mod signing;
+
+pub use draft::{Draft, NewRepository, Outcome};
+pub use errors::EditError;
+pub use signing::{Need, Publication, PublishedRole};

@@ -1,0 +1,173 @@
+//! The envelope `{"signed":…,"signatures":[…]}` and what all documents have in common.
+
+use crate::codec::canonical_json::Value;
+use crate::codec::text::to_base64;
+use crate::codec::timestamp::Rfc3339;
+use crate::crypto::{KeyId, Method, Signature};
+use crate::limits::MAX_SIGNATURES;
+use crate::tuf::metadata::fields::{
+    Members, MetadataError, Problem, base64, each, string, text, version,
+};
+use crate::tuf::names::RoleName;
+
+/// A document that can stand inside the envelope.
+pub trait Document: Sized {
+    /// Reads the `signed` part of a role's file.
+    fn from_json(role: &RoleName, value: &Value) -> Result<Self, MetadataError>;
+
+    /// Writes the `signed` part as the reference's encoder does: known members only.
+    fn to_json(&self) -> Value;
+
+    /// Version and expiry.
+    fn header(&self) -> &Header;
+}
+
+/// What every document carries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Header {
+    /// 1 or more; goes up with each publish.
+    pub version: u64,
+    /// From this instant on the document is not to be believed.
+    pub expires: Rfc3339,
+}
+
+impl Header {
+    /// Reads `_type`, `version` and `expires`.
+    pub(super) fn read(
+        members: Members<'_>,
+        expected_type: &'static str,
+    ) -> Result<Self, MetadataError> {
+        let found = members.required("_type", text)?;
+        if found != expected_type {
+            let problem =
+                Problem::DocumentType { expected: expected_type, found: found.to_owned() };
+            return Err(MetadataError::here(problem).at("_type"));
+        }
+        Ok(Self {
+            version: members.required("version", version)?,
+            expires: members.required("expires", |value| {
+                Rfc3339::parse(text(value)?).map_err(MetadataError::here)
+            })?,
+        })
+    }
+}
+
+/// A metadata file as received: parsed, its signatures not yet counted.
+///
+/// The bytes are kept, unknown members included: hashes are of them, and signatures are checked
+/// over the canonical form of the JSON value as received, never over our own struct.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Signed<T> {
+    raw: Vec<u8>,
+    message: Vec<u8>,
+    signatures: Vec<Signature>,
+    unknown_members: Vec<String>,
+    body: T,
+}
+
+impl<T: Document> Signed<T> {
+    /// Parses a role's file (notary.md §1.1). The place of an error starts at `signed` or
+    /// `signatures`.
+    pub fn parse(role: &RoleName, raw: &[u8]) -> Result<Self, MetadataError> {
+        let value = Value::parse(raw).map_err(MetadataError::here)?;
+        let envelope = Members::of(&value)?;
+        let (body, message, unknown_members) = envelope.required("signed", |signed| {
+            let body = T::from_json(role, signed)?;
+            let mut unknown = Vec::new();
+            unknown_in(signed, &body.to_json(), "", &mut unknown);
+            Ok((body, signed.to_canonical(), unknown))
+        })?;
+        let signatures = envelope.optional("signatures", read_signatures)?.unwrap_or_default();
+        Ok(Self { raw: raw.to_vec(), message, signatures, unknown_members, body })
+    }
+
+    /// The document, of which nothing has been checked but its form.
+    pub fn unverified(&self) -> &T {
+        &self.body
+    }
+
+    /// The bytes as received.
+    pub fn raw(&self) -> &[u8] {
+        &self.raw
+    }
+
+    /// The bytes that signatures are over: the canonical form of `signed` as received.
+    pub fn message(&self) -> &[u8] {
+        &self.message
+    }
+
+    /// The signatures, in order; those with a key id that is none are left out.
+    pub fn signatures(&self) -> &[Signature] {
+        &self.signatures
+    }
+
+    /// Members of `signed` that this program does not know and would not write again.
+    pub fn unknown_members(&self) -> &[String] {
+        &self.unknown_members
+    }
+}
+
+/// Writes a metadata file: `signed` first, no white space, HTML escapes, no final newline
+/// (notary.md §1.1).
+pub fn encode_envelope(signed: &Value, signatures: &[Signature]) -> Vec<u8> {
+    let mut bytes = b"{\"signed\":".to_vec();
+    bytes.extend_from_slice(&signed.to_wire());
+    bytes.extend_from_slice(b",\"signatures\":[");
+    for (index, signature) in signatures.iter().enumerate() {
+        if index > 0 {
+            bytes.push(b',');
+        }
+        let entry = Value::Object(
+            [
+                ("keyid".to_owned(), string(signature.key_id.as_str())),
+                ("method".to_owned(), string(signature.method.as_str())),
+                ("sig".to_owned(), string(to_base64(&signature.bytes))),
+            ]
+            .into(),
+        );
+        bytes.extend_from_slice(&entry.to_wire());
+    }
+    bytes.extend_from_slice(b"]}");
+    bytes
+}
+
+fn read_signatures(value: &Value) -> Result<Vec<Signature>, MetadataError> {
+    if let Value::Array(elements) = value
+        && elements.len() > MAX_SIGNATURES
+    {
+        return Err(MetadataError::here(Problem::TooManySignatures(elements.len())));
+    }
+    let signatures = each(value, |element| {
+        let members = Members::of(element)?;
+        let key_id = members.required("keyid", text)?;
+        let method = Method::parse(members.required("method", text)?);
+        let bytes = members.required("sig", base64)?;
+        // A key id of another form belongs to no key of ours: like any stranger's signature.
+        Ok(KeyId::parse(key_id).ok().map(|key_id| Signature { key_id, method, bytes }))
+    })?;
+    Ok(signatures.into_iter().flatten().collect())
+}
+
+fn unknown_in(received: &Value, written: &Value, path: &str, unknown: &mut Vec<String>) {
+    let inside = |name: &str| {
+        if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
+    };
+    match (received, written) {
+        (Value::Object(received), Value::Object(written)) => {
+            for (name, value) in received {
+                match written.get(name) {
+                    Some(counterpart) => unknown_in(value, counterpart, &inside(name), unknown),
+                    None if matches!(value, Value::Null) => {}
+                    None if matches!(value, Value::Array(elements) if elements.is_empty()) => {}
+                    None => unknown.push(inside(name)),
+                }
+            }
+        }
+        (Value::Array(received), Value::Array(written)) => {
+            for (index, (value, counterpart)) in received.iter().zip(written).enumerate() {
+                unknown_in(value, counterpart, &inside(&index.to_string()), unknown);
+            }
+        }
+        _ => {}
+    }
+}

@@ -1,0 +1,121 @@
+//! Which keys of a root count: those whose certificate is made for the repository
+//! (notary.md §1.11, §4.3).
+
+use crate::clock::Timestamp;
+use crate::crypto::certificate::Certificate;
+use crate::crypto::{KeyError, KeyType, PublicKey};
+use crate::tuf::metadata::Root;
+use crate::tuf::names::{Gun, RoleName};
+use crate::tuf::pinning::Pin;
+use crate::tuf::verify::RoleKeys;
+
+/// Why no key of a root counts.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RootTrustError {
+    /// No root key has a certificate that is made for this repository.
+    #[error("no root key has a usable certificate for `{gun}`")]
+    NoCertificate {
+        /// The repository.
+        gun: Gun,
+        /// What was wrong with the first key looked at.
+        #[source]
+        cause: Option<KeyError>,
+    },
+    /// The certificates were right once.
+    #[error("the root certificate for `{gun}` is not valid at this time")]
+    OutOfDate {
+        /// The repository.
+        gun: Gun,
+        /// Which bound was missed.
+        #[source]
+        cause: KeyError,
+    },
+    /// Pinning leaves no key.
+    #[error("no root key of `{gun}` is one that is pinned")]
+    NotPinned {
+        /// The repository.
+        gun: Gun,
+    },
+    /// First use is forbidden and nothing pins the repository.
+    #[error("`{gun}` is not pinned, and trust on first use is forbidden")]
+    FirstUseForbidden {
+        /// The repository.
+        gun: Gun,
+    },
+}
+
+/// Whether the dates of certificates matter: they do for a root that is to be believed now, not
+/// for one that only vouches for its successor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dates {
+    /// Certificates must be valid at this instant.
+    ValidAt(Timestamp),
+    /// Certificates may have expired.
+    Ignored,
+}
+
+/// Returns the root role with those keys only that have a certificate for this repository: the
+/// leaf's common name covers it, its algorithms are not broken, its dates are right.
+pub fn certified_keys(root: &Root, gun: &Gun, dates: Dates) -> Result<RoleKeys, RootTrustError> {
+    let mut role = root
+        .role_keys(&RoleName::Root)
+        .ok_or_else(|| RootTrustError::NoCertificate { gun: gun.clone(), cause: None })?;
+    let mut unusable = None;
+    let mut out_of_date = None;
+    role.keys.retain(|_, key| match leaf(key, gun) {
+        Ok(leaf) => match dates {
+            Dates::Ignored => true,
+            Dates::ValidAt(now) => match leaf.check_dates(now) {
+                Ok(()) => true,
+                Err(error) => {
+                    out_of_date.get_or_insert(error);
+                    false
+                }
+            },
+        },
+        Err(error) => {
+            if unusable.is_none() {
+                unusable = error;
+            }
+            false
+        }
+    });
+    if !role.keys.is_empty() {
+        return Ok(role);
+    }
+    Err(match out_of_date {
+        Some(cause) => RootTrustError::OutOfDate { gun: gun.clone(), cause },
+        None => RootTrustError::NoCertificate { gun: gun.clone(), cause: unusable },
+    })
+}
+
+/// Leaves only the keys that pinning admits.
+pub fn pinned_keys(
+    mut role: RoleKeys,
+    gun: &Gun,
+    pin: &Pin,
+    known: bool,
+    now: Timestamp,
+) -> Result<RoleKeys, RootTrustError> {
+    if matches!(pin, Pin::Forbidden) && !known {
+        return Err(RootTrustError::FirstUseForbidden { gun: gun.clone() });
+    }
+    role.keys.retain(|id, key| pin.admits(id, key, known, now));
+    if role.keys.is_empty() {
+        return Err(RootTrustError::NotPinned { gun: gun.clone() });
+    }
+    Ok(role)
+}
+
+fn leaf(key: &PublicKey, gun: &Gun) -> Result<Certificate, Option<KeyError>> {
+    if !matches!(key.key_type(), KeyType::EcdsaX509 | KeyType::RsaX509) {
+        return Err(None);
+    }
+    let (leaf, _) = Certificate::parse_bundle(key.public()).and_then(Certificate::split_leaf)?;
+    if !leaf.covers(gun.as_str()) {
+        return Err(None);
+    }
+    leaf.check_algorithms()?;
+    Ok(leaf)
+}
