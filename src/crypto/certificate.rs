@@ -86,6 +86,19 @@ impl Certificate {
         }
     }
 
+    /// Returns the certificate whose key an x509 key is: the only one, whatever it is (people make
+    /// delegation keys with `openssl req -x509`, which marks them as CA), or the leaf of several.
+    pub(super) fn key_holder(mut bundle: Vec<Self>) -> Result<Self, KeyError> {
+        match bundle.pop() {
+            Some(only) if bundle.is_empty() => Ok(only),
+            Some(last) => {
+                bundle.push(last);
+                Ok(Self::split_leaf(bundle)?.0)
+            }
+            None => Err(KeyError::LeafCount { count: 0 }),
+        }
+    }
+
     /// Returns the DER as read.
     pub fn der(&self) -> &[u8] {
         &self.der
@@ -186,3 +199,204 @@ const STRONG_SIGNATURES: [&str; 10] = [
     "1.2.840.10045.4.3.4",
     "1.3.101.112",
 ];
+
+#[cfg(test)]
+mod tests {
+    use rcgen::BasicConstraints;
+    use rcgen::CertificateParams;
+    use rcgen::CertifiedIssuer;
+    use rcgen::DnType;
+    use rcgen::ExtendedKeyUsagePurpose;
+    use rcgen::IsCa;
+    use rcgen::KeyPair;
+    use rcgen::KeyUsagePurpose;
+    use rcgen::PKCS_ECDSA_P384_SHA384;
+    use test_case::test_case;
+
+    use super::*;
+    use crate::crypto::self_signed;
+
+    type Issuer = CertifiedIssuer<'static, KeyPair>;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    const NOW: i64 = 1_800_000_000;
+
+    fn params(name: &str) -> CertificateParams {
+        let mut params = CertificateParams::default();
+        params.distinguished_name.remove(DnType::CommonName);
+        params.distinguished_name.push(DnType::CommonName, name);
+        params
+    }
+
+    fn ca(name: &str) -> CertificateParams {
+        let mut params = params(name);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+        params
+    }
+
+    fn root() -> Issuer {
+        let key = KeyPair::generate_for(&PKCS_ECDSA_P384_SHA384).unwrap();
+        Issuer::self_signed(ca("root"), key).unwrap()
+    }
+
+    fn under(params: CertificateParams, issuer: &Issuer) -> Issuer {
+        Issuer::signed_by(params, KeyPair::generate().unwrap(), issuer).unwrap()
+    }
+
+    fn read(issued: &Issuer) -> Certificate {
+        Certificate::from_der(issued.der()).unwrap()
+    }
+
+    #[test]
+    fn a_chain_is_found_through_intermediates() {
+        let root = root();
+        let first = under(ca("first"), &root);
+        let second = under(ca("second"), &first);
+        let leaf = read(&under(params("gun"), &second));
+        let between = [read(&first), read(&second)];
+        let roots = [read(&root)];
+        assert_eq!(leaf.chains_to(&between, &roots, at(NOW)), Ok(()));
+        assert_eq!(leaf.chains_to(&between[..1], &roots, at(NOW)), Err(KeyError::NoChain));
+        assert_eq!(leaf.chains_to(&between, &[], at(NOW)), Err(KeyError::NoChain));
+        assert_eq!(leaf.chains_to(&[], &between[1..], at(NOW)), Ok(()));
+    }
+
+    #[test]
+    fn another_authority_of_the_same_name_is_not_it() {
+        let leaf = read(&under(params("gun"), &root()));
+        assert_eq!(leaf.chains_to(&[], &[read(&root())], at(NOW)), Err(KeyError::NoChain));
+    }
+
+    #[test]
+    fn a_leaf_signs_no_certificates() {
+        let root = root();
+        let false_ca = under(params("middle"), &root);
+        let leaf = read(&under(params("gun"), &false_ca));
+        let error = leaf.chains_to(&[read(&false_ca)], &[read(&root)], at(NOW));
+        assert_eq!(error, Err(KeyError::NoChain));
+    }
+
+    fn chain_through(middle: CertificateParams) -> Result<(), KeyError> {
+        let root = root();
+        let middle = under(middle, &root);
+        let leaf = read(&under(params("gun"), &middle));
+        leaf.chains_to(&[read(&middle)], &[read(&root)], at(NOW))
+    }
+
+    #[test]
+    fn intermediates_must_be_valid_now_and_for_this_use() {
+        assert_eq!(chain_through(ca("middle")), Ok(()));
+        let mut expired = ca("middle");
+        expired.not_after = rcgen::date_time_ymd(2020, 1, 1);
+        assert_eq!(chain_through(expired), Err(KeyError::NoChain));
+        let mut usage = ca("middle");
+        usage.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        assert_eq!(chain_through(usage), Err(KeyError::NoChain));
+        let mut mail = ca("middle");
+        mail.extended_key_usages = vec![ExtendedKeyUsagePurpose::EmailProtection];
+        assert_eq!(chain_through(mail), Err(KeyError::NoChain));
+        let mut code = ca("middle");
+        code.extended_key_usages = vec![ExtendedKeyUsagePurpose::CodeSigning];
+        assert_eq!(chain_through(code), Ok(()));
+        let mut unknown = ca("middle");
+        let mut extension = rcgen::CustomExtension::from_oid_content(&[1, 2, 3, 4], vec![5, 0]);
+        extension.set_criticality(true);
+        unknown.custom_extensions = vec![extension];
+        assert_eq!(chain_through(unknown), Err(KeyError::NoChain));
+    }
+
+    #[test]
+    fn path_length_is_obeyed() {
+        let mut short = ca("root");
+        short.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        let root = Issuer::self_signed(short, KeyPair::generate().unwrap()).unwrap();
+        let middle = under(ca("middle"), &root);
+        let leaf = read(&under(params("gun"), &middle));
+        let error = leaf.chains_to(&[read(&middle)], &[read(&root)], at(NOW));
+        assert_eq!(error, Err(KeyError::NoChain));
+        let direct = read(&under(params("gun"), &root));
+        assert_eq!(direct.chains_to(&[], &[read(&root)], at(NOW)), Ok(()));
+    }
+
+    #[test]
+    fn many_authorities_of_one_name_end_the_search() {
+        let key = || KeyPair::generate().unwrap();
+        let ring: Vec<_> =
+            (0..40).map(|_| read(&Issuer::self_signed(ca("same"), key()).unwrap())).collect();
+        let real = Issuer::self_signed(ca("same"), key()).unwrap();
+        let leaf = read(&under(params("gun"), &real));
+        assert_eq!(leaf.chains_to(&ring, &[read(&root())], at(NOW)), Err(KeyError::NoChain));
+    }
+
+    #[test]
+    fn bundles_have_one_leaf_and_it_is_first() {
+        let root = root();
+        let (leaf, authority) = (read(&under(params("gun"), &root)), read(&root));
+        let split = Certificate::split_leaf(vec![leaf.clone(), authority.clone()]);
+        assert_eq!(split, Ok((leaf.clone(), vec![authority.clone()])));
+        let count = |bundle: &[&Certificate]| {
+            Certificate::split_leaf(bundle.iter().copied().cloned().collect()).unwrap_err()
+        };
+        assert_eq!(count(&[]), KeyError::LeafCount { count: 0 });
+        assert_eq!(count(&[&authority]), KeyError::LeafCount { count: 0 });
+        assert_eq!(count(&[&leaf, &leaf]), KeyError::LeafCount { count: 2 });
+        assert_eq!(count(&[&authority, &leaf]), KeyError::LeafNotFirst);
+    }
+
+    #[test_case("a/b", "a/b", true)]
+    #[test_case("a/b", "a/bc", false)]
+    #[test_case("a/*", "a/b/c", true; "star")]
+    #[test_case("a/**", "a/b", true; "two stars")]
+    #[test_case("a/*", "b/a/c", false; "star elsewhere")]
+    #[test_case("*", "anything", true; "only a star")]
+    #[test_case("a*c", "abc", false; "star inside")]
+    #[test_case("A", "a", false; "case")]
+    fn names_cover_guns(name: &str, gun: &str, covered: bool) {
+        let key = PrivateKey::generate_ecdsa().unwrap();
+        let der = self_signed::write(name, &key, at(NOW)).unwrap();
+        assert_eq!(Certificate::from_der(&der).unwrap().covers(gun), covered);
+    }
+
+    #[test]
+    fn dates_have_a_day_of_leeway_at_the_beginning_only() {
+        let key = PrivateKey::generate_ecdsa().unwrap();
+        let der = self_signed::write("gun", &key, at(NOW)).unwrap();
+        let certificate = Certificate::from_der(&der).unwrap();
+        let (start, end) = (certificate.not_before, certificate.not_after);
+        assert_eq!((start, end.as_second()), (at(NOW), NOW + 3650 * 86_400));
+        assert_eq!(certificate.check_dates(at(NOW - 86_400)), Ok(()));
+        let early = certificate.check_dates(at(NOW - 86_401));
+        assert_eq!(early, Err(KeyError::NotYetValid { since: start }));
+        assert_eq!(certificate.check_dates(end), Ok(()));
+        let late = certificate.check_dates(at(end.as_second() + 1));
+        assert_eq!(late, Err(KeyError::Expired { since: end }));
+    }
+
+    #[test]
+    fn damaged_certificates_are_errors() {
+        let key = PrivateKey::generate_ecdsa().unwrap();
+        let der = self_signed::write("gun", &key, at(NOW)).unwrap();
+        for length in 0..der.len() {
+            assert_eq!(Certificate::from_der(&der[..length]), Err(MALFORMED));
+        }
+        assert_eq!(Certificate::from_der(&[der, vec![0]].concat()), Err(MALFORMED));
+    }
+
+    #[test]
+    fn sha1_signatures_are_weak() {
+        let key = PrivateKey::generate_ecdsa().unwrap();
+        let mut der = self_signed::write("gun", &key, at(NOW)).unwrap();
+        let sha256: [u8; 8] = [0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 2];
+        let starts: Vec<_> = (0..der.len() - 8).filter(|at| der[*at..*at + 8] == sha256).collect();
+        for start in starts {
+            der[start + 7] = 9;
+        }
+        let certificate = Certificate::from_der(&der).unwrap();
+        let oid = "1.2.840.10045.4.3.9".to_owned();
+        assert_eq!(certificate.check_algorithms(), Err(KeyError::WeakSignature { oid }));
+    }
+}

@@ -11,8 +11,10 @@ use cbc::cipher::KeyIvInit as _;
 use cbc::cipher::block_padding::Pkcs7;
 use der::Decode as _;
 use der::Encode as _;
+use der::asn1::AnyRef;
 use der::asn1::OctetString;
 use md5::Digest as _;
+use pkcs8::AlgorithmIdentifierRef;
 use pkcs8::EncryptedPrivateKeyInfoOwned;
 use pkcs8::EncryptedPrivateKeyInfoRef;
 use pkcs8::pkcs5;
@@ -33,7 +35,8 @@ pub(super) fn decrypt_pbes2(
     der: &[u8],
     passphrase: &Passphrase,
 ) -> Result<Zeroizing<Vec<u8>>, KeyFileError> {
-    let info = EncryptedPrivateKeyInfoRef::from_der(der).map_err(|error| decode_error(&error))?;
+    let info =
+        EncryptedPrivateKeyInfoRef::from_der(der).map_err(|error| decode_error(der, &error))?;
     let pkcs5::EncryptionScheme::Pbes2(parameters) = &info.encryption_algorithm else {
         return Err(KeyFileError::Unsupported { what: "PBES1".into() });
     };
@@ -119,13 +122,21 @@ fn check_length(scheme: &pbes2::EncryptionScheme, data: &[u8]) -> Result<(), Key
     if whole { Ok(()) } else { Err(KeyFileError::Malformed { what: "encrypted data" }) }
 }
 
-fn decode_error(error: &der::Error) -> KeyFileError {
-    match error.kind() {
-        der::ErrorKind::OidUnknown { oid } => {
-            KeyFileError::Unsupported { what: format!("encryption algorithm {oid}") }
-        }
-        _ => KeyFileError::Malformed { what: "encrypted private key" },
-    }
+/// Tells an encryption not known here from bytes that are no encrypted key.
+fn decode_error(der: &[u8], error: &der::Error) -> KeyFileError {
+    let scheme = AnyRef::from_der(der).and_then(|outer| {
+        outer.sequence(|reader| {
+            let scheme = AlgorithmIdentifierRef::decode(reader)?.oid;
+            AnyRef::decode(reader)?;
+            Ok::<_, der::Error>(scheme)
+        })
+    });
+    let oid = match (error.kind(), scheme) {
+        (der::ErrorKind::OidUnknown { oid }, _) => oid,
+        (_, Ok(scheme)) if scheme != pbes2::PBES2_OID => scheme,
+        _ => return KeyFileError::Malformed { what: "encrypted private key" },
+    };
+    KeyFileError::Unsupported { what: format!("encryption algorithm {oid}") }
 }
 
 /// Decrypts a block whose `DEK-Info` header names AES in CBC mode and the initial vector.

@@ -202,3 +202,172 @@ const ENCRYPTED: &str = "ENCRYPTED PRIVATE KEY";
 const PLAIN: &str = "PRIVATE KEY";
 const LABELS: [&str; 5] =
     [ENCRYPTED, PLAIN, "EC PRIVATE KEY", "RSA PRIVATE KEY", "ED25519 PRIVATE KEY"];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use test_case::test_case;
+
+    use super::*;
+    use crate::crypto::KeyType;
+
+    const OPENSSL: &[u8] = include_bytes!("../../tests/data/openssl-keys.pem");
+    const UNSUPPORTED: &[u8] = include_bytes!("../../tests/data/openssl-keys-unsupported.pem");
+    const NOTARY: &[u8] = include_bytes!(
+        "../../tests/data/notary-vectors/nh-init/private/\
+         171c2bd783b56ab9256c7bb8f61eb51be37810c75254d772214cb12dc572fb28.key"
+    );
+
+    fn passphrase(text: &str) -> Passphrase {
+        Passphrase::new(text.into())
+    }
+
+    #[test]
+    fn opens_what_openssl_writes() {
+        let mut counts: BTreeMap<KeyId, usize> = BTreeMap::new();
+        let blocks = KeyBlock::parse_all(OPENSSL).unwrap();
+        assert_eq!(blocks.iter().filter(|block| block.is_encrypted()).count(), 13);
+        for block in blocks {
+            let key = block.decrypt(Some(&passphrase("throw-away"))).unwrap();
+            *counts.entry(key.id()).or_default() += 1;
+            let (method, signature) = key.sign(b"m").unwrap();
+            assert_eq!(key.public_key().verify(&method, b"m", &signature), Ok(()));
+        }
+        let mut counts: Vec<_> = counts.into_values().collect();
+        counts.sort_unstable();
+        assert_eq!(counts, [1, 1, 2, 3, 15]);
+    }
+
+    #[test]
+    fn a_wrong_passphrase_opens_nothing() {
+        for block in KeyBlock::parse_all(OPENSSL).unwrap() {
+            if block.is_encrypted() {
+                let error = block.decrypt(Some(&passphrase("throw-away "))).unwrap_err();
+                assert_eq!(error, KeyFileError::WrongPassphrase);
+                assert_eq!(block.decrypt(None).unwrap_err(), KeyFileError::PassphraseNeeded);
+            }
+        }
+    }
+
+    #[test]
+    fn old_encryptions_are_named() {
+        let blocks = KeyBlock::parse_all(UNSUPPORTED).unwrap();
+        assert_eq!(blocks.len(), 3);
+        for block in blocks {
+            let error = block.decrypt(Some(&passphrase("throw-away"))).unwrap_err();
+            assert!(matches!(error, KeyFileError::Unsupported { .. }), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn keys_are_encrypted_and_opened_again() {
+        let key = PrivateKey::generate_ecdsa().unwrap();
+        let role = Some("targets".to_owned());
+        let headers = KeyHeaders { role, gun: Some("a/b".into()), path: None };
+        for (text, label) in [("secret12", "ENCRYPTED PRIVATE KEY"), ("", "PRIVATE KEY")] {
+            let block = KeyBlock::encrypt(&key, &headers, &passphrase(text)).unwrap();
+            let pem = block.to_pem();
+            let start = format!("-----BEGIN {label}-----\ngun: a/b\nrole: targets\n\n");
+            assert!(pem.starts_with(start.as_bytes()));
+            let read = KeyBlock::parse_all(&pem).unwrap().remove(0);
+            assert_eq!((read.headers(), read.is_encrypted()), (headers.clone(), !text.is_empty()));
+            assert_eq!(read.decrypt(Some(&passphrase(text))).unwrap().id(), key.id());
+        }
+    }
+
+    #[test]
+    fn salt_and_initial_vector_differ_every_time() {
+        let key = PrivateKey::generate_ecdsa().unwrap();
+        let make = || KeyBlock::encrypt(&key, &KeyHeaders::default(), &passphrase("x")).unwrap();
+        assert_ne!(make().to_pem(), make().to_pem());
+    }
+
+    #[test]
+    fn the_old_ed25519_form_is_read() {
+        let key = PrivateKey::generate_ed25519().unwrap();
+        let pkcs8 = key.to_pkcs8().unwrap();
+        let octets = pkcs8[pkcs8.len() - 96..].to_vec();
+        let pem = Pem::new("ED25519 PRIVATE KEY", octets).encode();
+        let read = KeyBlock::parse_all(&pem).unwrap()[0].decrypt(None).unwrap();
+        assert_eq!(read.public_key(), key.public_key());
+        assert_eq!(read.public_key().key_type(), &KeyType::Ed25519);
+    }
+
+    #[test]
+    fn every_truncation_and_bit_flip_is_an_error_or_the_key() {
+        let pem = Pem::parse_all(NOTARY).unwrap().remove(0);
+        let right = passphrase("snappass1");
+        let id = KeyBlock { pem: pem.clone() }.decrypt(Some(&right)).map(|key| key.id());
+        let id = id.unwrap();
+        for length in 0..pem.contents.len() {
+            let mut cut = pem.clone();
+            cut.contents.truncate(length);
+            let error = KeyBlock { pem: cut }.decrypt(Some(&right)).unwrap_err();
+            assert!(matches!(error, KeyFileError::Malformed { .. }), "{error:?}");
+        }
+        for index in 0..pem.contents.len() {
+            for bit in [0x01, 0x80] {
+                let mut flipped = pem.clone();
+                flipped.contents[index] ^= bit;
+                // A flip in the encrypted version number, or the like, may leave the key whole.
+                if let Ok(key) = (KeyBlock { pem: flipped }).decrypt(Some(&right)) {
+                    assert_eq!(key.id(), id);
+                }
+            }
+        }
+    }
+
+    /// A PBES2 structure with the given key derivation, DER in hexadecimal, AES-256-CBC and one block.
+    fn pbes2(kdf: &str) -> KeyBlock {
+        fn tlv(tag: u8, contents: &[u8]) -> Vec<u8> {
+            [&[tag, u8::try_from(contents.len()).unwrap()], contents].concat()
+        }
+        let hex = |text: &str| crate::codec::text::from_hex(&text.replace(' ', "")).unwrap();
+        let cipher = tlv(0x30, &[hex("0609 60864801650304012a 0410"), vec![0; 16]].concat());
+        let parameters = tlv(0x30, &[tlv(0x30, &hex(kdf)), cipher].concat());
+        let algorithm = tlv(0x30, &[hex("0609 2a864886f70d01050d"), parameters].concat());
+        let der = tlv(0x30, &[algorithm, tlv(4, &[0; 16])].concat());
+        KeyBlock { pem: Pem::new(ENCRYPTED, der) }
+    }
+
+    const PBKDF2: &str = "0609 2a864886f70d01050c";
+    const SCRYPT: &str = "0609 2b06010401da47040b";
+
+    #[test_case(PBKDF2, "3010 0408 0000000000000000 0204 00989681", "expensive"; "one iteration too many")]
+    #[test_case(PBKDF2, "3010 0408 0000000000000000 0204 7fffffff", "expensive"; "many iterations")]
+    #[test_case(PBKDF2, "300d 0408 0000000000000000 0201 00", "malformed"; "no iterations")]
+    #[test_case(SCRYPT, "3015 0408 0000000000000000 0203 100000 0201 08 0201 01", "expensive"; "a gigabyte")]
+    #[test_case(SCRYPT, "3014 0408 0000000000000000 0202 4000 0201 08 0201 7f", "expensive"; "parallel")]
+    #[test_case(SCRYPT, "3013 0408 0000000000000000 0201 00 0201 08 0201 01", "malformed"; "n is zero")]
+    #[test_case(SCRYPT, "3013 0408 0000000000000000 0201 03 0201 08 0201 01", "malformed"; "n is three")]
+    #[test_case(SCRYPT, "3013 0408 0000000000000000 0201 02 0201 00 0201 01", "malformed"; "r is zero")]
+    #[test_case("0603 2a0304", "3000", "unsupported"; "unknown derivation")]
+    fn hostile_derivations_are_refused_at_once(oid: &str, parameters: &str, kind: &str) {
+        let error =
+            pbes2(&format!("{oid}{parameters}")).decrypt(Some(&passphrase("x"))).unwrap_err();
+        let found = match error {
+            KeyFileError::TooExpensive { .. } => "expensive",
+            KeyFileError::Malformed { .. } => "malformed",
+            KeyFileError::Unsupported { .. } => "unsupported",
+            _ => "other",
+        };
+        assert_eq!(found, kind);
+    }
+
+    #[test]
+    fn other_blocks_are_no_private_keys() {
+        let pem = Pem::new("CERTIFICATE", vec![1]).encode();
+        let label = "CERTIFICATE".to_owned();
+        let error = KeyBlock::parse_all(&pem).unwrap_err();
+        assert_eq!(error, KeyFileError::NotAPrivateKey { label });
+        let error = KeyBlock::parse_all(b"nothing").unwrap_err();
+        assert_eq!(error, KeyFileError::Pem(PemError::Missing));
+    }
+
+    #[test]
+    fn debug_shows_no_contents() {
+        let block = KeyBlock { pem: Pem::new(PLAIN, vec![123]) };
+        assert!(!format!("{block:?}").contains("123"));
+    }
+}

@@ -198,17 +198,16 @@ impl PrivateKey {
                 Ok(signature.as_ref().to_vec())
             }
             Secret::Rsa { pair, .. } => sign_rsa(pair, &lc::RSA_PKCS1_SHA256, body),
-            Secret::Ed25519(_) => {
-                Err(KeyError::Unsupported { what: "certificate of an ed25519 key".into() })
-            }
+            Secret::Ed25519(_) => Err(no_ed25519_certificate()),
         }
     }
 
     /// The identifier of the algorithm of [`Self::sign_certificate`], and whether a NULL follows it.
-    pub(super) fn certificate_signature_oid(&self) -> (ObjectIdentifier, bool) {
+    pub(super) fn certificate_signature_oid(&self) -> Result<(ObjectIdentifier, bool), KeyError> {
         match &self.secret {
-            Secret::Ec { curve, .. } => (curve.certificate_signature_oid(), false),
-            Secret::Rsa { .. } | Secret::Ed25519(_) => (SHA256_WITH_RSA, true),
+            Secret::Ec { curve, .. } => Ok((curve.certificate_signature_oid(), false)),
+            Secret::Rsa { .. } => Ok((SHA256_WITH_RSA, true)),
+            Secret::Ed25519(_) => Err(no_ed25519_certificate()),
         }
     }
 }
@@ -237,6 +236,75 @@ fn sign_rsa(
     Ok(signature)
 }
 
+fn no_ed25519_certificate() -> KeyError {
+    KeyError::Unsupported { what: "certificate of an ed25519 key".into() }
+}
+
 const REFUSED: KeyError = KeyError::Failed { what: "sign with this key" };
 
 const SHA256_WITH_RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.11");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn round_trip(key: &PrivateKey, method: &Method) {
+        let again = PrivateKey::from_pkcs8(&key.to_pkcs8().unwrap()).unwrap();
+        assert_eq!(again.public_key(), key.public_key());
+        assert_eq!(*again.to_pkcs8().unwrap(), *key.to_pkcs8().unwrap());
+        let (made, signature) = again.sign(b"message").unwrap();
+        assert_eq!(&made, method);
+        assert_eq!(key.public_key().verify(method, b"message", &signature), Ok(()));
+        assert!(key.public_key().verify(method, b"massage", &signature).is_err());
+    }
+
+    #[test]
+    fn keys_are_generated_written_read_and_used() {
+        round_trip(&PrivateKey::generate_ecdsa().unwrap(), &Method::Ecdsa);
+        round_trip(&PrivateKey::generate_ed25519().unwrap(), &Method::Eddsa);
+        round_trip(&PrivateKey::generate_rsa(2048).unwrap(), &Method::RsaPss);
+        assert!(matches!(PrivateKey::generate_rsa(1024), Err(KeyError::RsaSize { bits: 1024 })));
+    }
+
+    #[test]
+    fn signatures_are_as_wide_as_the_curve() {
+        for (curve, width) in [(Curve::P256, 64), (Curve::P384, 96), (Curve::P521, 132)] {
+            let scalar = Zeroizing::new([vec![0; curve.bytes() - 1], vec![9]].concat());
+            let key = PrivateKey::from_scalar(curve, scalar, None).unwrap();
+            for message in 0..20_u8 {
+                let (method, signature) = key.sign(&[message]).unwrap();
+                assert_eq!((&method, signature.len()), (&Method::Ecdsa, width));
+                assert_eq!(key.public_key().verify(&method, &[message], &signature), Ok(()));
+            }
+            round_trip(&key, &Method::Ecdsa);
+        }
+    }
+
+    #[test]
+    fn scalars_outside_the_group_are_refused() {
+        for scalar in [vec![0; 32], vec![0xff; 32]] {
+            let key = PrivateKey::from_scalar(Curve::P256, Zeroizing::new(scalar), None);
+            assert!(matches!(key, Err(KeyError::Malformed { .. })));
+        }
+    }
+
+    #[test]
+    fn a_public_part_of_another_key_is_refused() {
+        let scalar = || Zeroizing::new(vec![3; 32]);
+        let other = PrivateKey::generate_ecdsa().unwrap();
+        let Secret::Ec { point, .. } = &other.secret else { panic!("an EC key") };
+        let key = PrivateKey::from_scalar(Curve::P256, scalar(), Some(point));
+        assert!(matches!(key, Err(KeyError::Inconsistent)));
+        let mut octets =
+            [PrivateKey::generate_ed25519().unwrap().public.public(), &[7; 32]].concat();
+        octets.extend_from_slice(&octets.clone()[..32]);
+        let key = PrivateKey::from_ed25519_octets(&octets);
+        assert!(matches!(key, Err(KeyError::Inconsistent)));
+    }
+
+    #[test]
+    fn debug_shows_no_secret() {
+        let key = PrivateKey::generate_ed25519().unwrap();
+        assert_eq!(format!("{key:?}"), format!("PrivateKey {{ id: \"{}\", .. }}", key.id()));
+    }
+}

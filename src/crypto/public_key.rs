@@ -202,7 +202,7 @@ impl PublicKey {
 
     /// Makes the key of a certificate bundle: its PEM text, without headers and other text.
     pub fn from_certificates(bundle: &[Certificate]) -> Result<Self, KeyError> {
-        let (leaf, _) = Certificate::split_leaf(bundle.to_vec())?;
+        let leaf = Certificate::key_holder(bundle.to_vec())?;
         let key_type = match leaf.public_key.key_type {
             KeyType::Ecdsa => KeyType::EcdsaX509,
             KeyType::Rsa => KeyType::RsaX509,
@@ -283,7 +283,7 @@ impl PublicKey {
             KeyType::RsaX509 => KeyType::Rsa,
             _ => return Ok(self.clone()),
         };
-        let (leaf, _) = Certificate::split_leaf(Certificate::parse_bundle(&self.public)?)?;
+        let leaf = Certificate::key_holder(Certificate::parse_bundle(&self.public)?)?;
         if leaf.public_key.key_type != expected {
             return Err(KeyError::WrongKind { expected: self.key_type.clone() });
         }
@@ -333,5 +333,226 @@ impl PublicKey {
         let signature = ed25519_dalek::Signature::from_slice(signature)
             .map_err(|_| SignatureError::WrongLength { expected: 64, actual: signature.len() })?;
         key.verify_strict(message, &signature).map_err(|_| SignatureError::Invalid)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use test_case::test_case;
+
+    use super::*;
+    use crate::codec::text::from_hex;
+    use crate::crypto::PrivateKey;
+
+    fn key() -> PrivateKey {
+        PrivateKey::generate_ecdsa().unwrap()
+    }
+
+    fn verify(key_type: KeyType, public: &[u8], method: &Method) -> SignatureError {
+        let signature = [1; 64];
+        PublicKey::new(key_type, public.to_vec()).verify(method, b"m", &signature).unwrap_err()
+    }
+
+    /// The generated key's DER with the point replaced; the length of the point stays.
+    fn with_point(point: &[u8; 65]) -> Vec<u8> {
+        let mut der = key().public_key().public().to_vec();
+        let start = der.len() - 65;
+        der[start..].copy_from_slice(point);
+        der
+    }
+
+    #[test]
+    fn a_point_off_the_curve_verifies_nothing() {
+        let mut point = [7; 65];
+        point[0] = 4;
+        let error = verify(KeyType::Ecdsa, &with_point(&point), &Method::Ecdsa);
+        assert_eq!(error, KeyError::Malformed { what: "public key" }.into());
+    }
+
+    #[test]
+    fn the_point_at_infinity_verifies_nothing() {
+        let header = "3019301306072a8648ce3d020106082a8648ce3d03010703020000";
+        let error = verify(KeyType::Ecdsa, &from_hex(header).unwrap(), &Method::Ecdsa);
+        assert_eq!(error, KeyError::Malformed { what: "uncompressed curve point" }.into());
+        let mut zero = [0; 65];
+        zero[0] = 4;
+        let error = verify(KeyType::Ecdsa, &with_point(&zero), &Method::Ecdsa);
+        assert_eq!(error, KeyError::Malformed { what: "public key" }.into());
+    }
+
+    #[test_case(31; "a byte short")]
+    #[test_case(33; "a byte long")]
+    #[test_case(0; "empty")]
+    fn an_ed25519_key_of_other_length_verifies_nothing(length: usize) {
+        let error = verify(KeyType::Ed25519, &vec![1; length], &Method::Eddsa);
+        assert_eq!(error, KeyError::Malformed { what: "ed25519 public key" }.into());
+    }
+
+    #[test]
+    fn an_ed25519_key_of_small_order_verifies_nothing() {
+        let mut identity = [0; 32];
+        identity[0] = 1;
+        let error = verify(KeyType::Ed25519, &identity, &Method::Eddsa);
+        assert_eq!(error, KeyError::Malformed { what: "ed25519 public key" }.into());
+    }
+
+    /// DER of an RSA key: modulus of so many bits, all ones, and a one-byte exponent.
+    fn rsa(bits: usize, exponent: u8) -> Vec<u8> {
+        fn tlv(tag: u8, contents: &[u8]) -> Vec<u8> {
+            let length = u16::try_from(contents.len()).unwrap().to_be_bytes();
+            [&[tag, 0x82], &length[..], contents].concat().pipe_short(contents.len())
+        }
+        trait Short {
+            fn pipe_short(self, length: usize) -> Self;
+        }
+        impl Short for Vec<u8> {
+            /// Minimal lengths, as DER demands.
+            fn pipe_short(mut self, length: usize) -> Self {
+                match length {
+                    0..128 => drop(self.splice(1..4, [u8::try_from(length).unwrap()])),
+                    128..256 => drop(self.splice(1..4, [0x81, u8::try_from(length).unwrap()])),
+                    _ => {}
+                }
+                self
+            }
+        }
+        let modulus = [vec![0], vec![0xff; bits / 8]].concat();
+        let key = tlv(0x30, &[tlv(2, &modulus), tlv(2, &[exponent])].concat());
+        let algorithm = from_hex("300d06092a864886f70d0101010500").unwrap();
+        tlv(0x30, &[algorithm, tlv(3, &[vec![0], key].concat())].concat())
+    }
+
+    #[test_case(512)]
+    #[test_case(1024)]
+    #[test_case(2040)]
+    #[test_case(16384)]
+    fn an_rsa_key_of_other_size_verifies_nothing(bits: usize) {
+        for method in [Method::RsaPss, Method::RsaPkcs1v15] {
+            assert_eq!(
+                verify(KeyType::Rsa, &rsa(bits, 3), &method),
+                KeyError::RsaSize { bits }.into()
+            );
+        }
+    }
+
+    #[test_case(1)]
+    #[test_case(2)]
+    fn an_rsa_key_with_a_useless_exponent_verifies_nothing(exponent: u8) {
+        let error = verify(KeyType::Rsa, &rsa(2048, exponent), &Method::RsaPkcs1v15);
+        assert_eq!(error, KeyError::RsaExponent.into());
+    }
+
+    #[test]
+    fn a_key_of_another_kind_verifies_nothing() {
+        let error = verify(KeyType::Ecdsa, &rsa(2048, 3), &Method::Ecdsa);
+        assert_eq!(error, KeyError::WrongKind { expected: KeyType::Ecdsa }.into());
+        let ec = key();
+        let error = verify(KeyType::Rsa, ec.public_key().public(), &Method::RsaPss);
+        assert_eq!(error, KeyError::WrongKind { expected: KeyType::Rsa }.into());
+    }
+
+    fn at() -> Timestamp {
+        Timestamp::from_second(1_800_000_000).unwrap()
+    }
+
+    #[test]
+    fn a_certificate_where_a_key_is_due_verifies_nothing() {
+        let pem = Certificate::self_signed("gun", &key(), at()).unwrap();
+        let error = verify(KeyType::Ecdsa, &pem, &Method::Ecdsa);
+        assert_eq!(error, KeyError::Malformed { what: "public key" }.into());
+        let ec = key();
+        let error = verify(KeyType::EcdsaX509, ec.public_key().public(), &Method::Ecdsa);
+        assert_eq!(error, KeyError::Pem(PemError::Missing).into());
+        let error = verify(KeyType::RsaX509, &pem, &Method::RsaPss);
+        assert_eq!(error, KeyError::WrongKind { expected: KeyType::RsaX509 }.into());
+    }
+
+    #[test]
+    fn a_bundle_with_two_leaves_verifies_nothing() {
+        let ours = key();
+        let pem = Certificate::self_signed("gun", &ours, at()).unwrap();
+        let (method, signature) = ours.sign(b"m").unwrap();
+        let one = PublicKey::new(KeyType::EcdsaX509, pem.clone());
+        assert_eq!(one.verify(&method, b"m", &signature), Ok(()));
+        assert_eq!(one.canonical_id(), Ok(ours.id()));
+        let two = PublicKey::new(KeyType::EcdsaX509, [pem.clone(), pem].concat());
+        let error = two.verify(&method, b"m", &signature).unwrap_err();
+        assert_eq!(error, KeyError::LeafCount { count: 2 }.into());
+    }
+
+    #[test]
+    fn methods_of_other_key_types_and_unknown_ones_do_not_count() {
+        let ours = key();
+        let (_, signature) = ours.sign(b"m").unwrap();
+        for method in [Method::Eddsa, Method::RsaPss, Method::PyCryptoPss, Method::parse("none")] {
+            let error = ours.public_key().verify(&method, b"m", &signature).unwrap_err();
+            assert!(matches!(error, SignatureError::WrongMethod { .. }));
+        }
+        let unknown = PublicKey::new(KeyType::parse("x"), ours.public_key().public().to_vec());
+        assert!(matches!(
+            unknown.verify(&Method::Ecdsa, b"m", &signature),
+            Err(SignatureError::WrongMethod { .. })
+        ));
+        assert_eq!(unknown.canonical_id(), Ok(unknown.id()));
+    }
+
+    #[test]
+    fn der_signatures_and_signatures_of_nothing_are_refused() {
+        let ours = key();
+        let body = ours.sign_certificate(b"m").unwrap();
+        let error = ours.public_key().verify(&Method::Ecdsa, b"m", &body).unwrap_err();
+        assert_eq!(error, SignatureError::WrongLength { expected: 64, actual: body.len() });
+        for signature in [[0; 64], [0xff; 64]] {
+            let error = ours.public_key().verify(&Method::Ecdsa, b"m", &signature).unwrap_err();
+            assert_eq!(error, SignatureError::Invalid);
+        }
+    }
+
+    #[test]
+    fn pycrypto_signatures_need_a_pem_key() {
+        let ours = PrivateKey::generate_rsa(2048).unwrap();
+        let (_, signature) = ours.sign(b"m").unwrap();
+        let pem = Pem::new("PUBLIC KEY", ours.public_key().public().to_vec()).encode().to_vec();
+        let key = PublicKey::new(KeyType::Rsa, pem);
+        assert_eq!(key.verify(&Method::PyCryptoPss, b"m", &signature), Ok(()));
+        assert!(key.verify(&Method::RsaPss, b"m", &signature).is_err());
+    }
+
+    #[test_case(""; "nothing")]
+    #[test_case("585AD6AB67991E363967F527EE6E27535FF1725758105B098FB6CE5D0CA5B65A"; "capitals")]
+    #[test_case("585ad6ab67991e363967f527ee6e27535ff1725758105b098fb6ce5d0ca5b6"; "short")]
+    #[test_case("../../../../../../../../../../../../../../../../../../etc/passwd"; "path")]
+    fn not_a_key_id(text: &str) {
+        assert!(matches!(KeyId::parse(text), Err(KeyError::BadId(_))));
+    }
+
+    #[test]
+    fn short_ids() {
+        let id = KeyId::parse(&"0123456789abcdef".repeat(4)).unwrap();
+        assert_eq!((id.short(7), id.short(99)), ("0123456", id.as_str()));
+    }
+
+    #[test_case(r#"{"keyval":{"public":""}}"#, "keytype"; "no type")]
+    #[test_case(r#"{"keytype":1,"keyval":{"public":""}}"#, "keytype"; "type is a number")]
+    #[test_case(r#"{"keytype":"ecdsa"}"#, "public"; "no value")]
+    #[test_case(r#"{"keytype":"ecdsa","keyval":{"public":null}}"#, "public"; "null")]
+    #[test_case(r#"{"keytype":"ecdsa","keyval":{"public":"!"}}"#, "public"; "not base64")]
+    #[test_case("null", "keytype"; "not an object")]
+    fn bad_json(text: &str, member: &'static str) {
+        let value = Value::parse(text.as_bytes()).unwrap();
+        assert_eq!(PublicKey::from_json(&value), Err(KeyError::BadJson { member }));
+    }
+
+    #[test]
+    fn delegation_keys_are_checked_when_they_are_read() {
+        let private = Pem::new("PRIVATE KEY", vec![]).encode();
+        let label = "PRIVATE KEY".to_owned();
+        assert_eq!(PublicKey::from_pem(&private, at()), Err(KeyError::WrongLabel { label }));
+        let weak = Pem::new("PUBLIC KEY", rsa(1024, 3)).encode();
+        assert_eq!(PublicKey::from_pem(&weak, at()), Err(KeyError::RsaSize { bits: 1024 }));
+        let pem = Certificate::self_signed("gun", &key(), at()).unwrap();
+        let late = Timestamp::from_second(2_200_000_000).unwrap();
+        assert!(matches!(PublicKey::from_pem(&pem, late), Err(KeyError::Expired { .. })));
+        assert_eq!(PublicKey::from_pem(&pem, at()).unwrap().public(), pem);
     }
 }

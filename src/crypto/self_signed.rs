@@ -38,7 +38,7 @@ fn write_with(
 ) -> Result<Vec<u8>, KeyError> {
     let end = now.checked_add(SignedDuration::from_hours(24 * ROOT_LIFETIME_DAYS));
     let validity = Validity { not_before: time(now)?, not_after: time(end.map_err(|_| FAILED)?)? };
-    let (oid, with_null) = key.certificate_signature_oid();
+    let (oid, with_null) = key.certificate_signature_oid()?;
     let algorithm = AlgorithmIdentifierRef { oid, parameters: with_null.then_some(AnyRef::NULL) };
     let body = Body {
         version: Some(2),
@@ -155,3 +155,75 @@ const EXTENSIONS: [(ObjectIdentifier, bool, &[u8]); 3] = [
     // Basic constraints: no CA.
     (ObjectIdentifier::new_unwrap("2.5.29.19"), true, &[0x30, 0]),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::text::to_hex;
+    use crate::crypto::certificate::Certificate;
+
+    fn now() -> Timestamp {
+        Timestamp::from_second(1_795_418_137).unwrap()
+    }
+
+    /// All but the parts that are random, of a certificate captured from the reference.
+    #[test]
+    fn the_bytes_are_those_of_the_reference() {
+        let key = PrivateKey::generate_ecdsa().unwrap();
+        let mut serial = [7; 16];
+        serial[0] = 0xce;
+        let der = write_with("example.com/vectors/one", &key, now(), &serial).unwrap();
+        let text = to_hex(&der);
+        let name = "3022312030 1e 0603550403 1317 6578616d706c652e636f6d2f766563746f72732f6f6e65";
+        let before = format!(
+            "a003020102 0211 00ce 070707070707070707070707070707 300a06082a8648ce3d040302 {name}\
+             301e 170d 3236313132333037313533375a 170d 3336313132303037313533375a {name}"
+        );
+        let after = "a335 3033 300e 0603551d0f 0101ff 0404 030205a0 3013 0603551d25 040c\
+             300a06082b06010505070303 300c 0603551d13 0101ff 0402 3000 300a06082a8648ce3d040302";
+        assert!(text.contains(&before.replace(' ', "")), "{text}");
+        assert!(text.contains(&after.replace(' ', "")), "{text}");
+    }
+
+    #[test]
+    fn every_kind_of_key_signs_its_certificate() {
+        let curve = |oid: &str, width: usize| {
+            let scalar = "07".repeat(width);
+            let inner = crate::codec::text::from_hex(
+                &format!("0201010 4{width:02x}{scalar}").replace(' ', ""),
+            );
+            let mut inner = inner.unwrap();
+            let oid = ObjectIdentifier::new_unwrap(oid).to_der().unwrap();
+            inner.extend([0xa0, u8::try_from(oid.len()).unwrap()]);
+            inner.extend(oid);
+            let outer = [vec![0x30, u8::try_from(inner.len()).unwrap()], inner].concat();
+            PrivateKey::from_sec1(&outer).unwrap()
+        };
+        let keys = [
+            PrivateKey::generate_ecdsa().unwrap(),
+            curve("1.3.132.0.34", 48),
+            PrivateKey::generate_rsa(2048).unwrap(),
+        ];
+        for key in keys {
+            let pem = Certificate::self_signed("gun_*&", &key, now()).unwrap();
+            let certificate = Certificate::parse_bundle(&pem).unwrap().remove(0);
+            assert_eq!(&certificate.public_key, key.public_key());
+            assert_eq!(certificate.common_name, "gun_*&");
+            assert_eq!(certificate.check_algorithms(), Ok(()));
+        }
+        let eddsa = PrivateKey::generate_ed25519().unwrap();
+        assert!(matches!(
+            Certificate::self_signed("gun", &eddsa, now()),
+            Err(KeyError::Unsupported { .. })
+        ));
+    }
+
+    #[test]
+    fn times_from_2050_on_are_generalized() {
+        let key = PrivateKey::generate_ecdsa().unwrap();
+        let der = write("gun", &key, Timestamp::from_second(2_400_000_000).unwrap()).unwrap();
+        let read = Certificate::from_der(&der).unwrap();
+        assert_eq!(read.not_before.as_second(), 2_400_000_000);
+        assert_eq!(read.not_after.as_second(), 2_400_000_000 + 3650 * 86_400);
+    }
+}
