@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
+use crate::codec::pem::PemError;
 use crate::crypto::secret::{PassphraseError, PassphraseRequest, PassphraseSource};
 use crate::crypto::{KeyBlock, KeyFileError, KeyHeaders, KeyId, Passphrase, PrivateKey};
 use crate::limits::{MAX_KEY_FILE_BYTES, MAX_PASSPHRASE_ATTEMPTS};
@@ -287,9 +288,8 @@ impl StoredKey {
 
 /// Returns the first private key of a file, as notary does.
 pub(crate) fn first_block(text: &[u8]) -> Result<KeyBlock, KeyFileError> {
-    // A file without any block is the parser's error to name.
     let blocks = KeyBlock::parse_all(text)?;
-    blocks.into_iter().next().ok_or(KeyFileError::PassphraseNeeded)
+    blocks.into_iter().next().ok_or(KeyFileError::Pem(PemError::Missing))
 }
 
 fn check_id(key: &PrivateKey, id: &KeyId, path: &Path) -> Result<(), StoreError> {
