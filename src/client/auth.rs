@@ -39,7 +39,7 @@ pub enum Login {
     Bearer(Passphrase),
 }
 
-/// Where logins come from (docker's config.json and helpers, NOTARY_AUTH); asked only after a 401.
+/// Where logins come from (docker's config.json and helpers, `NOTARY_AUTH`); asked only after a 401.
 pub trait CredentialSource: Send + Sync + fmt::Debug {
     /// Returns the login for the host this source is for, if there is one.
     fn login(&self) -> Result<Option<Login>, Box<dyn std::error::Error + Send + Sync>>;
@@ -64,8 +64,10 @@ pub(crate) struct Authenticator {
 
 #[derive(Debug, Default)]
 struct State {
-    /// The login, once it was asked for.
-    login: Option<Option<Login>>,
+    /// Whether the source of logins was asked.
+    asked: bool,
+    /// What it said.
+    login: Option<Login>,
     /// Tokens by what they are for.
     tokens: BTreeMap<TokenKey, CachedToken>,
     /// What was last accepted for a scope: sent at once the next time.
@@ -237,14 +239,18 @@ impl Authenticator {
     }
 
     fn login(&self, url: &Url) -> Result<Option<Login>, TransportError> {
-        if let Some(known) = &self.state().login {
-            return Ok(known.clone());
+        let state = self.state();
+        if state.asked {
+            return Ok(state.login.clone());
         }
+        drop(state);
         let found = self
             .credentials
             .login()
             .map_err(|cause| TransportError::Credentials { url: redact(url), cause })?;
-        self.state().login = Some(found.clone());
+        let mut state = self.state();
+        state.asked = true;
+        state.login.clone_from(&found);
         Ok(found)
     }
 
@@ -297,7 +303,7 @@ enum Wish {
     Identity,
 }
 
-/// Builds the question to a token server (distribution "Token Authentication" and "OAuth2").
+/// Builds the question to a token server (distribution "Token Authentication" and its OAuth 2 form).
 fn token_request(
     mut realm: Url,
     key: &TokenKey,

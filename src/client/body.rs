@@ -5,7 +5,7 @@ use std::time::Duration;
 use reqwest::Response;
 use tokio::time::{Instant, timeout};
 
-use crate::client::error::{Phase, TransportError};
+use crate::client::error::{Phase, TransportError, innermost};
 
 /// What a body may be.
 #[derive(Debug, Clone, Copy)]
@@ -52,7 +52,7 @@ pub(crate) async fn read(
         let piece = piece.map_err(|error| TransportError::Cut {
             url: url.to_owned(),
             received: body.len() as u64,
-            cause: Box::new(error.without_url()),
+            cause: innermost(&error.without_url()),
         })?;
         let Some(piece) = piece else { return Ok(body) };
         let room = limit - body.len();

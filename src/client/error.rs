@@ -6,6 +6,7 @@ use std::io;
 use std::time::Duration;
 
 use reqwest::StatusCode;
+use rustls::InvalidMessage;
 use url::Url;
 
 use crate::client::TlsError;
@@ -212,10 +213,10 @@ impl TransportError {
             return if error.is_timeout() {
                 Self::Timeout { url, phase: Phase::Connecting, after: connect_timeout }
             } else {
-                Self::Unreachable { url, cause: Box::new(error) }
+                Self::Unreachable { url, cause: innermost(&error) }
             };
         }
-        Self::Cut { url, received: 0, cause: Box::new(error) }
+        Self::Cut { url, received: 0, cause: innermost(&error) }
     }
 
     /// Whether the network failed before any server could say anything: what being offline is.
@@ -260,12 +261,25 @@ pub(crate) fn status_error(
     }
 }
 
+/// The cause that says something to people: what the system or the protocol has against it.
+pub(crate) fn innermost(error: &(dyn Error + 'static)) -> Cause {
+    let mut cause = error;
+    while let Some(next) = cause.source() {
+        cause = next;
+    }
+    cause.to_string().into()
+}
+
 /// Finds what TLS has against the connection, if it is TLS that has.
 fn tls_cause(error: &reqwest::Error) -> Option<Cause> {
     let mut next: Option<&(dyn Error + 'static)> = Some(error);
     while let Some(current) = next {
-        if let Some(tls) = current.downcast_ref::<rustls::Error>() {
-            return Some(Box::new(tls.clone()));
+        match current.downcast_ref::<rustls::Error>() {
+            Some(rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType)) => {
+                return Some("the server does not speak TLS".into());
+            }
+            Some(other) => return Some(Box::new(other.clone())),
+            None => {}
         }
         next = match current.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
             Some(inner) => Some(inner),

@@ -56,7 +56,7 @@ impl Default for HttpOptions {
             insecure: false,
             connect_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(30),
-            total_timeout: Duration::from_secs(600),
+            total_timeout: Duration::from_mins(10),
             minimum_rate: 1024,
             retry_wait: Duration::from_millis(100),
             user_agent: concat!("trust/", env!("CARGO_PKG_VERSION")).to_owned(),
@@ -140,8 +140,7 @@ impl HttpClient {
                 let answer = self.follow(request).await;
                 let failure = match &answer {
                     Ok(answer) if is_retried(answer.status) => Some(answer.error()),
-                    Ok(_) => None,
-                    Err(_) => None,
+                    _ => None,
                 };
                 let error = failure.as_ref().or(answer.as_ref().err());
                 let pause = error
@@ -482,7 +481,7 @@ mod tests {
         let server = Server::start(|_| Reply::Endless {
             head: b"HTTP/1.1 200 X\r\n\r\nstart".to_vec(),
             piece: b"x".to_vec(),
-            every: Duration::from_secs(3600),
+            every: Duration::from_hours(1),
         });
         let error = get(impatient(), server.url("/"), 100).await.unwrap_err();
         assert!(matches!(error, TransportError::Timeout { phase: Phase::Reading, .. }), "{error}");

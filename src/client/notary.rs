@@ -50,7 +50,7 @@ pub enum NotaryError {
         /// What came with the 404.
         seen: NotFoundBody,
     },
-    /// Somebody published first (VERSION, or INVALID_UPDATE naming a root version).
+    /// Somebody published first (`VERSION`, or `INVALID_UPDATE` naming a root version).
     #[error("{server} has a newer version already: {message}")]
     Conflict {
         /// The server's host and port.
@@ -58,7 +58,7 @@ pub enum NotaryError {
         /// What it says.
         message: String,
     },
-    /// A 400 with a code; `name` as ErrBadRoot… when given.
+    /// A 400 with a code; `name` as `ErrBadRoot`… when given.
     #[error("{server} rejected the update: {message}")]
     Rejected {
         /// The server's host and port.
@@ -270,7 +270,7 @@ impl NotaryClient {
 /// An address below which paths are joined: no user, no query, a slash at the end.
 fn as_folder(mut base: Url) -> Url {
     // Addresses that refuse have no user to take away.
-    let _: Result<(), ()> = base.set_username("").and_then(|()| base.set_password(None));
+    base.set_username("").and_then(|()| base.set_password(None)).unwrap_or_default();
     base.set_query(None);
     base.set_fragment(None);
     if !base.path().ends_with('/') {

@@ -172,7 +172,7 @@ impl RegistryClient {
                 return Err(RegistryError::TooManyTags { repository, limit: MAX_TAGS });
             }
             let Some(next) = next_page(&answer)? else { return Ok(tags) };
-            path = next.path().to_owned();
+            next.path().clone_into(&mut path);
             query = next.query().map(ToOwned::to_owned);
         }
     }
@@ -182,9 +182,8 @@ impl RegistryClient {
     pub async fn check_login(&self) -> Result<Option<Login>, RegistryError> {
         let grant = match self.auth.check(&self.http, self.base_request(self.is_plain())?).await {
             Err(error) if self.may_be_plain(&error) => {
-                let grant = self.auth.check(&self.http, self.base_request(true)?).await?;
-                self.remember(true);
-                grant
+                let second = self.auth.check(&self.http, self.base_request(true)?).await;
+                self.judge_plain(error, second)?
             }
             outcome => outcome?,
         };
@@ -249,11 +248,8 @@ impl RegistryClient {
         let plain = self.is_plain();
         match self.auth.send(&self.http, request(plain)?, scope).await {
             Err(error) if self.may_be_plain(&error) => {
-                let Ok(answer) = self.auth.send(&self.http, request(true)?, scope).await else {
-                    return Err(error);
-                };
-                self.remember(true);
-                Ok(answer)
+                let second = self.auth.send(&self.http, request(true)?, scope).await;
+                self.judge_plain(error, second)
             }
             Ok(answer) => {
                 self.remember(plain);
@@ -280,6 +276,20 @@ impl RegistryClient {
 
     fn remember(&self, plain: bool) {
         *self.plain.lock().unwrap_or_else(PoisonError::into_inner) = Some(plain);
+    }
+
+    /// Decides between a failure over TLS and what came without: where that fails to connect as
+    /// well, the first failure tells more; any answer shows that the registry is a plain one.
+    fn judge_plain<T>(
+        &self,
+        first: TransportError,
+        second: Result<T, TransportError>,
+    ) -> Result<T, TransportError> {
+        if second.as_ref().is_err_and(TransportError::is_offline) {
+            return Err(first);
+        }
+        self.remember(true);
+        second
     }
 
     /// Whether a failure may be that of a plain HTTP server which the user declared to be all
@@ -509,6 +519,7 @@ mod tests {
         assert!(registry_of(&server, Logins::basic()).check_login().await.unwrap().is_none());
         assert_eq!(server.log(), ["GET /v2/", "GET /v2/"]);
         let error = registry_of(&server, Logins::none()).check_login().await.unwrap_err();
+        assert_eq!(server.log().len(), 3);
         assert!(matches!(error, RegistryError::Transport(TransportError::Unauthorized { .. })));
     }
 

@@ -160,7 +160,7 @@ fn serve(stream: impl Read + Write, state: &State, script: &Script) {
             Reply::Full { status, headers, body } => {
                 let mut head = format!("HTTP/1.1 {status} X\r\nContent-Length: {}\r\n", body.len());
                 for (name, value) in headers {
-                    head.push_str(&format!("{name}: {value}\r\n"));
+                    head.extend([name.as_str(), ": ", value.as_str(), "\r\n"]);
                 }
                 head.push_str("\r\n");
                 let body = if request.method == "HEAD" { &[][..] } else { &body };

@@ -159,6 +159,18 @@ impl RootsVerifier {
     }
 }
 
+/// Calls a stranger's self-signed certificate what it is to people: one by nobody we know.
+fn plainly(error: Error, shown: &CertificateDer<'_>) -> Error {
+    let self_signed = X509Certificate::from_der(shown)
+        .is_ok_and(|(_, certificate)| certificate.subject() == certificate.issuer());
+    match error {
+        Error::InvalidCertificate(CertificateError::Other(_)) if self_signed => {
+            Error::InvalidCertificate(CertificateError::UnknownIssuer)
+        }
+        other => other,
+    }
+}
+
 /// Whether no root tried has issued the certificate; one of the same name does not count.
 fn is_of_another_root(error: &Error) -> bool {
     let Error::InvalidCertificate(problem) = error else { return false };
@@ -193,7 +205,8 @@ impl ServerCertVerifier for RootsVerifier {
         if !verdict.as_ref().is_err_and(is_of_another_root) {
             return verdict;
         }
-        self.system().map_or(verdict, |roots| verify(roots))
+        let verdict = self.system().map_or(verdict, |roots| verify(roots));
+        verdict.map_err(|error| plainly(error, end_entity))
     }
 
     fn verify_tls12_signature(
@@ -307,6 +320,15 @@ mod tests {
         let server = Server::start_tls(pair.server(), |_| reply(200, "ok"));
         let error = get(trusting(pair.certificate_pem), &server).await.unwrap_err();
         assert!(matches!(error, TransportError::Tls { .. }), "{error:?}");
+    }
+
+    #[tokio::test]
+    async fn a_strangers_self_signed_certificate_is_of_an_unknown_issuer() {
+        let server =
+            Server::start_tls(Pair::self_signed("127.0.0.1").server(), |_| reply(200, "ok"));
+        let error = get(trusting(Authority::new().pem()), &server).await.unwrap_err();
+        let TransportError::Tls { cause, .. } = &error else { panic!("{error:?}") };
+        assert_eq!(cause.to_string(), "invalid peer certificate: UnknownIssuer");
     }
 
     #[tokio::test]

@@ -417,7 +417,7 @@ mod tests {
         #[test]
         fn printed_references_parse_to_themselves(text in "[a-z0-9:/._@-]{1,40}") {
             if let Ok(reference) = Reference::parse(&text) {
-                prop_assert_eq!(Reference::parse(&reference.to_string()).unwrap(), reference.clone());
+                prop_assert_eq!(&Reference::parse(&reference.to_string()).unwrap(), &reference);
                 prop_assert_eq!(Reference::parse(&reference.familiar()).unwrap(), reference);
             }
         }

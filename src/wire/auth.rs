@@ -326,13 +326,13 @@ mod tests {
         let answer =
             TokenAnswer::parse(br#"{"token":"t","access_token":"a","expires_in":300}"#).unwrap();
         assert_eq!(answer.token.expose(), "t");
-        assert_eq!(answer.expires_in, Duration::from_secs(300));
+        assert_eq!(answer.expires_in, Duration::from_mins(5));
         let answer =
             TokenAnswer::parse(br#"{"access_token":"a","refresh_token":"r","expires_in":-5}"#)
                 .unwrap();
         assert_eq!(answer.token.expose(), "a");
         assert_eq!(answer.refresh_token.unwrap().expose(), "r");
-        assert_eq!(answer.expires_in, Duration::from_secs(60));
+        assert_eq!(answer.expires_in, Duration::from_mins(1));
     }
 
     #[test]
@@ -345,7 +345,7 @@ mod tests {
         ));
         let answer =
             TokenAnswer::parse(br#"{"token":"t","expires_in":9223372036854775807}"#).unwrap();
-        assert_eq!(answer.expires_in, Duration::from_secs(24 * 3600));
+        assert_eq!(answer.expires_in, Duration::from_hours(24));
     }
 
     proptest! {
