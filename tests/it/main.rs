@@ -1,4 +1,3 @@
-mod cli_keys;
 //! Tests of the whole: one binary, so that it is linked once.
 
 #![expect(
@@ -12,6 +11,7 @@ mod cli_keys;
     reason = "a test makes its own world and stops at the first surprise, except while it cleans up"
 )]
 
+mod cli_keys;
 mod keys_example;
 #[path = "../peers/mod.rs"]
 mod peers;
