@@ -65,7 +65,7 @@ impl Pem {
         }
         let mut found = Vec::new();
         let mut first_fault = None;
-        let mut open: Option<OpenBlock> = None;
+        let mut open: Option<OpenBlock<'_>> = None;
         for (index, line) in text.split(|&byte| byte == b'\n').enumerate() {
             if let Some(label) = boundary(line, b"-----BEGIN ") {
                 if let Some(abandoned) = open.replace(OpenBlock::new(label, index + 1)) {

@@ -71,7 +71,7 @@ impl Rfc3339 {
     }
 }
 
-/// RFC3339Nano: trailing zeros of the fraction trimmed, a zero offset as `Z`.
+/// `RFC3339Nano`: trailing zeros of the fraction trimmed, a zero offset as `Z`.
 impl fmt::Display for Rfc3339 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let t = self.local;

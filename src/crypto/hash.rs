@@ -136,7 +136,7 @@ mod tests {
         let hex = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         assert_eq!(Sha256Hash::of(b"abc").to_hex(), hex);
         assert_eq!(Sha256Hash::from_hex(hex), Ok(Sha256Hash::of(b"abc")));
-        assert_eq!(Sha256Hash::from_hex(&hex[2..]), Err(TextError::Hex));
+        assert_eq!(Sha256Hash::from_hex("ba7816bf"), Err(TextError::Hex));
         assert_eq!(Hashes::of(b"abc").0["sha512"][..4], [0xdd, 0xaf, 0x35, 0xa1]);
     }
 

@@ -117,7 +117,7 @@ fn check_length(scheme: &pbes2::EncryptionScheme, data: &[u8]) -> Result<(), Key
     use pbes2::EncryptionScheme::Aes256Gcm;
     let whole = match scheme {
         Aes128Gcm { .. } | Aes256Gcm { .. } => data.len() > 16,
-        _ => !data.is_empty() && data.len() % 16 == 0,
+        _ => !data.is_empty() && data.len().is_multiple_of(16),
     };
     if whole { Ok(()) } else { Err(KeyFileError::Malformed { what: "encrypted data" }) }
 }
@@ -167,7 +167,7 @@ fn decrypt_cbc<C: BlockCipherDecrypt + KeyInit>(
     key_bytes: usize,
 ) -> Result<Zeroizing<Vec<u8>>, KeyFileError> {
     let malformed = KeyFileError::Malformed { what: "encrypted data" };
-    if data.is_empty() || data.len() % 16 != 0 {
+    if data.is_empty() || !data.len().is_multiple_of(16) {
         return Err(malformed);
     }
     let mut key = md5_key(passphrase, iv);

@@ -131,7 +131,7 @@ pub(super) fn write_ed25519(
     seed: &[u8; 32],
     public: &[u8; 32],
 ) -> Result<Zeroizing<Vec<u8>>, KeyError> {
-    let octets = Zeroizing::new([public, seed, public].map(|part| part.as_slice()).concat());
+    let octets = Zeroizing::new([public, seed, public].map(<[u8; 32]>::as_slice).concat());
     write_info(0, AlgorithmIdentifierRef { oid: ED25519_NOTARY, parameters: None }, &octets)
 }
 

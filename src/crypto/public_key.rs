@@ -399,22 +399,13 @@ mod tests {
     /// DER of an RSA key: modulus of so many bits, all ones, and a one-byte exponent.
     fn rsa(bits: usize, exponent: u8) -> Vec<u8> {
         fn tlv(tag: u8, contents: &[u8]) -> Vec<u8> {
-            let length = u16::try_from(contents.len()).unwrap().to_be_bytes();
-            [&[tag, 0x82], &length[..], contents].concat().pipe_short(contents.len())
-        }
-        trait Short {
-            fn pipe_short(self, length: usize) -> Self;
-        }
-        impl Short for Vec<u8> {
-            /// Minimal lengths, as DER demands.
-            fn pipe_short(mut self, length: usize) -> Self {
-                match length {
-                    0..128 => drop(self.splice(1..4, [u8::try_from(length).unwrap()])),
-                    128..256 => drop(self.splice(1..4, [0x81, u8::try_from(length).unwrap()])),
-                    _ => {}
-                }
-                self
-            }
+            let [high, low] = u16::try_from(contents.len()).unwrap().to_be_bytes();
+            let length = match (high, low) {
+                (0, 0..128) => vec![low],
+                (0, _) => vec![0x81, low],
+                _ => vec![0x82, high, low],
+            };
+            [vec![tag], length, contents.to_vec()].concat()
         }
         let modulus = [vec![0], vec![0xff; bits / 8]].concat();
         let key = tlv(0x30, &[tlv(2, &modulus), tlv(2, &[exponent])].concat());

@@ -102,7 +102,7 @@ struct Extension<'a> {
     value: &'a OctetStringRef,
 }
 
-/// One common name: a PrintableString if the characters allow it, as Go writes it.
+/// One common name: a `PrintableString` if the characters allow it, as Go writes it.
 fn name(gun: &str) -> Result<Vec<SetOfVec<NameAttribute>>, KeyError> {
     let value = match PrintableStringRef::new(gun) {
         Ok(printable) => Any::encode_from(&printable),
@@ -112,7 +112,7 @@ fn name(gun: &str) -> Result<Vec<SetOfVec<NameAttribute>>, KeyError> {
     Ok(vec![SetOfVec::from_iter([attribute]).map_err(failed)?])
 }
 
-/// UTCTime up to 2049, GeneralizedTime after (RFC 5280 §4.1.2.5).
+/// `UTCTime` up to 2049, `GeneralizedTime` after (RFC 5280 §4.1.2.5).
 fn time(instant: Timestamp) -> Result<Any, KeyError> {
     let since_1970 = Duration::from_secs(u64::try_from(instant.as_second()).map_err(|_| FAILED)?);
     match UtcTime::from_unix_duration(since_1970) {
@@ -159,6 +159,7 @@ const EXTENSIONS: [(ObjectIdentifier, bool, &[u8]); 3] = [
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::codec::text::from_hex;
     use crate::codec::text::to_hex;
     use crate::crypto::certificate::Certificate;
 
@@ -189,10 +190,7 @@ mod tests {
     fn every_kind_of_key_signs_its_certificate() {
         let curve = |oid: &str, width: usize| {
             let scalar = "07".repeat(width);
-            let inner = crate::codec::text::from_hex(
-                &format!("0201010 4{width:02x}{scalar}").replace(' ', ""),
-            );
-            let mut inner = inner.unwrap();
+            let mut inner = from_hex(&format!("02010104{width:02x}{scalar}")).unwrap();
             let oid = ObjectIdentifier::new_unwrap(oid).to_der().unwrap();
             inner.extend([0xa0, u8::try_from(oid.len()).unwrap()]);
             inner.extend(oid);

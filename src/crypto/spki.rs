@@ -1,4 +1,4 @@
-//! SubjectPublicKeyInfo (RFC 5280 §4.1): what is inside, whether it is sane, and verifying with it.
+//! `SubjectPublicKeyInfo` (RFC 5280 §4.1): what is inside, whether it is sane, and verifying with it.
 
 use aws_lc_rs::signature as lc;
 use der::Decode as _;
@@ -21,7 +21,7 @@ pub(super) const EC_PUBLIC_KEY: ObjectIdentifier =
 pub(super) const RSA_ENCRYPTION: ObjectIdentifier =
     ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
 
-/// A public key taken out of its SubjectPublicKeyInfo. Not yet known to be a point on its curve.
+/// A public key taken out of its `SubjectPublicKeyInfo`. Not yet known to be a point on its curve.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Spki<'a> {
     /// An uncompressed point.
@@ -76,7 +76,7 @@ pub(super) fn check(der: &[u8]) -> Result<KeyType, KeyError> {
     Ok(spki.key_type())
 }
 
-/// Writes the SubjectPublicKeyInfo of a curve point.
+/// Writes the `SubjectPublicKeyInfo` of a curve point.
 pub(super) fn write_ec(curve: Curve, point: &[u8]) -> Result<Vec<u8>, KeyError> {
     let malformed = |_| KeyError::Malformed { what: "public key" };
     let oid = curve.oid();

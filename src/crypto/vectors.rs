@@ -99,7 +99,7 @@ fn every_key_id_recomputes_and_every_signature_verifies() {
     let mut verified = 0;
     for (path, bytes) in metadata() {
         let name = path.to_str().unwrap();
-        let folder = PathBuf::from(&name[..name.find("/metadata/").unwrap()]);
+        let folder = PathBuf::from(name.split_once("/metadata/").unwrap().0);
         let keys = keys_of(&folder);
         let value = Value::parse(&bytes).unwrap();
         let message = value.get("signed").unwrap().to_canonical();
@@ -227,4 +227,16 @@ fn root_certificates_are_of_the_form_we_write() {
         }
     }
     assert!(count > 5, "{count}");
+}
+
+/// The time of reading is linear in the size: a quadratic reader would need minutes here.
+#[test]
+fn twenty_thousand_targets_are_read_and_written() {
+    let hash = "E9OWOPzVKbYfR4zFmKmAz3HQOmCWUPwZVQyoB4pMzps=";
+    let target = |n| format!("\"{n:06}\":{{\"hashes\":{{\"sha256\":\"{hash}\"}},\"length\":{n}}}");
+    let targets: Vec<String> = (10..20_010).map(target).collect();
+    let text = format!("{{\"targets\":{{{}}}}}", targets.join(","));
+    let value = Value::parse(text.as_bytes()).unwrap();
+    assert_eq!(value.get("targets").unwrap().as_object().unwrap().len(), 20_000);
+    assert_eq!(value.to_wire(), text.as_bytes());
 }

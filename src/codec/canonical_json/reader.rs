@@ -66,11 +66,11 @@ impl Value {
     /// A number written as `1e3` or `2.0` is the integer it equals, as in the reference.
     pub fn parse(bytes: &[u8]) -> Result<Self, JsonError> {
         let mut reader = Reader { bytes, at: 0, values: 0 };
-        let value = reader.value(0).map_err(|fault| *fault)?;
+        let value = reader.value(0)?;
         reader.skip_space();
         match reader.peek() {
             None => Ok(value),
-            Some(_) => Err(*reader.fault(JsonProblem::TrailingData)),
+            Some(_) => Err(reader.fault(JsonProblem::TrailingData)),
         }
     }
 }
@@ -82,9 +82,6 @@ const MAX_VALUES: usize = 4_000_000;
 /// Characters of a name shown in a path; names are the attacker's and can be megabytes.
 const MAX_SHOWN: usize = 64;
 
-/// Boxed so that the hot path moves little.
-type Fault = Box<JsonError>;
-
 struct Reader<'a> {
     bytes: &'a [u8],
     at: usize,
@@ -92,7 +89,7 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn value(&mut self, depth: usize) -> Result<Value, Fault> {
+    fn value(&mut self, depth: usize) -> Result<Value, JsonError> {
         self.values += 1;
         if self.values > MAX_VALUES {
             return Err(self.fault(JsonProblem::TooManyValues));
@@ -110,7 +107,7 @@ impl Reader<'_> {
         }
     }
 
-    fn object(&mut self, depth: usize) -> Result<Value, Fault> {
+    fn object(&mut self, depth: usize) -> Result<Value, JsonError> {
         self.enter(depth)?;
         let mut members = BTreeMap::new();
         if self.take(b'}') {
@@ -129,11 +126,7 @@ impl Reader<'_> {
                 Entry::Vacant(place) => place.insert(member),
                 Entry::Occupied(place) => {
                     let problem = JsonProblem::DuplicateMember(shown(place.key()));
-                    return Err(Box::new(JsonError {
-                        offset: start,
-                        path: String::new(),
-                        problem,
-                    }));
+                    return Err(JsonError { offset: start, path: String::new(), problem });
                 }
             };
             if self.take(b'}') {
@@ -143,7 +136,7 @@ impl Reader<'_> {
         }
     }
 
-    fn array(&mut self, depth: usize) -> Result<Value, Fault> {
+    fn array(&mut self, depth: usize) -> Result<Value, JsonError> {
         self.enter(depth)?;
         let mut items = Vec::new();
         if self.take(b']') {
@@ -160,7 +153,7 @@ impl Reader<'_> {
     }
 
     /// Steps over the opening bracket.
-    fn enter(&mut self, depth: usize) -> Result<(), Fault> {
+    fn enter(&mut self, depth: usize) -> Result<(), JsonError> {
         if depth > MAX_JSON_DEPTH {
             return Err(self.fault(JsonProblem::TooDeep));
         }
@@ -168,7 +161,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn literal(&mut self, word: &[u8], value: Value) -> Result<Value, Fault> {
+    fn literal(&mut self, word: &[u8], value: Value) -> Result<Value, JsonError> {
         for &byte in word {
             if self.peek() != Some(byte) {
                 return Err(self.unexpected());
@@ -179,7 +172,7 @@ impl Reader<'_> {
     }
 
     /// Reads a string, the opening quote being next.
-    fn string(&mut self) -> Result<String, Fault> {
+    fn string(&mut self) -> Result<String, JsonError> {
         self.at += 1;
         let mut text = String::new();
         loop {
@@ -210,7 +203,7 @@ impl Reader<'_> {
     }
 
     /// Reads one escape, the backslash being next.
-    fn escape(&mut self) -> Result<char, Fault> {
+    fn escape(&mut self) -> Result<char, JsonError> {
         let start = self.at;
         self.at += 1;
         let Some(letter) = self.peek() else {
@@ -231,7 +224,7 @@ impl Reader<'_> {
     }
 
     /// Reads `uXXXX`, and the second half if that is the first of a surrogate pair.
-    fn unicode_escape(&mut self, start: usize) -> Result<char, Fault> {
+    fn unicode_escape(&mut self, start: usize) -> Result<char, JsonError> {
         let first = self.code_unit()?;
         if let Some(character) = char::from_u32(u32::from(first)) {
             return Ok(character);
@@ -248,7 +241,7 @@ impl Reader<'_> {
     }
 
     /// Reads `uXXXX`.
-    fn code_unit(&mut self) -> Result<u16, Fault> {
+    fn code_unit(&mut self) -> Result<u16, JsonError> {
         self.at += 1;
         let mut unit: u16 = 0;
         for _ in 0..4 {
@@ -267,7 +260,7 @@ impl Reader<'_> {
         Ok(unit)
     }
 
-    fn number(&mut self) -> Result<Value, Fault> {
+    fn number(&mut self) -> Result<Value, JsonError> {
         let start = self.at;
         let negative = self.next_is(b'-');
         let mut decimal = Decimal::default();
@@ -298,7 +291,7 @@ impl Reader<'_> {
     }
 
     /// Reads one or more digits.
-    fn digits(&mut self, mut each: impl FnMut(u8)) -> Result<(), Fault> {
+    fn digits(&mut self, mut each: impl FnMut(u8)) -> Result<(), JsonError> {
         if !matches!(self.peek(), Some(b'0'..=b'9')) {
             return Err(self.unexpected());
         }
@@ -336,28 +329,28 @@ impl Reader<'_> {
         self.next_is(byte)
     }
 
-    fn expect(&mut self, byte: u8) -> Result<(), Fault> {
+    fn expect(&mut self, byte: u8) -> Result<(), JsonError> {
         if self.take(byte) { Ok(()) } else { Err(self.unexpected()) }
     }
 
-    fn unexpected(&self) -> Fault {
+    fn unexpected(&self) -> JsonError {
         self.fault(self.peek().map_or(JsonProblem::UnexpectedEnd, JsonProblem::Unexpected))
     }
 
-    fn fault(&self, problem: JsonProblem) -> Fault {
-        Box::new(JsonError { offset: self.at, path: String::new(), problem })
+    fn fault(&self, problem: JsonProblem) -> JsonError {
+        JsonError { offset: self.at, path: String::new(), problem }
     }
 }
 
 impl JsonError {
     /// Puts the name of the object's member in front of the path.
-    fn inside(mut self: Box<Self>, name: &str) -> Box<Self> {
+    fn inside(mut self, name: &str) -> Self {
         let separator = if self.path.is_empty() || self.path.starts_with('[') { "" } else { "." };
         self.path = format!("{}{separator}{}", shown(name), self.path);
         self
     }
 
-    fn at_index(mut self: Box<Self>, index: usize) -> Box<Self> {
+    fn at_index(mut self, index: usize) -> Self {
         let separator = if self.path.is_empty() || self.path.starts_with('[') { "" } else { "." };
         self.path = format!("[{index}]{separator}{}", self.path);
         self

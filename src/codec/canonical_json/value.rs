@@ -14,9 +14,9 @@ pub enum Value {
     /// Text, unescaped.
     String(String),
     /// Values in the order written.
-    Array(Vec<Value>),
+    Array(Vec<Self>),
     /// Members by name; a `String` orders as its UTF-8 bytes do, which is the canonical order.
-    Object(BTreeMap<String, Value>),
+    Object(BTreeMap<String, Self>),
 }
 
 impl Value {
@@ -112,7 +112,7 @@ impl From<String> for Value {
     }
 }
 
-impl From<Vec<Value>> for Value {
+impl From<Vec<Self>> for Value {
     fn from(items: Vec<Self>) -> Self {
         Self::Array(items)
     }

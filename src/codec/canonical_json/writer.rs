@@ -113,8 +113,11 @@ mod tests {
         assert_eq!(String::from_utf8(value.to_canonical()).unwrap(), text);
     }
 
-    fn values() -> impl Strategy<Value = Value> {
-        let text = "(\\PC|[<>&\"\\\\\u{2028}\u{2029}]){0,12}";
+    const ANY_TEXT: &str = "(\\PC|[<>&\"\\\\\u{2028}\u{2029}]){0,12}";
+    const ASCII_TEXT: &str = "[ -~]{0,12}";
+    const ASCII_NAME: &str = "[#-Z^-~]{0,12}";
+
+    fn values(name: &'static str, text: &'static str) -> impl Strategy<Value = Value> {
         let leaf = prop_oneof![
             Just(Value::Null),
             any::<bool>().prop_map(Value::Bool),
@@ -124,7 +127,7 @@ mod tests {
         leaf.prop_recursive(5, 40, 6, move |inner| {
             prop_oneof![
                 prop::collection::vec(inner.clone(), 0..6).prop_map(Value::Array),
-                prop::collection::btree_map(text, inner, 0..6).prop_map(Value::Object),
+                prop::collection::btree_map(name, inner, 0..6).prop_map(Value::Object),
             ]
         })
     }
@@ -135,13 +138,15 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_reads_back(value in values()) {
+        fn what_is_written_reads_back(value in values(ANY_TEXT, ANY_TEXT)) {
             prop_assert_eq!(&Value::parse(&value.to_wire()).unwrap(), &value);
             prop_assert_eq!(&Value::parse(&value.to_canonical()).unwrap(), &value);
         }
 
+        /// Where the two mean to agree: the other normalises text and sorts names with quotes and escapes on,
+        /// notary does neither.
         #[test]
-        fn canonical_agrees_with_another_implementation(value in values()) {
+        fn canonical_agrees_with_another_implementation(value in values(ASCII_NAME, ASCII_TEXT)) {
             use serde::Serialize as _;
             let mut theirs = Vec::new();
             let mut serializer = serde_json::Serializer::with_formatter(
@@ -149,10 +154,7 @@ mod tests {
                 olpc_cjson::CanonicalFormatter::new(),
             );
             to_serde(&value).serialize(&mut serializer).unwrap();
-            // The other implementation normalises text (NFC), notary does not: compare what is stable.
-            let ours = value.to_canonical();
-            prop_assume!(ours.is_ascii());
-            prop_assert_eq!(ours, theirs);
+            prop_assert_eq!(value.to_canonical(), theirs);
         }
     }
 }
