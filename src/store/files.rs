@@ -128,16 +128,7 @@ impl Base {
     /// Makes a folder and those above it that are missing, each for its owner alone.
     pub fn create_folder(&self, folder: &Path) -> Result<(), StoreError> {
         self.confine(folder)?;
-        let missing: Vec<&Path> = folder.ancestors().take_while(|a| !a.exists()).collect();
-        for &path in missing.iter().rev().filter(|path| !path.as_os_str().is_empty()) {
-            step("create", path)?;
-            match DirBuilder::new().mode(FOLDER_MODE).create(path) {
-                Ok(()) => sync_folder(folder_of(path))?,
-                Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => {}
-                Err(cause) => return Err(failed("create", path, cause)),
-            }
-        }
-        Ok(())
+        make_folders(folder)
     }
 
     /// Moves a file or folder to another place below the folder, replacing a file there.
@@ -362,10 +353,18 @@ pub fn replace_file(path: &Path, bytes: &[u8], mode: u32) -> Result<(), StoreErr
     sync_folder(folder_of(path))
 }
 
-/// Makes a folder that a person named, and those above it, for the owner alone.
+/// Makes a folder that a person named, and those above it that are missing, each for its owner
+/// alone.
 pub fn create_user_folder(path: &Path) -> Result<(), StoreError> {
-    let root = path.ancestors().last().unwrap_or(path);
-    Base::new(root.to_owned()).create_folder(path)
+    make_folders(path)
+}
+
+/// Refuses a file that a person named if others may do anything with it.
+pub fn require_private(path: &Path) -> Result<(), StoreError> {
+    if is_open_to_others(mode(path)?) {
+        return Err(StoreError::TooOpen { path: path.to_owned() });
+    }
+    Ok(())
 }
 
 /// Returns the permission bits of a file that a person named, such as `0o600`; follows links.
@@ -403,6 +402,19 @@ pub fn names_in(folder: &Path) -> Result<Vec<String>, StoreError> {
 pub fn is_plain_name(name: &str) -> bool {
     !matches!(name, "" | "." | "..")
         && !name.chars().any(|c| matches!(c, '/' | '\\') || c.is_control())
+}
+
+fn make_folders(folder: &Path) -> Result<(), StoreError> {
+    let missing: Vec<&Path> = folder.ancestors().take_while(|a| !a.exists()).collect();
+    for &path in missing.iter().rev().filter(|path| !path.as_os_str().is_empty()) {
+        step("create", path)?;
+        match DirBuilder::new().mode(FOLDER_MODE).create(path) {
+            Ok(()) => sync_folder(folder_of(path))?,
+            Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => {}
+            Err(cause) => return Err(failed("create", path, cause)),
+        }
+    }
+    Ok(())
 }
 
 /// A hidden file that becomes another or is removed.
@@ -671,7 +683,23 @@ mod tests {
             assert_eq!(mode(&base.path().join(folder)).unwrap(), 0o700, "{folder}");
         }
         assert_eq!(mode(&file).unwrap(), 0o600);
+        require_private(&file).unwrap();
+        base.write(&file, b"1", 0o640).unwrap();
+        assert!(matches!(require_private(&file), Err(StoreError::TooOpen { .. })));
         assert!(is_open_to_others(0o640) && is_open_to_others(0o602) && !is_open_to_others(0o700));
+    }
+
+    #[test]
+    fn folder_of_a_person_may_be_named_by_any_path() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("a/../b/c");
+        create_user_folder(&dir.path().join("a")).unwrap();
+        create_user_folder(&folder).unwrap();
+        create_user_folder(&folder).unwrap();
+        assert_eq!(mode(&dir.path().join("b/c")).unwrap(), 0o700);
+        create_file(&dir.path().join("file"), b"", 0o600).unwrap();
+        let error = create_user_folder(&dir.path().join("file/x")).unwrap_err();
+        assert!(matches!(error, StoreError::Io { action: "create", .. }), "{error:?}");
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! service can exist, else after a bounded wait.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
@@ -53,13 +54,18 @@ pub fn remember(env: &KeyringEnv, id: &KeyId, passphrase: &Passphrase) -> Result
 
 /// Returns the passphrase remembered for a key; `None` when nothing is remembered, or there is no
 /// keyring service, or it does not answer.
+///
+/// A service that did not answer once is not asked again by this process.
 pub fn recall(env: &KeyringEnv, id: &KeyId) -> Result<Option<Passphrase>, StoreError> {
-    if !env.may_have_service() {
+    if !env.may_have_service() || SERVICE_HANGS.load(Ordering::Relaxed) {
         return Ok(None);
     }
     let id = id.clone();
     match within(env.wait, move || recall_from(&SystemKeyring, &id)) {
-        Err(StoreError::KeyringTimeout { .. }) => Ok(None),
+        Err(StoreError::KeyringTimeout { .. }) => {
+            SERVICE_HANGS.store(true, Ordering::Relaxed);
+            Ok(None)
+        }
         result => result?,
     }
 }
@@ -156,6 +162,9 @@ fn within<T: Send + 'static>(
     thread::spawn(move || drop(sender.send(work())));
     receiver.recv_timeout(wait).map_err(|_| StoreError::KeyringTimeout { wait })
 }
+
+/// So that a person with ten keys waits once, not ten times.
+static SERVICE_HANGS: AtomicBool = AtomicBool::new(false);
 
 const SERVICE: &str = "trust";
 

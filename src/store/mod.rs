@@ -1,7 +1,7 @@
 //! The user's disk: keys, trust cache, changelists, credentials, TLS files, keyring.
 //!
 //! * where things live under `~/.docker/trust`: [`trust_dir`]
-//! * private keys: [`keys`]; folders of notary before 0.6: [`key_migration`]
+//! * private keys: [`keys`]; the folders of notary before 0.6: `key_migration`
 //! * cached trust metadata: [`metadata`]; staged changes: [`changelist`]
 //! * registry logins: [`credentials`], which may ask a helper program: [`credential_helper`]
 //! * certificates of hosts: [`tls_files`]; remembered passphrases: [`keyring`]
@@ -16,7 +16,7 @@ pub mod error;
 #[cfg(test)]
 pub(crate) mod faults;
 pub mod files;
-pub mod key_migration;
+pub(crate) mod key_migration;
 pub mod keyring;
 pub mod keys;
 pub mod metadata;
