@@ -407,6 +407,8 @@ const CLOCK_LEEWAY: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use test_case::test_case;
 
     use super::*;
@@ -503,6 +505,33 @@ mod tests {
         assert_eq!(server.log().len(), 3 + 2 + 3);
         assert_eq!(logins.asked(), 1);
         assert_eq!(server.connections(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_token_no_longer_good_is_replaced() {
+        let given = AtomicUsize::new(0);
+        let server = Server::start(move |request| {
+            if request.target.starts_with("/token") {
+                let number = given.fetch_add(1, Ordering::SeqCst);
+                return reply(200, format!(r#"{{"token":"t{number}"}}"#));
+            }
+            let good = if request.target == "/x" { "Bearer t0" } else { "Bearer t1" };
+            if request.authorization() == Some(good) {
+                return reply(200, "in");
+            }
+            let host = request.header("host").unwrap();
+            reply(401, "")
+                .with("WWW-Authenticate", format!(r#"Bearer realm="http://{host}/token""#))
+        });
+        let auth = Authenticator::new(Logins::none());
+        let http = client();
+        for path in ["/x", "/y", "/y"] {
+            let answer = auth.send(&http, Request::get(server.url(path), 10), SCOPE).await.unwrap();
+            assert_eq!(answer.body, b"in");
+        }
+        let paths: Vec<String> =
+            server.log().iter().map(|line| line.chars().take(6).collect()).collect();
+        assert_eq!(paths, ["GET /x", "GET /t", "GET /x", "GET /y", "GET /t", "GET /y", "GET /y"]);
     }
 
     #[tokio::test]

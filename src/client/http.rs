@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::net::IpAddr;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -132,7 +133,7 @@ impl HttpClient {
     fn send_patiently<'a>(
         &'a self,
         request: &'a Request,
-    ) -> std::pin::Pin<Box<dyn Future<Output = Result<Answer, TransportError>> + 'a>> {
+    ) -> Pin<Box<dyn Future<Output = Result<Answer, TransportError>> + Send + 'a>> {
         Box::pin(async move {
             let repeatable = matches!(request.method, Method::GET | Method::HEAD);
             let mut attempt = 1;
@@ -494,7 +495,9 @@ mod tests {
             piece: b"x".to_vec(),
             every: Duration::from_millis(20),
         });
-        let error = get(impatient(), server.url("/"), 1 << 20).await.unwrap_err();
+        // Long enough that a busy machine does not look like silence.
+        let options = HttpOptions { idle_timeout: Duration::from_millis(800), ..impatient() };
+        let error = get(options, server.url("/"), 1 << 20).await.unwrap_err();
         assert!(matches!(error, TransportError::TooSlow { minimum_rate: 1024, .. }), "{error}");
     }
 

@@ -202,6 +202,7 @@ impl ServerCertVerifier for RootsVerifier {
         };
         let unknown = Err(Error::InvalidCertificate(CertificateError::UnknownIssuer));
         let verdict = self.given_roots.as_deref().map_or(unknown, verify);
+        let verdict = verdict.map_err(|error| plainly(error, end_entity));
         if !verdict.as_ref().is_err_and(is_of_another_root) {
             return verdict;
         }
