@@ -51,15 +51,15 @@ pub struct GlobalArgs {
     pub server: Option<String>,
 
     /// Trust server certificates signed by this CA too (PEM)
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, hide_short_help = true, value_name = "FILE")]
     pub tlscacert: Option<PathBuf>,
 
     /// Show this certificate to servers (PEM)
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, hide_short_help = true, value_name = "FILE")]
     pub tlscert: Option<PathBuf>,
 
     /// Private key of the certificate shown to servers (PEM)
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, hide_short_help = true, value_name = "FILE")]
     pub tlskey: Option<PathBuf>,
 
     /// Accept any TLS certificate, and plain HTTP, from registry and trust server
@@ -84,7 +84,7 @@ pub struct GlobalArgs {
     #[arg(long, short = 'q', global = true, conflicts_with_all = ["verbose", "debug"])]
     pub quiet: bool,
 
-    /// Say more; twice as much as --debug
+    /// Say more; given twice it is --debug
     #[arg(long, short = 'v', global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
 
@@ -95,6 +95,10 @@ pub struct GlobalArgs {
     /// No colours [also: $NO_COLOR]
     #[arg(long, global = true)]
     pub no_color: bool,
+
+    /// Where passphrases are read from.
+    #[command(flatten)]
+    pub passphrases: PassphraseArgs,
 }
 
 /// Where passphrases are read from, before the environment, the keyring and the terminal.
@@ -102,27 +106,45 @@ pub struct GlobalArgs {
 #[command(next_help_heading = "Passphrases")]
 pub struct PassphraseArgs {
     /// Read the passphrase of every key from this file
-    #[arg(long, global = true, value_name = "FILE", conflicts_with = "passphrase_fd")]
+    #[arg(
+        long,
+        global = true,
+        hide_short_help = true,
+        value_name = "FILE",
+        conflicts_with = "passphrase_fd"
+    )]
     pub passphrase_file: Option<PathBuf>,
 
     /// Read the passphrase of every key from this open file descriptor
-    #[arg(long, global = true, value_name = "N")]
+    #[arg(long, global = true, hide_short_help = true, value_name = "N")]
     pub passphrase_fd: Option<u32>,
 
     /// Read the passphrase of the root key from this file
-    #[arg(long, global = true, value_name = "FILE", conflicts_with = "root_passphrase_fd")]
+    #[arg(
+        long,
+        global = true,
+        hide_short_help = true,
+        value_name = "FILE",
+        conflicts_with = "root_passphrase_fd"
+    )]
     pub root_passphrase_file: Option<PathBuf>,
 
     /// Read the passphrase of the root key from this open file descriptor
-    #[arg(long, global = true, value_name = "N")]
+    #[arg(long, global = true, hide_short_help = true, value_name = "N")]
     pub root_passphrase_fd: Option<u32>,
 
     /// Read the passphrase of all keys but the root key from this file
-    #[arg(long, global = true, value_name = "FILE", conflicts_with = "repository_passphrase_fd")]
+    #[arg(
+        long,
+        global = true,
+        hide_short_help = true,
+        value_name = "FILE",
+        conflicts_with = "repository_passphrase_fd"
+    )]
     pub repository_passphrase_file: Option<PathBuf>,
 
     /// Read the passphrase of all keys but the root key from this open file descriptor
-    #[arg(long, global = true, value_name = "N")]
+    #[arg(long, global = true, hide_short_help = true, value_name = "N")]
     pub repository_passphrase_fd: Option<u32>,
 }
 

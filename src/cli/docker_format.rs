@@ -349,16 +349,69 @@ mod tests {
         assert_eq!(shown, printed(&format!("docker trust inspect --pretty {name}"), 0));
     }
 
+    /// A repository that docker 28.2.2 was asked about: signers were added in the order s10, s2,
+    /// alice, s1; all but s1 signed, and s1 has two keys.
+    fn several_signers(name: &str, signed_tags: Vec<SignedTag>) -> Inspection {
+        let signed_tags = signed_tags.into_iter().map(|tag| SignedTag {
+            digest_hex: "54811cbc6c86311729b0a33e26c89087881b36b9ca3217d15cb5196e35f9a7e3".into(),
+            ..tag
+        });
+        Inspection {
+            name: name.to_owned(),
+            signed_tags: signed_tags.collect(),
+            signers: vec![
+                signer(
+                    "s10",
+                    &["1b3e824930859b8a5d9b996a0f3f0b62b05c65def470f6b54e092b9bac145f84"],
+                ),
+                signer("s2", &["de9e6ba7eb2c89312fbcec352f051b1c6f5e83e4be50e2e84e3d064a7518d267"]),
+                signer(
+                    "alice",
+                    &["a3ed59aeee3cd14a39e57f3e48e9874398c5657ca9fcf2feee822f7b43907b16"],
+                ),
+                signer(
+                    "s1",
+                    &[
+                        "9ba704237680030638241f360bca53359fe83c1f2bb09fc469b833215f3fd33f",
+                        "6f052da4f50f51d406882375c44a95032e28eef11644c190c692ce71bf05a959",
+                    ],
+                ),
+            ],
+            root_keys: vec![
+                "5ada2e389f463bc73f159136b395e097a1aa055ba533d9fac00eaa1713e32136".into(),
+            ],
+            repository_keys: vec![
+                "1085c603c92ddacb64782259df90b041988aadface5d57975878597f193872e1".into(),
+            ],
+        }
+    }
+
+    const SIGNERS: &[&str] = &["s10", "s2", "alice"];
+
     #[test]
-    fn several_repositories_are_two_blank_lines_apart() {
-        let one = repository(GV, vec![]);
-        let both = pretty(&[one.clone(), one.clone()]);
-        assert_eq!(both, format!("{}\n\n{}", pretty(&[one.clone()]), pretty(&[one])));
+    fn several_signers_and_tags_are_in_dockers_order() {
+        let mut tags: Vec<SignedTag> =
+            ["v2", "v10", "latest", "v01", "v1"].map(|name| tag(name, SIGNERS)).to_vec();
+        tags.extend(["adminonly", "a<b&c>"].map(|name| tag(name, &[])));
+        let shown = several_signers("localhost:15999/x/y", tags);
+        assert_eq!(
+            json(std::slice::from_ref(&shown)).unwrap(),
+            include_str!("../../tests/data/docker-inspect/several-signers.json")
+        );
+        assert_eq!(
+            pretty(&[shown]),
+            include_str!("../../tests/data/docker-inspect/several-signers.txt")
+        );
     }
 
     #[test]
-    fn markup_is_escaped_as_go_does() {
-        let shown = json(&[repository("a", vec![tag("<&>", &[])])]).unwrap();
-        assert!(shown.contains(r#""SignedTag": "\u003c\u0026\u003e""#), "{shown}");
+    fn several_references_are_shown_one_after_the_other() {
+        let shown = ["v1", "v2"].map(|name| {
+            several_signers(&format!("localhost:15999/x/y:{name}"), vec![tag(name, SIGNERS)])
+        });
+        assert_eq!(
+            pretty(&shown),
+            include_str!("../../tests/data/docker-inspect/two-references.txt")
+        );
     }
 }

@@ -371,7 +371,7 @@ fn classify_key_action(error: &KeyActionError) -> Classified {
         | KeyActionError::ShortId { .. }
         | KeyActionError::MissingGun { .. }
         | KeyActionError::NeedlessGun { .. } => (ErrorKind::Usage, None),
-        KeyActionError::NoSuchKey { .. } => {
+        KeyActionError::NoSuchKey { .. } | KeyActionError::NeitherKeyNorFile { .. } => {
             (ErrorKind::NotFound, Some("`trust key ls` lists the keys"))
         }
         KeyActionError::PublicFileExists { .. } | KeyActionError::OutputExists { .. } => {

@@ -55,7 +55,7 @@ mod tests {
     #[test]
     fn numbers_are_in_the_order_people_count() {
         let sorted = [
-            "0", "00", "1", "2", "02", "10", "1000", "a", "a0", "a1", "a01", "a1b", "a1c", "a2",
+            "0", "00", "1", "2", "02", "10", "1000", "a", "a0", "a1", "a1b", "a1c", "a01", "a2",
             "a10", "aa", "latest", "v1.2.3", "v1.2.10", "v1.10.0", "v2", "é",
         ];
         for (index, a) in sorted.iter().enumerate() {

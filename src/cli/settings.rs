@@ -18,7 +18,7 @@ use zeroize::Zeroizing;
 use crate::actions::Context;
 use crate::actions::context::{Connections, ServerChoice};
 use crate::cli::args::GlobalArgs;
-use crate::cli::error::CliError;
+use crate::cli::error::{CliError, ErrorKind};
 use crate::cli::passphrases::{PassphraseSettings, Passphrases};
 use crate::cli::prompt::{Console, NoConsole, Terminal};
 use crate::cli::ui::Verbosity;
@@ -123,6 +123,7 @@ impl Settings {
     pub fn resolve(args: &GlobalArgs, environment: &Environment) -> Result<Self, CliError> {
         let config_dir = config_dir(args, environment)?;
         let trust_dir = args.trust_dir.clone().unwrap_or_else(|| config_dir.join("trust"));
+        let (config_dir, trust_dir) = (absolute(config_dir)?, absolute(trust_dir)?);
         let server =
             args.server.clone().or_else(|| environment.text("DOCKER_CONTENT_TRUST_SERVER"));
         if args.tlscert.is_some() != args.tlskey.is_some() {
@@ -217,6 +218,13 @@ fn config_dir(args: &GlobalArgs, environment: &Environment) -> Result<PathBuf, C
         (None, None) => Err(CliError::usage("HOME is not set, so there is no trust directory")
             .hint("name one with `--trust-dir DIR`, or docker's folder with `--config DIR`")),
     }
+}
+
+fn absolute(path: PathBuf) -> Result<PathBuf, CliError> {
+    std::path::absolute(&path).map_err(|error| {
+        CliError::new(ErrorKind::Usage, error)
+            .context(format!("`{}` is not the path of a folder", path.display()))
+    })
 }
 
 fn verbosity(args: &GlobalArgs) -> Verbosity {

@@ -11,6 +11,7 @@
     reason = "a test makes its own world and stops at the first surprise, except while it cleans up"
 )]
 
+mod cli_keys;
 mod keys_example;
 #[path = "../peers/mod.rs"]
 mod peers;

@@ -25,6 +25,12 @@ pub enum KeyActionError {
         /// The id as given.
         id: String,
     },
+    /// Neither the id of a stored key nor the path of a file.
+    #[error("`{}` is neither a key nor a file", text.escape_debug())]
+    NeitherKeyNorFile {
+        /// The text as given.
+        text: String,
+    },
     /// The beginning of an id fits several keys.
     #[error("{id} is the beginning of {matches} key ids")]
     AmbiguousId {
@@ -90,14 +96,6 @@ pub enum KeyActionError {
         role: String,
         /// The repository.
         gun: String,
-    },
-    /// A block says it is another key than it is.
-    #[error("the key says it is {claimed}, but it is {actual}")]
-    WrongId {
-        /// The id in the file.
-        claimed: String,
-        /// The id of the key.
-        actual: String,
     },
     /// No keys to export.
     #[error("there are no such keys to export")]

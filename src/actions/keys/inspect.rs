@@ -42,7 +42,7 @@ pub fn inspect(
     unlock: bool,
 ) -> Result<Vec<KeyFacts>, KeyActionError> {
     let store = context.trust_dir.keys()?;
-    let missing = match find_key(&store, id_or_file) {
+    match find_key(&store, id_or_file) {
         Ok(info) => {
             let block = store.read(&info.id)?;
             let mut facts = facts_of_block(&block);
@@ -53,14 +53,15 @@ pub fn inspect(
             }
             return Ok(vec![facts]);
         }
-        Err(error @ (KeyActionError::NoSuchKey { .. } | KeyActionError::ShortId { .. })) => error,
+        Err(KeyActionError::NoSuchKey { .. } | KeyActionError::ShortId { .. }) => {}
         Err(other) => return Err(other),
-    };
-    let path = Path::new(id_or_file);
-    if !exists(path) {
-        return Err(missing);
     }
-    inspect_file(context, path)
+    let path = Path::new(id_or_file);
+    if exists(path) {
+        inspect_file(context, path)
+    } else {
+        Err(KeyActionError::NeitherKeyNorFile { text: id_or_file.to_owned() })
+    }
 }
 
 fn inspect_file(context: &Context, path: &Path) -> Result<Vec<KeyFacts>, KeyActionError> {
