@@ -68,10 +68,6 @@ pub struct GlobalArgs {
     #[arg(long, global = true)]
     pub insecure: bool,
 
-    /// Where passphrases are read from.
-    #[command(flatten)]
-    pub passphrases: PassphraseArgs,
-
     /// Sign with the published example keys for servers that are not on this machine
     #[arg(long, global = true)]
     pub allow_example_keys: bool,
