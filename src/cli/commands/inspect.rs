@@ -32,7 +32,7 @@ impl Args {
         let context = session.context()?;
         let source = if self.offline { Source::Cache } else { Source::Server };
         let mut inspections = Vec::new();
-        let mut turns = InTurn::new(session);
+        let mut turns = InTurn::new(session, self.images.len());
         for image in &self.images {
             turns.take(image, || {
                 let reference = Reference::parse(image)?;

@@ -9,13 +9,14 @@ use crate::cli::run::Session;
 #[derive(Debug)]
 pub(super) struct InTurn<'a> {
     session: &'a Session,
+    several: bool,
     decisive: Option<CliError>,
 }
 
 impl<'a> InTurn<'a> {
-    /// Begins.
-    pub(super) fn new(session: &'a Session) -> Self {
-        Self { session, decisive: None }
+    /// Begins; `count` images are to come. Errors name their image if there are several.
+    pub(super) fn new(session: &'a Session, count: usize) -> Self {
+        Self { session, several: count > 1, decisive: None }
     }
 
     /// Takes one image; an interruption or a closed output ends the whole.
@@ -24,20 +25,17 @@ impl<'a> InTurn<'a> {
             return;
         }
         let Err(error) = work() else { return };
-        let error = if error.ends_everything() { error } else { error.context(image) };
-        match &self.decisive {
-            Some(before) if before.kind.is_verdict() || !error.kind.is_verdict() => {
-                if error.ends_everything() {
-                    self.decisive = Some(error);
-                } else {
-                    self.session.ui.error(&error);
-                }
+        let named = self.several && !error.ends_everything();
+        let error = if named { error.context(image) } else { error };
+        let outranks = |before: &CliError| {
+            error.ends_everything() || (error.kind.is_verdict() && !before.kind.is_verdict())
+        };
+        if self.decisive.as_ref().is_none_or(outranks) {
+            if let Some(before) = self.decisive.replace(error) {
+                self.session.ui.error(&before);
             }
-            _ => {
-                if let Some(before) = self.decisive.replace(error) {
-                    self.session.ui.error(&before);
-                }
-            }
+        } else {
+            self.session.ui.error(&error);
         }
     }
 

@@ -51,7 +51,7 @@ impl Args {
         let expected = self.digest.as_deref().map(Digest::parse).transpose();
         let expected = expected.map_err(|error| CliError::usage(error.to_string()))?;
         let context = session.context()?;
-        let mut turns = InTurn::new(session);
+        let mut turns = InTurn::new(session, self.images.len());
         for image in &self.images {
             turns.take(image, || {
                 let request = Request {
