@@ -96,7 +96,9 @@ pub struct Passphrases {
 }
 
 /// Looks a key's passphrase up in the keyring.
-struct Recall(Box<dyn Fn(&KeyId) -> Option<Passphrase> + Send + Sync>);
+struct Recall(Box<Lookup>);
+
+type Lookup = dyn Fn(&KeyId) -> Option<Passphrase> + Send + Sync;
 
 impl fmt::Debug for Recall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
