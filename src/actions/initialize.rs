@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use crate::actions::context::Context;
+use crate::actions::unlock::{UnlockError, unlock};
 use crate::client::{NotaryClient, NotaryError};
 use crate::crypto::certificate::Certificate;
 use crate::crypto::secret::{PassphraseError, PassphraseRequest};
@@ -64,6 +65,9 @@ pub enum InitializeError {
     /// A signer's name that cannot be one.
     #[error(transparent)]
     Name(#[from] NameError),
+    /// A key cannot be opened, or is not to be used.
+    #[error(transparent)]
+    Unlock(#[from] UnlockError),
     /// The key store.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -96,7 +100,7 @@ pub async fn initialize(
     let snapshot = server_key(notary, &RoleName::Snapshot).await?;
     let now = context.clock.now();
     let store = context.trust_dir.keys()?;
-    let root = root_key(context, &store)?;
+    let root = root_key(context, &store, gun)?;
     let targets = repository_key(context, &store, gun)?;
     let certificate = Certificate::self_signed(gun.as_str(), &root.key, now)?;
     let root_type = match root.key.public_key().key_type() {
@@ -120,7 +124,7 @@ pub async fn initialize(
     };
     let mut held = vec![root, targets];
     if let Some(name) = &plan.signer {
-        let signer = signer_key(context, &store, name)?;
+        let signer = signer_key(context, &store, name, gun)?;
         let edit = DelegationEdit {
             add_keys: vec![signer.key.public_key().clone()],
             add_paths: vec![String::new()],
@@ -169,12 +173,12 @@ async fn server_key(notary: &NotaryClient, role: &RoleName) -> Result<PublicKey,
 }
 
 /// The root key that all repositories share: the one with the lowest id, as docker takes it.
-fn root_key(context: &Context, store: &KeyStore) -> Result<HeldKey, InitializeError> {
+fn root_key(context: &Context, store: &KeyStore, gun: &Gun) -> Result<HeldKey, InitializeError> {
     let mut roots: Vec<KeyInfo> =
         store.list()?.keys.into_iter().filter(|key| key.role == "root").collect();
     roots.sort_by(|a, b| a.id.cmp(&b.id));
     match roots.first() {
-        Some(root) => open(context, store, &root.id),
+        Some(root) => open(context, store, &root.id, gun),
         None => make(context, "root", None),
     }
 }
@@ -189,23 +193,33 @@ fn repository_key(
     let left =
         keys.iter().find(|key| key.role == "targets" && key.gun.as_deref() == Some(gun.as_str()));
     match left {
-        Some(key) => open(context, store, &key.id),
+        Some(key) => open(context, store, &key.id, gun),
         None => make(context, "targets", Some(gun)),
     }
 }
 
 /// A signer's key: the one that bears the name, or a new one.
-fn signer_key(context: &Context, store: &KeyStore, name: &str) -> Result<HeldKey, InitializeError> {
+fn signer_key(
+    context: &Context,
+    store: &KeyStore,
+    name: &str,
+    gun: &Gun,
+) -> Result<HeldKey, InitializeError> {
     let full = format!("targets/{name}");
     let keys = store.list()?.keys;
     match keys.iter().find(|key| key.role == name || key.role == full) {
-        Some(key) => open(context, store, &key.id),
+        Some(key) => open(context, store, &key.id, gun),
         None => make(context, name, None),
     }
 }
 
-fn open(context: &Context, store: &KeyStore, id: &KeyId) -> Result<HeldKey, InitializeError> {
-    Ok(HeldKey { key: store.unlock(id, context.passphrases.as_ref())?, new: None })
+fn open(
+    context: &Context,
+    store: &KeyStore,
+    id: &KeyId,
+    gun: &Gun,
+) -> Result<HeldKey, InitializeError> {
+    Ok(HeldKey { key: unlock(context, store, id, gun)?, new: None })
 }
 
 fn make(context: &Context, role: &str, gun: Option<&Gun>) -> Result<HeldKey, InitializeError> {

@@ -15,8 +15,8 @@ use crate::tuf::{NameError, RoleName};
 pub struct Inspected {
     /// Tags, by name and then digest: those that the top-level role or `targets/releases` names.
     pub tags: Vec<InspectedTag>,
-    /// Signers by name, each with the canonical ids of its keys.
-    pub signers: BTreeMap<String, Vec<KeyId>>,
+    /// Signers, each with the canonical ids of its keys, in the order of the delegations.
+    pub signers: Vec<(String, Vec<KeyId>)>,
     /// Root keys, by their id in metadata.
     pub root_keys: Vec<KeyId>,
     /// Repository keys, by their id in metadata.
@@ -72,13 +72,11 @@ pub async fn inspect(
 }
 
 fn tags(trusted: &TrustedRepository, only: Option<&str>) -> Vec<InspectedTag> {
-    let mut rows: BTreeMap<(String, String), BTreeSet<String>> = BTreeMap::new();
+    let mut rows: BTreeMap<(String, String), Vec<String>> = BTreeMap::new();
     let mut released = BTreeSet::new();
-    for (role, file) in trusted.targets() {
-        for name in file.body().targets.keys() {
-            if only.is_some_and(|only| only != name.as_str()) {
-                continue;
-            }
+    for role in trusted.walk() {
+        let names = trusted.targets().get(role).into_iter().flat_map(|file| &file.body().targets);
+        for (name, _) in names.filter(|(name, _)| only.is_none_or(|only| only == name.as_str())) {
             let Some(found) = trusted.in_role(role, name) else { continue };
             let Some(digest) = digest_of(found.target) else { continue };
             let row = (name.to_string(), digest.hex().to_owned());
@@ -86,35 +84,30 @@ fn tags(trusted: &TrustedRepository, only: Option<&str>) -> Vec<InspectedTag> {
             if *role == RoleName::Targets || *role == RoleName::releases() {
                 released.insert(row);
             } else {
-                signers.insert(signer_name(role).to_owned());
+                signers.push(signer_name(role).to_owned());
             }
         }
     }
     rows.into_iter()
         .filter(|(row, _)| released.contains(row))
-        .map(|((tag, digest), signers)| InspectedTag {
-            tag,
-            digest,
-            signers: signers.into_iter().collect(),
-        })
+        .map(|((tag, digest), signers)| InspectedTag { tag, digest, signers })
         .collect()
 }
 
 /// Every delegation but `targets/releases`, with the canonical ids of its keys.
-pub fn signers(trusted: &TrustedRepository) -> BTreeMap<String, Vec<KeyId>> {
-    let mut signers = BTreeMap::new();
-    for parent in trusted.targets().values() {
-        for child in &parent.body().delegations.roles {
-            if child.name == RoleName::releases() {
-                continue;
-            }
-            let keys = &parent.body().delegations.keys;
-            let ids = child.key_ids.iter().filter_map(|id| keys.get(id));
-            let ids = ids.filter_map(|key| key.canonical_id().ok()).collect();
-            signers.insert(signer_name(&child.name).to_owned(), ids);
-        }
-    }
-    signers
+fn signers(trusted: &TrustedRepository) -> Vec<(String, Vec<KeyId>)> {
+    let parents = trusted.walk().into_iter().filter_map(|role| trusted.targets().get(role));
+    let children = parents.flat_map(|file| {
+        let delegations = &file.body().delegations;
+        delegations.roles.iter().map(move |child| (child, &delegations.keys))
+    });
+    children
+        .filter(|(child, _)| child.name != RoleName::releases())
+        .map(|(child, keys)| {
+            let ids = child.key_ids.iter().filter_map(|id| keys.get(id)?.canonical_id().ok());
+            (signer_name(&child.name).to_owned(), ids.collect())
+        })
+        .collect()
 }
 
 fn signer_name(role: &RoleName) -> &str {

@@ -13,6 +13,7 @@ pub mod publish;
 pub mod revoke;
 pub mod sign;
 pub mod signer;
+pub mod unlock;
 pub mod update;
 pub mod verify;
 

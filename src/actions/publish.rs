@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::actions::context::{ConnectionError, Context};
 use crate::actions::initialize::{self, InitializeError, Plan};
+use crate::actions::unlock::{UnlockError, unlock};
 use crate::actions::update::{RefreshError, Source, Updated, update};
 use crate::client::{FileVersion, NotaryClient, NotaryError};
 use crate::clock::Timestamp;
@@ -77,6 +78,9 @@ pub enum PublishError {
     /// The server refused or did not answer.
     #[error(transparent)]
     Server(#[from] NotaryError),
+    /// A key cannot be opened, or is not to be used.
+    #[error(transparent)]
+    Unlock(#[from] UnlockError),
     /// Keys or lock.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -252,7 +256,7 @@ impl Change<'_> {
             if self.unlocked.contains_key(id) || self.keys.find(id)?.is_none() {
                 continue;
             }
-            let key = self.keys.unlock(id, self.context.passphrases.as_ref())?;
+            let key = unlock(self.context, &self.keys, id, self.gun)?;
             self.unlocked.insert(id.clone(), key);
             missing -= 1;
         }

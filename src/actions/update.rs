@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use futures_util::future::try_join_all;
 
 use crate::actions::context::{ConnectionError, Context};
+use crate::client::notary::NotFoundBody;
 use crate::client::{FileVersion, NotaryClient, NotaryError, TransportError};
 use crate::clock::Timestamp;
 use crate::limits::{MAX_ROOT_BYTES, MAX_ROOT_ROTATIONS, MAX_TIMESTAMP_BYTES};
@@ -161,7 +162,7 @@ impl Update<'_> {
         }
         let root = self.notary.file(&RoleName::Root, FileVersion::Current, MAX_ROOT_BYTES).await;
         let root = match root {
-            Err(NotaryError::NotFound { server, .. }) => {
+            Err(NotaryError::NotFound { server, seen: NotFoundBody::Notary, .. }) => {
                 return Err(RefreshError::NoTrustData { server, gun });
             }
             other => other?,

@@ -68,6 +68,10 @@ pub struct GlobalArgs {
     #[arg(long, global = true)]
     pub insecure: bool,
 
+    /// Sign with the published example keys for servers that are not on this machine
+    #[arg(long, global = true)]
+    pub allow_example_keys: bool,
+
     /// Never ask anything on the terminal
     #[arg(long, global = true)]
     pub no_prompt: bool,

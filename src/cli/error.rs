@@ -128,6 +128,11 @@ impl CliError {
         Self { kind: self.kind, source, hints: self.hints }
     }
 
+    /// Whether it is no use to go on with the next image.
+    pub fn ends_everything(&self) -> bool {
+        matches!(self.kind, ErrorKind::Interrupted | ErrorKind::OutputClosed)
+    }
+
     /// The whole text for stderr: `error:`, `caused by:` lines, a blank line, `hint:` lines.
     pub fn render(&self) -> String {
         let mut said = self.source.to_string();

@@ -11,6 +11,7 @@ pub mod prompt;
 pub mod run;
 pub mod settings;
 pub mod table;
+pub mod trust_error;
 pub mod ui;
 
 pub use error::{CliError, ErrorKind};

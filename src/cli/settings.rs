@@ -90,6 +90,8 @@ pub struct Settings {
     pub server: ServerChoice,
     /// Accept any certificate from every server.
     pub insecure: bool,
+    /// Sign with the example keys everywhere.
+    pub example_keys_allowed: bool,
     /// `--tlscacert`, `--tlscert`, `--tlskey`.
     pub tls: TlsPaths,
     /// How much is said.
@@ -133,6 +135,7 @@ impl Settings {
             content_trust: environment.text("DOCKER_CONTENT_TRUST").is_some_and(|v| is_truthy(&v)),
             server: server.map_or(ServerChoice::OfTheRegistry, ServerChoice::Fixed),
             insecure: args.insecure,
+            example_keys_allowed: args.allow_example_keys,
             tls: TlsPaths {
                 ca: args.tlscacert.clone(),
                 certificate: args.tlscert.clone(),
@@ -174,7 +177,7 @@ impl Settings {
                 trust_login: self.trust_login.clone(),
             },
             pinning: Pinning::default(),
-            example_keys_allowed: false,
+            example_keys_allowed: self.example_keys_allowed,
             keyring: self.keyring.clone(),
         })
     }

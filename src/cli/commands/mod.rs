@@ -3,18 +3,29 @@
 //! A new command is its file, its `mod` line and one line in the list below.
 
 pub mod completions;
+pub mod inspect;
 pub mod key;
 pub mod login;
 pub mod logout;
 pub mod man;
+pub mod revoke;
+pub mod sign;
+pub mod signer;
+pub mod verify;
 
 mod list;
+mod outcome;
 
 pub(crate) use list::commands;
 
 commands! {
     /// A command and what was typed after it.
     pub enum Command {
+        Sign(sign::Args),
+        Verify(verify::Args),
+        Inspect(inspect::Args),
+        Revoke(revoke::Args),
+        Signer(signer::Command),
         Key(key::Command),
         Login(login::Args),
         Logout(logout::Args),

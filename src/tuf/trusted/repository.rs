@@ -124,6 +124,14 @@ impl TrustedRepository {
         &self.set.notes
     }
 
+    /// The usable targets roles, breadth first from `targets`, siblings in the document's order.
+    pub fn walk(&self) -> Vec<&RoleName> {
+        self.children
+            .get_key_value(&RoleName::Targets)
+            .map(|(top, _)| search_order(top, &[], &self.children))
+            .unwrap_or_default()
+    }
+
     /// The prefixes a role may sign under, all its ancestors considered.
     pub fn paths(&self, role: &RoleName) -> &[String] {
         self.set.paths.get(role).map(Vec::as_slice).unwrap_or_default()
@@ -188,9 +196,9 @@ impl TrustedRepository {
         })
     }
 
-    /// Every role that vouches for a target, `targets` first.
+    /// Every role that vouches for a target, in the order of [`Self::walk`].
     pub fn all(&self, name: &TargetName) -> Vec<Found<'_>> {
-        self.set.targets.keys().filter_map(|role| self.in_role(role, name)).collect()
+        self.walk().into_iter().filter_map(|role| self.in_role(role, name)).collect()
     }
 
     /// Every usable file of the chain, as received: what to store.

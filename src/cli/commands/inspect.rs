@@ -1,0 +1,84 @@
+//! `trust inspect IMAGE…`
+
+use crate::actions::inspect::{InspectError, Inspected, inspect};
+use crate::actions::update::{RefreshError, Source};
+use crate::cli::commands::outcome::InTurn;
+use crate::cli::docker_format::{Inspection, SignedTag, SignerKeys, json, pretty};
+use crate::cli::error::{CliError, ErrorKind};
+use crate::cli::run::Session;
+use crate::oci::Reference;
+
+/// Show the signatures of images and the keys behind them
+///
+/// Prints what `docker trust inspect` prints, byte for byte.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Images or repositories
+    #[arg(required = true, value_name = "IMAGE[:TAG]")]
+    pub images: Vec<String>,
+
+    /// Print for people instead of JSON
+    #[arg(long)]
+    pub pretty: bool,
+
+    /// Ask nobody: answer from the cache, as long as that is fresh
+    #[arg(long)]
+    pub offline: bool,
+}
+
+impl Args {
+    /// Inspects each image; goes on after one that fails.
+    pub fn run(self, session: &Session) -> Result<(), CliError> {
+        let context = session.context()?;
+        let source = if self.offline { Source::Cache } else { Source::Server };
+        let mut inspections = Vec::new();
+        let mut turns = InTurn::new(session);
+        for image in &self.images {
+            turns.take(image, || {
+                let reference = Reference::parse(image)?;
+                let inspected = session.block_on(async {
+                    inspect(&context, &reference, source)
+                        .await
+                        .map_err(|error| unsigned(image, error))
+                })?;
+                for warning in &inspected.warnings {
+                    session.ui.warn(warning);
+                }
+                inspections.push(inspection(image, inspected));
+                Ok(())
+            });
+        }
+        if self.pretty {
+            session.ui.data(pretty(&inspections))?;
+        } else {
+            let json =
+                json(&inspections).map_err(|error| CliError::new(ErrorKind::Internal, error))?;
+            session.ui.data(json)?;
+        }
+        turns.finish()
+    }
+}
+
+/// Docker's words for a repository without trust data.
+fn unsigned(image: &str, error: InspectError) -> CliError {
+    let no_data = matches!(error, InspectError::Refresh(RefreshError::NoTrustData { .. }));
+    let error = CliError::from(error);
+    if no_data { error.context(format!("no signatures or cannot access {image}")) } else { error }
+}
+
+fn inspection(image: &str, inspected: Inspected) -> Inspection {
+    let texts = |ids: Vec<crate::crypto::KeyId>| ids.iter().map(ToString::to_string).collect();
+    let tag = |tag: crate::actions::inspect::InspectedTag| SignedTag {
+        tag: tag.tag,
+        digest_hex: tag.digest,
+        signers: tag.signers,
+    };
+    let signer = |(name, keys)| SignerKeys { name, key_ids: texts(keys) };
+    Inspection {
+        name: image.to_owned(),
+        signed_tags: inspected.tags.into_iter().map(tag).collect(),
+        signers: inspected.signers.into_iter().map(signer).collect(),
+        root_keys: texts(inspected.root_keys),
+        repository_keys: texts(inspected.repository_keys),
+    }
+}

@@ -1,0 +1,92 @@
+//! What several commands say alike: results image by image, and what was published.
+
+use crate::actions::publish::Published;
+use crate::cli::error::CliError;
+use crate::cli::run::Session;
+
+/// Takes several images in turn, goes on after one that fails, and remembers which error decides
+/// the exit code (`spec/exit-codes.md`): the first verdict, else the first.
+#[derive(Debug)]
+pub(super) struct InTurn<'a> {
+    session: &'a Session,
+    decisive: Option<CliError>,
+}
+
+impl<'a> InTurn<'a> {
+    /// Begins.
+    pub(super) fn new(session: &'a Session) -> Self {
+        Self { session, decisive: None }
+    }
+
+    /// Takes one image; an interruption or a closed output ends the whole.
+    pub(super) fn take(&mut self, image: &str, work: impl FnOnce() -> Result<(), CliError>) {
+        if self.decisive.as_ref().is_some_and(CliError::ends_everything) {
+            return;
+        }
+        let Err(error) = work() else { return };
+        let error = if error.ends_everything() { error } else { error.context(image) };
+        match &self.decisive {
+            Some(before) if before.kind.is_verdict() || !error.kind.is_verdict() => {
+                if error.ends_everything() {
+                    self.decisive = Some(error);
+                } else {
+                    self.session.ui.error(&error);
+                }
+            }
+            _ => {
+                if let Some(before) = self.decisive.replace(error) {
+                    self.session.ui.error(&before);
+                }
+            }
+        }
+    }
+
+    /// The error that decides the exit code, if there was one; the others were said.
+    pub(super) fn finish(self) -> Result<(), CliError> {
+        self.decisive.map_or(Ok(()), Err)
+    }
+}
+
+/// Says what was set up, signed and published, by which keys, for how long.
+pub(super) fn say_published(session: &Session, repository: &str, published: &Published) {
+    let ui = session.ui;
+    if let Some(initialized) = &published.initialized {
+        let word = if initialized.root_is_new { "a new root key" } else { "the root key" };
+        ui.status(format!("Set up trust data for {repository} under {word}"));
+        ui.status(format!("  root key        {}", initialized.root_key));
+        ui.status(format!("  in its root     {}", initialized.root_certificate));
+        ui.status(format!("  repository key  {}", initialized.targets_key));
+        if let Some((name, key)) = &initialized.signer {
+            ui.status(format!("Created signer: {name}"));
+            ui.status(format!("  signer key      {key}"));
+        }
+        if initialized.root_is_new {
+            ui.warn(
+                "keep a copy of the root key off this machine (`trust key export`): without it \
+                 nobody can replace a lost or stolen key",
+            );
+        }
+        ui.status(format!("Finished initializing signed repository for {repository}"));
+    }
+    for (role, signed) in published.publication.iter().flat_map(|published| &published.roles) {
+        let keys: Vec<&str> = signed.signed_by.iter().map(|id| id.short(12)).collect();
+        ui.status(format!(
+            "Signed {role} version {} with {}, valid until {}",
+            signed.version,
+            keys.join(", "),
+            signed.expires
+        ));
+    }
+    for role in &published.renewed {
+        ui.warn(format!("{role} had expired and was made valid again"));
+    }
+    for role in &published.still_expired {
+        ui.warn(format!("{role} has expired; only its signer can make it valid again"));
+    }
+    for member in &published.dropped_members {
+        ui.warn(format!("a member unknown to this program was not kept: {member}"));
+    }
+    if let Some(error) = &published.not_cached {
+        ui.warn(format!("the trust data could not be cached: {error}"));
+    }
+}

@@ -1,0 +1,91 @@
+//! `trust signer ls REPOSITORY`
+
+use serde::Serialize;
+
+use crate::actions::signer::{Signer, list};
+use crate::actions::update::Source;
+use crate::cli::error::{CliError, ErrorKind};
+use crate::cli::run::Session;
+use crate::cli::table::columns;
+use crate::oci::Reference;
+
+/// List who may sign a repository
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Repository
+    pub repository: String,
+
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+
+    /// Ask nobody: answer from the cache, as long as that is fresh
+    #[arg(long)]
+    pub offline: bool,
+}
+
+/// A signer as `--json` prints it.
+#[derive(Debug, Serialize)]
+struct Row<'a> {
+    name: &'a str,
+    keys: Vec<&'a str>,
+    threshold: u32,
+    paths: &'a [String],
+    problem: Option<&'a str>,
+}
+
+impl Args {
+    /// Prints the signers by name.
+    pub fn run(self, session: &Session) -> Result<(), CliError> {
+        let reference = Reference::parse(&self.repository)?;
+        let context = session.context()?;
+        let source = if self.offline { Source::Cache } else { Source::Server };
+        let signers = session.block_on(list(&context, &reference, source))?;
+        for signer in &signers {
+            if let Some(problem) = &signer.problem {
+                session.ui.warn(format!("{} cannot be used: {problem}", signer.name));
+            }
+        }
+        if self.json {
+            let rows: Vec<Row<'_>> = signers.iter().map(Row::of).collect();
+            let json = serde_json::to_string_pretty(&rows)
+                .map_err(|error| CliError::new(ErrorKind::Internal, error))?;
+            return Ok(session.ui.line(json)?);
+        }
+        if signers.is_empty() {
+            session.ui.status(format!("{} has no signers.", self.repository));
+            return Ok(());
+        }
+        Ok(session.ui.data(table(&signers))?)
+    }
+}
+
+impl<'a> Row<'a> {
+    fn of(signer: &'a Signer) -> Self {
+        Self {
+            name: &signer.name,
+            keys: signer.keys.iter().map(|id| id.as_str()).collect(),
+            threshold: signer.threshold,
+            paths: &signer.paths,
+            problem: signer.problem.as_deref(),
+        }
+    }
+}
+
+fn table(signers: &[Signer]) -> String {
+    let header = ["SIGNER", "KEYS", "THRESHOLD", "PATHS"].map(str::to_owned).to_vec();
+    let mut rows = vec![header];
+    for signer in signers {
+        let paths = signer.paths.iter().map(|path| match path.as_str() {
+            "" => "\"\" <all paths>".to_owned(),
+            path => path.to_owned(),
+        });
+        rows.push(vec![
+            signer.name.clone(),
+            signer.keys.iter().map(|id| id.short(12)).collect::<Vec<_>>().join(", "),
+            signer.threshold.to_string(),
+            paths.collect::<Vec<_>>().join(", "),
+        ]);
+    }
+    columns(&rows, 4, false)
+}

@@ -1,0 +1,36 @@
+//! `trust signer …`, one file per verb.
+
+pub mod add;
+pub mod ls;
+pub mod rm;
+
+use crate::cli::commands::commands;
+use crate::cli::error::CliError;
+use crate::cli::run::Session;
+
+/// Manage who may sign
+#[derive(Debug, clap::Args)]
+#[command(arg_required_else_help = true)]
+pub struct Command {
+    /// What to do with signers.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+impl Command {
+    /// Runs the verb that was typed.
+    pub fn run(self, session: &Session) -> Result<(), CliError> {
+        self.verb.run(session)
+    }
+}
+
+commands! {
+    /// What to do with signers.
+    pub enum Verb {
+        Add(add::Args),
+        #[command(visible_alias = "remove")]
+        Rm(rm::Args),
+        #[command(visible_alias = "list")]
+        Ls(ls::Args),
+    }
+}

@@ -1,0 +1,254 @@
+//! `trust verify IMAGE…`
+
+use serde::Serialize;
+
+use crate::actions::update::Source;
+use crate::actions::verify::{Request, Step, Verdict, Voucher, verify};
+use crate::cli::commands::outcome::InTurn;
+use crate::cli::error::{CliError, ErrorKind};
+use crate::cli::run::Session;
+use crate::cli::ui::printable;
+use crate::oci::Reference;
+use crate::oci::platform::Platform;
+
+/// Verify that images are what their signers signed
+///
+/// Compares what trust says of a tag with what the registry serves for it now. Exit codes: 0
+/// trusted, 3 not signed, 4 not by whom was asked for, 5 moved, 6 expired, 7 rolled back or
+/// tampered, 8 not in the registry, 10 a server cannot be reached.
+#[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
+pub struct Args {
+    /// Images, by tag or by digest
+    #[arg(required = true, value_name = "IMAGE")]
+    pub images: Vec<String>,
+
+    /// Ask trust alone, not the registry
+    #[arg(long)]
+    pub no_registry: bool,
+
+    /// This signer must have signed it (more than once: each of them)
+    #[arg(long = "signer", value_name = "NAME")]
+    pub signers: Vec<String>,
+
+    /// Print only NAME@DIGEST
+    #[arg(long, conflicts_with_all = ["json", "explain"])]
+    pub digest: bool,
+
+    /// Ask nobody: answer from the cache, as long as that is fresh
+    #[arg(long)]
+    pub offline: bool,
+
+    /// Verify the manifest for this platform
+    #[arg(long, value_name = "OS/ARCH")]
+    pub platform: Option<String>,
+
+    /// Check that every manifest of an index is in the registry
+    #[arg(long, conflicts_with_all = ["offline", "no_registry"])]
+    pub children: bool,
+
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+
+    /// Say how the decision is made, step by step
+    #[arg(long)]
+    pub explain: bool,
+}
+
+impl Args {
+    /// Verifies each image; goes on after one that fails.
+    pub fn run(self, session: &Session) -> Result<(), CliError> {
+        let platform = self.platform.as_deref().map(Platform::parse).transpose();
+        let platform = platform.map_err(|error| CliError::usage(error.to_string()))?;
+        let context = session.context()?;
+        let source = if self.offline { Source::Cache } else { Source::Server };
+        let mut documents = Vec::new();
+        let mut turns = InTurn::new(session);
+        for image in &self.images {
+            turns.take(image, || {
+                let request = Request {
+                    reference: Reference::parse(image)?,
+                    no_registry: self.no_registry,
+                    source,
+                    signers: self.signers.clone(),
+                    platform: platform.clone(),
+                    children: self.children,
+                };
+                let mut steps = Vec::new();
+                let verdict = session.block_on(verify(&context, &request, &mut steps));
+                if self.json {
+                    documents.push(Document::of(image, &request.reference, &verdict, steps));
+                } else if self.explain {
+                    explain(session, image, &steps)?;
+                }
+                let verdict = verdict?;
+                for warning in &verdict.warnings {
+                    session.ui.warn(warning);
+                }
+                if verdict.first_use {
+                    say_first_use(session, &request.reference, &verdict);
+                }
+                match (self.json, self.digest) {
+                    (true, _) => Ok(()),
+                    (_, true) => Ok(session.ui.line(pinned(&request.reference, &verdict))?),
+                    _ => report(session, &request, &verdict),
+                }
+            });
+        }
+        if self.json {
+            let json = serde_json::to_string_pretty(&documents)
+                .map_err(|error| CliError::new(ErrorKind::Internal, error))?;
+            session.ui.line(json)?;
+        }
+        turns.finish()
+    }
+}
+
+fn pinned(reference: &Reference, verdict: &Verdict) -> String {
+    format!("{}@{}", reference.familiar_name(), verdict.digest)
+}
+
+fn say_first_use(session: &Session, reference: &Reference, verdict: &Verdict) {
+    let keys: Vec<&str> = verdict.root_keys.iter().map(|id| id.as_str()).collect();
+    session.ui.warn(format!(
+        "first contact with {}: its root key {} was believed unseen; compare the id with its owner's",
+        reference.familiar_name(),
+        keys.join(", ")
+    ));
+}
+
+fn explain(session: &Session, image: &str, steps: &[Step]) -> Result<(), CliError> {
+    let mut text = format!("{}\n", printable(image));
+    for (index, step) in steps.iter().enumerate() {
+        let mark = if step.passed { "ok" } else { "NO" };
+        text.push_str(&format!("  {:>2}. [{mark}] {}\n", index + 1, printable(&step.text)));
+    }
+    Ok(session.ui.data(text)?)
+}
+
+fn report(session: &Session, request: &Request, verdict: &Verdict) -> Result<(), CliError> {
+    let reference = &request.reference;
+    let mut lines = vec![
+        format!("{} is trusted", reference.familiar()),
+        format!("  digest   {}", verdict.digest),
+        format!("  size     {} bytes", verdict.size),
+    ];
+    if reference.tag().is_none() && reference.digest().is_some() {
+        lines.push(format!("  tags     {}", verdict.tags.join(", ")));
+    }
+    for (index, voucher) in verdict.vouchers.iter().enumerate() {
+        let title = if index == 0 { "signed" } else { "" };
+        lines.push(format!("  {title:<8} {}", describe(voucher)));
+    }
+    let (role, expires) = &verdict.expires_first;
+    lines.push(format!("  expires  {expires} ({role} is first)"));
+    let version = verdict.timestamp_version;
+    lines.push(format!("  fresh    until {}, timestamp version {version}", verdict.fresh_until));
+    lines.push(format!("  registry {}", registry_words(request, verdict)));
+    let text: String = lines.iter().map(|line| printable(line) + "\n").collect();
+    Ok(session.ui.data(text)?)
+}
+
+fn describe(voucher: &Voucher) -> String {
+    let keys: Vec<&str> = voucher.keys.iter().map(|id| id.short(12)).collect();
+    format!("{} with {}, until {}", voucher.role, keys.join(", "), voucher.expires)
+}
+
+fn registry_words(request: &Request, verdict: &Verdict) -> String {
+    match (request.source, verdict.registry_checked, verdict.children_checked) {
+        (Source::Cache, ..) => {
+            "not asked, nor the trust server: answered from the cache".to_owned()
+        }
+        (_, false, _) => "not asked".to_owned(),
+        (_, true, 0) => "serves just this".to_owned(),
+        (_, true, count) => format!("serves just this, and {count} of its manifests"),
+    }
+}
+
+/// The answer about one image as `--json` prints it (`spec/command-line.md`).
+#[derive(Debug, Serialize)]
+struct Document {
+    image: String,
+    name: String,
+    trusted: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verdict: Option<JsonVerdict>,
+    steps: Vec<JsonStep>,
+}
+
+#[derive(Debug, Serialize)]
+struct JsonVerdict {
+    tags: Vec<String>,
+    digest: String,
+    size: u64,
+    signed_by: Vec<JsonVoucher>,
+    root_keys: Vec<String>,
+    first_use: bool,
+    fresh_until: String,
+    timestamp_version: u64,
+    expires: String,
+    expires_role: String,
+    registry_checked: bool,
+    children_checked: usize,
+    warnings: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct JsonVoucher {
+    role: String,
+    keys: Vec<String>,
+    expires: String,
+}
+
+#[derive(Debug, Serialize)]
+struct JsonStep {
+    passed: bool,
+    text: String,
+}
+
+impl Document {
+    fn of(
+        image: &str,
+        reference: &Reference,
+        verdict: &Result<Verdict, CliError>,
+        steps: Vec<Step>,
+    ) -> Self {
+        let steps = steps.into_iter().map(|step| JsonStep { passed: step.passed, text: step.text });
+        Self {
+            image: image.to_owned(),
+            name: reference.name(),
+            trusted: verdict.is_ok(),
+            error: verdict.as_ref().err().map(|error| error.source.to_string()),
+            verdict: verdict.as_ref().ok().map(JsonVerdict::of),
+            steps: steps.collect(),
+        }
+    }
+}
+
+impl JsonVerdict {
+    fn of(verdict: &Verdict) -> Self {
+        let voucher = |voucher: &Voucher| JsonVoucher {
+            role: voucher.role.to_string(),
+            keys: voucher.keys.iter().map(ToString::to_string).collect(),
+            expires: voucher.expires.to_string(),
+        };
+        Self {
+            tags: verdict.tags.clone(),
+            digest: verdict.digest.to_string(),
+            size: verdict.size,
+            signed_by: verdict.vouchers.iter().map(voucher).collect(),
+            root_keys: verdict.root_keys.iter().map(ToString::to_string).collect(),
+            first_use: verdict.first_use,
+            fresh_until: verdict.fresh_until.to_string(),
+            timestamp_version: verdict.timestamp_version,
+            expires: verdict.expires_first.1.to_string(),
+            expires_role: verdict.expires_first.0.to_string(),
+            registry_checked: verdict.registry_checked,
+            children_checked: verdict.children_checked,
+            warnings: verdict.warnings.clone(),
+        }
+    }
+}

@@ -1,0 +1,294 @@
+//! The errors of trust, as kinds and hints: what [`crate::cli::error`] is for the layers below.
+
+use crate::actions::image::ImageError;
+use crate::actions::initialize::InitializeError;
+use crate::actions::inspect::InspectError;
+use crate::actions::publish::PublishError;
+use crate::actions::revoke::{Remaining, RevokeError};
+use crate::actions::sign::SignError;
+use crate::actions::signer::SignerError;
+use crate::actions::unlock::UnlockError;
+use crate::actions::update::RefreshError;
+use crate::actions::verify::VerifyImageError;
+use crate::cli::error::{CliError, ErrorKind};
+use crate::crypto::KeyId;
+use crate::oci::manifest::ManifestError;
+use crate::tuf::editor::EditError;
+use crate::tuf::root_trust::RootTrustError;
+use crate::tuf::trusted::{LookupError, UpdateError};
+
+impl From<RefreshError> for CliError {
+    fn from(error: RefreshError) -> Self {
+        match error {
+            RefreshError::Server(error) => error.into(),
+            RefreshError::Connection(error) => error.into(),
+            RefreshError::Store(error) => error.into(),
+            error => {
+                let (kind, hint) = classify_refresh(&error);
+                hinted(Self::new(kind, error), hint)
+            }
+        }
+    }
+}
+
+fn classify_refresh(error: &RefreshError) -> (ErrorKind, Option<&'static str>) {
+    match error {
+        RefreshError::NoTrustData { .. } => (ErrorKind::Untrusted, None),
+        RefreshError::Gone { .. } => (
+            ErrorKind::Tampered,
+            Some("ask the repository's owner; the trust data known so far is kept"),
+        ),
+        RefreshError::NotCached { .. } => {
+            (ErrorKind::Network, Some("ask the trust server once, without `--offline`"))
+        }
+        RefreshError::BadAnchor { .. } => (
+            ErrorKind::Storage,
+            Some(
+                "trust begins with this file: restore it from a backup, or, if you know the \
+                 root key id from elsewhere, remove the repository's folder under `tuf` and \
+                 compare the id that is then printed",
+            ),
+        ),
+        RefreshError::Refused { cause, .. } => classify_update(cause),
+        RefreshError::MissingRoot { .. } | RefreshError::TooManyRoots { .. } => {
+            (ErrorKind::Tampered, None)
+        }
+        _ => (ErrorKind::Internal, None),
+    }
+}
+
+fn classify_update(error: &UpdateError) -> (ErrorKind, Option<&'static str>) {
+    match error {
+        UpdateError::Expired { .. } | UpdateError::Root(RootTrustError::OutOfDate { .. }) => (
+            ErrorKind::Expired,
+            Some("whoever has the keys can make it valid again by signing anew"),
+        ),
+        UpdateError::Root(
+            RootTrustError::NotPinned { .. } | RootTrustError::FirstUseForbidden { .. },
+        ) => (ErrorKind::Policy, None),
+        UpdateError::OutOfOrder => (ErrorKind::Internal, None),
+        _ => {
+            (ErrorKind::Tampered, Some("nothing of it was kept; what was trusted before still is"))
+        }
+    }
+}
+
+impl From<LookupError> for CliError {
+    fn from(error: LookupError) -> Self {
+        let (kind, hint) = match &error {
+            LookupError::RoleUnusable { cause, .. } => classify_role(cause),
+            _ => (ErrorKind::Untrusted, None),
+        };
+        hinted(Self::new(kind, error), hint)
+    }
+}
+
+fn classify_role(cause: &UpdateError) -> (ErrorKind, Option<&'static str>) {
+    match cause {
+        UpdateError::Signatures(_) => (
+            ErrorKind::WrongSigner,
+            Some("its signers changed since it was signed: one of them has to sign again"),
+        ),
+        other => classify_update(other),
+    }
+}
+
+impl From<ImageError> for CliError {
+    fn from(error: ImageError) -> Self {
+        match error {
+            ImageError::Connection(error) => error.into(),
+            ImageError::Registry(error) => error.into(),
+            ImageError::Manifest { cause: ManifestError::Schema1, .. } => {
+                Self::new(ErrorKind::Usage, error)
+                    .hint("push the image again with a tool of this decade")
+            }
+            ImageError::Manifest { .. } => Self::new(ErrorKind::Network, error),
+            ImageError::NoPlatform { .. } => Self::new(ErrorKind::NotFound, error),
+        }
+    }
+}
+
+impl From<VerifyImageError> for CliError {
+    fn from(error: VerifyImageError) -> Self {
+        match error {
+            VerifyImageError::Refresh(error) => error.into(),
+            VerifyImageError::RoleUnusable(error) => error.into(),
+            VerifyImageError::Image(error) => error.into(),
+            VerifyImageError::Name(error) => error.into(),
+            VerifyImageError::NotSigned { ref only_in, .. } if !only_in.is_empty() => {
+                let roles: Vec<&str> = only_in.iter().map(|role| role.as_str()).collect();
+                let roles = roles.join(", ");
+                Self::new(ErrorKind::Untrusted, error).hint(format!(
+                    "only {roles} names it, and only `targets/releases` and `targets` count"
+                ))
+            }
+            VerifyImageError::WrongSigner { ref cause, .. } => {
+                let kind = match cause.as_ref().map(classify_update) {
+                    Some((ErrorKind::Expired, _)) => ErrorKind::Expired,
+                    _ => ErrorKind::WrongSigner,
+                };
+                Self::new(kind, error)
+            }
+            VerifyImageError::Moved { .. } => Self::new(ErrorKind::Moved, error)
+                .hint("somebody pushed other content under this name; do not deploy the tag"),
+            VerifyImageError::PlatformNeedsRegistry => Self::new(ErrorKind::Usage, error),
+            VerifyImageError::MissingChild { .. } => Self::new(ErrorKind::NotFound, error),
+            VerifyImageError::WrongSize { .. } | VerifyImageError::OtherDigest { .. } => {
+                Self::new(ErrorKind::Moved, error)
+            }
+            error => Self::new(ErrorKind::Untrusted, error),
+        }
+    }
+}
+
+impl From<InspectError> for CliError {
+    fn from(error: InspectError) -> Self {
+        match error {
+            InspectError::Refresh(error) => error.into(),
+            InspectError::Name(error) => error.into(),
+        }
+    }
+}
+
+impl From<UnlockError> for CliError {
+    fn from(error: UnlockError) -> Self {
+        match error {
+            UnlockError::ExampleKey { .. } => Self::new(ErrorKind::Policy, error)
+                .hint("`--allow-example-keys` uses it all the same"),
+            UnlockError::Store(error) => error.into(),
+            UnlockError::Connection(error) => error.into(),
+        }
+    }
+}
+
+impl From<InitializeError> for CliError {
+    fn from(error: InitializeError) -> Self {
+        match error {
+            InitializeError::Key(error) => error.into(),
+            InitializeError::Passphrase(error) => error.into(),
+            InitializeError::Name(error) => error.into(),
+            InitializeError::Unlock(error) => error.into(),
+            InitializeError::Store(error) => error.into(),
+            InitializeError::Server(error) => error.into(),
+            InitializeError::Edit(error) => error.into(),
+            InitializeError::ServerKey { .. } => Self::new(ErrorKind::Network, error),
+        }
+    }
+}
+
+impl From<EditError> for CliError {
+    fn from(error: EditError) -> Self {
+        match &error {
+            EditError::NotEnoughKeys { candidates, .. } => {
+                let hint = any_of(candidates);
+                Self::new(ErrorKind::Key, error).hint(hint)
+            }
+            EditError::Key { .. } => Self::new(ErrorKind::Key, error),
+            EditError::UnknownRole { .. } => Self::new(ErrorKind::NotFound, error),
+            EditError::NotPermitted { .. } => Self::new(ErrorKind::Policy, error),
+            EditError::Custom { .. } => Self::new(ErrorKind::Usage, error),
+            EditError::UnusableRole { .. } => Self::new(ErrorKind::WrongSigner, error)
+                .hint("one of its signers has to sign again first"),
+            _ => Self::new(ErrorKind::Tampered, error),
+        }
+    }
+}
+
+impl From<PublishError> for CliError {
+    fn from(error: PublishError) -> Self {
+        match error {
+            PublishError::Refresh(error) => error.into(),
+            PublishError::Initialize(error) => error.into(),
+            PublishError::Edit(error) => error.into(),
+            PublishError::Connection(error) => error.into(),
+            PublishError::Server(error) => error.into(),
+            PublishError::Unlock(error) => error.into(),
+            PublishError::Store(error) => error.into(),
+            PublishError::ExpiredAbove { ref candidates, .. } => {
+                let hint = any_of(candidates);
+                Self::new(ErrorKind::Expired, error).hint(hint)
+            }
+            PublishError::TooBusy { .. } => Self::new(ErrorKind::Busy, error),
+        }
+    }
+}
+
+impl From<SignError> for CliError {
+    fn from(error: SignError) -> Self {
+        match error {
+            SignError::Image(error) => error.into(),
+            SignError::Name(error) => error.into(),
+            SignError::Publish(error) => error.into(),
+            SignError::Store(error) => error.into(),
+            SignError::Unexpected { .. } => Self::new(ErrorKind::Moved, error),
+            SignError::NoTags { .. } => Self::new(ErrorKind::NotFound, error),
+            SignError::NoSigningKey { ref candidates, .. } => {
+                let hints: Vec<String> = candidates
+                    .iter()
+                    .map(|(role, keys)| format!("{role} can be signed with {}", any_of(keys)))
+                    .collect();
+                hints.into_iter().fold(Self::new(ErrorKind::Key, error), Self::hint)
+            }
+            SignError::SignerName { .. } => Self::new(ErrorKind::Usage, error)
+                .hint("`--signer NAME` names the signer to set up"),
+            error => Self::new(ErrorKind::Usage, error),
+        }
+    }
+}
+
+impl From<RevokeError> for CliError {
+    fn from(error: RevokeError) -> Self {
+        match error {
+            RevokeError::Publish(error) => error.into(),
+            RevokeError::Store(error) => error.into(),
+            RevokeError::Name(error) => error.into(),
+            RevokeError::DigestReference => Self::new(ErrorKind::Usage, error),
+            RevokeError::NoKeys { ref remaining, .. } => {
+                let hints: Vec<String> = remaining.iter().map(still_there).collect();
+                hints.into_iter().fold(Self::new(ErrorKind::Key, error), Self::hint)
+            }
+            error => Self::new(ErrorKind::Untrusted, error),
+        }
+    }
+}
+
+/// Where a signature still is, and who could take it away.
+pub fn still_there(remaining: &Remaining) -> String {
+    let Remaining { tag, role, trusted, candidates } = remaining;
+    let consequence = if *trusted { "and is trusted by it" } else { "which alone trusts nothing" };
+    format!(
+        "{tag} is still in {role}, {consequence}; it can be taken out with {}",
+        any_of(candidates)
+    )
+}
+
+impl From<SignerError> for CliError {
+    fn from(error: SignerError) -> Self {
+        match error {
+            SignerError::Publish(error) => error.into(),
+            SignerError::Refresh(error) => error.into(),
+            SignerError::Store(error) => error.into(),
+            SignerError::Name(error) => error.into(),
+            SignerError::NoSuchSigner { .. } => Self::new(ErrorKind::NotFound, error),
+            SignerError::LastSigner { .. } => Self::new(ErrorKind::Policy, error)
+                .hint("`--force` removes the signer all the same; somebody else has to sign then"),
+            error => Self::new(ErrorKind::Usage, error),
+        }
+    }
+}
+
+fn any_of(keys: &[KeyId]) -> String {
+    let keys: Vec<&str> = keys.iter().map(KeyId::as_str).collect();
+    match keys.as_slice() {
+        [] => "no key at all".to_owned(),
+        [one] => format!("the key {one}"),
+        more => format!("any of the keys {}", more.join(", ")),
+    }
+}
+
+fn hinted(error: CliError, hint: Option<&'static str>) -> CliError {
+    match hint {
+        Some(hint) => error.hint(hint),
+        None => error,
+    }
+}
