@@ -42,11 +42,11 @@ pub struct GlobalArgs {
     #[arg(long, short = 'd', global = true, value_name = "DIR", alias = "trustDir")]
     pub trust_dir: Option<PathBuf>,
 
-    /// Docker's folder, with config.json and tls/ [default: $DOCKER_CONFIG, or ~/.docker]
+    /// Docker's folder, with config.json and tls/ [default: `$DOCKER_CONFIG`, or ~/.docker]
     #[arg(long, global = true, value_name = "DIR")]
     pub config: Option<PathBuf>,
 
-    /// Trust server [default: $DOCKER_CONTENT_TRUST_SERVER, or the registry's host]
+    /// Trust server [default: `$DOCKER_CONTENT_TRUST_SERVER`, or the registry's host]
     #[arg(long, short = 's', global = true, value_name = "URL")]
     pub server: Option<String>,
 
@@ -88,7 +88,7 @@ pub struct GlobalArgs {
     #[arg(long, short = 'D', global = true)]
     pub debug: bool,
 
-    /// No colours [also: $NO_COLOR]
+    /// No colours [also: `$NO_COLOR`]
     #[arg(long, global = true)]
     pub no_color: bool,
 

@@ -64,22 +64,21 @@ pub fn pretty(inspections: &[Inspection]) -> String {
 
 fn pretty_one(inspection: &Inspection) -> String {
     let name = &inspection.name;
-    let mut text = if inspection.signed_tags.is_empty() {
+    let signatures = if inspection.signed_tags.is_empty() {
         format!("\nNo signatures for {name}\n\n")
     } else {
         format!("\nSignatures for {name}\n\n{}", tags_table(&inspection.signed_tags))
     };
-    if !inspection.signers.is_empty() {
-        text.push_str(&format!("\nList of signers and their keys for {name}\n\n"));
-        text.push_str(&signers_table(&inspection.signers));
-    }
-    text.push_str(&format!("\nAdministrative keys for {name}\n\n"));
-    for (kind, ids) in
-        [("Repository", &inspection.repository_keys), ("Root", &inspection.root_keys)]
-    {
-        text.push_str(&format!("  {kind} Key:\t{}\n", sorted(ids).join(", ")));
-    }
-    text
+    let signers = if inspection.signers.is_empty() {
+        String::new()
+    } else {
+        let table = signers_table(&inspection.signers);
+        format!("\nList of signers and their keys for {name}\n\n{table}")
+    };
+    let key = |kind: &str, ids: &[String]| format!("  {kind} Key:\t{}\n", sorted(ids).join(", "));
+    let repository = key("Repository", &inspection.repository_keys);
+    let root = key("Root", &inspection.root_keys);
+    format!("{signatures}{signers}\nAdministrative keys for {name}\n\n{repository}{root}")
 }
 
 fn tags_table(tags: &[SignedTag]) -> String {
@@ -148,13 +147,19 @@ fn sorted(texts: &[String]) -> Vec<String> {
 
 /// Go writes these characters of strings as escapes; they occur nowhere else in JSON.
 fn escape_as_go(json: &str) -> String {
+    let escape = |character| match character {
+        '<' => Some("\\u003c"),
+        '>' => Some("\\u003e"),
+        '&' => Some("\\u0026"),
+        '\u{2028}' => Some("\\u2028"),
+        '\u{2029}' => Some("\\u2029"),
+        _ => None,
+    };
     let mut text = String::with_capacity(json.len());
     for character in json.chars() {
-        match character {
-            '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => {
-                text.push_str(&format!("\\u{:04x}", u32::from(character)));
-            }
-            other => text.push(other),
+        match escape(character) {
+            Some(escaped) => text.push_str(escaped),
+            None => text.push(character),
         }
     }
     text
@@ -183,7 +188,8 @@ mod json {
     #[derive(Serialize)]
     #[serde(rename_all = "PascalCase")]
     struct Tag<'a> {
-        signed_tag: &'a str,
+        #[serde(rename = "SignedTag")]
+        name: &'a str,
         digest: &'a str,
         signers: Vec<&'a str>,
     }
@@ -206,7 +212,7 @@ mod json {
     impl<'a> Repository<'a> {
         pub(super) fn of(inspection: &'a Inspection) -> Self {
             let tag = |tag: &'a super::SignedTag| Tag {
-                signed_tag: &tag.tag,
+                name: &tag.tag,
                 digest: &tag.digest_hex,
                 signers: match tag.signers.as_slice() {
                     [] => vec![OWNER],
@@ -249,10 +255,8 @@ mod tests {
         let mut runs = TRANSCRIPT.lines().enumerate().filter(|(_, line)| *line == start);
         let (line, _) = runs.nth(nth).expect("the command was run");
         let lines = TRANSCRIPT.lines().skip(line + 1).take_while(|line| !line.starts_with("[rc="));
-        lines
-            .filter_map(|line| line.strip_prefix("out| "))
-            .map(|line| format!("{line}\n"))
-            .collect()
+        let lines = lines.filter_map(|line| line.strip_prefix("out| "));
+        lines.flat_map(|line| [line, "\n"]).collect()
     }
 
     fn signer(name: &str, key_ids: &[&str]) -> SignerKeys {

@@ -136,23 +136,21 @@ impl CliError {
     /// The whole text for stderr: `error:`, `caused by:` lines, a blank line, `hint:` lines.
     pub fn render(&self) -> String {
         let mut said = self.source.to_string();
-        let mut text = format!("error: {said}\n");
+        let mut lines = vec![format!("error: {said}")];
         let mut cause = self.source.source();
         while let Some(error) = cause {
             let words = error.to_string();
             if words != said {
-                text.push_str(&format!("caused by: {words}\n"));
+                lines.push(format!("caused by: {words}"));
                 said = words;
             }
             cause = error.source();
         }
         if !self.hints.is_empty() {
-            text.push('\n');
+            lines.push(String::new());
         }
-        for hint in &self.hints {
-            text.push_str(&format!("hint: {hint}\n"));
-        }
-        text
+        lines.extend(self.hints.iter().map(|hint| format!("hint: {hint}")));
+        lines.join("\n") + "\n"
     }
 
     fn of<E: Error + Send + Sync + 'static>(source: E, (kind, hint): Classified) -> Self {
@@ -348,6 +346,9 @@ fn classify_login(error: &LoginError) -> Classified {
     match error {
         LoginError::BadServer { .. } => (ErrorKind::Usage, None),
         LoginError::Connection(cause) => classify_connection(cause),
+        LoginError::Registry(RegistryError::Transport(TransportError::Unauthorized { .. })) => {
+            (ErrorKind::Authentication, Some("the user name or the password is not right"))
+        }
         LoginError::Registry(cause) => classify_registry(cause),
         LoginError::Store(cause) => classify_store(cause),
     }

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use zeroize::Zeroizing;
 
+use crate::actions::keys::import::UNKNOWN_KEY_ID;
 use crate::cli::args::PassphraseArgs;
 use crate::cli::prompt;
 use crate::cli::prompt::{Console, PromptError};
@@ -96,7 +97,9 @@ pub struct Passphrases {
 }
 
 /// Looks a key's passphrase up in the keyring.
-struct Recall(Box<dyn Fn(&KeyId) -> Option<Passphrase> + Send + Sync>);
+struct Recall(Box<Lookup>);
+
+type Lookup = dyn Fn(&KeyId) -> Option<Passphrase> + Send + Sync;
 
 impl fmt::Debug for Recall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -294,14 +297,23 @@ fn subject(request: &PassphraseRequest) -> String {
     };
     let id = request.key_id.short(PROMPT_ID_CHARS);
     match &request.gun {
+        _ if request.key_id.as_str() == UNKNOWN_KEY_ID => format!("{alias} key {IN_THE_FILE}"),
         Some(gun) => format!("{alias} key with ID {id} ({gun})"),
         None => format!("{alias} key with ID {id}"),
     }
 }
 
+/// The key's id as errors show it.
+fn shown_id(request: &PassphraseRequest) -> String {
+    if request.key_id.as_str() == UNKNOWN_KEY_ID {
+        return IN_THE_FILE.to_owned();
+    }
+    request.key_id.short(PROMPT_ID_CHARS).to_owned()
+}
+
 fn exhausted(request: &PassphraseRequest, search: &Search) -> PassphraseError {
     let role = request.role.clone();
-    let key_id = request.key_id.short(PROMPT_ID_CHARS).to_owned();
+    let key_id = shown_id(request);
     if search.tried.is_empty() {
         return PassphraseError::TooManyAttempts { role, key_id, attempts: search.asked };
     }
@@ -314,7 +326,7 @@ fn exhausted(request: &PassphraseRequest, search: &Search) -> PassphraseError {
 
 fn prompt_error(error: PromptError, request: &PassphraseRequest) -> PassphraseError {
     let role = request.role.clone();
-    let key_id = request.key_id.short(PROMPT_ID_CHARS).to_owned();
+    let key_id = shown_id(request);
     match error {
         PromptError::NoTerminal => PassphraseError::NoSource { role, key_id },
         PromptError::Cancelled => PassphraseError::Cancelled,
@@ -327,6 +339,8 @@ fn prompt_error(error: PromptError, request: &PassphraseRequest) -> PassphraseEr
     }
 }
 
+/// In place of the id of a key that is being loaded, which nobody knows yet.
+const IN_THE_FILE: &str = "in the file";
 /// Characters of a key id in prompts, as docker has them.
 const PROMPT_ID_CHARS: usize = 7;
 /// Largest passphrase file read, in bytes: far more than anybody types, far less than a mistake.

@@ -143,7 +143,8 @@ impl KeyByKey {
 
 impl Drop for KeyByKey {
     fn drop(&mut self) {
-        drop(tcsetattr(&self.terminal, OptionalActions::Now, &self.before));
+        // If the terminal is gone there is nothing to restore.
+        let _restored = tcsetattr(&self.terminal, OptionalActions::Now, &self.before).is_ok();
     }
 }
 

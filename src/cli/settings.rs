@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use base64::Engine;
@@ -78,6 +78,7 @@ impl fmt::Debug for Environment {
 
 /// What this run of the program works with.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a setting of its own")]
 pub struct Settings {
     /// Docker's configuration folder.
     pub config_dir: PathBuf,
@@ -123,7 +124,7 @@ impl Settings {
     pub fn resolve(args: &GlobalArgs, environment: &Environment) -> Result<Self, CliError> {
         let config_dir = config_dir(args, environment)?;
         let trust_dir = args.trust_dir.clone().unwrap_or_else(|| config_dir.join("trust"));
-        let (config_dir, trust_dir) = (absolute(config_dir)?, absolute(trust_dir)?);
+        let (config_dir, trust_dir) = (absolute(&config_dir)?, absolute(&trust_dir)?);
         let server =
             args.server.clone().or_else(|| environment.text("DOCKER_CONTENT_TRUST_SERVER"));
         if args.tlscert.is_some() != args.tlskey.is_some() {
@@ -220,8 +221,8 @@ fn config_dir(args: &GlobalArgs, environment: &Environment) -> Result<PathBuf, C
     }
 }
 
-fn absolute(path: PathBuf) -> Result<PathBuf, CliError> {
-    std::path::absolute(&path).map_err(|error| {
+fn absolute(path: &Path) -> Result<PathBuf, CliError> {
+    std::path::absolute(path).map_err(|error| {
         CliError::new(ErrorKind::Usage, error)
             .context(format!("`{}` is not the path of a folder", path.display()))
     })
@@ -236,7 +237,7 @@ fn verbosity(args: &GlobalArgs) -> Verbosity {
     }
 }
 
-/// Go's ParseBool as docker uses it: what is not a "no" is a "yes" (notary.md §5.2).
+/// Go's `ParseBool` as docker uses it: what is not a "no" is a "yes" (notary.md §5.2).
 fn is_truthy(value: &str) -> bool {
     !matches!(value, "" | "0" | "f" | "F" | "false" | "FALSE" | "False")
 }
@@ -252,8 +253,6 @@ fn trust_login(value: &str) -> Result<(String, Passphrase), CliError> {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use test_case::test_case;
 
     use super::*;

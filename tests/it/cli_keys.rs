@@ -233,6 +233,7 @@ fn load_names_the_sources_that_had_the_wrong_passphrase() {
         .unwrap();
     assert_eq!(output.status.code(), Some(11));
     let text = stderr(&output);
+    assert!(text.contains("wrong passphrase for the alice key in the file, from"), "{text}");
     assert!(text.contains("the file `wrong`, NOTARY_DELEGATION_PASSPHRASE"), "{text}");
     assert!(!text.contains("nor this"), "{text}");
 }

@@ -8,9 +8,7 @@ use crate::actions::Context;
 use crate::actions::keys::KeyActionError;
 use crate::actions::keys::load::private_blocks;
 use crate::crypto::secret::{PassphraseError, PassphraseRequest};
-use crate::crypto::{
-    KeyBlock, KeyFileError, KeyHeaders, KeyId, Passphrase, PrivateKey, Sha256Hash,
-};
+use crate::crypto::{KeyBlock, KeyFileError, KeyHeaders, KeyId, Passphrase, PrivateKey};
 use crate::limits::MAX_KEY_FILE_BYTES;
 use crate::store::files::read_user_file;
 use crate::store::{KeyInfo, KeyStore};
@@ -85,10 +83,9 @@ fn open(
     block: &KeyBlock,
     headers: &KeyHeaders,
 ) -> Result<(PrivateKey, Passphrase), KeyActionError> {
-    // Its id is behind the passphrase; the text's own hash stands for it while we ask.
-    let stand_in = KeyId::parse(&Sha256Hash::of(&block.to_pem()).to_hex())?;
+    let unknown = KeyId::parse(UNKNOWN_KEY_ID)?;
     for attempt in 1..=MAX_ATTEMPTS {
-        let request = request(headers, stand_in.clone(), false, attempt);
+        let request = request(headers, unknown.clone(), false, attempt);
         let passphrase = context.passphrases.passphrase(&request)?;
         match block.decrypt(Some(&passphrase)) {
             Ok(key) => {
@@ -101,7 +98,7 @@ fn open(
     }
     Err(PassphraseError::TooManyAttempts {
         role: headers.role.clone().unwrap_or_default(),
-        key_id: stand_in.to_string(),
+        key_id: unknown.to_string(),
         attempts: MAX_ATTEMPTS,
     }
     .into())
@@ -112,6 +109,9 @@ fn request(headers: &KeyHeaders, key_id: KeyId, new: bool, attempt: u32) -> Pass
     PassphraseRequest { role, key_id, gun: headers.gun.clone(), new, attempt }
 }
 
+/// Stands for the id of a key while it is behind the passphrase that is being asked for: no key
+/// has it.
+pub const UNKNOWN_KEY_ID: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 /// The role of a key whose file and importer name none, as notary has it.
 const DEFAULT_ROLE: &str = "delegation";
 /// Passphrases tried on one key, whatever the source offers. Notary's hard cap.
