@@ -44,6 +44,8 @@ pub const MAX_TAGS: usize = 100_000;
 pub const MIN_PASSPHRASE_CHARS: usize = 8;
 /// Times a passphrase is asked for before giving up. Notary's rule.
 pub const MAX_PASSPHRASE_ATTEMPTS: u32 = 3;
+/// Times a key's passphrase is tried, from all sources together. Notary's hard bound.
+pub const MAX_UNLOCK_ATTEMPTS: u32 = 10;
 /// Lifetime of a root, in days. Docker's and notary's default.
 pub const ROOT_LIFETIME_DAYS: i64 = 3650;
 /// Lifetime of targets and delegations, in days. Docker's and notary's default.

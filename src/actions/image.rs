@@ -103,7 +103,7 @@ pub fn narrow<'a>(
 ) -> Result<&'a Descriptor, ImageError> {
     let children = match manifest {
         Manifest::Index(index) => index.manifests.as_slice(),
-        _ => &[],
+        Manifest::Image(_) => &[],
     };
     let offers = |child: &&Descriptor| {
         child.platform.as_ref().is_some_and(|offered| platform.matches(offered))

@@ -187,6 +187,7 @@ impl Update<'_> {
             if self.source == Source::Cache {
                 return Err(self.refused(error));
             }
+            tracing::debug!("looking for a newer root of {}: {error}", self.gun);
             if self.advance_root(&mut set, listed).await? == RootStep::Unchanged {
                 return Err(self.refused(error));
             }

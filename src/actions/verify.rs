@@ -212,12 +212,8 @@ async fn decide(
         return Err(VerifyImageError::PlatformNeedsRegistry);
     }
     // Both are asked at once; trust has the first word all the same.
-    let served = async {
-        match ask_registry {
-            true => Some(fetch_served(context, reference).await),
-            false => None,
-        }
-    };
+    let served =
+        async { if ask_registry { Some(fetch_served(context, reference).await) } else { None } };
     let (updated, served) = tokio::join!(refresh(context, &gun, request.source), served);
     let Updated { trusted, not_cached } = updated?;
     explain_chain(&trusted, request.source, steps);
@@ -243,7 +239,7 @@ async fn decide(
     }
     match served {
         Some(served) => {
-            check_registry(context, request, &signed, served?, &mut verdict, steps).await?;
+            check_registry(request, &signed, served?, &mut verdict, steps).await?;
         }
         None => pass(steps, "the registry was not asked"),
     }
@@ -397,7 +393,6 @@ async fn fetch_served(
 }
 
 async fn check_registry(
-    _context: &Context,
     request: &Request,
     signed: &SignedContent,
     (registry, served): (crate::client::RegistryClient, Served),

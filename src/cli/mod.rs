@@ -6,6 +6,7 @@ pub mod docker_format;
 pub mod error;
 pub mod exit_code;
 pub mod natural_order;
+pub mod outcome;
 pub mod passphrases;
 pub mod prompt;
 pub mod run;

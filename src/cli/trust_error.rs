@@ -116,7 +116,8 @@ impl From<VerifyImageError> for CliError {
             VerifyImageError::Image(error) => error.into(),
             VerifyImageError::Name(error) => error.into(),
             VerifyImageError::NotSigned { ref only_in, .. } if !only_in.is_empty() => {
-                let roles: Vec<&str> = only_in.iter().map(|role| role.as_str()).collect();
+                let roles: Vec<&str> =
+                    only_in.iter().map(super::super::tuf::names::RoleName::as_str).collect();
                 let roles = roles.join(", ");
                 Self::new(ErrorKind::Untrusted, error).hint(format!(
                     "only {roles} names it, and only `targets/releases` and `targets` count"

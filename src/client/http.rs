@@ -192,6 +192,7 @@ impl HttpClient {
         let client = self.client(&request.url, own)?;
         let response = self.head_of(&client, request).await?;
         let (status, headers) = (response.status(), response.headers().clone());
+        tracing::debug!("{} {}: {}", request.method, redact(&request.url), status.as_u16());
         let good = status.is_success();
         let limits = BodyLimits {
             bytes: if good { request.limit } else { MAX_ERROR_BODY_BYTES },

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use crate::codec::pem::PemError;
 use crate::crypto::secret::{PassphraseError, PassphraseRequest, PassphraseSource};
 use crate::crypto::{KeyBlock, KeyFileError, KeyHeaders, KeyId, Passphrase, PrivateKey};
-use crate::limits::{MAX_KEY_FILE_BYTES, MAX_PASSPHRASE_ATTEMPTS};
+use crate::limits::{MAX_KEY_FILE_BYTES, MAX_UNLOCK_ATTEMPTS};
 use crate::store::StoreError;
 use crate::store::files::{Base, PRIVATE_MODE, is_open_to_others};
 use crate::store::key_migration::{KeyFileName, is_key_file, migrate};
@@ -145,8 +145,8 @@ impl KeyStore {
         Ok(block)
     }
 
-    /// Opens a key, asking for its passphrase up to [`MAX_PASSPHRASE_ATTEMPTS`] times, and checks
-    /// that it has the id of its file's name.
+    /// Opens a key, asking for its passphrase until it is right or the source gives up, at most
+    /// [`MAX_UNLOCK_ATTEMPTS`] times, and checks that it has the id of its file's name.
     pub fn unlock(
         &self,
         id: &KeyId,
@@ -259,7 +259,7 @@ impl StoredKey {
             check_id(&key, id, path)?;
             return Ok(key);
         }
-        for attempt in 1..=MAX_PASSPHRASE_ATTEMPTS {
+        for attempt in 1..=MAX_UNLOCK_ATTEMPTS {
             let request = PassphraseRequest {
                 role: role.clone(),
                 key_id: id.clone(),
@@ -281,7 +281,7 @@ impl StoredKey {
         Err(StoreError::Passphrase(PassphraseError::TooManyAttempts {
             role: role.clone(),
             key_id: id.to_string(),
-            attempts: MAX_PASSPHRASE_ATTEMPTS,
+            attempts: MAX_UNLOCK_ATTEMPTS,
         }))
     }
 }

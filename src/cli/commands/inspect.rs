@@ -2,9 +2,9 @@
 
 use crate::actions::inspect::{InspectError, Inspected, inspect};
 use crate::actions::update::{RefreshError, Source};
-use crate::cli::commands::outcome::InTurn;
 use crate::cli::docker_format::{Inspection, SignedTag, SignerKeys, json, pretty};
 use crate::cli::error::{CliError, ErrorKind};
+use crate::cli::outcome::InTurn;
 use crate::cli::run::Session;
 use crate::oci::Reference;
 

@@ -14,7 +14,6 @@ pub mod signer;
 pub mod verify;
 
 mod list;
-mod outcome;
 
 pub(crate) use list::commands;
 

@@ -1,8 +1,8 @@
 //! `trust revoke IMAGE[:TAG]`
 
 use crate::actions::revoke::revoke;
-use crate::cli::commands::outcome::say_published;
 use crate::cli::error::{CliError, ErrorKind};
+use crate::cli::outcome::say_published;
 use crate::cli::prompt;
 use crate::cli::run::Session;
 use crate::cli::trust_error::still_there;
@@ -41,7 +41,7 @@ impl Args {
         let revoked = session.block_on(revoke(&context, &reference))?;
         say_published(session, &reference.familiar_name(), &revoked.published);
         for (tag, roles) in &revoked.removed {
-            let roles: Vec<&str> = roles.iter().map(|role| role.as_str()).collect();
+            let roles: Vec<&str> = roles.iter().map(crate::tuf::names::RoleName::as_str).collect();
             session.ui.status(format!("{tag} taken out of {}", roles.join(", ")));
         }
         let trusted: Vec<_> = revoked.remaining.iter().filter(|left| left.trusted).collect();

@@ -1,8 +1,8 @@
 //! `trust sign IMAGE:TAG…`
 
 use crate::actions::sign::{Request, Signed, SignedTag, sign};
-use crate::cli::commands::outcome::{InTurn, say_published};
 use crate::cli::error::CliError;
+use crate::cli::outcome::{InTurn, say_published};
 use crate::cli::run::Session;
 use crate::oci::platform::Platform;
 use crate::oci::{Digest, Reference};
@@ -88,7 +88,7 @@ fn say_signed(session: &Session, reference: &Reference, signed: &Signed) -> Resu
 
 fn say_tag(session: &Session, name: &str, tag: &SignedTag) {
     let ui = session.ui;
-    let roles: Vec<&str> = tag.roles.iter().map(|role| role.as_str()).collect();
+    let roles: Vec<&str> = tag.roles.iter().map(crate::tuf::names::RoleName::as_str).collect();
     ui.status(format!("{name}: {}, {} bytes, in {}", tag.digest, tag.size, roles.join(", ")));
     for (role, before) in &tag.replaced {
         let before =

@@ -4,8 +4,8 @@ use serde::Serialize;
 
 use crate::actions::update::Source;
 use crate::actions::verify::{Request, Step, Verdict, Voucher, verify};
-use crate::cli::commands::outcome::InTurn;
 use crate::cli::error::{CliError, ErrorKind};
+use crate::cli::outcome::InTurn;
 use crate::cli::run::Session;
 use crate::cli::ui::printable;
 use crate::oci::Reference;
@@ -110,7 +110,8 @@ fn pinned(reference: &Reference, verdict: &Verdict) -> String {
 }
 
 fn say_first_use(session: &Session, reference: &Reference, verdict: &Verdict) {
-    let keys: Vec<&str> = verdict.root_keys.iter().map(|id| id.as_str()).collect();
+    let keys: Vec<&str> =
+        verdict.root_keys.iter().map(crate::crypto::public_key::KeyId::as_str).collect();
     session.ui.warn(format!(
         "first contact with {}: its root key {} was believed unseen; compare the id with its owner's",
         reference.familiar_name(),
@@ -119,12 +120,12 @@ fn say_first_use(session: &Session, reference: &Reference, verdict: &Verdict) {
 }
 
 fn explain(session: &Session, image: &str, steps: &[Step]) -> Result<(), CliError> {
-    let mut text = format!("{}\n", printable(image));
-    for (index, step) in steps.iter().enumerate() {
+    let line = |(index, step): (usize, &Step)| {
         let mark = if step.passed { "ok" } else { "NO" };
-        text.push_str(&format!("  {:>2}. [{mark}] {}\n", index + 1, printable(&step.text)));
-    }
-    Ok(session.ui.data(text)?)
+        format!("  {:>2}. [{mark}] {}", index + 1, printable(&step.text))
+    };
+    let lines: Vec<String> = steps.iter().enumerate().map(line).collect();
+    Ok(session.ui.line(format!("{}\n{}", printable(image), lines.join("\n")))?)
 }
 
 fn report(session: &Session, request: &Request, verdict: &Verdict) -> Result<(), CliError> {

@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
-use crate::actions::signer::{add, check_name};
-use crate::cli::commands::outcome::say_published;
+use crate::actions::signer::add::add;
+use crate::actions::signer::check_name;
 use crate::cli::error::{CliError, ErrorKind};
+use crate::cli::outcome::say_published;
 use crate::cli::run::Session;
 use crate::crypto::PublicKey;
 use crate::limits::MAX_KEY_FILE_BYTES;

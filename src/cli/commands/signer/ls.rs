@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::actions::signer::{Signer, list};
+use crate::actions::signer::ls::{Signer, list};
 use crate::actions::update::Source;
 use crate::cli::error::{CliError, ErrorKind};
 use crate::cli::run::Session;
@@ -64,7 +64,7 @@ impl<'a> Row<'a> {
     fn of(signer: &'a Signer) -> Self {
         Self {
             name: &signer.name,
-            keys: signer.keys.iter().map(|id| id.as_str()).collect(),
+            keys: signer.keys.iter().map(crate::crypto::public_key::KeyId::as_str).collect(),
             threshold: signer.threshold,
             paths: &signer.paths,
             problem: signer.problem.as_deref(),

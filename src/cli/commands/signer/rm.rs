@@ -1,8 +1,9 @@
 //! `trust signer rm NAME REPOSITORY…`
 
-use crate::actions::signer::{Removed, SignerError, remove};
-use crate::cli::commands::outcome::say_published;
+use crate::actions::signer::SignerError;
+use crate::actions::signer::rm::{Removed, remove};
 use crate::cli::error::CliError;
+use crate::cli::outcome::say_published;
 use crate::cli::prompt;
 use crate::cli::run::Session;
 use crate::oci::Reference;

@@ -7,7 +7,7 @@ use crate::cli::run::Session;
 /// Takes several images in turn, goes on after one that fails, and remembers which error decides
 /// the exit code (`spec/exit-codes.md`): the first verdict, else the first.
 #[derive(Debug)]
-pub(super) struct InTurn<'a> {
+pub struct InTurn<'a> {
     session: &'a Session,
     several: bool,
     decisive: Option<CliError>,
@@ -15,12 +15,12 @@ pub(super) struct InTurn<'a> {
 
 impl<'a> InTurn<'a> {
     /// Begins; `count` images are to come. Errors name their image if there are several.
-    pub(super) fn new(session: &'a Session, count: usize) -> Self {
+    pub fn new(session: &'a Session, count: usize) -> Self {
         Self { session, several: count > 1, decisive: None }
     }
 
     /// Takes one image; an interruption or a closed output ends the whole.
-    pub(super) fn take(&mut self, image: &str, work: impl FnOnce() -> Result<(), CliError>) {
+    pub fn take(&mut self, image: &str, work: impl FnOnce() -> Result<(), CliError>) {
         if self.decisive.as_ref().is_some_and(CliError::ends_everything) {
             return;
         }
@@ -40,13 +40,13 @@ impl<'a> InTurn<'a> {
     }
 
     /// The error that decides the exit code, if there was one; the others were said.
-    pub(super) fn finish(self) -> Result<(), CliError> {
+    pub fn finish(self) -> Result<(), CliError> {
         self.decisive.map_or(Ok(()), Err)
     }
 }
 
 /// Says what was set up, signed and published, by which keys, for how long.
-pub(super) fn say_published(session: &Session, repository: &str, published: &Published) {
+pub fn say_published(session: &Session, repository: &str, published: &Published) {
     let ui = session.ui;
     if let Some(initialized) = &published.initialized {
         let word = if initialized.root_is_new { "a new root key" } else { "the root key" };
