@@ -19,6 +19,8 @@ pub struct Inspected {
     pub signers: Vec<(String, Vec<KeyId>)>,
     /// Root keys, by their id in metadata.
     pub root_keys: Vec<KeyId>,
+    /// The root was seen for the first time just now, and believed.
+    pub first_use: bool,
     /// Repository keys, by their id in metadata.
     pub repository_keys: Vec<KeyId>,
     /// What a person should know.
@@ -65,8 +67,9 @@ pub async fn inspect(
     Ok(Inspected {
         tags: tags(&trusted, reference.tag()),
         signers: signers(&trusted),
-        root_keys: base_keys(&trusted, &RoleName::Root),
-        repository_keys: base_keys(&trusted, &RoleName::Targets),
+        root_keys: trusted.root_key_ids(),
+        first_use: trusted.is_first_use(),
+        repository_keys: repository_keys(&trusted),
         warnings,
     })
 }
@@ -114,7 +117,7 @@ fn signer_name(role: &RoleName) -> &str {
     role.as_str().strip_prefix("targets/").unwrap_or(role.as_str())
 }
 
-fn base_keys(trusted: &TrustedRepository, role: &RoleName) -> Vec<KeyId> {
-    let spec = trusted.root().body().roles.get(role.as_str());
+fn repository_keys(trusted: &TrustedRepository) -> Vec<KeyId> {
+    let spec = trusted.root().body().roles.get(RoleName::Targets.as_str());
     spec.map(|spec| spec.key_ids.clone()).unwrap_or_default()
 }

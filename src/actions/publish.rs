@@ -28,6 +28,8 @@ pub struct Published {
     pub publication: Option<Publication>,
     /// The repository did not exist before.
     pub initialized: Option<initialize::Initialized>,
+    /// Root keys that were believed unseen: nothing was known of the repository before.
+    pub first_contact: Option<Vec<KeyId>>,
     /// Roles whose metadata had expired and was signed again.
     pub renewed: Vec<RoleName>,
     /// Delegations that have expired and were left so, for their keys are not here.
@@ -141,10 +143,16 @@ struct Base {
 }
 
 impl Base {
+    fn first_contact(&self) -> Option<Vec<KeyId>> {
+        let unseen = self.trusted.as_ref().filter(|trusted| trusted.is_first_use());
+        unseen.map(TrustedRepository::root_key_ids)
+    }
+
     fn unchanged(self) -> Published {
         Published {
             publication: None,
             initialized: None,
+            first_contact: self.first_contact(),
             renewed: Vec::new(),
             still_expired: Vec::new(),
             dropped_members: Vec::new(),
@@ -270,6 +278,7 @@ impl Change<'_> {
         renewed: Vec<RoleName>,
         still_expired: Vec<RoleName>,
     ) -> Published {
+        let first_contact = base.first_contact();
         let mut not_cached = base.not_cached;
         if base.initialized.is_some()
             && let Some(root) = publication.files.get(&RoleName::Root)
@@ -291,6 +300,7 @@ impl Change<'_> {
         });
         Published {
             dropped_members: dropped_members.collect(),
+            first_contact,
             publication: Some(publication),
             initialized: base.initialized,
             renewed,

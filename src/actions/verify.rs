@@ -225,7 +225,7 @@ async fn decide(
         tags: signed.tags.iter().map(ToString::to_string).collect(),
         digest: signed.digest.clone(),
         size: signed.size,
-        root_keys: root_keys(&trusted),
+        root_keys: trusted.root_key_ids(),
         first_use: trusted.is_first_use(),
         fresh_until: trusted.timestamp().body().header.expires.instant(),
         timestamp_version: trusted.timestamp().body().header.version,
@@ -456,7 +456,7 @@ fn explain_chain(trusted: &TrustedRepository, source: Source, steps: &mut Vec<St
     } else {
         "follows from what was trusted before"
     };
-    let keys: Vec<String> = root_keys(trusted).iter().map(ToString::to_string).collect();
+    let keys: Vec<String> = trusted.root_key_ids().iter().map(ToString::to_string).collect();
     let version = root.body().header.version;
     pass(steps, format!("root version {version}, key {}, {known}", keys.join(", ")));
     let timestamp = &trusted.timestamp().body().header;
@@ -506,11 +506,6 @@ fn vouchers(trusted: &TrustedRepository, signed: &SignedContent) -> Vec<Voucher>
         }
     }
     vouchers
-}
-
-fn root_keys(trusted: &TrustedRepository) -> Vec<KeyId> {
-    let root = trusted.root().body();
-    root.role_keys(&RoleName::Root).map(|keys| keys.keys.into_keys().collect()).unwrap_or_default()
 }
 
 fn what(signed: &SignedContent) -> String {

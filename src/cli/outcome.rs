@@ -3,6 +3,7 @@
 use crate::actions::publish::Published;
 use crate::cli::error::CliError;
 use crate::cli::run::Session;
+use crate::crypto::KeyId;
 
 /// Takes several images in turn, goes on after one that fails, and remembers which error decides
 /// the exit code (`spec/exit-codes.md`): the first verdict, else the first.
@@ -45,9 +46,21 @@ impl<'a> InTurn<'a> {
     }
 }
 
+/// Says which root keys were believed on first contact: a person can compare them.
+pub fn say_first_contact(session: &Session, repository: &str, root_keys: &[KeyId]) {
+    let keys: Vec<&str> = root_keys.iter().map(KeyId::as_str).collect();
+    session.ui.warn(format!(
+        "first contact with {repository}: its root key {} was believed unseen; compare the id with its owner's",
+        keys.join(", ")
+    ));
+}
+
 /// Says what was set up, signed and published, by which keys, for how long.
 pub fn say_published(session: &Session, repository: &str, published: &Published) {
     let ui = session.ui;
+    if let Some(root_keys) = &published.first_contact {
+        say_first_contact(session, repository, root_keys);
+    }
     if let Some(initialized) = &published.initialized {
         let word = if initialized.root_is_new { "a new root key" } else { "the root key" };
         ui.status(format!("Set up trust data for {repository} under {word}"));

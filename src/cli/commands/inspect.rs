@@ -4,7 +4,7 @@ use crate::actions::inspect::{InspectError, Inspected, inspect};
 use crate::actions::update::{RefreshError, Source};
 use crate::cli::docker_format::{Inspection, SignedTag, SignerKeys, json, pretty};
 use crate::cli::error::{CliError, ErrorKind};
-use crate::cli::outcome::InTurn;
+use crate::cli::outcome::{InTurn, say_first_contact};
 use crate::cli::run::Session;
 use crate::oci::Reference;
 
@@ -43,6 +43,10 @@ impl Args {
                 })?;
                 for warning in &inspected.warnings {
                     session.ui.warn(warning);
+                }
+                if inspected.first_use {
+                    let repository = reference.familiar_name();
+                    say_first_contact(session, &repository, &inspected.root_keys);
                 }
                 inspections.push(inspection(image, inspected));
                 Ok(())

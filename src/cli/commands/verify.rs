@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::actions::update::Source;
 use crate::actions::verify::{Request, Step, Verdict, Voucher, verify};
 use crate::cli::error::{CliError, ErrorKind};
-use crate::cli::outcome::InTurn;
+use crate::cli::outcome::{InTurn, say_first_contact};
 use crate::cli::run::Session;
 use crate::cli::ui::printable;
 use crate::oci::Reference;
@@ -87,7 +87,8 @@ impl Args {
                     session.ui.warn(warning);
                 }
                 if verdict.first_use {
-                    say_first_use(session, &request.reference, &verdict);
+                    let repository = request.reference.familiar_name();
+                    say_first_contact(session, &repository, &verdict.root_keys);
                 }
                 match (self.json, self.digest) {
                     (true, _) => Ok(()),
@@ -107,16 +108,6 @@ impl Args {
 
 fn pinned(reference: &Reference, verdict: &Verdict) -> String {
     format!("{}@{}", reference.familiar_name(), verdict.digest)
-}
-
-fn say_first_use(session: &Session, reference: &Reference, verdict: &Verdict) {
-    let keys: Vec<&str> =
-        verdict.root_keys.iter().map(crate::crypto::public_key::KeyId::as_str).collect();
-    session.ui.warn(format!(
-        "first contact with {}: its root key {} was believed unseen; compare the id with its owner's",
-        reference.familiar_name(),
-        keys.join(", ")
-    ));
 }
 
 fn explain(session: &Session, image: &str, steps: &[Step]) -> Result<(), CliError> {

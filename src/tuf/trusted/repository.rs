@@ -94,6 +94,12 @@ impl TrustedRepository {
         &self.set.root
     }
 
+    /// The root keys in force, by their id in metadata.
+    pub fn root_key_ids(&self) -> Vec<KeyId> {
+        let spec = self.root().body().roles.get(RoleName::Root.as_str());
+        spec.map(|spec| spec.key_ids.clone()).unwrap_or_default()
+    }
+
     /// The timestamp.
     pub fn timestamp(&self) -> &Verified<TimestampFile> {
         &self.timestamp
