@@ -16,4 +16,5 @@ mod keys_example;
 #[path = "../peers/mod.rs"]
 mod peers;
 mod peers_selftest;
+mod renewal;
 mod tidy;
