@@ -139,7 +139,7 @@ pub async fn sign(context: &Context, request: &Request) -> Result<Signed, SignEr
         tags.clear();
         restarted = restart_roles(draft, trusted, &keys)?;
         for wanted in &wanted {
-            tags.push(sign_tag(context, draft, &keys, reference, wanted)?);
+            tags.push(sign_tag(context, draft, trusted, &keys, reference, wanted)?);
         }
         Ok::<_, SignError>(())
     })
@@ -227,12 +227,17 @@ fn restart_roles(
 fn sign_tag(
     context: &Context,
     draft: &mut Draft,
+    trusted: Option<&TrustedRepository>,
     keys: &KeyStore,
     reference: &Reference,
     wanted: &Wanted,
 ) -> Result<SignedTag, SignError> {
     let now = context.clock.now();
-    let mut roles = signable_roles(draft, &wanted.tag, keys)?;
+    let mut roles = match trusted {
+        Some(_) => signable_roles(draft, &wanted.tag, keys)?,
+        // The keys of a repository that is being set up are opened, but not stored yet.
+        None => permitted_roles(draft, &wanted.tag),
+    };
     if roles.is_empty() {
         return Err(no_signing_key(draft, reference, &wanted.tag));
     }
@@ -279,17 +284,23 @@ pub fn signable_roles(
     tag: &TargetName,
     keys: &KeyStore,
 ) -> Result<Vec<RoleName>, StoreError> {
-    let children = children_of_targets(draft);
-    if children.is_empty() {
-        return Ok(vec![RoleName::Targets]);
-    }
     let mut roles = Vec::new();
-    for role in children {
-        if permits(&draft.paths(&role), tag) && has_key(draft, &role, keys)? {
+    for role in permitted_roles(draft, tag) {
+        if role == RoleName::Targets || has_key(draft, &role, keys)? {
             roles.push(role);
         }
     }
     Ok(roles)
+}
+
+/// The roles a tag is signed into, whoever has their keys.
+fn permitted_roles(draft: &Draft, tag: &TargetName) -> Vec<RoleName> {
+    let mut roles = children_of_targets(draft);
+    if roles.is_empty() {
+        return vec![RoleName::Targets];
+    }
+    roles.retain(|role| permits(&draft.paths(role), tag));
+    roles
 }
 
 /// Whether a private key that may sign the role is in the store.
@@ -320,10 +331,7 @@ fn digest_in(draft: &Draft, role: &RoleName, tag: &TargetName) -> Option<Digest>
 }
 
 fn no_signing_key(draft: &Draft, reference: &Reference, tag: &TargetName) -> SignError {
-    let roles = children_of_targets(draft).into_iter();
-    let candidates = roles
-        .filter(|role| permits(&draft.paths(role), tag))
-        .map(|role| (role.clone(), key_ids(draft, &role)))
-        .collect();
+    let roles = permitted_roles(draft, tag).into_iter();
+    let candidates = roles.map(|role| (role.clone(), key_ids(draft, &role))).collect();
     SignError::NoSigningKey { reference: reference.familiar(), candidates }
 }
