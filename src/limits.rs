@@ -18,6 +18,11 @@ pub const MAX_DELEGATION_DEPTH: usize = 32;
 pub const MAX_JSON_DEPTH: usize = 64;
 /// Most signatures looked at in one metadata file; more than any threshold anyone can meet.
 pub const MAX_SIGNATURES: usize = 1024;
+/// Most signatures tried that name one key. An honest file has one; each costs a pass over the
+/// whole document, and anybody can add some that are wrong.
+pub const MAX_SIGNATURES_PER_KEY: usize = 4;
+/// Most members not known here that are told of one file: their names are the attacker's.
+pub const MAX_UNKNOWN_MEMBERS: usize = 64;
 /// Largest version number accepted: the integers that every JSON implementation can hold.
 pub const MAX_VERSION: u64 = (1 << 53) - 1;
 /// Largest key, certificate or public key file read, in bytes. Docker's cap.

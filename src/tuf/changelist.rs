@@ -85,6 +85,12 @@ pub enum ChangeError {
     /// A name in it is none.
     #[error(transparent)]
     Name(#[from] NameError),
+    /// A delegation that is to have another name: its files and keys would not follow.
+    #[error("the delegation `{scope}` cannot be renamed")]
+    Rename {
+        /// The role.
+        scope: String,
+    },
     /// An action, type and scope that do not go together.
     #[error("a change cannot {action} a {kind} in `{scope}`")]
     Unsupported {
@@ -101,6 +107,10 @@ impl Change {
     /// Reads a change file.
     pub fn parse(raw: &[u8]) -> Result<Self, ChangeError> {
         let value = json(raw)?;
+        if value.as_object().is_none() {
+            let problem = Problem::NotA("an object");
+            return Err(ChangeError::Malformed(MetadataError::here(problem)));
+        }
         let text = |name: &str| match member(&value, name) {
             Some(Value::String(text)) => Ok(text.clone()),
             None | Some(Value::Null) => Ok(String::new()),
@@ -122,14 +132,20 @@ impl Change {
                 role: targets_role(&scope)?,
                 name: TargetName::parse(&text("path")?)?,
             }),
-            ("create" | "update", "delegation") => Ok(Self::ChangeDelegation {
-                role: match scope.strip_suffix("/*") {
+            ("create" | "update", "delegation") => {
+                if !matches!(member(&data, "new_name"), None | Some(Value::Null)) {
+                    return Err(ChangeError::Rename { scope });
+                }
+                let create = action == "create";
+                let role = match scope.strip_suffix("/*") {
+                    Some(_) if create => {
+                        return Err(ChangeError::Unsupported { action, kind, scope });
+                    }
                     Some(parent) => DelegationScope::AllBelow(targets_role(parent)?),
                     None => DelegationScope::One(targets_role(&scope)?),
-                },
-                create: action == "create",
-                edit: read_edit(&data)?,
-            }),
+                };
+                Ok(Self::ChangeDelegation { role, create, edit: read_edit(&data)? })
+            }
             ("delete", "delegation") => Ok(Self::RemoveDelegation { role: targets_role(&scope)? }),
             ("update", "witness") => Ok(Self::Witness { role: targets_role(&scope)? }),
             _ => Err(ChangeError::Unsupported { action, kind, scope }),
@@ -196,6 +212,9 @@ fn targets_role(name: &str) -> Result<RoleName, ChangeError> {
 }
 
 fn read_edit(data: &Value) -> Result<DelegationEdit, ChangeError> {
+    if !matches!(data, Value::Null | Value::Object(_)) {
+        return Err(malformed(Problem::NotA("an object"), "data"));
+    }
     let list = |name: &'static str| match member(data, name) {
         None | Some(Value::Null) => Ok(Vec::new()),
         Some(Value::Array(elements)) => Ok(elements.clone()),
@@ -232,7 +251,11 @@ fn read_edit(data: &Value) -> Result<DelegationEdit, ChangeError> {
             .collect::<Result<_, _>>()?,
         add_paths: texts("add_paths")?,
         remove_paths: texts("remove_paths")?,
-        clear_paths: matches!(member(data, "clear_paths"), Some(Value::Bool(true))),
+        clear_paths: match member(data, "clear_paths") {
+            None | Some(Value::Null) => false,
+            Some(Value::Bool(clear)) => *clear,
+            Some(_) => return Err(malformed(Problem::NotA("true or false"), "clear_paths")),
+        },
     })
 }
 

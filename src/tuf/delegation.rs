@@ -8,10 +8,29 @@ use crate::tuf::names::{RoleName, TargetName};
 ///
 /// Paths are plain prefixes. The top-level role has `[""]`.
 pub fn effective_paths(parent: &[String], own: &[String]) -> Vec<String> {
-    own.iter()
-        .filter(|path| parent.iter().any(|prefix| path.starts_with(prefix.as_str())))
-        .cloned()
-        .collect()
+    let widest = widest(parent);
+    own.iter().filter(|path| starts_with_one(&widest, path)).cloned().collect()
+}
+
+/// The prefixes that begin with no other of them, sorted. Both lists can have a million entries:
+/// comparing each with each would take hours.
+fn widest(prefixes: &[String]) -> Vec<&str> {
+    let mut sorted: Vec<&str> = prefixes.iter().map(String::as_str).collect();
+    sorted.sort_unstable();
+    let mut widest: Vec<&str> = Vec::new();
+    for prefix in sorted {
+        if !widest.last().is_some_and(|wider| prefix.starts_with(wider)) {
+            widest.push(prefix);
+        }
+    }
+    widest
+}
+
+/// Of sorted prefixes none of which begins with another, only the last that is not beyond the
+/// path can be its beginning.
+fn starts_with_one(widest: &[&str], path: &str) -> bool {
+    let beyond = widest.partition_point(|prefix| *prefix <= path);
+    widest.get(..beyond).and_then(<[_]>::last).is_some_and(|prefix| path.starts_with(prefix))
 }
 
 /// Tells whether one of these prefixes admits the target.

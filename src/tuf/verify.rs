@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 
 use crate::crypto::{KeyId, PublicKey};
+use crate::limits::MAX_SIGNATURES_PER_KEY;
 use crate::tuf::metadata::{Document, Root, Signed};
 use crate::tuf::names::RoleName;
 
@@ -80,6 +81,11 @@ impl<T: Document> Verified<T> {
     pub fn signers(&self) -> &[KeyId] {
         &self.signers
     }
+
+    /// Tells whether these keys would accept the document, too.
+    pub(super) fn is_signed_by(&self, keys: &RoleKeys) -> bool {
+        count(&self.signed, keys).is_ok()
+    }
 }
 
 /// Verifies a document against the keys of its role: at least the threshold of different keys must
@@ -108,6 +114,7 @@ fn count<T: Document>(signed: &Signed<T>, keys: &RoleKeys) -> Result<Vec<KeyId>,
     }
     let mut signers = Vec::new();
     let mut counted_ids = BTreeSet::new();
+    let mut tried: BTreeMap<&KeyId, usize> = BTreeMap::new();
     // The same key can stand under two ids (bare and in a certificate, or in two certificates):
     // it is the key behind them that counts, once.
     let mut counted_keys = BTreeSet::new();
@@ -123,6 +130,13 @@ fn count<T: Document>(signed: &Signed<T>, keys: &RoleKeys) -> Result<Vec<KeyId>,
                 listed: signature.key_id.clone(),
                 computed,
             });
+        }
+        // Whoever has no key at all can still list a thousand signatures by one that counts, and
+        // each costs a pass over the document.
+        let tries = tried.entry(&signature.key_id).or_default();
+        *tries += 1;
+        if *tries > MAX_SIGNATURES_PER_KEY {
+            continue;
         }
         if key.verify(&signature.method, signed.message(), &signature.bytes).is_err() {
             continue;

@@ -26,12 +26,15 @@ impl Draft {
         if !self.exists(&parent) {
             return Err(EditError::UnknownRole { role: parent });
         }
+        if !create && !self.exists(role) && !self.unusable.contains(&parent) {
+            return Err(unknown());
+        }
+        if let Some(path) = edit.add_paths.iter().find(|path| path.contains(char::is_control)) {
+            return Err(EditError::Path { role: role.clone(), path: path.clone() });
+        }
         let delegations = &mut self.file(&parent, now)?.delegations;
         let before = delegations.clone();
         if !delegations.roles.iter().any(|child| child.name == *role) {
-            if !create {
-                return Err(unknown());
-            }
             delegations.roles.push(DelegationRole {
                 name: role.clone(),
                 key_ids: Vec::new(),
@@ -75,13 +78,16 @@ impl Draft {
     pub fn remove_delegation(&mut self, role: &RoleName) -> Result<Outcome, EditError> {
         let unknown = || EditError::UnknownRole { role: role.clone() };
         let parent = role.parent().ok_or_else(unknown)?;
-        let Some(file) = self.targets.get_mut(&parent) else { return Err(unknown()) };
-        let before = file.delegations.roles.len();
-        file.delegations.roles.retain(|child| child.name != *role);
-        if file.delegations.roles.len() == before {
-            return Ok(Outcome::Unchanged);
+        if self.unusable.contains(&parent) {
+            return Err(EditError::UnusableRole { role: parent });
         }
-        drop_unused_keys(&mut file.delegations);
+        let Some(file) = self.targets.get_mut(&parent) else { return Err(unknown()) };
+        let roles = &mut file.delegations.roles;
+        let Some(place) = roles.iter().position(|child| child.name == *role) else {
+            return Ok(Outcome::Unchanged);
+        };
+        let gone = roles.remove(place);
+        drop_if_unused(&mut file.delegations, &gone.key_ids);
         self.dirty.insert(parent);
         let below = format!("{role}/");
         let gone = |name: &RoleName| name == role || name.as_str().starts_with(&below);
@@ -93,11 +99,12 @@ impl Draft {
 }
 
 fn change(delegations: &mut Delegations, role: &RoleName, edit: &DelegationEdit) {
-    let doomed: BTreeSet<KeyId> = delegations
-        .keys
-        .iter()
+    // Ids of keys that the document lacks are nobody's, but can be listed and so be removed.
+    let known = delegations.keys.iter();
+    let doomed: Vec<KeyId> = known
         .filter(|(id, key)| edit.remove_keys.iter().any(|gone| is_key(gone, id, key)))
         .map(|(id, _)| id.clone())
+        .chain(edit.remove_keys.iter().cloned())
         .collect();
     let Some(child) = delegations.roles.iter_mut().find(|child| child.name == *role) else {
         return;
@@ -119,7 +126,7 @@ fn change(delegations: &mut Delegations, role: &RoleName, edit: &DelegationEdit)
         }
         delegations.keys.insert(key.id(), key.clone());
     }
-    drop_unused_keys(delegations);
+    drop_if_unused(delegations, &doomed);
 }
 
 /// A key is meant by its id in metadata as well as by that of the bare key, which is what people
@@ -128,8 +135,10 @@ fn is_key(wanted: &KeyId, id: &KeyId, key: &PublicKey) -> bool {
     wanted == id || key.canonical_id().is_ok_and(|bare| bare == *wanted)
 }
 
-fn drop_unused_keys(delegations: &mut Delegations) {
+/// Drops those of these keys that no delegation has any more. Others that nobody uses are left: an
+/// edit that changes nothing else must not have the file signed again.
+fn drop_if_unused(delegations: &mut Delegations, candidates: &[KeyId]) {
     let used: BTreeSet<&KeyId> =
         delegations.roles.iter().flat_map(|child| &child.key_ids).collect();
-    delegations.keys.retain(|id, _| used.contains(id));
+    delegations.keys.retain(|id, _| used.contains(id) || !candidates.contains(id));
 }

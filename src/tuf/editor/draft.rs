@@ -169,9 +169,13 @@ impl Draft {
         &mut self,
         role: &RoleName,
         name: &TargetName,
-        target: Target,
+        mut target: Target,
         now: Timestamp,
     ) -> Result<Outcome, EditError> {
+        // The reference cannot write `custom:null`: it would leave the member out.
+        target.custom = target.custom.filter(|custom| !custom.is_null());
+        Target::from_json(&target.to_json())
+            .map_err(|cause| EditError::Target { name: name.clone(), cause: Box::new(cause) })?;
         if let Some(problem) = target.custom.as_ref().and_then(unwritable) {
             return Err(EditError::Custom { name: name.clone(), problem });
         }
@@ -210,10 +214,20 @@ impl Draft {
         Ok(Outcome::Changed)
     }
 
-    /// Gives a base role other keys. The next root is signed by the keys of the present one, too.
+    /// Gives a base role other keys; a delegation's are changed by [`Self::edit_delegation`]. The
+    /// next root is signed by the keys of the present one, too. [`Self::sign`] refuses a role that
+    /// has fewer keys than its threshold.
     pub fn set_base_keys(&mut self, role: &RoleName, keys: &[PublicKey]) {
+        if role.is_delegation() {
+            return;
+        }
         if let Some(spec) = self.root.roles.get_mut(role.as_str()) {
-            spec.key_ids = keys.iter().map(PublicKey::id).collect();
+            spec.key_ids.clear();
+            for id in keys.iter().map(PublicKey::id) {
+                if !spec.key_ids.contains(&id) {
+                    spec.key_ids.push(id);
+                }
+            }
         }
         self.root.keys.extend(keys.iter().map(|key| (key.id(), key.clone())));
         self.dirty.insert(RoleName::Root);

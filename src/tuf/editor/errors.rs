@@ -1,6 +1,7 @@
 //! Why a change cannot be made or signed.
 
 use crate::crypto::{KeyError, KeyId};
+use crate::tuf::metadata::MetadataError;
 use crate::tuf::names::{RoleName, TargetName};
 
 /// Why a draft cannot be changed or signed.
@@ -34,6 +35,23 @@ pub enum EditError {
         name: TargetName,
         /// What the reference cannot write.
         problem: &'static str,
+    },
+    /// A target that no reader would accept: without SHA-256 and SHA-512, or of impossible size.
+    #[error("`{name}` cannot be signed as it is described")]
+    Target {
+        /// The target.
+        name: TargetName,
+        /// What readers would say.
+        #[source]
+        cause: Box<MetadataError>,
+    },
+    /// A path that the reference cannot write: it has a control character (notary.md §1.2).
+    #[error("`{}` cannot be a path of {role}", path.escape_debug())]
+    Path {
+        /// The delegation.
+        role: RoleName,
+        /// The path.
+        path: String,
     },
     /// Too few keys are at hand to sign a role.
     #[error("{have} of {need} keys needed to sign {role} are here")]

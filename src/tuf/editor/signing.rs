@@ -21,7 +21,7 @@ pub struct Need {
     pub role: RoleName,
     /// How many of the candidates at least.
     pub threshold: u32,
-    /// Canonical ids, by which private keys are kept.
+    /// Canonical ids, by which private keys are kept; each once.
     pub candidates: Vec<KeyId>,
     /// The server signs this role if none of these keys is at hand.
     pub optional: bool,
@@ -77,6 +77,7 @@ impl Draft {
     ) -> Result<Publication, EditError> {
         let mut publication = Publication { files: BTreeMap::new(), roles: BTreeMap::new() };
         if self.dirty.contains(&RoleName::Root) {
+            self.check_base_roles()?;
             let mut signing: Vec<RoleKeys> = self.root_keys_before.iter().cloned().collect();
             if self.root_role_changed() {
                 signing.extend(self.role_keys(&RoleName::Root));
@@ -94,6 +95,20 @@ impl Draft {
         }
         self.sign_snapshot(&mut publication, keys, now)?;
         Ok(publication)
+    }
+
+    /// Refuses a root under which some role could never be signed again.
+    fn check_base_roles(&self) -> Result<(), EditError> {
+        for role in [RoleName::Root, RoleName::Timestamp, RoleName::Snapshot, RoleName::Targets] {
+            let unknown = || EditError::UnknownRole { role: role.clone() };
+            let Need { threshold, candidates, .. } =
+                need(&self.role_keys(&role).ok_or_else(unknown)?, false);
+            let have = u32::try_from(candidates.len()).unwrap_or(u32::MAX);
+            if have < threshold {
+                return Err(EditError::NotEnoughKeys { role, have, need: threshold, candidates });
+            }
+        }
+        Ok(())
     }
 
     fn sign_snapshot(
@@ -190,10 +205,13 @@ impl Publication {
 }
 
 fn need(keys: &RoleKeys, optional: bool) -> Need {
+    // A key that is listed bare and in a certificate is one key.
+    let ids: BTreeSet<KeyId> =
+        keys.keys.values().filter_map(|key| key.canonical_id().ok()).collect();
     Need {
         role: keys.role.clone(),
         threshold: keys.threshold.get(),
-        candidates: keys.keys.values().filter_map(|key| key.canonical_id().ok()).collect(),
+        candidates: ids.into_iter().collect(),
         optional,
     }
 }

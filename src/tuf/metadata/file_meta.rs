@@ -48,7 +48,9 @@ impl FileMeta {
     pub(super) fn to_json(&self) -> Value {
         let mut value =
             object([("hashes", write_hashes(&self.hashes)), ("length", number(self.length))]);
-        if let (Value::Object(members), Some(custom)) = (&mut value, &self.custom) {
+        if let (Value::Object(members), Some(custom)) = (&mut value, &self.custom)
+            && !custom.is_null()
+        {
             members.insert("custom".to_owned(), custom.clone());
         }
         value

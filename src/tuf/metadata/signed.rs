@@ -4,7 +4,7 @@ use crate::codec::canonical_json::Value;
 use crate::codec::text::to_base64;
 use crate::codec::timestamp::Rfc3339;
 use crate::crypto::{KeyId, Method, Signature};
-use crate::limits::MAX_SIGNATURES;
+use crate::limits::{MAX_SIGNATURES, MAX_UNKNOWN_MEMBERS};
 use crate::tuf::metadata::fields::{
     Members, MetadataError, Problem, base64, each, string, text, version,
 };
@@ -74,7 +74,7 @@ impl<T: Document> Signed<T> {
         let (body, message, unknown_members) = envelope.required("signed", |signed| {
             let body = T::from_json(role, signed)?;
             let mut unknown = Vec::new();
-            unknown_in(signed, &body.to_json(), "", &mut unknown);
+            unknown_in(signed, &body.to_json(), &mut Vec::new(), &mut unknown);
             Ok((body, signed.to_canonical(), unknown))
         })?;
         let signatures = envelope.optional("signatures", read_signatures)?.unwrap_or_default();
@@ -101,7 +101,8 @@ impl<T: Document> Signed<T> {
         &self.signatures
     }
 
-    /// Members of `signed` that this program does not know and would not write again.
+    /// Members of `signed` that this program does not know and would not write again; the first
+    /// of them, if they are very many.
     pub fn unknown_members(&self) -> &[String] {
         &self.unknown_members
     }
@@ -148,26 +149,42 @@ fn read_signatures(value: &Value) -> Result<Vec<Signature>, MetadataError> {
     Ok(signatures.into_iter().flatten().collect())
 }
 
-fn unknown_in(received: &Value, written: &Value, path: &str, unknown: &mut Vec<String>) {
-    let inside = |name: &str| {
-        if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
-    };
+fn unknown_in<'a>(
+    received: &'a Value,
+    written: &Value,
+    path: &mut Vec<&'a str>,
+    unknown: &mut Vec<String>,
+) {
     match (received, written) {
         (Value::Object(received), Value::Object(written)) => {
             for (name, value) in received {
+                path.push(name);
                 match written.get(name) {
-                    Some(counterpart) => unknown_in(value, counterpart, &inside(name), unknown),
-                    None if matches!(value, Value::Null) => {}
-                    None if matches!(value, Value::Array(elements) if elements.is_empty()) => {}
-                    None => unknown.push(inside(name)),
+                    Some(counterpart) => unknown_in(value, counterpart, path, unknown),
+                    None if is_nothing(value) => {}
+                    // Names are long and many where an attacker made them.
+                    None if unknown.len() >= MAX_UNKNOWN_MEMBERS => {}
+                    None => unknown.push(path.join(".")),
                 }
+                path.pop();
             }
         }
         (Value::Array(received), Value::Array(written)) => {
-            for (index, (value, counterpart)) in received.iter().zip(written).enumerate() {
-                unknown_in(value, counterpart, &inside(&index.to_string()), unknown);
+            for (value, counterpart) in received.iter().zip(written) {
+                path.push("[]");
+                unknown_in(value, counterpart, path, unknown);
+                path.pop();
             }
         }
         _ => {}
+    }
+}
+
+/// What Go leaves out, or writes as the same.
+fn is_nothing(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Array(elements) => elements.is_empty(),
+        _ => false,
     }
 }

@@ -136,7 +136,9 @@ impl Target {
     pub fn to_json(&self) -> Value {
         let mut value =
             object([("hashes", write_hashes(&self.hashes)), ("length", number(self.length))]);
-        if let (Value::Object(members), Some(custom)) = (&mut value, &self.custom) {
+        if let (Value::Object(members), Some(custom)) = (&mut value, &self.custom)
+            && !custom.is_null()
+        {
             members.insert("custom".to_owned(), custom.clone());
         }
         value

@@ -161,20 +161,35 @@ impl TrustedSet {
         let own_keys = certified_keys(signed.unverified(), &self.gun, Dates::Ignored)?;
         let successor = verify_successor(signed, &trusted_keys, &own_keys)
             .map_err(|cause| UpdateError::RootNotVouchedFor { version: offered, cause })?;
-        self.previous.forget_after_rotation(self.root.body(), successor.body());
+        self.previous.forget_unsigned(successor.body());
         self.root = successor;
+        self.drop_timestamp();
+        Ok(RootStep::Advanced)
+    }
+
+    /// Forgets the timestamp and all that was accepted below it.
+    fn drop_timestamp(&mut self) {
         self.timestamp = None;
+        self.notes.clear();
+        self.drop_snapshot();
+        self.expired.clear();
+    }
+
+    /// Forgets the snapshot and all that was accepted below it: files that another snapshot names
+    /// must not be mixed with it.
+    fn drop_snapshot(&mut self) {
         self.snapshot = None;
         self.targets.clear();
         self.paths.clear();
         self.unusable.clear();
-        self.expired.clear();
-        Ok(RootStep::Advanced)
+        self.expired.retain(|(role, _)| *role == RoleName::Timestamp);
     }
 
     /// Takes the timestamp: signed, not older than the one before, not expired. Another file of the
-    /// same version is not followed: the one before stays.
+    /// same version is not followed: the one before stays. What was accepted below an earlier
+    /// timestamp is to be offered again.
     pub fn accept_timestamp(&mut self, raw: &[u8]) -> Result<(), UpdateError> {
+        self.drop_timestamp();
         let role = RoleName::Timestamp;
         let offered = self.verify_base::<TimestampFile>(&role, raw)?;
         let version = offered.body().header.version;
@@ -202,8 +217,9 @@ impl TrustedSet {
 
     /// Takes the snapshot: the very file the timestamp names, signed, not older than the one
     /// before, not expired, and naming the root that is trusted. [`UpdateError::RootBehind`] says
-    /// that a newer root must be taken first.
+    /// that a newer root must be taken first. Targets files accepted before are to be offered again.
     pub fn accept_snapshot(&mut self, raw: &[u8]) -> Result<(), UpdateError> {
+        self.drop_snapshot();
         let role = RoleName::Snapshot;
         let timestamp = self.timestamp.as_ref().ok_or(UpdateError::OutOfOrder)?;
         check_listing(&role, &timestamp.body().snapshot, raw)?;
@@ -230,14 +246,21 @@ impl TrustedSet {
             let meta = listed(&RoleName::Targets).ok_or(UpdateError::OutOfOrder)?;
             return Ok(vec![wanted(&RoleName::Targets, meta, MAX_TARGETS_BYTES)?]);
         }
-        self.targets
-            .values()
-            .flat_map(|parent| &parent.body().delegations.roles)
-            .map(|child| &child.name)
-            .filter(|child| !self.targets.contains_key(child))
-            .filter(|child| !self.unusable.contains_key(child))
-            .filter_map(|child| listed(child).map(|meta| wanted(child, meta, MAX_TARGETS_BYTES)))
-            .collect()
+        let known = self.targets.len() + self.unusable.len();
+        let mut found = Vec::new();
+        for child in self.targets.values().flat_map(|parent| &parent.body().delegations.roles) {
+            let role = &child.name;
+            if self.targets.contains_key(role) || self.unusable.contains_key(role) {
+                continue;
+            }
+            let Some(meta) = listed(role) else { continue };
+            // Before anything is downloaded, and those that turned out unusable count, too.
+            if role.depth() > MAX_DELEGATION_DEPTH || known + found.len() > MAX_DELEGATION_ROLES {
+                return Err(UpdateError::TooManyDelegations { role: role.clone() });
+            }
+            found.push(wanted(role, meta, MAX_TARGETS_BYTES)?);
+        }
+        Ok(found)
     }
 
     /// Takes a targets file: the very file the snapshot names, signed by the keys that its parent
@@ -268,9 +291,6 @@ impl TrustedSet {
         let snapshot = self.snapshot.as_ref().ok_or(UpdateError::OutOfOrder)?;
         let meta = snapshot.body().meta.get(role).ok_or(UpdateError::OutOfOrder)?;
         check_listing(role, meta, raw)?;
-        if role.depth() > MAX_DELEGATION_DEPTH || self.targets.len() >= MAX_DELEGATION_ROLES {
-            return Err(UpdateError::TooManyDelegations { role: role.clone() });
-        }
         let keys = match role.parent() {
             None => self.root.body().role_keys(role),
             Some(parent) => {
@@ -311,18 +331,17 @@ impl TrustedSet {
         }
         let header = self.root.body().header.clone();
         self.check_expiry(&RoleName::Root, &header)?;
-        if self.expiry == Expiry::Enforced {
-            certified_keys(self.root.body(), &self.gun, Dates::ValidAt(self.now))?;
-        }
         self.check_pin()?;
         self.mark_vanished_delegations();
         TrustedRepository::new(self)
     }
 
+    /// Counts the root's own signatures again, by those of its keys only whose certificates are in
+    /// date and that pinning admits: together they must reach the threshold, not just one of them.
     fn check_pin(&self) -> Result<(), UpdateError> {
         let dates = match self.expiry {
-            Expiry::Enforced if !self.known => Dates::ValidAt(self.now),
-            _ => Dates::Ignored,
+            Expiry::Enforced => Dates::ValidAt(self.now),
+            Expiry::Remembered => Dates::Ignored,
         };
         let certified = certified_keys(self.root.body(), &self.gun, dates)?;
         let pinned = pinned_keys(certified, &self.gun, &self.pin, self.known, self.now)?;
@@ -339,7 +358,7 @@ impl TrustedSet {
             .values()
             .flat_map(|parent| &parent.body().delegations.roles)
             .map(|child| child.name.clone())
-            .filter(|child| !listed(child) && self.previous.lists(child))
+            .filter(|child| !listed(child) && self.previous.knew(child))
             .collect();
         for role in vanished {
             self.unusable.insert(role.clone(), UpdateError::Vanished { role });

@@ -1,8 +1,7 @@
 //! What an earlier update accepted: the versions below which nothing is accepted now.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use crate::crypto::KeyId;
 use crate::tuf::metadata::{Document, Root, Signed, Snapshot, Targets, TimestampFile};
 use crate::tuf::names::RoleName;
 use crate::tuf::verify::{RoleKeys, Verified, verify};
@@ -28,7 +27,9 @@ impl Previous {
         let mut queue = vec![(RoleName::Targets, base(&RoleName::Targets))];
         while let Some((role, keys)) = queue.pop() {
             let Some(file) = verified::<Targets>(cached, &role, keys) else { continue };
-            for child in &file.body().delegations.roles {
+            // Looked up only for files that are there: a document can list roles by the thousand.
+            let children = file.body().delegations.roles.iter();
+            for child in children.filter(|child| cached.contains_key(&child.name)) {
                 queue.push((child.name.clone(), file.body().role_keys(&child.name)));
             }
             previous.targets.insert(role, file);
@@ -36,27 +37,39 @@ impl Previous {
         previous
     }
 
-    /// Whether the snapshot of the earlier update listed this role.
-    pub(super) fn lists(&self, role: &RoleName) -> bool {
-        self.snapshot.as_ref().is_some_and(|file| file.body().meta.contains_key(role))
+    /// Whether the earlier update had a file of this role, or its snapshot listed one. The
+    /// snapshot is forgotten when its key is rotated; the file is not.
+    pub(super) fn knew(&self, role: &RoleName) -> bool {
+        self.targets.contains_key(role)
+            || self.snapshot.as_ref().is_some_and(|file| file.body().meta.contains_key(role))
     }
 
-    /// Forgets versions whose keys were rotated: after a theft of keys they may have been driven
-    /// up on purpose (TUF 1.0 §5.3.11, fast-forward recovery).
-    pub(super) fn forget_after_rotation(&mut self, old: &Root, new: &Root) {
-        let changed = |role: &RoleName| key_ids(old, role) != key_ids(new, role);
-        if changed(&RoleName::Timestamp) || changed(&RoleName::Snapshot) {
-            self.timestamp = None;
-            self.snapshot = None;
-        }
-        if changed(&RoleName::Targets) {
-            self.targets.clear();
+    /// Forgets files that a newer root's keys would not accept: after a theft of keys their
+    /// versions may have been driven up on purpose (TUF 1.0 §5.3.11, fast-forward recovery).
+    ///
+    /// One that is still signed as it should be counts on, whatever keys came or went beside:
+    /// a rotation of one key must not be a way to roll back what others signed.
+    pub(super) fn forget_unsigned(&mut self, root: &Root) {
+        self.timestamp = still_signed(self.timestamp.take(), root, &RoleName::Timestamp);
+        self.snapshot = still_signed(self.snapshot.take(), root, &RoleName::Snapshot);
+        let targets = self.targets.remove(&RoleName::Targets);
+        match still_signed(targets, root, &RoleName::Targets) {
+            Some(targets) => {
+                self.targets.insert(RoleName::Targets, targets);
+            }
+            // Whoever held the targets key could drive up the delegations, too.
+            None => self.targets.clear(),
         }
     }
 }
 
-fn key_ids(root: &Root, role: &RoleName) -> BTreeSet<KeyId> {
-    root.role_keys(role).map(|keys| keys.keys.into_keys().collect()).unwrap_or_default()
+fn still_signed<T: Document>(
+    file: Option<Verified<T>>,
+    root: &Root,
+    role: &RoleName,
+) -> Option<Verified<T>> {
+    let keys = root.role_keys(role)?;
+    file.filter(|file| file.is_signed_by(&keys))
 }
 
 fn verified<T: Document>(

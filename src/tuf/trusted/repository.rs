@@ -171,10 +171,10 @@ impl TrustedRepository {
         priority: &[RoleName],
     ) -> Result<Found<'_>, LookupError> {
         for entry in priority {
-            if let Some(cause) = self.set.unusable.get(entry) {
+            if let Some((role, cause)) = self.unusable_at(entry) {
                 return Err(LookupError::RoleUnusable {
                     name: name.clone(),
-                    role: entry.clone(),
+                    role: role.clone(),
                     cause: Box::new(cause.clone()),
                 });
             }
@@ -185,6 +185,12 @@ impl TrustedRepository {
             }
         }
         Err(LookupError::NotFound { name: name.clone() })
+    }
+
+    /// Why a role cannot be used, if it or one of the roles that delegate to it cannot.
+    fn unusable_at(&self, role: &RoleName) -> Option<(&RoleName, &UpdateError)> {
+        let here = self.set.unusable.get_key_value(role);
+        here.or_else(|| self.unusable_at(&role.parent()?))
     }
 
     /// What one role's file says of a target, if the role may sign it.
@@ -208,7 +214,13 @@ impl TrustedRepository {
     }
 
     /// Every usable file of the chain, as received: what to store.
+    ///
+    /// Of a chain from which a delegation has vanished that is the root alone: with the new
+    /// snapshot in the cache, the next update would not know that something is missing.
     pub fn files(&self) -> BTreeMap<RoleName, Vec<u8>> {
+        if self.set.unusable.values().any(|cause| matches!(cause, UpdateError::Vanished { .. })) {
+            return BTreeMap::from([(RoleName::Root, self.root().raw().to_vec())]);
+        }
         let base = [
             (RoleName::Root, self.root().raw().to_vec()),
             (RoleName::Timestamp, self.timestamp.raw().to_vec()),
