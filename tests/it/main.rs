@@ -12,6 +12,7 @@
 )]
 
 mod cli_keys;
+mod docs;
 mod keys_example;
 #[path = "../peers/mod.rs"]
 mod peers;
