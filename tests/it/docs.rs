@@ -151,7 +151,7 @@ fn links_and_paths_lead_somewhere() {
             }
         }
         for path in paths(&text).filter(|path| !root.join(path).exists()) {
-            lost.push(format!("{name}: `{path}`"));
+            lost.push(format!("{name}: `{}`", path.display()));
         }
     }
     assert!(lost.is_empty(), "\n{}\n", lost.join("\n"));
