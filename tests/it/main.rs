@@ -12,6 +12,7 @@
 )]
 
 mod cli_keys;
+mod docs;
 mod interop;
 mod keys_example;
 #[path = "../peers/mod.rs"]
