@@ -10,6 +10,7 @@ use crate::actions::update::{RefreshError, Source, Updated, update};
 use crate::client::{FileVersion, NotaryClient, NotaryError};
 use crate::clock::Timestamp;
 use crate::crypto::{KeyId, PrivateKey};
+use crate::store::trust_dir::RepositoryLock;
 use crate::store::{KeyStore, StoreError};
 use crate::tuf::editor::{Draft, EditError, Need, Publication};
 use crate::tuf::metadata::{Signed, Targets};
@@ -18,6 +19,8 @@ use crate::tuf::{Gun, RoleName};
 
 /// How long to wait for another process that changes the same repository.
 const LOCK_WAIT: Duration = Duration::from_mins(1);
+/// How long to wait before looking again.
+const LOCK_PAUSE: Duration = Duration::from_millis(50);
 /// How often to begin anew when somebody else published in between.
 const MAX_ATTEMPTS: u32 = 8;
 
@@ -101,7 +104,7 @@ pub async fn publish<E>(
 where
     E: From<PublishError>,
 {
-    let _lock = context.trust_dir.lock(gun, LOCK_WAIT).map_err(PublishError::from)?;
+    let _lock = lock(context, gun).await.map_err(PublishError::from)?;
     let notary = context.connections.notary(gun, "push,pull").map_err(PublishError::from)?;
     let keys = context.trust_dir.keys().map_err(PublishError::from)?;
     let mut change = Change { context, gun, notary: &notary, keys, unlocked: BTreeMap::new() };
@@ -125,6 +128,20 @@ where
         }
     }
     Err(PublishError::TooBusy { gun: gun.clone(), attempts: MAX_ATTEMPTS }.into())
+}
+
+/// Waits for the repository without blocking, so that an interruption is heard.
+async fn lock(context: &Context, gun: &Gun) -> Result<RepositoryLock, StoreError> {
+    let patience = tokio::time::Instant::now() + LOCK_WAIT;
+    loop {
+        match context.trust_dir.lock(gun, Duration::ZERO) {
+            Err(StoreError::Locked { .. }) if tokio::time::Instant::now() < patience => {
+                tracing::debug!("another process is changing {gun}; waiting");
+                tokio::time::sleep(LOCK_PAUSE).await;
+            }
+            outcome => return outcome,
+        }
+    }
 }
 
 struct Change<'a> {
