@@ -204,7 +204,7 @@ fn registry_host(gun: &Gun) -> &str {
 }
 
 /// Whether a `host` or `host:port` is this machine.
-fn is_loopback(registry: &str) -> bool {
+pub(super) fn is_loopback(registry: &str) -> bool {
     let host = match registry.rsplit_once(':') {
         Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
         _ => registry,

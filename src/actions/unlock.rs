@@ -1,6 +1,6 @@
 //! Opening private keys to sign with, the one place where that is done.
 
-use crate::actions::context::{ConnectionError, Context};
+use crate::actions::context::{ConnectionError, Context, is_loopback};
 use crate::crypto::{KeyId, PrivateKey};
 use crate::oci::reference::is_loopback_host;
 use crate::store::{KeyStore, StoreError};
@@ -45,7 +45,7 @@ pub fn is_example(id: &KeyId) -> bool {
 
 fn is_on_this_machine(context: &Context, gun: &Gun) -> Result<bool, ConnectionError> {
     let registry = gun.segments().next().unwrap_or_default();
-    if !is_loopback_host(registry) {
+    if !is_loopback(registry) {
         return Ok(false);
     }
     let server = context.connections.server.for_registry(registry, true)?;

@@ -125,11 +125,17 @@ impl User {
     /// Runs `notary` on the same trust folder.
     #[must_use = "ask for its `success` or an exit code"]
     pub(crate) fn notary(&self, args: &[&str]) -> Finished {
+        self.notary_with_input(args, b"")
+    }
+
+    /// Runs `notary` with `input` on its standard input.
+    #[must_use = "ask for its `success` or an exit code"]
+    pub(crate) fn notary_with_input(&self, args: &[&str], input: &[u8]) -> Finished {
         let folder = self.trust_folder().display().to_string();
         let mut words = vec!["-d", &folder];
         words.extend(self.notary_options.iter().map(String::as_str));
         words.extend(args);
-        self.run(Path::new("notary"), &words, b"")
+        self.run(Path::new("notary"), &words, input)
     }
 
     /// Runs the `trust` that was just built.
