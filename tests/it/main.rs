@@ -11,7 +11,10 @@
     reason = "a test makes its own world and stops at the first surprise, except while it cleans up"
 )]
 
+mod attacks;
+mod bad_input;
 mod cli_keys;
+mod harness;
 mod keys_example;
 #[path = "../peers/mod.rs"]
 mod peers;
