@@ -3,6 +3,10 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use crate::peers::process::{Finished, run};
 
 /// Files by their path inside a folder.
 pub(crate) type Files = BTreeMap<PathBuf, Vec<u8>>;
@@ -28,4 +32,12 @@ pub(crate) fn files_under(folder: &Path) -> Files {
         }
     }
     files
+}
+
+/// Runs a script of shell where mounting is nobody else's business; its mounts end with it.
+pub(crate) fn run_with_mounts(script: &str, variables: &[(String, String)]) -> Finished {
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "sh", "-euc", script]);
+    command.envs(variables.iter().map(|(name, value)| (name, value)));
+    run(&command, b"", Duration::from_secs(60))
 }

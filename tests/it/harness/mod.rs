@@ -11,10 +11,12 @@ pub(crate) mod disk;
 pub(crate) mod proxy;
 pub(crate) mod repository;
 pub(crate) mod server;
+pub(crate) mod signer;
 pub(crate) mod tamper;
 pub(crate) mod terminal;
 pub(crate) mod victim;
 
 pub(crate) use repository::{Key, Repository};
-pub(crate) use server::{Replies, Reply, Request, Server};
+pub(crate) use server::{Reply, Server};
+pub(crate) use signer::Signer;
 pub(crate) use victim::Victim;

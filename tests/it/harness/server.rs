@@ -145,11 +145,6 @@ impl Replies {
         self.table.lock().unwrap().insert(file.to_owned(), reply);
     }
 
-    /// Has nothing of a file any more.
-    pub(crate) fn remove(&self, file: &str) {
-        self.table.lock().unwrap().remove(file);
-    }
-
     /// Answers for every file there is.
     pub(crate) fn set_all(&self, reply: &Reply) {
         self.table.lock().unwrap().values_mut().for_each(|known| *known = reply.clone());
