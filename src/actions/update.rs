@@ -134,7 +134,14 @@ pub async fn update(
     let update = Update { gun, notary, source, cached: &cached };
     let set = update.anchor(now, expiry, pin).await?;
     let trusted = update.chain(set).await?;
-    let not_cached = cache.commit(&trusted.files(), &[]).err();
+    // Only the cache knows that a delegation was there before: while one is missing, it stays as
+    // it is, or the next update would miss nothing.
+    let missing =
+        trusted.unusable().values().any(|why| matches!(why, UpdateError::Vanished { .. }));
+    let not_cached = match missing {
+        true => None,
+        false => cache.commit(&trusted.files(), &[]).err(),
+    };
     Ok(Updated { trusted, not_cached })
 }
 

@@ -140,7 +140,12 @@ impl NotaryClient {
         let name = file_name(role, version);
         let request = Request::get(self.address(&name)?, limit);
         let answer = self.send(request, &self.actions).await?;
-        self.expect(answer, &name).map(|answer| answer.body)
+        let answer = self.expect(answer, &name)?;
+        // The page of a proxy that wants a login, say, is no file that somebody tampered with.
+        if is_html(answer.content_type(), &answer.body) {
+            return Err(answer.bad("it is an HTML page").into());
+        }
+        Ok(answer.body)
     }
 
     /// Fetches the public key the server signs `snapshot` or `timestamp` with.

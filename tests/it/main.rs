@@ -11,8 +11,11 @@
     reason = "a test makes its own world and stops at the first surprise, except while it cleans up"
 )]
 
+mod attacks;
+mod bad_input;
 mod cli_keys;
 mod docs;
+mod harness;
 mod interop;
 mod keys_example;
 #[path = "../peers/mod.rs"]

@@ -1,0 +1,121 @@
+//! Files that are honest each by itself, but were never published together.
+
+use test_case::test_case;
+use trust::actions::update::RefreshError;
+use trust::client::NotaryError;
+use trust::tuf::RoleName;
+use trust::tuf::trusted::UpdateError;
+
+use super::assert_matches;
+use crate::harness::{Key, Reply, Repository, Victim, tamper};
+
+#[test_case("snapshot")]
+#[test_case("targets")]
+#[test_case("targets/releases")]
+fn another_file_of_the_same_length_is_refused(role: &str) {
+    let mut victim = Victim::primed_with_releases(&Key::plain());
+    advance(&mut victim.repository);
+    victim.publish();
+    victim.tamper(role, tamper::bit_flipped);
+    let expected = RoleName::parse(role).unwrap();
+    assert_matches!(victim.refuses(7), UpdateError::Checksum { role, .. } if *role == expected);
+}
+
+#[test_case("snapshot")]
+#[test_case("targets")]
+#[test_case("targets/releases")]
+fn a_shorter_file_is_refused(role: &str) {
+    let mut victim = Victim::primed_with_releases(&Key::plain());
+    advance(&mut victim.repository);
+    victim.publish();
+    victim.tamper(role, tamper::truncated);
+    let expected = RoleName::parse(role).unwrap();
+    assert_matches!(victim.refuses(7), UpdateError::Length { role, .. } if *role == expected);
+}
+
+#[test_case("snapshot")]
+#[test_case("targets")]
+#[test_case("targets/releases")]
+fn a_longer_file_is_refused_though_it_means_the_same(role: &str) {
+    let mut victim = Victim::primed_with_releases(&Key::plain());
+    advance(&mut victim.repository);
+    victim.publish();
+    victim.tamper(role, tamper::lengthened);
+    let expected = RoleName::parse(role).unwrap();
+    assert_matches!(
+        victim.refuses(7),
+        UpdateError::Length { role, listed, got } if *role == expected && *got == listed + 1
+    );
+}
+
+#[test_case("snapshot")]
+#[test_case("targets")]
+fn the_file_of_yesterday_is_refused_under_the_name_of_today(role: &str) {
+    let mut victim = Victim::primed();
+    let old = victim.repository.raw(role);
+    advance(&mut victim.repository);
+    victim.publish();
+    victim.tamper(role, |bytes| *bytes = old);
+    let expected = RoleName::parse(role).unwrap();
+    assert_matches!(victim.refuses(7), UpdateError::Checksum { role, .. } if *role == expected);
+}
+
+#[test_case("snapshot")]
+#[test_case("targets")]
+#[test_case("targets/releases")]
+fn a_file_that_is_named_but_not_there_is_no_verdict(role: &str) {
+    let mut victim = Victim::primed_with_releases(&Key::plain());
+    advance(&mut victim.repository);
+    victim.publish();
+    victim.answer(role, &crate::harness::server::not_found());
+    let before = victim.trust_files();
+    let finished = victim.verify_by_program();
+    assert_ne!(finished.code, 0, "{finished:?}");
+    assert_matches!(
+        victim.refresh().unwrap_err(),
+        RefreshError::Server(NotaryError::NotFound { .. })
+    );
+    assert_eq!(victim.trust_files(), before);
+}
+
+#[test_case(&["hashes", "sha256"]; "the known hash alone")]
+#[test_case(&["hashes", "sha512"]; "the unused hash alone")]
+fn every_known_hash_must_be_right(wrong: &'static [&'static str]) {
+    let mut victim = Victim::primed();
+    advance(&mut victim.repository);
+    // Of two hashes one is honest: whoever looks at that one alone is deceived.
+    let length = if wrong[1] == "sha256" { 32 } else { 64 };
+    let digest = trust::codec::text::to_base64(&vec![7; length]);
+    victim.repository.before_signing("snapshot", move |body| {
+        let path = ["meta", "targets", wrong[0], wrong[1]];
+        *crate::harness::repository::at(body, &path) = digest.as_str().into();
+    });
+    victim.publish();
+    // The file is asked for by its sha256, whatever that is.
+    let raw = victim.repository.raw("targets");
+    let name = format!("targets.{}.json", "07".repeat(32));
+    victim.replies.set(&name, Reply::file(raw));
+    assert_matches!(victim.refuses(7), UpdateError::Checksum { role: RoleName::Targets, .. });
+}
+
+#[test]
+fn the_files_of_another_repository_are_refused_though_its_owner_is_the_same() {
+    let mut victim = Victim::primed();
+    let mut other = Repository::new(victim.repository.gun());
+    other.grant("root", &victim.repository.signers("root"), 1);
+    for role in ["targets", "snapshot", "timestamp"] {
+        other.set_version(role, 9);
+    }
+    other.publish();
+    victim.repository = other;
+    victim.serve();
+    // Its root has the same version and key as ours, but other content.
+    assert_matches!(victim.refuses(7), UpdateError::NotTheNextRoot { trusted: 1, offered: 1 });
+}
+
+fn advance(repository: &mut Repository) {
+    repository.bump(&["targets", "snapshot", "timestamp"]);
+    if repository.files().contains_key("targets/releases.json") {
+        repository.bump(&["targets/releases"]);
+    }
+}

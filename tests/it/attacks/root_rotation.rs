@@ -1,0 +1,227 @@
+//! New roots: who vouches for them, and in which order they come.
+
+use std::rc::Rc;
+
+use test_case::test_case;
+use trust::actions::update::RefreshError;
+use trust::crypto::KeyType;
+use trust::tuf::root_trust::RootTrustError;
+use trust::tuf::trusted::UpdateError;
+use trust::tuf::{RoleName, VerifyError};
+
+use super::assert_matches;
+use crate::harness::repository::hours_from_now;
+use crate::harness::server::not_found;
+use crate::harness::{Key, Victim};
+
+#[test]
+fn a_root_signed_by_the_old_and_the_new_key_is_followed() {
+    let mut victim = Victim::primed();
+    rotate(&mut victim, Signed::ByBoth);
+    victim.publish();
+    assert_eq!(victim.accepts().trusted.root().body().header.version, 2);
+}
+
+#[test_case(Signed::ByNewOnly; "new only")]
+#[test_case(Signed::ByOldOnly; "old only")]
+#[test_case(Signed::ByStranger; "a stranger")]
+fn a_root_that_not_both_vouch_for_is_refused(signed: Signed) {
+    let mut victim = Victim::primed();
+    rotate(&mut victim, signed);
+    victim.publish();
+    assert_matches!(victim.refuses(7), UpdateError::RootNotVouchedFor { version: 2, .. });
+}
+
+#[test]
+fn a_chain_of_three_is_followed() {
+    let mut victim = Victim::primed();
+    for _ in 0..3 {
+        rotate(&mut victim, Signed::ByBoth);
+        victim.repository.publish();
+    }
+    victim.serve();
+    assert_eq!(victim.accepts().trusted.root().body().header.version, 4);
+}
+
+#[test]
+fn a_broken_link_in_the_chain_is_refused() {
+    let mut victim = Victim::primed();
+    for signed in [Signed::ByBoth, Signed::ByNewOnly, Signed::ByBoth] {
+        rotate(&mut victim, signed);
+        victim.repository.publish();
+    }
+    victim.serve();
+    assert_matches!(victim.refuses(7), UpdateError::RootNotVouchedFor { version: 3, .. });
+}
+
+#[test]
+fn a_missing_link_is_not_skipped() {
+    let mut victim = Victim::primed();
+    for _ in 0..2 {
+        rotate(&mut victim, Signed::ByBoth);
+        victim.repository.publish();
+    }
+    victim.serve();
+    victim.replies.set("2.root.json", not_found());
+    assert_matches!(victim.fails(7), RefreshError::MissingRoot { version: 2, .. });
+}
+
+#[test]
+fn a_version_that_was_never_published_is_not_skipped() {
+    let mut victim = Victim::primed();
+    rotate(&mut victim, Signed::ByBoth);
+    victim.repository.set_version("root", 3);
+    victim.publish();
+    assert_matches!(victim.fails(7), RefreshError::MissingRoot { version: 2, .. });
+}
+
+#[test]
+fn another_root_under_the_number_between_is_refused() {
+    let mut victim = Victim::primed();
+    for _ in 0..2 {
+        rotate(&mut victim, Signed::ByBoth);
+        victim.repository.publish();
+    }
+    victim.serve();
+    let third = victim.repository.raw("root");
+    victim.replies.set("2.root.json", crate::harness::Reply::file(third));
+    assert_matches!(victim.refuses(7), UpdateError::NotTheNextRoot { trusted: 1, offered: 3 });
+}
+
+#[test]
+fn other_content_under_the_trusted_version_is_refused() {
+    let mut victim = Victim::primed();
+    rotate(&mut victim, Signed::ByBoth);
+    victim.repository.set_version("root", 1);
+    victim.publish();
+    assert_matches!(victim.refuses(7), UpdateError::NotTheNextRoot { trusted: 1, offered: 1 });
+}
+
+#[test]
+fn more_rotations_than_anybody_makes_are_not_followed() {
+    let mut victim = Victim::primed();
+    rotate(&mut victim, Signed::ByBoth);
+    victim.repository.set_version("root", 2000);
+    victim.publish();
+    let asked = victim.server().log().len();
+    assert_matches!(victim.fails(7), RefreshError::TooManyRoots { behind: 1999, .. });
+    assert!(victim.server().log().len() - asked < 20);
+}
+
+#[test]
+fn an_expired_root_in_between_is_fine() {
+    let mut victim = Victim::primed();
+    rotate(&mut victim, Signed::ByBoth);
+    victim.repository.expire("root");
+    victim.repository.publish();
+    rotate(&mut victim, Signed::ByBoth);
+    victim.repository.set("root", &["expires"], crate::harness::repository::expiry(1));
+    victim.repository.publish();
+    victim.serve();
+    assert_eq!(victim.accepts().trusted.root().body().header.version, 3);
+}
+
+#[test]
+fn a_root_key_with_the_certificate_of_another_repository_is_refused() {
+    let mut victim = Victim::primed();
+    let foreign = Key::certified("localhost/somebody-elses");
+    rotate_to(&mut victim, &foreign, Signed::ByBoth);
+    victim.publish();
+    assert_matches!(victim.refuses(7), UpdateError::Root(RootTrustError::NoCertificate { .. }));
+}
+
+#[test]
+fn an_expired_certificate_is_refused_on_first_use() {
+    let mut victim = Victim::new();
+    let key = expired_certificate(victim.repository.gun());
+    victim.repository.grant("root", &[key], 1);
+    victim.publish();
+    assert_matches!(victim.refuses(6), UpdateError::Root(RootTrustError::OutOfDate { .. }));
+    assert!(victim.trust_files().is_empty());
+}
+
+#[test]
+fn a_certificate_that_is_not_valid_yet_is_refused_on_first_use() {
+    let mut victim = Victim::new();
+    let gun = victim.repository.gun().to_owned();
+    let key = Key::plain().in_certificate(&gun, hours_from_now(72));
+    victim.repository.grant("root", &[key], 1);
+    victim.publish();
+    assert_matches!(victim.refuses(6), UpdateError::Root(RootTrustError::OutOfDate { .. }));
+    assert!(victim.trust_files().is_empty());
+}
+
+#[test]
+fn an_expired_certificate_of_the_root_in_force_is_refused() {
+    let mut victim = Victim::primed();
+    let key = expired_certificate(victim.repository.gun());
+    rotate_to(&mut victim, &key, Signed::ByBoth);
+    victim.publish();
+    assert_matches!(victim.refuses(6), UpdateError::Root(RootTrustError::OutOfDate { .. }));
+}
+
+#[test_case(KeyType::EcdsaX509, b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"; "garbage")]
+#[test_case(KeyType::EcdsaX509, b""; "nothing")]
+#[test_case(KeyType::RsaX509, b"\xff\xfe"; "no text")]
+fn a_certificate_that_is_none_is_refused(key_type: KeyType, public: &[u8]) {
+    let mut victim = Victim::new();
+    let key = Key::plain().listed_as(key_type, public.to_vec());
+    victim.repository.grant("root", &[key], 1);
+    victim.publish();
+    assert_matches!(victim.refuses(7), UpdateError::Root(RootTrustError::NoCertificate { .. }));
+    assert!(victim.trust_files().is_empty());
+}
+
+#[test]
+fn a_stolen_old_key_alone_signs_nothing_any_more() {
+    let mut victim = Victim::primed();
+    let stolen = victim.repository.signers("targets");
+    victim.repository.grant("targets", &[Key::plain()], 1);
+    victim.repository.bump(&["root", "targets", "snapshot", "timestamp"]);
+    victim.publish();
+    assert_eq!(victim.accepts().trusted.root().body().header.version, 2);
+    victim.repository.sign_with("targets", &stolen);
+    victim.repository.bump(&["targets", "snapshot", "timestamp"]);
+    victim.publish();
+    assert_matches!(
+        victim.refuses(7),
+        UpdateError::Signatures(VerifyError::ThresholdNotMet {
+            role: RoleName::Targets,
+            have: 0,
+            ..
+        })
+    );
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Signed {
+    ByBoth,
+    ByOldOnly,
+    ByNewOnly,
+    ByStranger,
+}
+
+/// Replaces the root key by a new one.
+fn rotate(victim: &mut Victim, signed: Signed) {
+    let new = Key::certified(victim.repository.gun());
+    rotate_to(victim, &new, signed);
+}
+
+fn rotate_to(victim: &mut Victim, new: &Rc<Key>, signed: Signed) {
+    let repository = &mut victim.repository;
+    // The key of the root before, which stands last among its signers.
+    let old = repository.signers("root").last().cloned().unwrap();
+    repository.grant("root", &[Rc::clone(new)], 1);
+    let signers = match signed {
+        Signed::ByBoth => vec![old, Rc::clone(new)],
+        Signed::ByOldOnly => vec![old],
+        Signed::ByNewOnly => vec![Rc::clone(new)],
+        Signed::ByStranger => vec![Key::certified(repository.gun())],
+    };
+    repository.sign_with("root", &signers);
+    repository.bump(&["root", "snapshot", "timestamp"]);
+}
+
+fn expired_certificate(gun: &str) -> Rc<Key> {
+    Key::plain().in_certificate(gun, hours_from_now(-11 * 365 * 24))
+}
