@@ -1,0 +1,40 @@
+//! What is measured: one file for each kind of work.
+
+mod keys;
+mod many_tags;
+mod sign;
+mod startup;
+mod verify;
+
+use crate::report::Report;
+use crate::world::World;
+
+/// Something to measure, by a name that can be asked for.
+pub(crate) struct Work {
+    /// What it is called on the command line.
+    pub(crate) name: &'static str,
+    /// Measures it with this many runs of each program.
+    pub(crate) measure: fn(&World, usize, &mut Report),
+}
+
+/// Every work, in the order of the results.
+pub(crate) const ALL: [Work; 5] = [
+    Work { name: "startup", measure: startup::measure },
+    Work { name: "sign", measure: sign::measure },
+    Work { name: "verify", measure: verify::measure },
+    Work { name: "many-tags", measure: many_tags::measure },
+    Work { name: "keys", measure: keys::measure },
+];
+
+/// Most that signing may take of a peer's time.
+const SIGN_GOAL: f64 = 0.5;
+/// Most that verifying may take of a peer's time.
+const VERIFY_GOAL: f64 = 0.4;
+/// Most that starting may take of a peer's time.
+const STARTUP_GOAL: f64 = 0.3;
+/// Largest program, in megabytes.
+const SIZE_GOAL: f64 = 30.0;
+/// Most that a repository with many tags may take of a peer's time.
+const MANY_TAGS_GOAL: f64 = 0.3;
+/// Most that it may take of a peer's memory.
+const MEMORY_GOAL: f64 = 0.5;
