@@ -58,6 +58,17 @@ pub enum RefreshError {
         #[source]
         cause: NotaryError,
     },
+    /// The server does not hand out a file that its own metadata names.
+    #[error("the trust server withholds the {role} metadata of {gun} that it announces")]
+    Withheld {
+        /// The repository.
+        gun: Gun,
+        /// Whose file.
+        role: RoleName,
+        /// What the server answered.
+        #[source]
+        cause: NotaryError,
+    },
     /// Nothing is cached, and the server was not to be asked.
     #[error("nothing is cached of {gun}, so nothing can be said of it offline")]
     NotCached {
@@ -134,14 +145,7 @@ pub async fn update(
     let update = Update { gun, notary, source, cached: &cached };
     let set = update.anchor(now, expiry, pin).await?;
     let trusted = update.chain(set).await?;
-    // Only the cache knows that a delegation was there before: while one is missing, it stays as
-    // it is, or the next update would miss nothing.
-    let missing =
-        trusted.unusable().values().any(|why| matches!(why, UpdateError::Vanished { .. }));
-    let not_cached = match missing {
-        true => None,
-        false => cache.commit(&trusted.files(), &[]).err(),
-    };
+    let not_cached = cache.commit(&trusted.files(), &[]).err();
     Ok(Updated { trusted, not_cached })
 }
 
@@ -227,7 +231,7 @@ impl Update<'_> {
         }
         self.notary.file(&role, FileVersion::Current, MAX_TIMESTAMP_BYTES).await.map_err(|error| {
             match error {
-                NotaryError::NotFound { .. } => {
+                NotaryError::NotFound { seen: NotFoundBody::Notary, .. } => {
                     RefreshError::Gone { gun: self.gun.clone(), cause: error }
                 }
                 other => other.into(),
@@ -253,6 +257,10 @@ impl Update<'_> {
                 let listed = wanted.length;
                 let got = listed.saturating_add(1);
                 Err(self.refused(UpdateError::Length { role: wanted.role, listed, got }))
+            }
+            Err(cause @ NotaryError::NotFound { seen: NotFoundBody::Notary, .. }) => {
+                let (gun, role) = (self.gun.clone(), wanted.role);
+                Err(RefreshError::Withheld { gun, role, cause })
             }
             Err(error) => Err(error.into()),
         }

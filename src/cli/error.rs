@@ -133,19 +133,26 @@ impl CliError {
         matches!(self.kind, ErrorKind::Interrupted | ErrorKind::OutputClosed)
     }
 
-    /// The whole text for stderr: `error:`, `caused by:` lines, a blank line, `hint:` lines.
-    pub fn render(&self) -> String {
+    /// What lies behind the error, outermost first, without repetitions.
+    pub fn causes(&self) -> Vec<String> {
         let mut said = self.source.to_string();
-        let mut lines = vec![format!("error: {said}")];
+        let mut causes = Vec::new();
         let mut cause = self.source.source();
         while let Some(error) = cause {
             let words = error.to_string();
             if words != said {
-                lines.push(format!("caused by: {words}"));
+                causes.push(words.clone());
                 said = words;
             }
             cause = error.source();
         }
+        causes
+    }
+
+    /// The whole text for stderr: `error:`, `caused by:` lines, a blank line, `hint:` lines.
+    pub fn render(&self) -> String {
+        let mut lines = vec![format!("error: {}", self.source)];
+        lines.extend(self.causes().iter().map(|cause| format!("caused by: {cause}")));
         if !self.hints.is_empty() {
             lines.push(String::new());
         }

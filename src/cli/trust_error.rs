@@ -13,6 +13,7 @@ use crate::actions::verify::VerifyImageError;
 use crate::cli::error::{CliError, ErrorKind};
 use crate::crypto::KeyId;
 use crate::oci::manifest::ManifestError;
+use crate::tuf::RoleName;
 use crate::tuf::editor::EditError;
 use crate::tuf::root_trust::RootTrustError;
 use crate::tuf::trusted::{LookupError, UpdateError};
@@ -50,9 +51,9 @@ fn classify_refresh(error: &RefreshError) -> (ErrorKind, Option<&'static str>) {
             ),
         ),
         RefreshError::Refused { cause, .. } => classify_update(cause),
-        RefreshError::MissingRoot { .. } | RefreshError::TooManyRoots { .. } => {
-            (ErrorKind::Tampered, None)
-        }
+        RefreshError::Withheld { .. }
+        | RefreshError::MissingRoot { .. }
+        | RefreshError::TooManyRoots { .. } => (ErrorKind::Tampered, None),
         _ => (ErrorKind::Internal, None),
     }
 }
@@ -116,8 +117,7 @@ impl From<VerifyImageError> for CliError {
             VerifyImageError::Image(error) => error.into(),
             VerifyImageError::Name(error) => error.into(),
             VerifyImageError::NotSigned { ref only_in, .. } if !only_in.is_empty() => {
-                let roles: Vec<&str> =
-                    only_in.iter().map(super::super::tuf::names::RoleName::as_str).collect();
+                let roles: Vec<&str> = only_in.iter().map(RoleName::as_str).collect();
                 let roles = roles.join(", ");
                 Self::new(ErrorKind::Untrusted, error).hint(format!(
                     "only {roles} names it, and only `targets/releases` and `targets` count"

@@ -224,6 +224,10 @@ impl PublicKey {
         let block = Pem::parse_all(bytes)?.into_iter().next().ok_or(PemError::Missing)?;
         match block.label.as_str() {
             "PUBLIC KEY" => {
+                if let Some(raw) = spki::ed25519(&block.contents) {
+                    ed25519_key(&raw)?;
+                    return Ok(Self::new(KeyType::Ed25519, raw));
+                }
                 let key_type = spki::check(&block.contents)?;
                 Ok(Self::new(key_type, block.contents.to_vec()))
             }
@@ -324,16 +328,19 @@ impl PublicKey {
 
     /// Verifies strictly: keys and points of small order, which fit many messages, are refused.
     fn verify_ed25519(&self, message: &[u8], signature: &[u8]) -> Result<(), SignatureError> {
-        let malformed = KeyError::Malformed { what: "ed25519 public key" };
-        let key = <&[u8; 32]>::try_from(self.public.as_slice()).map_err(|_| malformed.clone())?;
-        let key = ed25519_dalek::VerifyingKey::from_bytes(key).map_err(|_| malformed.clone())?;
-        if key.is_weak() {
-            return Err(malformed.into());
-        }
+        let key = ed25519_key(&self.public)?;
         let signature = ed25519_dalek::Signature::from_slice(signature)
             .map_err(|_| SignatureError::WrongLength { expected: 64, actual: signature.len() })?;
         key.verify_strict(message, &signature).map_err(|_| SignatureError::Invalid)
     }
+}
+
+fn ed25519_key(raw: &[u8]) -> Result<ed25519_dalek::VerifyingKey, KeyError> {
+    <&[u8; 32]>::try_from(raw)
+        .ok()
+        .and_then(|raw| ed25519_dalek::VerifyingKey::from_bytes(raw).ok())
+        .filter(|key| !key.is_weak())
+        .ok_or(KeyError::Malformed { what: "ed25519 public key" })
 }
 
 #[cfg(test)]
@@ -386,6 +393,20 @@ mod tests {
     fn an_ed25519_key_of_other_length_verifies_nothing(length: usize) {
         let error = verify(KeyType::Ed25519, &vec![1; length], &Method::Eddsa);
         assert_eq!(error, KeyError::Malformed { what: "ed25519 public key" }.into());
+    }
+
+    #[test]
+    fn an_ed25519_public_key_file_is_read() {
+        let key = PrivateKey::generate_ed25519().unwrap().public_key().clone();
+        let spki = [from_hex("302a300506032b6570032100").unwrap(), key.public().to_vec()].concat();
+        let pem = Pem::new("PUBLIC KEY", spki).encode();
+        assert_eq!(PublicKey::from_pem(&pem, Timestamp::UNIX_EPOCH).unwrap(), key);
+        let weak = [from_hex("302a300506032b6570032100").unwrap(), vec![0; 32]].concat();
+        let pem = Pem::new("PUBLIC KEY", weak).encode();
+        assert!(matches!(
+            PublicKey::from_pem(&pem, Timestamp::UNIX_EPOCH),
+            Err(KeyError::Malformed { .. })
+        ));
     }
 
     #[test]

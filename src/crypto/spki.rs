@@ -18,6 +18,8 @@ use crate::limits::MIN_RSA_BITS;
 
 pub(super) const EC_PUBLIC_KEY: ObjectIdentifier =
     ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
+/// RFC 8410 §3.
+const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
 pub(super) const RSA_ENCRYPTION: ObjectIdentifier =
     ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
 
@@ -64,6 +66,13 @@ impl<'a> Spki<'a> {
             Self::Rsa { .. } => KeyType::Rsa,
         }
     }
+}
+
+/// The 32 bytes of an ed25519 key (RFC 8410 §4), if it is one.
+pub(super) fn ed25519(der: &[u8]) -> Option<Vec<u8>> {
+    let info = SubjectPublicKeyInfoRef::from_der(der).ok()?;
+    let raw = info.subject_public_key.as_bytes()?;
+    (info.algorithm.oid == ED25519).then(|| raw.to_vec())
 }
 
 /// Checks a key fully: the point is on its curve, the modulus is usable.

@@ -8,6 +8,15 @@ use crate::crypto::KeyId;
 use crate::oci::Reference;
 use crate::tuf::RoleName;
 
+/// The signers of a repository.
+#[derive(Debug)]
+pub struct Signers {
+    /// By name.
+    pub signers: Vec<Signer>,
+    /// Root keys that were believed unseen: nothing was known of the repository before.
+    pub first_contact: Option<Vec<KeyId>>,
+}
+
 /// A signer of a repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Signer {
@@ -28,7 +37,7 @@ pub async fn list(
     context: &Context,
     reference: &Reference,
     source: Source,
-) -> Result<Vec<Signer>, SignerError> {
+) -> Result<Signers, SignerError> {
     let gun = gun_of(reference)?;
     let Updated { trusted, .. } = refresh(context, &gun, source).await?;
     let mut signers = Vec::new();
@@ -50,5 +59,6 @@ pub async fn list(
         }
     }
     signers.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok(signers)
+    let first_contact = trusted.is_first_use().then(|| trusted.root_key_ids());
+    Ok(Signers { signers, first_contact })
 }

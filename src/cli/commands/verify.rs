@@ -158,14 +158,18 @@ fn registry_words(request: &Request, verdict: &Verdict) -> String {
     }
 }
 
-/// The answer about one image as `--json` prints it (`spec/command-line.md`).
+/// The answer about one image as `--json` prints it (`spec/json-output.md`).
 #[derive(Debug, Serialize)]
 struct Document {
     image: String,
     name: String,
     trusted: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
+    exit_code: Option<u8>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    causes: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     verdict: Option<JsonVerdict>,
     steps: Vec<JsonStep>,
@@ -213,7 +217,9 @@ impl Document {
             image: image.to_owned(),
             name: reference.name(),
             trusted: verdict.is_ok(),
+            exit_code: verdict.as_ref().err().map(|error| error.kind.exit_code()),
             error: verdict.as_ref().err().map(|error| error.source.to_string()),
+            causes: verdict.as_ref().err().map(CliError::causes).unwrap_or_default(),
             verdict: verdict.as_ref().ok().map(JsonVerdict::of),
             steps: steps.collect(),
         }

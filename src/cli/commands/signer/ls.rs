@@ -2,9 +2,10 @@
 
 use serde::Serialize;
 
-use crate::actions::signer::ls::{Signer, list};
+use crate::actions::signer::ls::{Signer, Signers, list};
 use crate::actions::update::Source;
 use crate::cli::error::{CliError, ErrorKind};
+use crate::cli::outcome::say_first_contact;
 use crate::cli::run::Session;
 use crate::cli::table::columns;
 use crate::oci::Reference;
@@ -40,7 +41,11 @@ impl Args {
         let reference = Reference::parse(&self.repository)?;
         let context = session.context()?;
         let source = if self.offline { Source::Cache } else { Source::Server };
-        let signers = session.block_on(list(&context, &reference, source))?;
+        let listed = session.block_on(list(&context, &reference, source))?;
+        let Signers { signers, first_contact } = listed;
+        if let Some(root_keys) = first_contact {
+            say_first_contact(session, &reference.familiar_name(), &root_keys);
+        }
         for signer in &signers {
             if let Some(problem) = &signer.problem {
                 session.ui.warn(format!("{} cannot be used: {problem}", signer.name));
