@@ -87,6 +87,11 @@ impl Signer {
         files_under(&self.user.trust_folder())
     }
 
+    /// The private keys.
+    pub(crate) fn key_files(&self) -> Files {
+        files_under(&self.user.trust_folder().join("private"))
+    }
+
     /// Whatever happened before, a plain `trust sign` works now, and nothing but what belongs
     /// there lies in the trust directory.
     #[track_caller]
