@@ -138,10 +138,7 @@ pub async fn update(
     // it is, or the next update would miss nothing.
     let missing =
         trusted.unusable().values().any(|why| matches!(why, UpdateError::Vanished { .. }));
-    let not_cached = match missing {
-        true => None,
-        false => cache.commit(&trusted.files(), &[]).err(),
-    };
+    let not_cached = if missing { None } else { cache.commit(&trusted.files(), &[]).err() };
     Ok(Updated { trusted, not_cached })
 }
 

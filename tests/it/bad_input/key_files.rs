@@ -145,5 +145,6 @@ fn half(bytes: &mut Vec<u8>) {
 /// Another letter in the middle of the base64, so that it is still base64.
 fn body_flipped(bytes: &mut Vec<u8>) {
     let middle = bytes.len() * 2 / 3;
-    bytes[middle] = if bytes[middle] == b'A' { b'B' } else { b'A' };
+    let other = if bytes[middle] == b'A' { b'B' } else { b'A' };
+    bytes.splice(middle..=middle, [other]);
 }

@@ -41,5 +41,5 @@ pub(crate) fn run_with_mounts(script: &str, variables: &[(String, String)]) -> F
     let mut command = Command::new("unshare");
     command.args(["--mount", "sh", "-euc", script]);
     command.envs(variables.iter().map(|(name, value)| (name, value)));
-    run(&command, b"", Duration::from_secs(60))
+    run(&command, b"", Duration::from_mins(1))
 }
