@@ -7,6 +7,7 @@ mod endless_data;
 mod freeze;
 mod malformed;
 mod mix_and_match;
+mod pinning;
 mod rollback;
 mod root_rotation;
 mod threshold;

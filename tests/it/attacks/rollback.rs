@@ -80,7 +80,7 @@ fn a_root_that_was_replaced_does_not_come_back() {
     let old = victim.repository.raw("root");
     let first = victim.repository.signers("root");
     let second = Key::certified(victim.repository.gun());
-    victim.repository.grant("root", &[second.clone()], 1);
+    victim.repository.grant("root", std::slice::from_ref(&second), 1);
     victim.repository.sign_with("root", &[first[0].clone(), second]);
     victim.repository.bump(&["root", "snapshot", "timestamp"]);
     victim.publish();

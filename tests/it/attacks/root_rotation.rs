@@ -17,15 +17,15 @@ use crate::harness::{Key, Victim};
 #[test]
 fn a_root_signed_by_the_old_and_the_new_key_is_followed() {
     let mut victim = Victim::primed();
-    rotate(&mut victim, Signed::ByBoth);
+    rotate(&mut victim, SignedBy::Both);
     victim.publish();
     assert_eq!(victim.accepts().trusted.root().body().header.version, 2);
 }
 
-#[test_case(Signed::ByNewOnly; "new only")]
-#[test_case(Signed::ByOldOnly; "old only")]
-#[test_case(Signed::ByStranger; "a stranger")]
-fn a_root_that_not_both_vouch_for_is_refused(signed: Signed) {
+#[test_case(SignedBy::NewOnly; "new only")]
+#[test_case(SignedBy::OldOnly; "old only")]
+#[test_case(SignedBy::Stranger; "a stranger")]
+fn a_root_that_not_both_vouch_for_is_refused(signed: SignedBy) {
     let mut victim = Victim::primed();
     rotate(&mut victim, signed);
     victim.publish();
@@ -36,7 +36,7 @@ fn a_root_that_not_both_vouch_for_is_refused(signed: Signed) {
 fn a_chain_of_three_is_followed() {
     let mut victim = Victim::primed();
     for _ in 0..3 {
-        rotate(&mut victim, Signed::ByBoth);
+        rotate(&mut victim, SignedBy::Both);
         victim.repository.publish();
     }
     victim.serve();
@@ -46,7 +46,7 @@ fn a_chain_of_three_is_followed() {
 #[test]
 fn a_broken_link_in_the_chain_is_refused() {
     let mut victim = Victim::primed();
-    for signed in [Signed::ByBoth, Signed::ByNewOnly, Signed::ByBoth] {
+    for signed in [SignedBy::Both, SignedBy::NewOnly, SignedBy::Both] {
         rotate(&mut victim, signed);
         victim.repository.publish();
     }
@@ -58,7 +58,7 @@ fn a_broken_link_in_the_chain_is_refused() {
 fn a_missing_link_is_not_skipped() {
     let mut victim = Victim::primed();
     for _ in 0..2 {
-        rotate(&mut victim, Signed::ByBoth);
+        rotate(&mut victim, SignedBy::Both);
         victim.repository.publish();
     }
     victim.serve();
@@ -69,7 +69,7 @@ fn a_missing_link_is_not_skipped() {
 #[test]
 fn a_version_that_was_never_published_is_not_skipped() {
     let mut victim = Victim::primed();
-    rotate(&mut victim, Signed::ByBoth);
+    rotate(&mut victim, SignedBy::Both);
     victim.repository.set_version("root", 3);
     victim.publish();
     assert_matches!(victim.fails(7), RefreshError::MissingRoot { version: 2, .. });
@@ -79,7 +79,7 @@ fn a_version_that_was_never_published_is_not_skipped() {
 fn another_root_under_the_number_between_is_refused() {
     let mut victim = Victim::primed();
     for _ in 0..2 {
-        rotate(&mut victim, Signed::ByBoth);
+        rotate(&mut victim, SignedBy::Both);
         victim.repository.publish();
     }
     victim.serve();
@@ -91,7 +91,7 @@ fn another_root_under_the_number_between_is_refused() {
 #[test]
 fn other_content_under_the_trusted_version_is_refused() {
     let mut victim = Victim::primed();
-    rotate(&mut victim, Signed::ByBoth);
+    rotate(&mut victim, SignedBy::Both);
     victim.repository.set_version("root", 1);
     victim.publish();
     assert_matches!(victim.refuses(7), UpdateError::NotTheNextRoot { trusted: 1, offered: 1 });
@@ -100,7 +100,7 @@ fn other_content_under_the_trusted_version_is_refused() {
 #[test]
 fn more_rotations_than_anybody_makes_are_not_followed() {
     let mut victim = Victim::primed();
-    rotate(&mut victim, Signed::ByBoth);
+    rotate(&mut victim, SignedBy::Both);
     victim.repository.set_version("root", 2000);
     victim.publish();
     let asked = victim.server().log().len();
@@ -111,10 +111,10 @@ fn more_rotations_than_anybody_makes_are_not_followed() {
 #[test]
 fn an_expired_root_in_between_is_fine() {
     let mut victim = Victim::primed();
-    rotate(&mut victim, Signed::ByBoth);
+    rotate(&mut victim, SignedBy::Both);
     victim.repository.expire("root");
     victim.repository.publish();
-    rotate(&mut victim, Signed::ByBoth);
+    rotate(&mut victim, SignedBy::Both);
     victim.repository.set("root", &["expires"], crate::harness::repository::expiry(1));
     victim.repository.publish();
     victim.serve();
@@ -125,7 +125,7 @@ fn an_expired_root_in_between_is_fine() {
 fn a_root_key_with_the_certificate_of_another_repository_is_refused() {
     let mut victim = Victim::primed();
     let foreign = Key::certified("localhost/somebody-elses");
-    rotate_to(&mut victim, &foreign, Signed::ByBoth);
+    rotate_to(&mut victim, &foreign, SignedBy::Both);
     victim.publish();
     assert_matches!(victim.refuses(7), UpdateError::Root(RootTrustError::NoCertificate { .. }));
 }
@@ -155,7 +155,7 @@ fn a_certificate_that_is_not_valid_yet_is_refused_on_first_use() {
 fn an_expired_certificate_of_the_root_in_force_is_refused() {
     let mut victim = Victim::primed();
     let key = expired_certificate(victim.repository.gun());
-    rotate_to(&mut victim, &key, Signed::ByBoth);
+    rotate_to(&mut victim, &key, SignedBy::Both);
     victim.publish();
     assert_matches!(victim.refuses(6), UpdateError::Root(RootTrustError::OutOfDate { .. }));
 }
@@ -194,29 +194,29 @@ fn a_stolen_old_key_alone_signs_nothing_any_more() {
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Signed {
-    ByBoth,
-    ByOldOnly,
-    ByNewOnly,
-    ByStranger,
+enum SignedBy {
+    Both,
+    OldOnly,
+    NewOnly,
+    Stranger,
 }
 
 /// Replaces the root key by a new one.
-fn rotate(victim: &mut Victim, signed: Signed) {
+fn rotate(victim: &mut Victim, signed: SignedBy) {
     let new = Key::certified(victim.repository.gun());
     rotate_to(victim, &new, signed);
 }
 
-fn rotate_to(victim: &mut Victim, new: &Rc<Key>, signed: Signed) {
+fn rotate_to(victim: &mut Victim, new: &Rc<Key>, signed: SignedBy) {
     let repository = &mut victim.repository;
     // The key of the root before, which stands last among its signers.
     let old = repository.signers("root").last().cloned().unwrap();
     repository.grant("root", &[Rc::clone(new)], 1);
     let signers = match signed {
-        Signed::ByBoth => vec![old, Rc::clone(new)],
-        Signed::ByOldOnly => vec![old],
-        Signed::ByNewOnly => vec![Rc::clone(new)],
-        Signed::ByStranger => vec![Key::certified(repository.gun())],
+        SignedBy::Both => vec![old, Rc::clone(new)],
+        SignedBy::OldOnly => vec![old],
+        SignedBy::NewOnly => vec![Rc::clone(new)],
+        SignedBy::Stranger => vec![Key::certified(repository.gun())],
     };
     repository.sign_with("root", &signers);
     repository.bump(&["root", "snapshot", "timestamp"]);

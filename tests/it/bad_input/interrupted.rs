@@ -22,7 +22,7 @@ fn at_every_request_of_a_first_signature(moment: Moment) {
     loop {
         let image = signer.push(&format!("new{interruptions}"), "1");
         let held = proxy.hold(interruptions, moment);
-        if !interrupt(&signer, &image, held) {
+        if !interrupt(&signer, &image, &held) {
             break;
         }
         proxy.pass();
@@ -44,7 +44,7 @@ fn at_every_request_of_a_further_signature(moment: Moment) {
     loop {
         let image = signer.push("app", &interruptions.to_string());
         let held = proxy.hold(interruptions, moment);
-        if !interrupt(&signer, &image, held) {
+        if !interrupt(&signer, &image, &held) {
             break;
         }
         proxy.pass();
@@ -72,7 +72,7 @@ fn at_many_instants_of_a_first_signature() {
 }
 
 /// Signs, and interrupts that when the request is there; false when it never came.
-fn interrupt(signer: &Signer, image: &str, held: Held) -> bool {
+fn interrupt(signer: &Signer, image: &str, held: &Held) -> bool {
     let mut child = start(signer, image);
     let deadline = Instant::now() + PATIENCE;
     loop {

@@ -11,7 +11,7 @@ use crate::peers::{NotaryOptions, NotaryServer, User};
 
 /// A terminal in which `trust` runs; behind it stands what it left of the terminal's settings.
 fn terminal(signer: &Signer, args: &str) -> Terminal {
-    let line = format!("{TRUST} {args}; code=$?; stty -a; exit $code");
+    let line = format!("trap : INT; {TRUST} {args}; code=$?; stty -a; exit $code");
     let mut command = Command::new("script");
     command.env_clear().envs(signer.settings()).env("TERM", "dumb").env("SHELL", "/bin/sh");
     Terminal::run(&line, command)
@@ -50,7 +50,7 @@ fn the_first_signature_asks_as_docker_does() {
 #[test]
 fn three_wrong_passphrases_are_enough() {
     let (signer, image) = signed_once();
-    let before = signer.trust_files();
+    let before = signer.key_files();
     let mut terminal = terminal(&signer, &format!("sign {image}"));
     for _ in 0..3 {
         terminal.await_text("Enter passphrase for repository key with ID ");
@@ -61,7 +61,7 @@ fn three_wrong_passphrases_are_enough() {
     assert_eq!(code, 11, "{screen}");
     assert!(!screen.contains("not the passphrase"), "{screen}");
     assert_echo_is_back(&screen);
-    assert_eq!(signer.trust_files(), before);
+    assert_eq!(signer.key_files(), before);
 }
 
 #[test]
@@ -81,7 +81,7 @@ fn the_third_try_may_be_right() {
 #[test]
 fn ctrl_c_at_a_question_leaves_the_terminal_and_the_keys_as_they_were() {
     let (signer, image) = signed_once();
-    let before = signer.trust_files();
+    let before = signer.key_files();
     let mut terminal = terminal(&signer, &format!("sign {image}"));
     terminal.await_text("Enter passphrase for repository key with ID ");
     terminal.press("half a passph\x03");
@@ -89,7 +89,7 @@ fn ctrl_c_at_a_question_leaves_the_terminal_and_the_keys_as_they_were() {
     assert_eq!(code, 130, "{screen}");
     assert!(!screen.contains("half a passph"), "{screen}");
     assert_echo_is_back(&screen);
-    assert_eq!(signer.trust_files(), before);
+    assert_eq!(signer.key_files(), before);
 }
 
 #[test]
@@ -115,10 +115,10 @@ fn without_a_terminal_nobody_is_asked() {
     for role in ["ROOT", "TARGETS", "SNAPSHOT", "DELEGATION"] {
         signer.user.unset(&format!("NOTARY_{role}_PASSPHRASE"));
     }
-    let before = signer.trust_files();
+    let before = signer.key_files();
     let finished = signer.user.trust(&["sign", &image]).expect_code(11);
     assert!(finished.stderr.contains("no terminal"), "{}", finished.stderr);
-    assert_eq!(signer.trust_files(), before);
+    assert_eq!(signer.key_files(), before);
 }
 
 #[test]

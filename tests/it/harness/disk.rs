@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use crate::peers::image::digest;
 use crate::peers::process::{Finished, run};
 
-/// Files by their path inside a folder.
-pub(crate) type Files = BTreeMap<PathBuf, Vec<u8>>;
+/// Length and hash of files, by their path inside a folder.
+pub(crate) type Files = BTreeMap<PathBuf, String>;
 
 /// Returns every file of a folder, at any depth; a folder that is not there holds none. The empty
 /// files that processes lock are left out.
@@ -27,7 +28,8 @@ pub(crate) fn files_under(folder: &Path) -> Files {
             let is_lock = bytes.is_empty()
                 && path.file_name().is_some_and(|name| name.to_string_lossy().ends_with("-lock"));
             if !is_lock {
-                files.insert(path.strip_prefix(folder).unwrap().to_owned(), bytes);
+                let content = format!("{} bytes, {}", bytes.len(), digest(&bytes));
+                files.insert(path.strip_prefix(folder).unwrap().to_owned(), content);
             }
         }
     }
@@ -39,5 +41,5 @@ pub(crate) fn run_with_mounts(script: &str, variables: &[(String, String)]) -> F
     let mut command = Command::new("unshare");
     command.args(["--mount", "sh", "-euc", script]);
     command.envs(variables.iter().map(|(name, value)| (name, value)));
-    run(&command, b"", Duration::from_secs(60))
+    run(&command, b"", Duration::from_mins(1))
 }

@@ -1,7 +1,7 @@
 //! A real trust server behind one that can be made to wait at any request.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 
@@ -108,7 +108,7 @@ fn wait(reached: &Sender<()>, release: &Receiver<()>) {
     release.recv_timeout(PATIENCE).ok();
 }
 
-fn forward(url: &str, authority: &PathBuf, request: &Request) -> Reply {
+fn forward(url: &str, authority: &Path, request: &Request) -> Reply {
     let is_kept = |name: &str| name.eq_ignore_ascii_case("content-type");
     let headers: Vec<(&str, &str)> = (request.headers.iter())
         .filter(|(name, _)| is_kept(name))

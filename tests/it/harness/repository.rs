@@ -39,6 +39,11 @@ impl Key {
         })
     }
 
+    /// The private half, for those who make certificates of another kind.
+    pub(crate) fn pkcs8(&self) -> Vec<u8> {
+        self.private.to_pkcs8().unwrap().to_vec()
+    }
+
     /// The same key, listed as this type with these bytes.
     pub(crate) fn listed_as(&self, key_type: KeyType, public: Vec<u8>) -> Rc<Self> {
         let private = Rc::clone(&self.private);

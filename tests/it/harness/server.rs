@@ -1,6 +1,7 @@
 //! An HTTPS server on loopback that does what a script says.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -201,9 +202,9 @@ fn send(stream: &mut impl ReadWrite, reply: Reply, head_only: bool, state: &Stat
         Reply::Full { status, headers, body } => {
             let mut head = format!("HTTP/1.1 {status} Scripted\r\n");
             for (name, value) in headers {
-                head.push_str(&format!("{name}: {value}\r\n"));
+                write!(head, "{name}: {value}\r\n").unwrap();
             }
-            head.push_str(&format!("Content-Length: {}\r\n\r\n", body.len()));
+            write!(head, "Content-Length: {}\r\n\r\n", body.len()).unwrap();
             let mut bytes = head.into_bytes();
             if !head_only {
                 bytes.extend(body);
@@ -227,7 +228,7 @@ fn send(stream: &mut impl ReadWrite, reply: Reply, head_only: bool, state: &Stat
             None
         }
         Reply::Silence => {
-            stream.read(&mut [0]).ok();
+            stream.read_exact(&mut [0]).ok();
             None
         }
         Reply::Close => None,

@@ -87,6 +87,11 @@ impl Signer {
         files_under(&self.user.trust_folder())
     }
 
+    /// The private keys.
+    pub(crate) fn key_files(&self) -> Files {
+        files_under(&self.user.trust_folder().join("private"))
+    }
+
     /// Whatever happened before, a plain `trust sign` works now, and nothing but what belongs
     /// there lies in the trust directory.
     #[track_caller]
@@ -100,8 +105,9 @@ impl Signer {
         let metadata = format!("tuf/{}/metadata", gun.as_str());
         for path in self.trust_files().keys() {
             let name = path.display().to_string();
-            let is_key = name.starts_with("private/") && name.ends_with(".key") && name.len() == 76;
-            let is_metadata = name.starts_with(&metadata) && name.ends_with(".json");
+            let is = |kind: &str| path.extension().is_some_and(|extension| extension == kind);
+            let is_key = path.starts_with("private") && is("key") && name.len() == 76;
+            let is_metadata = path.starts_with(&metadata) && is("json");
             assert!(is_key || is_metadata, "{name} was left behind");
         }
     }

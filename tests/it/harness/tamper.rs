@@ -13,7 +13,8 @@ pub(crate) fn lengthened(bytes: &mut Vec<u8>) {
 /// Flips the lowest bit of the byte in the middle.
 pub(crate) fn bit_flipped(bytes: &mut Vec<u8>) {
     let middle = bytes.len() / 2;
-    bytes[middle] ^= 1;
+    let other = bytes[middle] ^ 1;
+    bytes.splice(middle..=middle, [other]);
 }
 
 /// Is a page for people.

@@ -142,6 +142,13 @@ impl Victim {
         block_on(refresh(&self.context(), &gun, Source::Server))
     }
 
+    /// Does so under other rules of pinning, which the program has no flag for.
+    pub(crate) fn refresh_pinned(&self, pinning: Pinning) -> Result<Updated, RefreshError> {
+        let gun = Gun::parse(self.repository.gun()).unwrap();
+        let context = Context { pinning, ..self.context() };
+        block_on(refresh(&context, &gun, Source::Server))
+    }
+
     /// The program must end with `code` and the library with an error, which is returned; neither
     /// may change a byte of the trust directory.
     #[track_caller]
