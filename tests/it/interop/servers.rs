@@ -109,10 +109,14 @@ fn with_a_trust_server_below_a_path() {
     let world = World::open();
     let proxy = Proxy::start(&world.notary, "/some/path");
     let (mut owner, mut bob) = (User::new(), User::new());
-    for (user, slash) in [(&mut owner, ""), (&mut bob, "/")] {
-        user.use_trust_server(&format!("{}{slash}", proxy.url()), &proxy.ca_pem());
+    for user in [&mut owner, &mut bob] {
+        user.use_trust_server(&proxy.url(), &proxy.ca_pem());
     }
     main_flow(&world, &owner, &bob, &owner);
+    // A slash at the end changes nothing for us; docker would ask for `/some/path//v2/`.
+    let mut slash = User::new();
+    slash.use_trust_server(&format!("{}/", proxy.url()), &proxy.ca_pem());
+    slash.trust(&["verify", &world.name("1")]).success();
     let asked = proxy.requests();
     let elsewhere: Vec<_> =
         asked.iter().filter(|path| !path.starts_with("/some/path/v2/")).collect();
