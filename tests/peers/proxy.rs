@@ -1,5 +1,6 @@
 //! A reverse proxy that serves another server under a path of its own.
 
+use std::fmt::Write as _;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
@@ -124,10 +125,11 @@ impl State {
         let mut head = format!("HTTP/1.1 {status} answer\r\n");
         for (name, value) in headers {
             if !OF_THE_CONNECTION.contains(&name.as_str()) {
-                head += &format!("{name}: {value}\r\n");
+                write!(head, "{name}: {value}\r\n").unwrap();
             }
         }
-        head += &format!("content-length: {}\r\nconnection: close\r\n\r\n", body.len());
+        let length = body.len();
+        write!(head, "content-length: {length}\r\nconnection: close\r\n\r\n").unwrap();
         // A client that has gone away is none of this server's business.
         stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&body)).ok();
         stream.flush().ok();

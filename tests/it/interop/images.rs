@@ -81,7 +81,6 @@ fn all_tags_are_signed_at_once() {
         assert_eq!(digest(&owner, &[&world.name(&format!("v{n}"))]), image.digest);
     }
     assert_same_inspection(&owner, &world.repository());
-    // One publish for all: the file has its second version, the first being the empty one or none.
     let again = owner.trust(&["sign", "--all-tags", &world.repository()]).success();
     assert!(again.stdout.lines().all(|line| line.starts_with("Already signed ")), "{again:?}");
 }

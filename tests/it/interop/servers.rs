@@ -145,9 +145,8 @@ fn with_a_trust_server_that_wants_certificates() {
     main_flow(&world, &owner, &bob, &owner);
 
     // The flags do what docker's folder does.
-    let mut by_flags = world.user();
+    let by_flags = world.user();
     let files = clients.issue(folder.path(), "flags");
-    by_flags.set("NOTHING", "");
     let (certificate, key) =
         (files.certificate.display().to_string(), files.key.display().to_string());
     let flags = ["--tlscert", &certificate, "--tlskey", &key, "verify", &world.name("1")];
