@@ -86,8 +86,7 @@ fn the_two_take_turns_where_the_owner_signs_snapshots() {
     // Without the snapshot key there is no publishing, and the error says which it is.
     std::fs::remove_file(key_file(&owner, "snapshot")).unwrap();
     world.push("late", "late");
-    let refused = owner.trust(&["sign", &world.name("late")]);
-    assert_ne!(refused.code, 0, "{refused:?}");
+    let refused = owner.trust(&["sign", &world.name("late")]).expect_code(11);
     assert!(refused.stderr.contains("snapshot key"), "{refused:?}");
     owner.trust(&["verify", &world.name("late")]).expect_code(3);
     owner.trust(&["verify", &world.name("trust-c")]).success();
