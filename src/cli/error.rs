@@ -304,6 +304,13 @@ fn classify_notary(error: &NotaryError) -> Classified {
             ErrorKind::Busy,
             Some("somebody else published in the meantime; the same command again builds on that"),
         ),
+        NotaryError::Rejected { name: Some(name), .. } if name == "ErrBadHierarchy" => (
+            ErrorKind::Key,
+            Some(
+                "snapshots of this repository are signed with a key of its owner: \
+                 `trust key import` takes it from a backup",
+            ),
+        ),
         NotaryError::Rejected { .. } => (ErrorKind::Network, None),
         NotaryError::Transport(cause) => classify_transport(cause),
     }

@@ -2,11 +2,15 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
     KeyPair, KeyUsagePurpose,
 };
+use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tempfile::TempDir;
 
 /// Signs certificates for `localhost` and the loopback addresses; its own is on disk.
@@ -41,6 +45,22 @@ impl Authority {
     /// Returns the file of the authority's own certificate.
     pub(crate) fn certificate_file(&self) -> PathBuf {
         self.folder.path().join("ca.pem")
+    }
+
+    /// Returns what a TLS server of the harness itself shows: a certificate for `name`, no question
+    /// about the client's.
+    pub(crate) fn server_config(&self, folder: &Path, name: &str) -> Arc<ServerConfig> {
+        let files = self.issue(folder, name);
+        let chain = vec![CertificateDer::from_pem_file(&files.certificate).unwrap()];
+        let key = PrivateKeyDer::from_pem_file(&files.key).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(chain, key)
+            .unwrap();
+        Arc::new(config)
     }
 
     /// Writes `<name>.pem` and `<name>-key.pem` into `folder`, good for both ends of a connection.

@@ -1,6 +1,6 @@
 //! The real programs beside us, started for one test and gone with it.
 //!
-//! * servers: [`NotaryServer`], [`NotarySigner`], [`Registry`], [`TokenServer`], [`Dockerd`]
+//! * servers: [`NotaryServer`], [`NotarySigner`], [`Registry`], [`TokenServer`], [`Proxy`], [`Dockerd`]
 //! * people: [`User`] has a home folder and runs `docker`, `notary` and `trust` in it
 //! * pictures: [`image`] pushes small images without any of those programs
 //!
@@ -16,12 +16,14 @@ pub(crate) mod http;
 pub(crate) mod image;
 pub(crate) mod notary_server;
 pub(crate) mod process;
+pub(crate) mod proxy;
 pub(crate) mod registry;
 pub(crate) mod token_server;
 pub(crate) mod user;
 
 pub(crate) use dockerd::Dockerd;
 pub(crate) use notary_server::{NotaryOptions, NotaryServer, Signer};
+pub(crate) use proxy::Proxy;
 pub(crate) use registry::{Registry, RegistryAuth, RegistryOptions};
 pub(crate) use token_server::{Account, TokenOptions, TokenServer};
 pub(crate) use user::User;

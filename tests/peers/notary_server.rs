@@ -33,6 +33,8 @@ pub(crate) struct NotaryOptions<'a> {
     pub(crate) gun_prefixes: Vec<String>,
     /// Who signs the server's certificate; a fresh authority when absent.
     pub(crate) authority: Option<Arc<Authority>>,
+    /// Only clients with a certificate of this authority get in; the harness itself does not.
+    pub(crate) client_authority: Option<&'a Authority>,
 }
 
 /// A running `notary-server`.
@@ -175,6 +177,9 @@ fn server_config(
         "storage": {"backend": "memory"},
         "logging": {"level": "debug"},
     });
+    if let Some(clients) = options.client_authority {
+        config["server"]["client_ca_file"] = json!(clients.certificate_file());
+    }
     if let Some(tokens) = options.auth {
         config["auth"] = json!({"type": "token", "options": {
             "realm": tokens.realm(),

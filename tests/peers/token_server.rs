@@ -17,8 +17,6 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use rcgen::{
     Certificate, CertificateParams, DnType, KeyPair, PKCS_RSA_SHA256, RsaKeySize, SigningKey,
 };
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -108,7 +106,8 @@ impl TokenServer {
         params.distinguished_name.push(DnType::CommonName, ISSUER);
         let certificate = params.self_signed(&key).unwrap();
         fs::write(folder.path().join("bundle.pem"), certificate.pem()).unwrap();
-        let tls = options.tls.map(|authority| tls_config(authority, &folder));
+        let tls =
+            options.tls.map(|authority| authority.server_config(folder.path(), "token-server"));
         let state = Arc::new(State {
             accounts: options.accounts,
             refresh_tokens: options.refresh_tokens,
@@ -252,20 +251,6 @@ fn grant(account: Option<&Account>, scope: &str) -> Option<Value> {
 
 fn refresh_token(user: &str) -> String {
     format!("refresh-{user}")
-}
-
-fn tls_config(authority: &Authority, folder: &TempDir) -> Arc<ServerConfig> {
-    let files = authority.issue(folder.path(), "token-server");
-    let chain = vec![CertificateDer::from_pem_file(&files.certificate).unwrap()];
-    let key = PrivateKeyDer::from_pem_file(&files.key).unwrap();
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(chain, key)
-        .unwrap();
-    Arc::new(config)
 }
 
 fn serve(listener: &TcpListener, tls: Option<&Arc<ServerConfig>>, state: &State) {

@@ -12,6 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 use tempfile::TempDir;
 
+use super::certificates::CertificateFiles;
 use super::dockerd::Dockerd;
 use super::notary_server::NotaryServer;
 use super::process::{self, Finished};
@@ -85,12 +86,34 @@ impl User {
 
     /// Makes `server` the trust server, and its certificate authority known to all programs.
     pub(crate) fn use_notary(&mut self, server: &NotaryServer) {
-        self.set("DOCKER_CONTENT_TRUST_SERVER", &server.url());
-        let folder = self.docker_config().join("tls").join(server.host_port());
+        self.use_trust_server(&server.url(), &server.ca_pem());
+    }
+
+    /// Makes the server at `url` the trust server, and its certificate authority known to all
+    /// programs.
+    pub(crate) fn use_trust_server(&mut self, url: &str, authority: &Path) {
+        self.set("DOCKER_CONTENT_TRUST_SERVER", url);
+        let folder = self.tls_folder(url);
         fs::create_dir_all(&folder).unwrap();
-        fs::copy(server.ca_pem(), folder.join("ca.crt")).unwrap();
-        let authority = server.ca_pem().display().to_string();
-        self.notary_options = vec!["-s".into(), server.url(), "--tlscacert".into(), authority];
+        fs::copy(authority, folder.join("ca.crt")).unwrap();
+        let authority = authority.display().to_string();
+        self.notary_options = vec!["-s".into(), url.to_owned(), "--tlscacert".into(), authority];
+    }
+
+    /// Shows this certificate to the trust server from now on.
+    pub(crate) fn use_client_certificate(&mut self, url: &str, files: &CertificateFiles) {
+        let folder = self.tls_folder(url);
+        fs::copy(&files.certificate, folder.join("client.cert")).unwrap();
+        fs::copy(&files.key, folder.join("client.key")).unwrap();
+        let words = ["--tlscert".to_owned(), files.certificate.display().to_string()];
+        self.notary_options.extend(words);
+        self.notary_options.extend(["--tlskey".to_owned(), files.key.display().to_string()]);
+    }
+
+    /// Returns the folder of docker's TLS files for a trust server.
+    pub(crate) fn tls_folder(&self, url: &str) -> PathBuf {
+        let host = url.trim_start_matches("https://").split('/').next().unwrap();
+        self.docker_config().join("tls").join(host)
     }
 
     /// Makes `daemon` the one `docker` talks to.

@@ -289,9 +289,8 @@ fn docker_loads_our_keys() {
     assert_refused(&owner, &world.name("1"), 3);
 }
 
-/// Docker's message table calls it an import; here it is one.
 #[test]
-fn we_load_keys_of_every_kind_docker_and_openssl_write() {
+fn we_load_what_docker_wrote_and_say_what_docker_says() {
     let owner = User::new();
     let made = User::new();
     made.docker(&["trust", "key", "generate", "alice"]).success();

@@ -38,7 +38,10 @@ impl Args {
         let context = session.context()?;
         let mut keys = Vec::new();
         for path in &self.keys {
-            let pem = read_user_file(path, MAX_KEY_FILE_BYTES)?;
+            let pem = read_user_file(path, MAX_KEY_FILE_BYTES).map_err(|error| {
+                let words = format!("unable to read public key from file: {}", path.display());
+                CliError::from(error).context(words)
+            })?;
             let key = PublicKey::from_pem(&pem, context.clock.now()).map_err(|error| {
                 let words = format!("could not parse public key from file: {}", path.display());
                 CliError::from(error).context(words)
