@@ -13,6 +13,8 @@ pub mod metadata;
 pub mod names;
 pub mod pinning;
 pub mod root_trust;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod trusted;
 pub mod verify;
 
