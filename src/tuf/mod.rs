@@ -16,6 +16,8 @@ pub mod root_trust;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod trusted;
+#[cfg(test)]
+mod vectors;
 pub mod verify;
 
 pub use metadata::{MetadataError, Root, Signed, Snapshot, Target, Targets, TimestampFile};
