@@ -16,6 +16,9 @@ pub const MAX_DELEGATION_ROLES: usize = 1024;
 pub const MAX_DELEGATION_DEPTH: usize = 32;
 /// Deepest nesting of JSON values: deeper input is an attack on the stack, not metadata.
 pub const MAX_JSON_DEPTH: usize = 64;
+/// Most values in one JSON document. One-member objects cost a hundred times their text in memory,
+/// so the size of the text alone bounds too little; a targets file of 100 MiB has some 3,000,000.
+pub const MAX_VALUES: usize = 4_000_000;
 /// Most signatures looked at in one metadata file; more than any threshold anyone can meet.
 pub const MAX_SIGNATURES: usize = 1024;
 /// Most signatures tried that name one key. An honest file has one; each costs a pass over the
@@ -29,6 +32,10 @@ pub const MAX_VERSION: u64 = (1 << 53) - 1;
 pub const MAX_KEY_FILE_BYTES: u64 = 1 << 20;
 /// Most PBKDF2 iterations a key file may ask of us, about ten seconds of work.
 pub const MAX_PBKDF2_ITERATIONS: u32 = 10_000_000;
+/// Most memory scrypt may ask of us, in bytes; OpenSSL writes files that need 16 MiB.
+pub const MAX_SCRYPT_BYTES: u64 = 256 << 20;
+/// Most work scrypt may ask of us, in bytes passed through its mixing: a few seconds.
+pub const MAX_SCRYPT_WORK: u64 = 1 << 30;
 /// Smallest RSA modulus trusted, in bits. Notary's bound.
 pub const MIN_RSA_BITS: usize = 2048;
 /// Largest RSA modulus worked with, in bits: verification time grows with its square.
@@ -39,12 +46,32 @@ pub const MAX_NAME_BYTES: usize = 255;
 pub const MAX_TARGET_NAME_BYTES: usize = 4096;
 /// Largest image manifest or index read, in bytes (OCI distribution 1.1, "Pushing manifests").
 pub const MAX_MANIFEST_BYTES: u64 = 4 << 20;
+/// Most layers followed in one manifest; docker cannot run images with more than 127.
+pub const MAX_LAYERS: usize = 4096;
+/// Most manifests followed in one index; one has an entry a platform, perhaps two.
+pub const MAX_INDEX_ENTRIES: usize = 4096;
 /// Largest body of an error answer read, in bytes.
 pub const MAX_ERROR_BODY_BYTES: u64 = 64 << 10;
 /// Largest token answer read, in bytes.
 pub const MAX_TOKEN_BYTES: u64 = 1 << 20;
 /// Most tags listed for `--all-tags`.
 pub const MAX_TAGS: usize = 100_000;
+/// Largest page of tags read, in bytes: some registries send all at once.
+pub const MAX_PAGE_BYTES: u64 = 16 << 20;
+/// Most pages of tags read: a registry whose pages never end is lying.
+pub const MAX_PAGES: usize = 10_000;
+/// Largest page of a changefeed read, in bytes: a thousand changes have some 300 KiB.
+pub const MAX_CHANGEFEED_BYTES: u64 = 8 << 20;
+/// Largest change file read, in bytes. One holds a target with its custom data, or a few keys.
+pub const MAX_CHANGE_BYTES: u64 = 16 << 20;
+/// Largest list of roles to remove from the metadata cache, in bytes: more than any repository has.
+pub const MAX_REMOVALS_BYTES: u64 = 16 << 20;
+/// Largest `config.json` of docker read, in bytes: one with a thousand logins has some 200 KiB.
+pub const MAX_CONFIG_BYTES: u64 = 16 << 20;
+/// Largest answer of a credential helper read, in bytes; a token has some 3 KiB.
+pub const MAX_HELPER_ANSWER_BYTES: u64 = 1 << 20;
+/// Longest password or token read from the standard input, in bytes; a token has some 3 KiB.
+pub const MAX_PASSWORD_BYTES: u64 = 64 << 10;
 /// Shortest passphrase accepted for a new key when it is typed, in characters. Notary's rule.
 pub const MIN_PASSPHRASE_CHARS: usize = 8;
 /// Times a passphrase is asked for before giving up. Notary's rule.

@@ -13,7 +13,7 @@ use crate::client::http::{Answer, Request};
 use crate::client::{CredentialSource, HttpClient, TransportError};
 use crate::codec::canonical_json::Value;
 use crate::crypto::PublicKey;
-use crate::limits::{MAX_ERROR_BODY_BYTES, MAX_KEY_FILE_BYTES};
+use crate::limits::{MAX_CHANGEFEED_BYTES, MAX_ERROR_BODY_BYTES, MAX_KEY_FILE_BYTES};
 use crate::tuf::{Gun, RoleName};
 use crate::wire::auth::repository_scope;
 use crate::wire::errors::is_html;
@@ -308,9 +308,6 @@ fn multipart(boundary: &str, files: &[(RoleName, Vec<u8>)]) -> Bytes {
 
 /// The actions of a token that may rotate keys and delete.
 const ALL_ACTIONS: &str = "*";
-/// Largest page of a changefeed read: a thousand changes have some 300 KiB.
-const MAX_CHANGEFEED_BYTES: u64 = 8 << 20;
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -10,7 +10,9 @@ use url::Url;
 use crate::client::auth::Authenticator;
 use crate::client::http::{Answer, Request};
 use crate::client::{CredentialSource, HttpClient, Login, TransportError};
-use crate::limits::{MAX_ERROR_BODY_BYTES, MAX_MANIFEST_BYTES, MAX_TAGS};
+use crate::limits::{
+    MAX_ERROR_BODY_BYTES, MAX_MANIFEST_BYTES, MAX_PAGE_BYTES, MAX_PAGES, MAX_TAGS,
+};
 use crate::oci::manifest::{ManifestError, bare_media_type, is_schema1};
 use crate::oci::reference::DOCKER_HUB;
 use crate::oci::{Digest, Reference, ReferenceError};
@@ -328,11 +330,6 @@ const DOCKER_HUB_API: &str = "registry-1.docker.io";
 const PULL: &str = "pull";
 /// Tags asked for at a time: what most registries allow at most.
 const TAGS_A_PAGE: usize = 1000;
-/// Largest page of tags read: some registries send all at once.
-const MAX_PAGE_BYTES: u64 = 16 << 20;
-/// Most pages read.
-const MAX_PAGES: usize = 10_000;
-
 #[cfg(test)]
 mod tests {
     use test_case::test_case;

@@ -27,6 +27,8 @@ use crate::codec::text::from_hex;
 use crate::crypto::KeyFileError;
 use crate::crypto::Passphrase;
 use crate::limits::MAX_PBKDF2_ITERATIONS;
+use crate::limits::MAX_SCRYPT_BYTES;
+use crate::limits::MAX_SCRYPT_WORK;
 
 /// Decrypts an `EncryptedPrivateKeyInfo`: PBES2 with PBKDF2 or scrypt, and AES in CBC or GCM mode.
 ///
@@ -79,12 +81,6 @@ pub(super) fn encrypt_pbes2(
     };
     info.to_der().map_err(|_| failed())
 }
-
-/// Most memory scrypt may ask of us, in bytes; OpenSSL writes files that need 16 MiB.
-const MAX_SCRYPT_BYTES: u64 = 256 << 20;
-
-/// Most work scrypt may ask of us, in bytes passed through its mixing.
-const MAX_SCRYPT_WORK: u64 = 1 << 30;
 
 /// Refuses key derivations that would keep us busy for minutes or eat the memory.
 fn check_cost(kdf: &Kdf) -> Result<(), KeyFileError> {

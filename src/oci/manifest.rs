@@ -5,7 +5,7 @@
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use crate::limits::MAX_MANIFEST_BYTES;
+use crate::limits::{MAX_INDEX_ENTRIES, MAX_LAYERS, MAX_MANIFEST_BYTES};
 use crate::oci::{Digest, DigestError, Platform};
 
 /// A manifest or an index, parsed.
@@ -119,10 +119,6 @@ pub const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list
 pub const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 /// OCI's image index.
 pub const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
-/// Most layers followed in one manifest; docker cannot run images with more than 127.
-pub const MAX_LAYERS: usize = 4096;
-/// Most manifests followed in one index.
-pub const MAX_INDEX_ENTRIES: usize = 4096;
 
 impl Manifest {
     /// Reads docker's schema 2 and list, and OCI's manifest and index.

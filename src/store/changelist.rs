@@ -5,11 +5,9 @@ use std::path::PathBuf;
 use uuid::Uuid;
 
 use crate::clock::Timestamp;
+use crate::limits::MAX_CHANGE_BYTES;
 use crate::store::StoreError;
 use crate::store::files::{Base, PRIVATE_MODE, is_plain_name};
-
-/// Largest change file read, in bytes. One holds a target with its custom data, or a few keys.
-pub const MAX_CHANGE_BYTES: u64 = 16 << 20;
 
 /// The staged changes of one repository, `<base>/tuf/<gun>/changelist`.
 ///

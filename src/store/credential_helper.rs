@@ -13,10 +13,9 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, Zeroizing};
 
+use crate::limits::MAX_HELPER_ANSWER_BYTES;
 use crate::store::StoreError;
 
-/// Largest answer of a credential helper read, in bytes.
-pub const MAX_HELPER_ANSWER_BYTES: u64 = 1 << 20;
 /// How long a helper may take: it may be asking a person to unlock something.
 pub const HELPER_WAIT: Duration = Duration::from_mins(2);
 

@@ -10,14 +10,13 @@ use zeroize::Zeroizing;
 
 use crate::codec::text::{from_base64, to_base64};
 use crate::crypto::Passphrase;
+use crate::limits::MAX_CONFIG_BYTES;
 use crate::store::StoreError;
 use crate::store::credential_helper::{CredentialHelper, HelperLogin, TOKEN_USER};
 use crate::store::files::{
     PRIVATE_MODE, create_user_folder, read_user_file_if_present, replace_file, resolve,
 };
 
-/// Largest `config.json` read, in bytes.
-pub const MAX_CONFIG_BYTES: u64 = 16 << 20;
 /// The key under which docker keeps the login of Docker Hub.
 pub const DOCKER_HUB_KEY: &str = "https://index.docker.io/v1/";
 

@@ -10,7 +10,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::limits::{MAX_ROOT_BYTES, MAX_SNAPSHOT_BYTES, MAX_TARGETS_BYTES, MAX_TIMESTAMP_BYTES};
+use crate::limits::{
+    MAX_REMOVALS_BYTES, MAX_ROOT_BYTES, MAX_SNAPSHOT_BYTES, MAX_TARGETS_BYTES, MAX_TIMESTAMP_BYTES,
+};
 use crate::store::StoreError;
 use crate::store::files::{Base, FileLock, LockKind};
 use crate::tuf::{Gun, RoleName};
@@ -338,8 +340,6 @@ const METADATA: &str = "metadata";
 const LOCK: &str = ".trust-cache-lock";
 /// In the folder of a commit: the names of the roles to remove, one a line.
 const REMOVALS: &str = "removals";
-/// More role names than any repository has.
-const MAX_REMOVALS_BYTES: u64 = 16 << 20;
 /// A commit takes milliseconds; whoever holds the lock longer hangs.
 const LOCK_WAIT: Duration = Duration::from_secs(10);
 

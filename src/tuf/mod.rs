@@ -13,7 +13,11 @@ pub mod metadata;
 pub mod names;
 pub mod pinning;
 pub mod root_trust;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod trusted;
+#[cfg(test)]
+mod vectors;
 pub mod verify;
 
 pub use metadata::{MetadataError, Root, Signed, Snapshot, Target, Targets, TimestampFile};

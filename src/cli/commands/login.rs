@@ -9,6 +9,7 @@ use crate::cli::error::CliError;
 use crate::cli::prompt::Echo;
 use crate::cli::run::Session;
 use crate::crypto::Passphrase;
+use crate::limits::MAX_PASSWORD_BYTES;
 
 /// Log in to a registry
 ///
@@ -68,6 +69,3 @@ fn password_from_stdin() -> Result<Passphrase, CliError> {
     })?;
     Ok(Passphrase::new(text.trim_end_matches(['\r', '\n']).to_owned()))
 }
-
-/// Longest password or token read, in bytes; identity tokens have some 3 KiB.
-const MAX_PASSWORD_BYTES: u64 = 64 << 10;

@@ -5,6 +5,7 @@ use std::collections::btree_map::Entry;
 
 use crate::codec::canonical_json::Value;
 use crate::limits::MAX_JSON_DEPTH;
+use crate::limits::MAX_VALUES;
 
 /// Where and why a document is not acceptable JSON.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -74,10 +75,6 @@ impl Value {
         }
     }
 }
-
-/// Most values in one document. One-member objects cost a hundred times their text in memory, so
-/// the size of the text alone bounds too little; a targets file of 100 MiB has some 3,000,000.
-const MAX_VALUES: usize = 4_000_000;
 
 /// Characters of a name shown in a path; names are the attacker's and can be megabytes.
 const MAX_SHOWN: usize = 64;

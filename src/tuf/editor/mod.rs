@@ -4,6 +4,8 @@ mod delegations;
 mod draft;
 mod errors;
 mod signing;
+#[cfg(test)]
+mod tests;
 
 pub use draft::{Draft, NewRepository, Outcome};
 pub use errors::EditError;

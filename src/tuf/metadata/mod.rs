@@ -6,6 +6,8 @@ mod root;
 mod signed;
 mod snapshot;
 mod targets;
+#[cfg(test)]
+mod tests;
 mod timestamp;
 
 pub use fields::{MetadataError, Problem};

@@ -5,9 +5,13 @@
 //! store. Nothing is stored before the whole chain is accepted. `spec/trust-metadata.md` §4 numbers
 //! the rules.
 
+#[cfg(test)]
+mod attacks;
 mod errors;
 mod previous;
 mod repository;
+#[cfg(test)]
+mod sequences;
 
 pub use errors::{Note, UpdateError};
 pub use repository::{Found, LookupError, TrustedRepository};

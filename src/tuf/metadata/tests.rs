@@ -1,0 +1,177 @@
+//! Malformed fields of every kind: an error that names the place, never a panic.
+
+use test_case::test_case;
+
+use crate::codec::canonical_json::JsonProblem;
+use crate::tuf::metadata::{
+    Document, MetadataError, Problem, Root, Signed, Snapshot, Targets, TimestampFile,
+    encode_envelope,
+};
+use crate::tuf::names::RoleName;
+use crate::tuf::testing::{Repo, TestKey};
+
+fn repo() -> Repo {
+    let mut repo = Repo::new();
+    repo.delegate("targets/a", vec![TestKey::bare()], &["dir/"]);
+    repo
+}
+
+fn parse(role: &RoleName, raw: &[u8]) -> Result<(), MetadataError> {
+    match role {
+        RoleName::Root => Signed::<Root>::parse(role, raw).map(drop),
+        RoleName::Timestamp => Signed::<TimestampFile>::parse(role, raw).map(drop),
+        RoleName::Snapshot => Signed::<Snapshot>::parse(role, raw).map(drop),
+        _ => Signed::<Targets>::parse(role, raw).map(drop),
+    }
+}
+
+fn text(role: &RoleName) -> String {
+    String::from_utf8(repo().files()[role].clone()).unwrap()
+}
+
+/// The place of the error that one replaced piece of a targets file makes.
+fn place(role: &RoleName, from: &str, to: &str) -> Option<String> {
+    let good = text(role);
+    let bad = good.replacen(from, to, 1);
+    assert_ne!(good, bad, "nothing replaced");
+    parse(role, bad.as_bytes()).err().map(|error| error.path.join("."))
+}
+
+#[test_case(r#""_type":"Targets","#, "", "signed._type"; "no type")]
+#[test_case(r#""_type":"Targets""#, r#""_type":"targets""#, "signed._type"; "small type")]
+#[test_case(r#""_type":"Targets""#, r#""_type":7"#, "signed._type"; "type a number")]
+#[test_case(r#""version":1}"#, r#""version":"1"}"#, "signed.version"; "version text")]
+#[test_case(r#","version":1}"#, "}", "signed.version"; "no version")]
+#[test_case(r#""expires":"#, r#""expired":"#, "signed.expires"; "no expires")]
+#[test_case(r#""expires":"2027"#, r#""expires":"12027"#, "signed.expires"; "year of five digits")]
+#[test_case(r#""expires":"2027"#, r#""expires":" 2027"#, "signed.expires"; "expires with a space")]
+#[test_case(r#""signed":{"#, r#""signd":{"#, "signed"; "no signed")]
+#[test_case(r#""signatures":[{"#, r#""signatures":[7,{"#, "signatures.0"; "signature a number")]
+#[test_case(r#""signatures":[{"keyid""#, r#""signatures":[{"keyis""#, "signatures.0.keyid"; "no keyid")]
+#[test_case(r#""method":"#, r#""mode":"#, "signatures.0.method"; "no method")]
+#[test_case(r#""sig":""#, r#""sig":"!"#, "signatures.0.sig"; "signature not base64")]
+#[test_case(r#""targets/a","paths""#, r#""targets/b/a","paths""#, "signed.delegations.roles.0.name"; "a grandchild")]
+#[test_case(r#""targets/a","paths""#, r#""targets","paths""#, "signed.delegations.roles.0.name"; "itself")]
+#[test_case(r#""targets/a","paths""#, r#""snapshot","paths""#, "signed.delegations.roles.0.name"; "a base role")]
+#[test_case(r#""targets/a","paths""#, r#""targets/../a","paths""#, "signed.delegations.roles.0.name"; "climbing")]
+#[test_case(r#""targets/a","paths""#, r#""targets/a%2fb","paths""#, "signed.delegations.roles.0.name"; "percent")]
+#[test_case(r#""targets/a","paths""#, r#""","paths""#, "signed.delegations.roles.0.name"; "no name")]
+#[test_case(r#""paths":["dir/"]"#, r#""paths":"dir/""#, "signed.delegations.roles.0.paths"; "paths text")]
+#[test_case(r#""paths":["dir/"]"#, r#""paths":[null]"#, "signed.delegations.roles.0.paths.0"; "a path null")]
+#[test_case(r#""threshold":1"#, r#""threshold":0"#, "signed.delegations.roles.0.threshold"; "threshold zero")]
+#[test_case(r#""roles":[{"keyids":["#, r#""roles":[{"keyids":["x","#, "signed.delegations.roles.0.keyids.0"; "key id of one letter")]
+#[test_case(r#""targets":{"v1""#, r#""targets":{"":{},"v1""#, "signed.targets."; "target without a name")]
+#[test_case(r#""targets":{"v1""#, r#""targets":{"a\nb":{},"v1""#, "signed.targets.a\nb"; "target of two lines")]
+fn a_malformed_targets_file_is_refused_where_it_is_wrong(from: &str, to: &str, at: &str) {
+    assert_eq!(place(&RoleName::Targets, from, to).as_deref(), Some(at));
+}
+
+#[test_case(r#""keytype":"#, r#""type":"#; "key without a type")]
+#[test_case(r#""public":""#, r#""public":"!"#; "key not base64")]
+fn a_malformed_key_is_refused(from: &str, to: &str) {
+    let at = place(&RoleName::Root, from, to).unwrap();
+    assert!(at.starts_with("signed.keys."), "{at}");
+}
+
+#[test]
+fn a_root_whose_role_lists_a_key_it_lacks_is_refused() {
+    let mut repo = repo();
+    let stranger = TestKey::bare().id();
+    repo.root.roles.get_mut("snapshot").unwrap().key_ids.push(stranger.clone());
+    let error = parse(&RoleName::Root, &repo.files()[&RoleName::Root]).unwrap_err();
+    assert_eq!(error.path, ["signed", "roles", "snapshot"]);
+    assert_eq!(error.problem, Problem::UnlistedKey(stranger));
+}
+
+#[test]
+fn a_delegation_listed_twice_is_refused() {
+    let mut repo = repo();
+    let roles = &mut repo.targets.get_mut(&RoleName::Targets).unwrap().delegations.roles;
+    roles.push(roles[0].clone());
+    let error = parse(&RoleName::Targets, &repo.files()[&RoleName::Targets]).unwrap_err();
+    assert_eq!(error.path, ["signed", "delegations", "roles"]);
+    assert_eq!(error.problem, Problem::DuplicateRole("targets/a".to_owned()));
+}
+
+#[test_case("\u{feff}", ""; "byte order mark")]
+#[test_case("", " x"; "trailing data")]
+#[test_case("", "{}"; "two documents")]
+fn what_is_around_the_document_counts(before: &str, after: &str) {
+    for (role, raw) in repo().files() {
+        let text = String::from_utf8(raw).unwrap();
+        let error = parse(&role, format!("{before}{text}{after}").as_bytes()).unwrap_err();
+        assert!(matches!(error.problem, Problem::Json(_)), "{role}: {error:?}");
+    }
+}
+
+#[test_case(r#""version":1}"#, r#""version":1,"version":1}"#; "inside")]
+#[test_case(r#"{"signed":"#, r#"{"signed":{},"signed":"#; "signed")]
+fn duplicate_members_are_refused(from: &str, to: &str) {
+    for role in repo().files().keys() {
+        let bad = text(role).replacen(from, to, 1);
+        let error = parse(role, bad.as_bytes()).unwrap_err();
+        assert!(matches!(
+            error.problem,
+            Problem::Json(json) if matches!(json.problem, JsonProblem::DuplicateMember(_))
+        ));
+    }
+}
+
+#[test_case(r#""delegations":null"#; "null")]
+#[test_case(r#""delegations":{}"#; "empty")]
+#[test_case(r#""delegations":{"keys":null,"roles":null}"#; "members null")]
+#[test_case(r#""more":[]"#; "absent")]
+fn what_go_writes_for_nothing_is_nothing(delegations: &str) {
+    let bad = format!(
+        r#"{{"signed":{{"_type":"Targets",{delegations},"expires":"2030-01-01T00:00:00Z","targets":null,"version":1}},"signatures":null}}"#
+    );
+    let signed = Signed::<Targets>::parse(&RoleName::Targets, bad.as_bytes()).unwrap();
+    assert!(signed.unverified().delegations.roles.is_empty());
+    assert!(signed.unverified().targets.is_empty() && signed.signatures().is_empty());
+    assert!(signed.unknown_members().is_empty());
+}
+
+#[test]
+fn every_truncation_and_every_flipped_bit_is_survived() {
+    for (role, raw) in repo().files() {
+        for length in 0..raw.len() {
+            assert!(parse(&role, &raw[..length]).is_err(), "{role} cut to {length}");
+        }
+        for at in 0..raw.len() {
+            let mut flipped = raw.clone();
+            flipped[at] ^= 1 << (at % 8);
+            drop(parse(&role, &flipped));
+        }
+    }
+}
+
+#[test]
+fn unknown_members_are_named_up_to_a_number() {
+    let many: Vec<String> = (0..500).map(|n| format!(r#""x{n}":1"#)).collect();
+    let bad = text(&RoleName::Targets).replacen(
+        r#""version":1}"#,
+        &format!(r#""version":1,{}}}"#, many.join(",")),
+        1,
+    );
+    let signed = Signed::<Targets>::parse(&RoleName::Targets, bad.as_bytes()).unwrap();
+    assert_eq!(signed.unknown_members().len(), 64);
+    // They are part of what is signed all the same.
+    assert!(String::from_utf8_lossy(signed.message()).contains(r#""x499":1"#));
+}
+
+#[test]
+fn every_document_reads_as_it_was_written() {
+    fn again<T: Document + PartialEq + std::fmt::Debug>(role: &RoleName, raw: &[u8]) {
+        let signed = Signed::<T>::parse(role, raw).unwrap();
+        let written = encode_envelope(&signed.unverified().to_json(), signed.signatures());
+        assert_eq!(written, raw);
+        assert_eq!(Signed::<T>::parse(role, &written).unwrap(), signed);
+    }
+    let files = repo().files();
+    again::<Root>(&RoleName::Root, &files[&RoleName::Root]);
+    again::<TimestampFile>(&RoleName::Timestamp, &files[&RoleName::Timestamp]);
+    again::<Snapshot>(&RoleName::Snapshot, &files[&RoleName::Snapshot]);
+    for role in repo().targets.keys() {
+        again::<Targets>(role, &files[role]);
+    }
+}
