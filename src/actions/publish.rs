@@ -104,13 +104,32 @@ pub async fn publish<E>(
 where
     E: From<PublishError>,
 {
+    let nothing = async { Ok(()) };
+    publish_with(context, gun, plan, nothing, |draft, trusted, ()| edit(draft, trusted)).await
+}
+
+/// Publishes as [`publish`] does a change that something else must be asked about first: `facts`
+/// is learned while the trust server answers. What is wrong with it is told before what is wrong
+/// with the repository, and before a repository is set up.
+pub async fn publish_with<F, E>(
+    context: &Context,
+    gun: &Gun,
+    plan: Option<&Plan>,
+    facts: impl Future<Output = Result<F, E>>,
+    mut edit: impl FnMut(&mut Draft, Option<&TrustedRepository>, &F) -> Result<(), E>,
+) -> Result<Published, E>
+where
+    E: From<PublishError>,
+{
     let _lock = lock(context, gun).await.map_err(PublishError::from)?;
     let notary = context.connections.notary(gun, "push,pull").map_err(PublishError::from)?;
     let keys = context.trust_dir.keys().map_err(PublishError::from)?;
     let mut change = Change { context, gun, notary: &notary, keys, unlocked: BTreeMap::new() };
+    let (mut updated, facts) = tokio::join!(change.update(), facts);
+    let facts = facts?;
     for _ in 0..MAX_ATTEMPTS {
-        let mut base = change.base(plan).await?;
-        edit(&mut base.draft, base.trusted.as_ref())?;
+        let mut base = change.base(updated, plan).await?;
+        edit(&mut base.draft, base.trusted.as_ref(), &facts)?;
         let (renewed, still_expired) = change.renew(&mut base)?;
         if !base.draft.is_dirty() {
             return Ok(base.unchanged());
@@ -126,6 +145,7 @@ where
             Err(NotaryError::Conflict { .. }) => {}
             Err(error) => return Err(PublishError::from(error).into()),
         }
+        updated = change.update().await;
     }
     Err(PublishError::TooBusy { gun: gun.clone(), attempts: MAX_ATTEMPTS }.into())
 }
@@ -179,9 +199,15 @@ impl Base {
 }
 
 impl Change<'_> {
-    async fn base(&mut self, plan: Option<&Plan>) -> Result<Base, PublishError> {
-        let updated =
-            update(self.context, self.gun, self.notary, Source::Server, Expiry::Remembered).await;
+    async fn update(&self) -> Result<Updated, RefreshError> {
+        update(self.context, self.gun, self.notary, Source::Server, Expiry::Remembered).await
+    }
+
+    async fn base(
+        &mut self,
+        updated: Result<Updated, RefreshError>,
+        plan: Option<&Plan>,
+    ) -> Result<Base, PublishError> {
         match (updated, plan) {
             (Ok(Updated { trusted, not_cached }), _) => Ok(Base {
                 draft: Draft::from_trusted(&trusted),
@@ -310,7 +336,7 @@ impl Change<'_> {
                 |(role, file)| {
                     file.signed()
                         .unknown_members()
-                        .iter()
+                        .into_iter()
                         .map(move |name| format!("{role}: {name}"))
                 },
             )

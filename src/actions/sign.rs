@@ -3,7 +3,7 @@
 use crate::actions::context::Context;
 use crate::actions::image::{ImageError, digest_of, fetch_from, gun_of, narrow, target_of};
 use crate::actions::initialize::Plan;
-use crate::actions::publish::{PublishError, Published, publish};
+use crate::actions::publish::{PublishError, Published, publish_with};
 use crate::crypto::KeyId;
 use crate::oci::platform::Platform;
 use crate::oci::{Digest, Reference};
@@ -130,15 +130,18 @@ pub async fn sign(context: &Context, request: &Request) -> Result<Signed, SignEr
         return Err(SignError::DigestReference);
     }
     let gun = gun_of(reference)?;
-    let wanted = resolve(context, request).await?;
+    if reference.tag().is_none() && !request.all_tags {
+        return Err(SignError::NoTag { reference: reference.familiar() });
+    }
     let plan = Plan { signer: new_signer(context, request)? };
     let keys = context.trust_dir.keys()?;
     let mut tags = Vec::new();
     let mut restarted = Vec::new();
-    let published = publish(context, &gun, Some(&plan), |draft, trusted| {
+    let served = resolve(context, request);
+    let published = publish_with(context, &gun, Some(&plan), served, |draft, trusted, wanted| {
         tags.clear();
         restarted = restart_roles(draft, trusted, &keys)?;
-        for wanted in &wanted {
+        for wanted in wanted {
             tags.push(sign_tag(context, draft, trusted, &keys, reference, wanted)?);
         }
         Ok::<_, SignError>(())

@@ -1,5 +1,7 @@
 //! The envelope `{"signed":…,"signatures":[…]}` and what all documents have in common.
 
+use std::sync::Arc;
+
 use crate::codec::canonical_json::Value;
 use crate::codec::text::to_base64;
 use crate::codec::timestamp::Rfc3339;
@@ -55,13 +57,16 @@ impl Header {
 /// A metadata file as received: parsed, its signatures not yet counted.
 ///
 /// The bytes are kept, unknown members included: hashes are of them, and signatures are checked
-/// over the canonical form of the JSON value as received, never over our own struct.
+/// over the canonical form of the JSON value as received, never over our own struct. Clones share
+/// all that, for files can be megabytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Signed<T> {
+pub struct Signed<T>(Arc<Parts<T>>);
+
+#[derive(Debug, PartialEq, Eq)]
+struct Parts<T> {
     raw: Vec<u8>,
     message: Vec<u8>,
     signatures: Vec<Signature>,
-    unknown_members: Vec<String>,
     body: T,
 }
 
@@ -71,40 +76,43 @@ impl<T: Document> Signed<T> {
     pub fn parse(role: &RoleName, raw: &[u8]) -> Result<Self, MetadataError> {
         let value = Value::parse(raw).map_err(MetadataError::here)?;
         let envelope = Members::of(&value)?;
-        let (body, message, unknown_members) = envelope.required("signed", |signed| {
-            let body = T::from_json(role, signed)?;
-            let mut unknown = Vec::new();
-            unknown_in(signed, &body.to_json(), &mut Vec::new(), &mut unknown);
-            Ok((body, signed.to_canonical(), unknown))
+        let (body, message) = envelope.required("signed", |signed| {
+            Ok((T::from_json(role, signed)?, signed.to_canonical()))
         })?;
         let signatures = envelope.optional("signatures", read_signatures)?.unwrap_or_default();
-        Ok(Self { raw: raw.to_vec(), message, signatures, unknown_members, body })
+        Ok(Self(Arc::new(Parts { raw: raw.to_vec(), message, signatures, body })))
     }
 
     /// The document, of which nothing has been checked but its form.
     pub fn unverified(&self) -> &T {
-        &self.body
+        &self.0.body
     }
 
     /// The bytes as received.
     pub fn raw(&self) -> &[u8] {
-        &self.raw
+        &self.0.raw
     }
 
     /// The bytes that signatures are over: the canonical form of `signed` as received.
     pub fn message(&self) -> &[u8] {
-        &self.message
+        &self.0.message
     }
 
     /// The signatures, in order; those with a key id that is none are left out.
     pub fn signatures(&self) -> &[Signature] {
-        &self.signatures
+        &self.0.signatures
     }
 
-    /// Members of `signed` that this program does not know and would not write again; the first
-    /// of them, if they are very many.
-    pub fn unknown_members(&self) -> &[String] {
-        &self.unknown_members
+    /// Members of `signed` that this program does not know and would not write again; the
+    /// first of them, if they are very many. The bytes are read once more for it: only who signs a file again asks.
+    pub fn unknown_members(&self) -> Vec<String> {
+        let mut unknown = Vec::new();
+        if let Ok(value) = Value::parse(&self.0.raw)
+            && let Some(signed) = value.get("signed")
+        {
+            unknown_in(signed, &self.0.body.to_json(), &mut Vec::new(), &mut unknown);
+        }
+        unknown
     }
 }
 
