@@ -305,7 +305,7 @@ fn empty_targets(now: Timestamp) -> Targets {
 /// What of a value the reference's encoder and verifier disagree on.
 fn unwritable(value: &Value) -> Option<&'static str> {
     let text = |text: &str| {
-        text.chars().any(|c| c.is_control()).then_some("a control character in a string")
+        text.chars().any(char::is_control).then_some("a control character in a string")
     };
     match value {
         Value::String(string) => text(string),
