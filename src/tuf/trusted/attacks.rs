@@ -737,11 +737,10 @@ fn a_flood_of_signatures_by_one_key_is_not_tried() {
 #[test_case(Some(Value::Null); "null")]
 #[test_case(Some(Value::String("1".to_owned())); "text")]
 #[test_case(None; "missing")]
-#[expect(clippy::needless_pass_by_value, reason = "as test cases hand it over")]
 fn case_50_thresholds_that_are_none(number: Option<Value>) {
-    for of in ["root", "timestamp", "snapshot", "targets"] {
+    let roles = ["root", "timestamp", "snapshot", "targets"];
+    for (of, number) in roles.into_iter().zip(std::iter::repeat_n(number, 4)) {
         let mut repo = Repo::new();
-        let number = number.clone();
         repo.with(&ROOT, move |members| {
             let Some(Value::Object(roles)) = members.get_mut("roles") else { panic!() };
             let Some(Value::Object(spec)) = roles.get_mut(of) else { panic!() };
