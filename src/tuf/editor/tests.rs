@@ -216,7 +216,7 @@ fn rotating_the_targets_key_signs_the_targets_again() {
     let cached = repo.cached();
     let new = TestKey::bare();
     let mut draft = draft(&repo);
-    draft.set_base_keys(&TARGETS, &[new.public.clone()]);
+    draft.set_base_keys(&TARGETS, std::slice::from_ref(&new.public));
     let publication = draft.sign(&held(&[sole(&repo, &ROOT), &new]), now()).unwrap();
     assert_eq!(publication.files.keys().collect::<Vec<_>>(), [&ROOT, &TARGETS]);
     read_with(&repo, &publication, &cached);
@@ -358,7 +358,7 @@ fn an_edit_that_changes_nothing_signs_nothing() {
     let stray = TestKey::bare();
     repo.delegate("targets/a", vec![TestKey::bare()], &[""]);
     let top = repo.targets.get_mut(&TARGETS).unwrap();
-    top.delegations.keys.insert(stray.id(), stray.public.clone());
+    top.delegations.keys.insert(stray.id(), stray.public);
     let mut draft = draft(&repo);
     let edit = DelegationEdit { remove_paths: vec!["none".to_owned()], ..Default::default() };
     let outcome = draft.edit_delegation(&role("targets/a"), false, &edit, now()).unwrap();

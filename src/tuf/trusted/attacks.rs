@@ -136,7 +136,7 @@ fn the_old_threshold_must_be_met_by_old_keys_in_certificates_for_this_repository
     let mut repo = Repo::new();
     let gun = repo.gun.to_string();
     let (ours, foreign) = (TestKey::certified(&gun), TestKey::certified("docker.io/library/other"));
-    repo.keys(&ROOT, vec![ours.clone(), foreign.clone()], 1);
+    repo.keys(&ROOT, vec![ours, foreign.clone()], 1);
     let cached = repo.cached();
     // The key for the other repository is in the role, yet nothing it signs counts here.
     let new = TestKey::certified(&gun);
@@ -582,9 +582,9 @@ fn case_39_other_lengths_than_promised(of: &RoleName, longer: bool) {
     let mut file = repo.files()[of].clone();
     let listed = u64::try_from(file.len()).unwrap();
     if longer {
-        file.push(b' ')
+        file.push(b' ');
     } else {
-        file.truncate(file.len() - 1)
+        file.pop();
     }
     let got = u64::try_from(file.len()).unwrap();
     repo.instead.insert(of.clone(), file);
@@ -738,9 +738,9 @@ fn a_flood_of_signatures_by_one_key_is_not_tried() {
 #[test_case(Some(Value::String("1".to_owned())); "text")]
 #[test_case(None; "missing")]
 fn case_50_thresholds_that_are_none(number: Option<Value>) {
-    for of in ["root", "timestamp", "snapshot", "targets"] {
+    let roles = ["root", "timestamp", "snapshot", "targets"];
+    for (of, number) in roles.into_iter().zip(std::iter::repeat_n(number, 4)) {
         let mut repo = Repo::new();
-        let number = number.clone();
         repo.with(&ROOT, move |members| {
             let Some(Value::Object(roles)) = members.get_mut("roles") else { panic!() };
             let Some(Value::Object(spec)) = roles.get_mut(of) else { panic!() };
@@ -1113,7 +1113,7 @@ mod pins {
         let mut repo = Repo::new();
         let pinned_id = TestKey::certified(repo.gun.as_str()).id();
         let key = repo.signers[&ROOT][0].clone();
-        repo.root.keys.insert(pinned_id.clone(), key.public.clone());
+        repo.root.keys.insert(pinned_id.clone(), key.public);
         repo.root.roles.get_mut("root").unwrap().key_ids.push(pinned_id.clone());
         let result = pinned(&repo, Pin::KeyIds([pinned_id].into()));
         too_few(result, &ROOT, 0, 1);
@@ -1138,7 +1138,7 @@ mod pins {
         let repo = Repo::new();
         let cached = repo.cached();
         let pin = Pin::KeyIds([TestKey::bare().id()].into());
-        let gun = repo.gun.clone();
+        let gun = repo.gun;
         let set = TrustedSet::resume(gun, now(), Expiry::Enforced, pin, &cached).unwrap();
         assert!(matches!(
             refused(below(set, &cached)),

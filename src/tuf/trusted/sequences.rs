@@ -81,10 +81,10 @@ fn serve(honest: &mut Repo, past: &[Files], step: &Step) -> Files {
 fn read(gun: &Repo, cached: &Files, files: &Files) -> Option<TrustedRepository> {
     let gun = gun.gun.clone();
     let mut set = TrustedSet::resume(gun, now(), Expiry::Enforced, Pin::FirstUse, cached).unwrap();
-    set.accept_timestamp(&files[&RoleName::Timestamp]).ok();
-    set.accept_snapshot(&files[&RoleName::Snapshot]).ok();
+    drop(set.accept_timestamp(&files[&RoleName::Timestamp]));
+    drop(set.accept_snapshot(&files[&RoleName::Snapshot]));
     for role in &roles()[2..] {
-        set.accept_targets(role, &files[role]).ok();
+        drop(set.accept_targets(role, &files[role]));
     }
     set.finish().ok()
 }
