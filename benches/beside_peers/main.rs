@@ -8,7 +8,6 @@
     clippy::panic,
     clippy::print_stderr,
     clippy::print_stdout,
-    clippy::result_large_err,
     clippy::unused_result_ok,
     clippy::unwrap_used,
     reason = "a benchmark makes its own world, stops at the first surprise, and prints"

@@ -394,8 +394,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_web_page_with_200_is_passed_on() {
-        assert_eq!(root(|_| reply(200, "<html>hello")).await.unwrap(), b"<html>hello");
+    async fn a_web_page_with_200_is_no_metadata() {
+        let error = root(|_| reply(200, "<html>hello")).await.unwrap_err();
+        assert!(matches!(error, NotaryError::Transport(TransportError::BadAnswer { .. })));
     }
 
     #[tokio::test]

@@ -486,7 +486,7 @@ mod tests {
     }
 
     #[test]
-    fn wrong_passphrases_are_asked_again_three_times() {
+    fn wrong_passphrases_are_tried_until_the_bound() {
         let dir = tempfile::tempdir().unwrap();
         let store = store(dir.path());
         let key = PrivateKey::generate_ecdsa().unwrap();
@@ -497,12 +497,12 @@ mod tests {
         assert_eq!(attempts, [1, 2]);
         assert!(source.asked.borrow().iter().all(|r| r.role == "root" && !r.new));
         assert_eq!(*source.accepted.borrow(), ["password"]);
-        let source = answers(&["a", "b", "c", "password"]);
+        let source = answers(&["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "password"]);
         let error = store.unlock(&key.id(), &source).unwrap_err();
         let too_many = PassphraseError::TooManyAttempts {
             role: "root".to_owned(),
             key_id: key.id().to_string(),
-            attempts: 3,
+            attempts: 10,
         };
         assert_eq!(error.to_string(), too_many.to_string());
         assert!(source.accepted.borrow().is_empty());

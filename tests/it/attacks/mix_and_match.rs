@@ -63,17 +63,18 @@ fn the_file_of_yesterday_is_refused_under_the_name_of_today(role: &str) {
 #[test_case("snapshot")]
 #[test_case("targets")]
 #[test_case("targets/releases")]
-fn a_file_that_is_named_but_not_there_is_no_verdict(role: &str) {
+fn a_file_that_is_named_but_not_there_is_withheld(role: &str) {
     let mut victim = Victim::primed_with_releases(&Key::plain());
     advance(&mut victim.repository);
     victim.publish();
     victim.answer(role, &crate::harness::server::not_found());
     let before = victim.trust_files();
     let finished = victim.verify_by_program();
-    assert_ne!(finished.code, 0, "{finished:?}");
+    assert_eq!(finished.code, 7, "{finished:?}");
+    let expected = RoleName::parse(role).unwrap();
     assert_matches!(
         victim.refresh().unwrap_err(),
-        RefreshError::Server(NotaryError::NotFound { .. })
+        RefreshError::Withheld { role, cause: NotaryError::NotFound { .. }, .. } if *role == expected
     );
     assert_eq!(victim.trust_files(), before);
 }
