@@ -140,7 +140,6 @@ fn every_store_is_gone_on_with(store: &str, gun: &str) {
     let parsed = Gun::parse(gun).unwrap();
     let name = TargetName::parse("continued").unwrap();
     let now = context.clock.now();
-    #[expect(clippy::result_large_err, reason = "the error of the function that is called")]
     let change = publish::<PublishError>(&context, &parsed, None, |draft, trusted| {
         assert!(trusted.unwrap().root().body().header.version > root.header.version);
         draft.add_target(&RoleName::Targets, &name, target(), now)?;
