@@ -1,12 +1,17 @@
 //! Makes the disk fail at a chosen step, for the tests of crash safety.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::io;
+use std::path::{Path, PathBuf};
 
 thread_local! {
     static STEPS_LEFT: Cell<Option<u32>> = const { Cell::new(None) };
     static MODE: Cell<Mode> = const { Cell::new(Mode::Crash) };
+    static TRACE: RefCell<Option<Vec<Step>>> = const { RefCell::new(None) };
 }
+
+/// What is done to which path; of a rename, to the old one.
+pub(crate) type Step = (&'static str, PathBuf);
 
 /// What happens at the chosen step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,8 +35,18 @@ pub(crate) fn with_fault<T>(step: u32, mode: Mode, work: impl FnOnce() -> T) -> 
     (result, hit)
 }
 
-/// Called before every change to the disk.
-pub(crate) fn step() -> io::Result<()> {
+/// Runs `work`; returns what it returned and all changes to the disk, in their order.
+///
+/// What is synced at once is told in the order of its paths.
+pub(crate) fn traced<T>(work: impl FnOnce() -> T) -> (T, Vec<Step>) {
+    TRACE.set(Some(Vec::new()));
+    let result = work();
+    (result, TRACE.take().unwrap_or_default())
+}
+
+/// Called before every change to the disk, on the thread that was given the work.
+pub(crate) fn step(action: &'static str, path: &Path) -> io::Result<()> {
+    TRACE.with_borrow_mut(|trace| trace.iter_mut().for_each(|t| t.push((action, path.to_owned()))));
     match (STEPS_LEFT.get(), MODE.get()) {
         (None, _) | (Some(u32::MAX), Mode::FullOnce) => Ok(()),
         (Some(u32::MAX | 0), mode) => {

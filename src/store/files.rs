@@ -3,12 +3,16 @@
 //! [`Base`] is for folders that are ours: nothing it does leaves them. The free functions are for
 //! files that a person named. A crash at any point leaves a file as it was or as it should be,
 //! never half of it; at worst a hidden `.trust-tmp-…` stays behind.
+//!
+//! To wait for the disk is what takes the time here. What has to last before the next step is
+//! therefore gathered as [`Unsynced`] and waited for at once: a journal has it in one commit.
 
 #![expect(clippy::disallowed_methods, reason = "the one file that touches the disk")]
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::panic::resume_unwind;
 use std::path::{Component, Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -27,6 +31,8 @@ pub const PUBLIC_MODE: u32 = 0o644;
 const FOLDER_MODE: u32 = 0o700;
 const TEMPORARY_PREFIX: &str = ".trust-tmp-";
 const LOCK_POLL: Duration = Duration::from_millis(20);
+/// How many syncs wait side by side.
+const SYNC_THREADS: usize = 16;
 
 /// A folder that is ours, and that nothing done through it leaves.
 ///
@@ -50,6 +56,16 @@ pub struct FileContents {
 #[derive(Debug)]
 pub struct FileLock {
     _file: File,
+}
+
+/// A new file or a changed folder that a power cut can still undo; see [`Base::sync_all`].
+#[derive(Debug)]
+#[must_use = "lasts only once it is synced"]
+pub struct Unsynced {
+    path: PathBuf,
+    /// The file as it was written: opened anew, it might not tell of a write that failed. `None`
+    /// for a folder.
+    written: Option<File>,
 }
 
 /// Who else may hold a lock at the same time.
@@ -108,25 +124,30 @@ impl Base {
     /// Replaces a file, or makes it, in one step that a crash cannot halve. Makes missing folders.
     pub fn write(&self, path: &Path, bytes: &[u8], mode: u32) -> Result<(), StoreError> {
         self.confine(path)?;
-        self.create_folder(folder_of(path))?;
-        replace_file(path, bytes, mode)
+        replace(path, bytes, mode, make_folders(folder_of(path))?)
     }
 
     /// Makes a file that must not exist yet, whole or not at all. Makes missing folders.
     pub fn create(&self, path: &Path, bytes: &[u8], mode: u32) -> Result<(), StoreError> {
         self.confine(path)?;
-        self.create_folder(folder_of(path))?;
-        create_file(path, bytes, mode)
+        create(path, bytes, mode, make_folders(folder_of(path))?)
     }
 
-    /// Makes a file in a folder that nobody looks into yet; the folder is the caller's to sync.
-    pub fn stage(&self, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    /// Makes a file in a folder that nobody looks into yet; it and the folder are the caller's to
+    /// sync.
+    pub fn stage(&self, path: &Path, bytes: &[u8]) -> Result<Unsynced, StoreError> {
         self.confine(path)?;
-        write_fresh(path, bytes, PRIVATE_MODE)
+        let file = write_fresh(path, bytes, PRIVATE_MODE)?;
+        Ok(Unsynced { path: path.to_owned(), written: Some(file) })
     }
 
     /// Makes a folder and those above it that are missing, each for its owner alone.
     pub fn create_folder(&self, folder: &Path) -> Result<(), StoreError> {
+        sync_all(self.make_folder(folder)?)
+    }
+
+    /// As [`Base::create_folder`], but the folders that hold the new ones are the caller's to sync.
+    pub fn make_folder(&self, folder: &Path) -> Result<Vec<Unsynced>, StoreError> {
         self.confine(folder)?;
         make_folders(folder)
     }
@@ -164,8 +185,18 @@ impl Base {
 
     /// Makes what was created, renamed or removed in a folder survive a power cut.
     pub fn sync(&self, folder: &Path) -> Result<(), StoreError> {
+        sync_all(vec![self.changed(folder)?])
+    }
+
+    /// Names a folder in which something was created, renamed or removed.
+    pub fn changed(&self, folder: &Path) -> Result<Unsynced, StoreError> {
         self.confine(folder)?;
-        sync_folder(folder)
+        Ok(Unsynced { path: folder.to_owned(), written: None })
+    }
+
+    /// Makes all of this survive a power cut, in no order and with one wait.
+    pub fn sync_all(&self, unsynced: Vec<Unsynced>) -> Result<(), StoreError> {
+        sync_all(unsynced)
     }
 
     /// Whether there is something other than a folder at this path.
@@ -327,36 +358,18 @@ pub fn read_descriptor(descriptor: u32, limit: u64) -> Result<Vec<u8>, StoreErro
 ///
 /// The folder must exist.
 pub fn create_file(path: &Path, bytes: &[u8], mode: u32) -> Result<(), StoreError> {
-    if fs::symlink_metadata(path).is_ok() {
-        return Err(StoreError::Exists { path: path.to_owned() });
-    }
-    let temporary = Temporary::write(folder_of(path), bytes, mode)?;
-    step("create", path)?;
-    match fs::hard_link(&temporary.path, path) {
-        Ok(()) => {}
-        Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => {
-            return Err(StoreError::Exists { path: path.to_owned() });
-        }
-        // A file system without links, or one that forbids them.
-        Err(_) => write_fresh(path, bytes, mode)?,
-    }
-    drop(temporary);
-    sync_folder(folder_of(path))
+    create(path, bytes, mode, Vec::new())
 }
 
 /// Replaces a file that a person named, or makes it, in one step. The folder must exist.
 pub fn replace_file(path: &Path, bytes: &[u8], mode: u32) -> Result<(), StoreError> {
-    let temporary = Temporary::write(folder_of(path), bytes, mode)?;
-    step("replace", path)?;
-    fs::rename(&temporary.path, path).map_err(|cause| failed("replace", path, cause))?;
-    temporary.renamed();
-    sync_folder(folder_of(path))
+    replace(path, bytes, mode, Vec::new())
 }
 
 /// Makes a folder that a person named, and those above it that are missing, each for its owner
 /// alone.
 pub fn create_user_folder(path: &Path) -> Result<(), StoreError> {
-    make_folders(path)
+    sync_all(make_folders(path)?)
 }
 
 /// Refuses a file that a person named if others may do anything with it.
@@ -404,17 +417,59 @@ pub fn is_plain_name(name: &str) -> bool {
         && !name.chars().any(|c| matches!(c, '/' | '\\') || c.is_control())
 }
 
-fn make_folders(folder: &Path) -> Result<(), StoreError> {
+fn create(
+    path: &Path,
+    bytes: &[u8],
+    mode: u32,
+    mut unsynced: Vec<Unsynced>,
+) -> Result<(), StoreError> {
+    if fs::symlink_metadata(path).is_ok() {
+        return Err(StoreError::Exists { path: path.to_owned() });
+    }
+    let temporary = Temporary::write(folder_of(path), bytes, mode)?;
+    step("create", path)?;
+    match fs::hard_link(&temporary.path, path) {
+        Ok(()) => {}
+        Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => {
+            return Err(StoreError::Exists { path: path.to_owned() });
+        }
+        // A file system without links, or one that forbids them.
+        Err(_) => write_synced(path, bytes, mode)?,
+    }
+    drop(temporary);
+    unsynced.push(Unsynced::folder_of(path));
+    sync_all(unsynced)
+}
+
+fn replace(
+    path: &Path,
+    bytes: &[u8],
+    mode: u32,
+    mut unsynced: Vec<Unsynced>,
+) -> Result<(), StoreError> {
+    let temporary = Temporary::write(folder_of(path), bytes, mode)?;
+    step("replace", path)?;
+    fs::rename(&temporary.path, path).map_err(|cause| failed("replace", path, cause))?;
+    temporary.renamed();
+    unsynced.push(Unsynced::folder_of(path));
+    sync_all(unsynced)
+}
+
+/// Makes missing folders; returns those that hold the new ones.
+fn make_folders(folder: &Path) -> Result<Vec<Unsynced>, StoreError> {
     let missing: Vec<&Path> = folder.ancestors().take_while(|a| !a.exists()).collect();
+    let mut changed = Vec::new();
     for &path in missing.iter().rev().filter(|path| !path.as_os_str().is_empty()) {
         step("create", path)?;
         match DirBuilder::new().mode(FOLDER_MODE).create(path) {
-            Ok(()) => sync_folder(folder_of(path))?,
+            Ok(()) => {}
+            // Made by another process, which may not have synced it yet.
             Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => {}
             Err(cause) => return Err(failed("create", path, cause)),
         }
+        changed.push(Unsynced::folder_of(path));
     }
-    Ok(())
+    Ok(changed)
 }
 
 /// A hidden file that becomes another or is removed.
@@ -426,7 +481,7 @@ struct Temporary {
 impl Temporary {
     fn write(folder: &Path, bytes: &[u8], mode: u32) -> Result<Self, StoreError> {
         let path = folder.join(format!("{TEMPORARY_PREFIX}{}", Uuid::new_v4()));
-        write_fresh(&path, bytes, mode)?;
+        write_synced(&path, bytes, mode)?;
         Ok(Self { path, keep: false })
     }
 
@@ -451,7 +506,17 @@ fn discard(path: &Path) {
 }
 
 /// Writes a file that does not exist yet and syncs it; leaves none if that fails.
-fn write_fresh(path: &Path, bytes: &[u8], mode: u32) -> Result<(), StoreError> {
+fn write_synced(path: &Path, bytes: &[u8], mode: u32) -> Result<(), StoreError> {
+    let written = Some(write_fresh(path, bytes, mode)?);
+    let synced = sync_all(vec![Unsynced { path: path.to_owned(), written }]);
+    if synced.is_err() {
+        discard(path);
+    }
+    synced
+}
+
+/// Writes a file that does not exist yet; leaves none if that fails.
+fn write_fresh(path: &Path, bytes: &[u8], mode: u32) -> Result<File, StoreError> {
     step("create", path)?;
     let mut file = match OpenOptions::new().create_new(true).write(true).mode(mode).open(path) {
         Ok(file) => file,
@@ -460,21 +525,19 @@ fn write_fresh(path: &Path, bytes: &[u8], mode: u32) -> Result<(), StoreError> {
         }
         Err(cause) => return Err(failed("create", path, cause)),
     };
-    let written = write_synced(&mut file, path, bytes);
+    let written = write_in_halves(&mut file, path, bytes);
     if written.is_err() {
         discard(path);
     }
-    written
+    written.map(|()| file)
 }
 
-fn write_synced(file: &mut File, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
-    // In two halves, for the tests to see half a file.
+/// In two halves, for the tests to see half a file.
+fn write_in_halves(file: &mut File, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     let (first, second) = bytes.split_at(bytes.len() / 2);
     file.write_all(first).map_err(|cause| failed("write", path, cause))?;
     step("write", path)?;
-    file.write_all(second).map_err(|cause| failed("write", path, cause))?;
-    step("sync", path)?;
-    file.sync_all().map_err(|cause| failed("sync", path, cause))
+    file.write_all(second).map_err(|cause| failed("write", path, cause))
 }
 
 fn read_bounded(
@@ -535,18 +598,53 @@ fn acquire(
     }
 }
 
-fn sync_folder(folder: &Path) -> Result<(), StoreError> {
-    step("sync", folder)?;
-    match File::open(folder).and_then(|file| file.sync_all()) {
-        Ok(()) => Ok(()),
-        // Some network file systems cannot sync a folder; they do it by themselves.
-        Err(cause)
-            if matches!(cause.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) =>
-        {
-            Ok(())
+/// Syncs side by side; returns the first error when all are done.
+fn sync_all(mut unsynced: Vec<Unsynced>) -> Result<(), StoreError> {
+    unsynced.sort_by(|a, b| a.path.cmp(&b.path));
+    unsynced.dedup_by(|a, b| a.path == b.path);
+    // Counted here and not by the threads, so that tests can make each of them fail.
+    unsynced.iter().try_for_each(|one| step("sync", &one.path))?;
+    let share = unsynced.len().div_ceil(SYNC_THREADS).max(1);
+    let mut shares = unsynced.chunks(share);
+    let own = shares.next().unwrap_or_default();
+    thread::scope(|scope| {
+        let sync = |share: &[Unsynced]| share.iter().try_for_each(Unsynced::sync);
+        let mut threads = Vec::new();
+        let mut result = Ok(());
+        for share in shares {
+            match thread::Builder::new().spawn_scoped(scope, move || sync(share)) {
+                Ok(thread) => threads.push(thread),
+                Err(_) => result = result.and(sync(share)), // No more threads: one by one, then.
+            }
         }
-        Err(cause) => Err(failed("sync", folder, cause)),
+        result = result.and(sync(own));
+        for thread in threads {
+            result = result.and(thread.join().unwrap_or_else(|panic| resume_unwind(panic)));
+        }
+        result
+    })
+}
+
+impl Unsynced {
+    fn folder_of(path: &Path) -> Self {
+        Self { path: folder_of(path).to_owned(), written: None }
     }
+
+    fn sync(&self) -> Result<(), StoreError> {
+        let synced = match &self.written {
+            Some(file) => file.sync_all(),
+            None => match File::open(&self.path).and_then(|folder| folder.sync_all()) {
+                // Some network file systems cannot sync a folder; they do it by themselves.
+                Err(cause) if is_unsupported(&cause) => Ok(()),
+                synced => synced,
+            },
+        };
+        synced.map_err(|cause| failed("sync", &self.path, cause))
+    }
+}
+
+fn is_unsupported(cause: &io::Error) -> bool {
+    matches!(cause.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported)
 }
 
 fn folder_of(path: &Path) -> &Path {
@@ -571,7 +669,7 @@ fn failed(action: &'static str, path: &Path, cause: io::Error) -> StoreError {
 )]
 fn step(action: &'static str, path: &Path) -> Result<(), StoreError> {
     #[cfg(test)]
-    faults::step().map_err(|cause| failed(action, path, cause))?;
+    faults::step(action, path).map_err(|cause| failed(action, path, cause))?;
     let _ = (action, path);
     Ok(())
 }
@@ -732,6 +830,49 @@ mod tests {
                 assert_eq!(after, b"new");
                 break;
             }
+        }
+    }
+
+    #[test]
+    fn new_file_and_the_folders_made_for_it_are_synced() {
+        let dir = tempfile::tempdir().unwrap();
+        let base = Base::new(dir.path().join("trust"));
+        let file = base.path().join("a/b/file");
+        let (result, trace) = faults::traced(|| base.create(&file, b"key", PRIVATE_MODE));
+        result.unwrap();
+        let position = |action, path: &Path| {
+            trace.iter().position(|(a, p)| *a == action && p == path).unwrap()
+        };
+        let named = position("create", &file);
+        let synced = trace.iter().position(|(action, _)| *action == "sync").unwrap();
+        assert!(synced < named, "contents before the name: {trace:#?}");
+        for folder in ["", "trust", "trust/a", "trust/a/b"] {
+            assert!(named < position("sync", &dir.path().join(folder)), "{folder}: {trace:#?}");
+        }
+    }
+
+    #[test]
+    fn many_are_synced_at_once_and_one_that_fails_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let base = Base::new(dir.path().to_owned());
+        let all = || {
+            let files =
+                (0..50).map(|n| base.stage(&dir.path().join(Uuid::new_v4().to_string()), &[n]));
+            let mut all: Vec<Unsynced> = files.map(Result::unwrap).collect();
+            all.push(base.changed(dir.path()).unwrap());
+            all
+        };
+        base.sync_all(all()).unwrap();
+        base.sync_all(Vec::new()).unwrap();
+        for missing in ["!first", "~last"] {
+            let missing = dir.path().join(missing);
+            let mut all = all();
+            all.push(base.changed(&missing).unwrap());
+            let error = base.sync_all(all).unwrap_err();
+            assert!(
+                matches!(&error, StoreError::Io { action: "sync", path, .. } if *path == missing),
+                "{error:?}"
+            );
         }
     }
 

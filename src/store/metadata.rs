@@ -4,7 +4,18 @@
 //! files to `.trust-pending/` beside it, renames that folder to `.trust-commit/` — from here on the
 //! new state is the state — and moves each file to its place. Whoever finds a `.trust-commit/`
 //! finishes it; whoever finds a `.trust-pending/` throws it away; a reader who may not write reads
-//! through it.
+//! through it. A single file needs no `.trust-commit/`: its own rename is the commit.
+//!
+//! The power may go as well, and what was not synced is then lost or not, in any order. Hence:
+//!
+//! 1. Before the commit all it stands on is synced: the files, `.trust-pending/`, the repository's
+//!    folder and what holds new folders.
+//! 2. Before the first file is moved, by whomever, the repository's folder is: were the commit
+//!    lost, some moves might not be.
+//! 3. Before `.trust-commit/` is removed, all folders of `metadata/` are.
+//! 4. The removal is not synced. Should `.trust-commit/` come back, it holds what it held or less
+//!    and is finished again, which changes nothing, for no later commit can have happened: that
+//!    would have begun with step 1, which makes the removal last.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -14,7 +25,7 @@ use crate::limits::{
     MAX_REMOVALS_BYTES, MAX_ROOT_BYTES, MAX_SNAPSHOT_BYTES, MAX_TARGETS_BYTES, MAX_TIMESTAMP_BYTES,
 };
 use crate::store::StoreError;
-use crate::store::files::{Base, FileLock, LockKind};
+use crate::store::files::{Base, FileLock, LockKind, Unsynced, exists};
 use crate::tuf::{Gun, RoleName};
 
 /// The cached metadata of one repository, `<base>/tuf/<gun>/metadata`.
@@ -44,12 +55,10 @@ impl MetadataCache {
             let lock = self.lock_if_present(LockKind::Shared)?;
             if lock.is_some() && self.is_unfinished() {
                 drop(lock);
-                if self.finish().is_err() {
-                    // Not writable: the commit, if it came to that, is read through.
-                    let _lock = self.lock_if_present(LockKind::Shared)?;
-                    return self.read_through();
-                }
-                continue;
+                // If it is not writable, the commit, if it came to that, is read through.
+                drop(self.finish());
+                let _lock = self.lock_if_present(LockKind::Shared)?;
+                return self.read_through();
             }
             let roles = self.read_through()?;
             // The very first commit may have begun meanwhile.
@@ -72,10 +81,11 @@ impl MetadataCache {
         if !self.is_unfinished() && self.changes(put, remove)?.is_empty() {
             return Ok(());
         }
+        // Not to wait for the disk to make them and then again for what they hold.
+        let made = self.base.make_folder(&self.folder)?;
         let _lock = self.lock()?;
         self.recover()?;
-        let changes = self.changes(put, remove)?;
-        self.write_changes(&changes)
+        self.write_changes(&self.changes(put, remove)?, made)
     }
 
     /// Forgets the repository's metadata; keys and staged changes stay.
@@ -86,7 +96,8 @@ impl MetadataCache {
         let _lock = self.lock()?;
         self.recover()?;
         let roles: Vec<RoleName> = self.placed()?.into_iter().map(|(role, _)| role).collect();
-        self.write_changes(&Changes { put: Vec::new(), remove: roles.iter().collect() })
+        let changes = Changes { put: Vec::new(), remove: roles.iter().collect() };
+        self.write_changes(&changes, Vec::new())
     }
 
     /// Leaves out what is as it should be already.
@@ -116,14 +127,18 @@ impl MetadataCache {
     }
 
     /// Takes the steps of the module's documentation. The lock is held and nothing is unfinished.
-    fn write_changes(&self, changes: &Changes<'_>) -> Result<(), StoreError> {
+    fn write_changes(
+        &self,
+        changes: &Changes<'_>,
+        unsynced: Vec<Unsynced>,
+    ) -> Result<(), StoreError> {
         if changes.is_empty() {
-            return Ok(());
+            return self.base.sync_all(unsynced);
         }
-        let staged = self.stage(changes);
+        let staged = self.stage(changes, unsynced);
         if staged.is_err() {
             // What is wrong with the disk is told by the first error.
-            drop(self.discard_pending());
+            drop(self.discard(&self.pending()));
             return staged;
         }
         // A single file is its own commit point.
@@ -131,38 +146,56 @@ impl MetadataCache {
             let place = self.place(role);
             self.base.rename(&self.pending().join(staged_name(role)), &place)?;
             self.sync_folder_of(&place)?;
-            self.base.remove_empty(&self.pending())?;
-            return Ok(());
+            return self.discard(&self.pending());
         }
         self.base.rename(&self.pending(), &self.committed())?;
-        self.base.sync(&self.folder)?;
         self.apply()
     }
 
-    fn stage(&self, changes: &Changes<'_>) -> Result<(), StoreError> {
+    /// Writes `.trust-pending/` and the folders of the new files, and syncs it all.
+    ///
+    /// `.trust-pending/` comes first: as long as it is there, [`MetadataCache::recover`] syncs what
+    /// a crashed process did not.
+    fn stage(&self, changes: &Changes<'_>, mut unsynced: Vec<Unsynced>) -> Result<(), StoreError> {
+        let pending = self.pending();
+        unsynced.extend(self.base.make_folder(&pending)?);
         for (role, _) in &changes.put {
             if let Some(folder) = self.place(role).parent() {
-                self.base.create_folder(folder)?;
+                unsynced.extend(self.base.make_folder(folder)?);
             }
         }
-        let pending = self.pending();
-        self.base.create_folder(&pending)?;
         for (role, bytes) in &changes.put {
-            self.base.stage(&pending.join(staged_name(role)), bytes)?;
+            unsynced.push(self.base.stage(&pending.join(staged_name(role)), bytes)?);
+            if unsynced.len() >= MAX_UNSYNCED {
+                self.base.sync_all(std::mem::take(&mut unsynced))?;
+            }
         }
         if !changes.remove.is_empty() {
             let names: Vec<&str> = changes.remove.iter().map(|role| role.as_str()).collect();
-            self.base.stage(&pending.join(REMOVALS), names.join("\n").as_bytes())?;
+            let removals = self.base.stage(&pending.join(REMOVALS), names.join("\n").as_bytes())?;
+            unsynced.push(removals);
         }
-        self.base.sync(&pending)
+        unsynced.push(self.base.changed(&pending)?);
+        unsynced.push(self.base.changed(&self.folder)?);
+        if !self.base.has(&self.place(&RoleName::Root)) {
+            // Whoever made the folders above may have crashed before they were synced.
+            let above = self.folder.ancestors().skip(1);
+            for folder in above.take_while(|folder| folder.starts_with(self.base.path())) {
+                unsynced.push(self.base.changed(folder)?);
+            }
+        }
+        self.base.sync_all(unsynced)
     }
 
     /// Finishes or undoes what a crashed process left. The exclusive lock is held.
     fn recover(&self) -> Result<(), StoreError> {
         if self.base.has_folder(&self.committed()) {
             self.apply()?;
+        } else if self.base.has_folder(&self.pending()) {
+            // A single file may have been moved and not synced.
+            self.base.sync_all(self.metadata_folders()?)?;
         }
-        self.discard_pending()
+        self.discard(&self.pending())
     }
 
     /// Takes the exclusive lock, which exists, and recovers.
@@ -173,39 +206,45 @@ impl MetadataCache {
 
     /// Moves the files of the commit to their places; may be repeated after a crash at any point.
     fn apply(&self) -> Result<(), StoreError> {
+        self.base.sync(&self.folder)?;
         let commit = self.read_commit()?;
-        let mut touched = vec![self.folder.join(METADATA)];
+        let mut unsynced = Vec::new();
         for role in &commit.remove {
             self.base.remove(&self.place(role))?;
-            touched.extend(self.place(role).parent().map(Path::to_owned));
         }
         for (role, staged) in &commit.put {
             let place = self.place(role);
             if let Some(folder) = place.parent() {
-                self.base.create_folder(folder)?;
-                touched.push(folder.to_owned());
+                unsynced.extend(self.base.make_folder(folder)?);
             }
             self.base.rename(staged, &place)?;
         }
-        touched.sort();
-        touched.dedup();
-        for folder in touched.iter().filter(|folder| self.base.has_folder(folder)) {
-            self.base.sync(folder)?;
+        // All folders, for a crashed process may have moved files that are not listed any more.
+        unsynced.extend(self.metadata_folders()?);
+        for role in commit.remove.iter().chain(commit.put.keys()) {
+            // The list does not follow links.
+            if let Some(folder) = self.place(role).parent().filter(|folder| exists(folder)) {
+                unsynced.push(self.base.changed(folder)?);
+            }
         }
-        self.base.remove(&self.committed().join(REMOVALS))?;
-        self.base.remove_empty(&self.committed())?;
-        Ok(())
+        self.base.sync_all(unsynced)?;
+        self.discard(&self.committed())
     }
 
-    fn discard_pending(&self) -> Result<(), StoreError> {
-        let pending = self.pending();
-        if !self.base.has_folder(&pending) {
+    fn metadata_folders(&self) -> Result<Vec<Unsynced>, StoreError> {
+        let folders = self.base.list_folders(&self.folder.join(METADATA))?;
+        folders.iter().map(|folder| self.base.changed(folder)).collect()
+    }
+
+    /// Removes the folder of a commit and what is left in it, if it is there.
+    fn discard(&self, folder: &Path) -> Result<(), StoreError> {
+        if !self.base.has_folder(folder) {
             return Ok(());
         }
-        for file in self.base.list(&pending)? {
+        for file in self.base.list(folder)? {
             self.base.remove(&file)?;
         }
-        self.base.remove_empty(&pending)?;
+        self.base.remove_empty(folder)?;
         Ok(())
     }
 
@@ -340,6 +379,8 @@ const METADATA: &str = "metadata";
 const LOCK: &str = ".trust-cache-lock";
 /// In the folder of a commit: the names of the roles to remove, one a line.
 const REMOVALS: &str = "removals";
+/// Each is an open file.
+const MAX_UNSYNCED: usize = 128;
 /// A commit takes milliseconds; whoever holds the lock longer hangs.
 const LOCK_WAIT: Duration = Duration::from_secs(10);
 
@@ -347,7 +388,7 @@ const LOCK_WAIT: Duration = Duration::from_secs(10);
 mod tests {
     use super::*;
     use crate::store::TrustDir;
-    use crate::store::faults::{self, Mode};
+    use crate::store::faults::{self, Mode, Step};
 
     type Roles = BTreeMap<RoleName, Vec<u8>>;
 
@@ -479,6 +520,173 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// Where in a trace this is done first; it must be.
+    fn first(trace: &[Step], action: &str, path: &Path) -> usize {
+        let found = trace.iter().position(|(a, p)| *a == action && p == path);
+        found.unwrap_or_else(|| panic!("no {action} of {}: {trace:#?}", path.display()))
+    }
+
+    fn last(trace: &[Step], action: &str, path: &Path) -> usize {
+        first(trace, action, path);
+        trace.iter().rposition(|(a, p)| *a == action && p == path).unwrap()
+    }
+
+    /// Where files are moved to their places or removed from them.
+    fn moves(trace: &[Step], cache: &MetadataCache) -> Vec<usize> {
+        let is_move = |(action, path): &Step| {
+            *action == "rename" && path.parent() == Some(&cache.committed())
+                || *action == "remove" && path.starts_with(cache.folder.join(METADATA))
+        };
+        (0..trace.len()).filter(|&i| is_move(&trace[i])).collect()
+    }
+
+    #[test]
+    fn each_step_of_a_commit_waits_for_what_it_stands_on() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = cache(dir.path());
+        cache.commit(&old_state(), &[]).unwrap();
+        let (put, remove, _) = update();
+        let (result, trace) = faults::traced(|| cache.commit(&put, &remove));
+        result.unwrap();
+        let commit = first(&trace, "rename", &cache.pending());
+        let staged: Vec<&PathBuf> = trace
+            .iter()
+            .filter(|(action, path)| *action == "create" && path.starts_with(cache.pending()))
+            .map(|(_, path)| path)
+            .collect();
+        assert_eq!(staged.len(), 5, "the folder, three files, what to remove: {staged:?}");
+        for path in staged {
+            let is_folder = *path == cache.pending();
+            assert!(is_folder || first(&trace, "write", path) < first(&trace, "sync", path));
+            assert!(first(&trace, "sync", path) < commit, "{path:?}");
+        }
+        let lasts = last(&trace, "sync", &cache.folder);
+        let moves = moves(&trace, &cache);
+        assert_eq!(moves.len(), 4, "{trace:#?}");
+        assert!(commit < lasts && moves.iter().all(|&i| lasts < i), "{trace:#?}");
+        let removed = first(&trace, "remove", &cache.committed().join(REMOVALS));
+        for folder in ["metadata", "metadata/targets", "metadata/targets/bob"] {
+            let synced = last(&trace, "sync", &cache.folder.join(folder));
+            assert!(moves.iter().all(|&i| i < synced) && synced < removed, "{trace:#?}");
+        }
+        assert_eq!(last(&trace, "remove", &cache.committed()), trace.len() - 1);
+    }
+
+    #[test]
+    fn whoever_finishes_a_commit_waits_for_it_to_last_and_syncs_what_others_moved() {
+        let (put, remove, new) = update();
+        let mut finished = 0;
+        for step in 0.. {
+            let dir = tempfile::tempdir().unwrap();
+            let cache = cache(dir.path());
+            cache.commit(&old_state(), &[]).unwrap();
+            let commit = || cache.commit(&put, &remove);
+            let (_, crashed) = faults::with_fault(step, Mode::Crash, commit);
+            if !crashed {
+                break;
+            }
+            let was_committed = cache.base.has_folder(&cache.committed());
+            let (state, trace) = faults::traced(|| cache.read().unwrap());
+            if was_committed {
+                assert_eq!(state, new);
+                let lasts = first(&trace, "sync", &cache.folder);
+                assert!(moves(&trace, &cache).iter().all(|&i| lasts < i), "step {step}");
+                let removed = first(&trace, "remove", &cache.committed());
+                for folder in ["metadata", "metadata/targets", "metadata/targets/bob"] {
+                    let synced = last(&trace, "sync", &cache.folder.join(folder));
+                    assert!(synced < removed, "step {step}: {trace:#?}");
+                }
+                finished += 1;
+            }
+        }
+        assert!(finished > 5, "{finished}");
+    }
+
+    #[test]
+    fn single_file_waits_for_itself_and_for_the_end_of_the_commit_before() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = cache(dir.path());
+        cache.commit(&old_state(), &[]).unwrap();
+        let put = roles(&[("targets/alice", "alice 2")]);
+        let (result, trace) = faults::traced(|| cache.commit(&put, &[]));
+        result.unwrap();
+        let staged = cache.pending().join("targets+alice.json");
+        let renamed = first(&trace, "rename", &staged);
+        assert!(first(&trace, "sync", &staged) < renamed);
+        assert!(first(&trace, "sync", &cache.folder) < renamed);
+        assert!(renamed < first(&trace, "sync", &cache.folder.join("metadata/targets")));
+        assert!(!cache.base.has_folder(&cache.committed()));
+        // A process that is gone before the last sync leaves it to the next.
+        let step = u32::try_from(renamed + 1).unwrap();
+        let put = roles(&[("targets/alice", "alice 3")]);
+        let (result, _) = faults::with_fault(step, Mode::Crash, || cache.commit(&put, &[]));
+        result.unwrap_err();
+        let (state, trace) = faults::traced(|| cache.read().unwrap());
+        assert_eq!(state[&role("targets/alice")], b"alice 3");
+        let synced = first(&trace, "sync", &cache.folder.join("metadata/targets"));
+        assert!(synced < first(&trace, "remove", &cache.pending()));
+    }
+
+    #[test]
+    fn first_commit_syncs_all_folders_above_whoever_made_them() {
+        let dir = tempfile::tempdir().unwrap();
+        let trust = dir.path().join("new/trust");
+        let cache = cache(&trust);
+        let crash = || cache.commit(&old_state(), &[]);
+        let (result, _) = faults::with_fault(3, Mode::Crash, crash);
+        result.unwrap_err();
+        assert!(trust.join("tuf").is_dir());
+        let (result, trace) = faults::traced(|| cache.commit(&old_state(), &[]));
+        result.unwrap();
+        let commit = first(&trace, "rename", &cache.pending());
+        for folder in [&trust, &trust.join("tuf"), &trust.join("tuf/example.com"), &cache.folder] {
+            assert!(first(&trace, "sync", folder) < commit, "{folder:?}");
+        }
+        let second = MetadataCache { folder: trust.join("tuf/other"), ..cache.clone() };
+        let (_, trace) = faults::traced(|| second.commit(&old_state(), &[]));
+        for (made, path) in trace.iter().filter(|(action, _)| *action == "create") {
+            let is_lock = path.ends_with(LOCK);
+            assert!(is_lock || last(&trace, "sync", path.parent().unwrap()) > 0, "{made} {path:?}");
+        }
+    }
+
+    #[test]
+    fn commit_folder_that_comes_back_changes_nothing() {
+        let (put, remove, new) = update();
+        let all = [("root", "root 1"), ("targets", "targets 2"), ("targets+bob+deep", "deep 1")];
+        for names in [&all[..], &all[1..2], &[]] {
+            for removals in [None, Some("targets/alice")] {
+                let dir = tempfile::tempdir().unwrap();
+                let cache = cache(dir.path());
+                cache.commit(&old_state(), &[]).unwrap();
+                cache.commit(&put, &remove).unwrap();
+                cache.base.create_folder(&cache.committed()).unwrap();
+                for (name, text) in names {
+                    let path = cache.committed().join(format!("{name}.json"));
+                    cache.base.write(&path, text.as_bytes(), 0o600).unwrap();
+                }
+                if let Some(text) = removals {
+                    let path = cache.committed().join(REMOVALS);
+                    cache.base.write(&path, text.as_bytes(), 0o600).unwrap();
+                }
+                assert_eq!(cache.read().unwrap(), new, "{names:?}");
+                assert!(!cache.is_unfinished());
+                cache.commit(&roles(&[("targets/alice", "alice 3")]), &[]).unwrap();
+                assert_eq!(cache.read().unwrap()[&role("targets/alice")], b"alice 3");
+            }
+        }
+    }
+
+    #[test]
+    fn strange_things_in_the_folder_of_a_commit_stop_no_reader() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = cache(dir.path());
+        cache.commit(&old_state(), &[]).unwrap();
+        cache.base.create_folder(&cache.committed().join("folder")).unwrap();
+        cache.base.write(&cache.committed().join("notes.txt"), b"mine", 0o600).unwrap();
+        assert_eq!(cache.read().unwrap(), old_state());
     }
 
     #[test]

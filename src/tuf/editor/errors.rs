@@ -53,6 +53,16 @@ pub enum EditError {
         /// The path.
         path: String,
     },
+    /// What would be signed could not be read again. Something was received that cannot be written,
+    /// such as an escaped control character (notary.md §1.2).
+    #[error("the {role} metadata cannot be written")]
+    Unwritable {
+        /// The role.
+        role: RoleName,
+        /// What readers would say.
+        #[source]
+        cause: Box<MetadataError>,
+    },
     /// Too few keys are at hand to sign a role.
     #[error("{have} of {need} keys needed to sign {role} are here")]
     NotEnoughKeys {

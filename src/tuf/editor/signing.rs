@@ -10,7 +10,7 @@ use crate::limits::{
 };
 use crate::tuf::editor::draft::{Draft, lifetime};
 use crate::tuf::editor::errors::EditError;
-use crate::tuf::metadata::{Document, FileMeta, Header, Snapshot, encode_envelope};
+use crate::tuf::metadata::{Document, FileMeta, Header, Signed, Snapshot, encode_envelope};
 use crate::tuf::names::RoleName;
 use crate::tuf::verify::RoleKeys;
 
@@ -194,12 +194,18 @@ impl Publication {
                 });
             }
         }
+        let file = encode_envelope(&body, &signatures);
+        // A file that nobody can read would lock every reader out, and us.
+        Signed::<T>::parse(role, &file).map_err(|cause| EditError::Unwritable {
+            role: role.clone(),
+            cause: Box::new(cause),
+        })?;
         let header = document.header();
         self.roles.insert(
             role.clone(),
             PublishedRole { version: header.version, expires: header.expires, signed_by },
         );
-        self.files.insert(role.clone(), encode_envelope(&body, &signatures));
+        self.files.insert(role.clone(), file);
         Ok(())
     }
 }

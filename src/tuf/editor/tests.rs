@@ -149,6 +149,27 @@ fn received_oddities_are_not_written_again() {
 }
 
 #[test]
+fn what_could_not_be_read_again_is_not_signed() {
+    let mut repo = Repo::new();
+    let key = sole(&repo, &TARGETS).clone();
+    let top = repo.targets.get_mut(&TARGETS).unwrap();
+    top.targets.get_mut(&name("v1")).unwrap().custom = Some("line\nbreak".into());
+    // As another writer might have it: the escape is legal JSON, and signed as what it means.
+    let body = top.to_json();
+    let file = encode_envelope(&body, &[key.signature(&body.to_canonical())]);
+    let file = String::from_utf8(file).unwrap().replace("line\nbreak", "line\\nbreak");
+    repo.fixed.insert(TARGETS, file.into_bytes());
+    let mut draft = draft(&repo);
+    draft.add_target(&TARGETS, &name("v2"), target("two"), now()).unwrap();
+    assert!(matches!(
+        draft.sign(&held(&[&key]), now()),
+        Err(EditError::Unwritable { role: TARGETS, .. })
+    ));
+    draft.remove_target(&TARGETS, &name("v1")).unwrap();
+    are_fixpoints(&draft.sign(&held(&[&key]), now()).unwrap());
+}
+
+#[test]
 fn thresholds_above_one_need_as_many_keys() {
     let mut repo = Repo::new();
     let keys: Vec<_> = (0..3).map(|_| TestKey::bare()).collect();
