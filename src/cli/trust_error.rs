@@ -187,7 +187,11 @@ impl From<EditError> for CliError {
             EditError::Key { .. } => Self::new(ErrorKind::Key, error),
             EditError::UnknownRole { .. } => Self::new(ErrorKind::NotFound, error),
             EditError::NotPermitted { .. } => Self::new(ErrorKind::Policy, error),
-            EditError::Custom { .. } => Self::new(ErrorKind::Usage, error),
+            EditError::Custom { .. } | EditError::Target { .. } | EditError::Path { .. } => {
+                Self::new(ErrorKind::Usage, error)
+            }
+            EditError::Unwritable { .. } => Self::new(ErrorKind::Storage, error)
+                .hint("what another program put there cannot be signed again by anyone"),
             EditError::UnusableRole { .. } => Self::new(ErrorKind::WrongSigner, error)
                 .hint("one of its signers has to sign again first"),
             _ => Self::new(ErrorKind::Tampered, error),
