@@ -31,8 +31,8 @@ pub const PUBLIC_MODE: u32 = 0o644;
 const FOLDER_MODE: u32 = 0o700;
 const TEMPORARY_PREFIX: &str = ".trust-tmp-";
 const LOCK_POLL: Duration = Duration::from_millis(20);
-/// How many files are synced side by side.
-const SYNC_THREADS: usize = 8;
+/// How many files and folders are synced side by side.
+const SYNC_THREADS: usize = 16;
 
 /// A folder that is ours, and that nothing done through it leaves.
 ///
@@ -598,19 +598,13 @@ fn acquire(
     }
 }
 
-/// Syncs the files side by side, then the folders one by one.
-///
-/// A journal that has the files has the folders too, and is not waited for again; threads for them
-/// would only cost.
+/// Syncs files and folders side by side: one by one, each would wait on a busy disk for its turn.
 fn sync_all(mut unsynced: Vec<Unsynced>) -> Result<(), StoreError> {
     unsynced.sort_by(|a, b| a.path.cmp(&b.path));
     unsynced.dedup_by(|a, b| a.path == b.path);
     // Counted here and not by the threads, so that tests can make each of them fail.
     unsynced.iter().try_for_each(|one| step("sync", &one.path))?;
-    let (files, folders): (Vec<_>, Vec<_>) =
-        unsynced.into_iter().partition(|one| one.written.is_some());
-    sync_side_by_side(&files)?;
-    folders.iter().try_for_each(Unsynced::sync)
+    sync_side_by_side(&unsynced)
 }
 
 /// Returns the first error when all are done.
