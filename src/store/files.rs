@@ -31,7 +31,7 @@ pub const PUBLIC_MODE: u32 = 0o644;
 const FOLDER_MODE: u32 = 0o700;
 const TEMPORARY_PREFIX: &str = ".trust-tmp-";
 const LOCK_POLL: Duration = Duration::from_millis(20);
-/// How many syncs wait side by side.
+/// How many files and folders are synced side by side.
 const SYNC_THREADS: usize = 16;
 
 /// A folder that is ours, and that nothing done through it leaves.
@@ -194,7 +194,7 @@ impl Base {
         Ok(Unsynced { path: folder.to_owned(), written: None })
     }
 
-    /// Makes all of this survive a power cut, in no order and with one wait.
+    /// Makes all of this survive a power cut, in no order and, where a journal allows, at once.
     pub fn sync_all(&self, unsynced: Vec<Unsynced>) -> Result<(), StoreError> {
         sync_all(unsynced)
     }
@@ -598,17 +598,21 @@ fn acquire(
     }
 }
 
-/// Syncs side by side; returns the first error when all are done.
+/// Syncs files and folders side by side: one by one, each would wait on a busy disk for its turn.
 fn sync_all(mut unsynced: Vec<Unsynced>) -> Result<(), StoreError> {
     unsynced.sort_by(|a, b| a.path.cmp(&b.path));
     unsynced.dedup_by(|a, b| a.path == b.path);
     // Counted here and not by the threads, so that tests can make each of them fail.
     unsynced.iter().try_for_each(|one| step("sync", &one.path))?;
-    let share = unsynced.len().div_ceil(SYNC_THREADS).max(1);
-    let mut shares = unsynced.chunks(share);
+    sync_side_by_side(&unsynced)
+}
+
+/// Returns the first error when all are done.
+fn sync_side_by_side(unsynced: &[Unsynced]) -> Result<(), StoreError> {
+    let mut shares = unsynced.chunks(unsynced.len().div_ceil(SYNC_THREADS).max(1));
     let own = shares.next().unwrap_or_default();
+    let sync = |share: &[Unsynced]| share.iter().try_for_each(Unsynced::sync);
     thread::scope(|scope| {
-        let sync = |share: &[Unsynced]| share.iter().try_for_each(Unsynced::sync);
         let mut threads = Vec::new();
         let mut result = Ok(());
         for share in shares {
@@ -864,10 +868,13 @@ mod tests {
         };
         base.sync_all(all()).unwrap();
         base.sync_all(Vec::new()).unwrap();
-        for missing in ["!first", "~last"] {
+        let cases = [("!first", false), ("!first", true), ("~last", false), ("~last", true)];
+        for (missing, broken_file) in cases {
             let missing = dir.path().join(missing);
             let mut all = all();
-            all.push(base.changed(&missing).unwrap());
+            // A device that cannot be synced, in the place of a file whose disk is broken.
+            let written = broken_file.then(|| File::open("/dev/null").unwrap());
+            all.push(Unsynced { path: missing.clone(), written });
             let error = base.sync_all(all).unwrap_err();
             assert!(
                 matches!(&error, StoreError::Io { action: "sync", path, .. } if *path == missing),
