@@ -12,7 +12,6 @@
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
-use std::panic::resume_unwind;
 use std::path::{Component, Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -31,8 +30,6 @@ pub const PUBLIC_MODE: u32 = 0o644;
 const FOLDER_MODE: u32 = 0o700;
 const TEMPORARY_PREFIX: &str = ".trust-tmp-";
 const LOCK_POLL: Duration = Duration::from_millis(20);
-/// How many files and folders are synced side by side.
-const SYNC_THREADS: usize = 16;
 
 /// A folder that is ours, and that nothing done through it leaves.
 ///
@@ -598,34 +595,14 @@ fn acquire(
     }
 }
 
-/// Syncs files and folders side by side: one by one, each would wait on a busy disk for its turn.
+/// Syncs files and folders, all of which were written before: the first sync takes most of them to
+/// the disk, and the others find little left to do.
 fn sync_all(mut unsynced: Vec<Unsynced>) -> Result<(), StoreError> {
     unsynced.sort_by(|a, b| a.path.cmp(&b.path));
     unsynced.dedup_by(|a, b| a.path == b.path);
-    // Counted here and not by the threads, so that tests can make each of them fail.
-    unsynced.iter().try_for_each(|one| step("sync", &one.path))?;
-    sync_side_by_side(&unsynced)
-}
-
-/// Returns the first error when all are done.
-fn sync_side_by_side(unsynced: &[Unsynced]) -> Result<(), StoreError> {
-    let mut shares = unsynced.chunks(unsynced.len().div_ceil(SYNC_THREADS).max(1));
-    let own = shares.next().unwrap_or_default();
-    let sync = |share: &[Unsynced]| share.iter().try_for_each(Unsynced::sync);
-    thread::scope(|scope| {
-        let mut threads = Vec::new();
-        let mut result = Ok(());
-        for share in shares {
-            match thread::Builder::new().spawn_scoped(scope, move || sync(share)) {
-                Ok(thread) => threads.push(thread),
-                Err(_) => result = result.and(sync(share)), // No more threads: one by one, then.
-            }
-        }
-        result = result.and(sync(own));
-        for thread in threads {
-            result = result.and(thread.join().unwrap_or_else(|panic| resume_unwind(panic)));
-        }
-        result
+    unsynced.iter().try_for_each(|one| {
+        step("sync", &one.path)?;
+        one.sync()
     })
 }
 
