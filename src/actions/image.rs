@@ -21,7 +21,7 @@ pub fn gun_of(reference: &Reference) -> Result<Gun, NameError> {
 /// The target that stands for a manifest: its size and SHA-256, as docker writes it.
 pub fn target_of(size: u64, digest: &Digest) -> Option<Target> {
     let sha256 = digest.sha256()?;
-    let hashes = Hashes([("sha256".to_owned(), sha256.0.to_vec())].into());
+    let hashes = Hashes::from_iter([("sha256", sha256.0.to_vec())]);
     Some(Target { length: size, hashes, custom: None })
 }
 

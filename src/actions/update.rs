@@ -4,6 +4,7 @@
 //! The order is Notary's (notary.md §4.2): timestamp, snapshot, targets; the root only when
 //! something does not fit. Nothing is stored before the whole chain is accepted.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use futures_util::future::try_join_all;
@@ -240,19 +241,19 @@ impl Update<'_> {
     }
 
     /// The file of this hash: the cached one if it is that, else the server's.
-    async fn by_hash(&self, wanted: Wanted) -> Result<(RoleName, Vec<u8>), RefreshError> {
+    async fn by_hash(&self, wanted: Wanted) -> Result<(RoleName, Cow<'_, [u8]>), RefreshError> {
         let cached = self.cached.get(&wanted.role);
         if let Some(raw) = cached
             && crate::crypto::Sha256Hash::of(raw) == wanted.sha256
         {
-            return Ok((wanted.role, raw.clone()));
+            return Ok((wanted.role, Cow::Borrowed(raw.as_slice())));
         }
         if self.source == Source::Cache {
             return Err(RefreshError::NotCached { gun: self.gun.clone() });
         }
         let version = FileVersion::Hash(wanted.sha256);
         match self.notary.file(&wanted.role, version, wanted.length).await {
-            Ok(raw) => Ok((wanted.role, raw)),
+            Ok(raw) => Ok((wanted.role, Cow::Owned(raw))),
             Err(NotaryError::Transport(TransportError::TooLarge { .. })) => {
                 let listed = wanted.length;
                 let got = listed.saturating_add(1);

@@ -1,6 +1,6 @@
 //! Hashes of metadata and of what it names (FIPS 180-4).
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
 use std::fmt;
 
 use sha2::Digest as _;
@@ -37,8 +37,10 @@ impl fmt::Display for Sha256Hash {
 }
 
 /// Named hashes as metadata lists them: raw digests by algorithm name; unknown algorithms are kept.
+///
+/// A short sorted list: there is one for every tag, mostly of a single hash.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Hashes(pub BTreeMap<String, Vec<u8>>);
+pub struct Hashes(Vec<(Cow<'static, str>, Box<[u8]>)>);
 
 /// A hash that is not what was promised.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -70,27 +72,54 @@ pub enum HashError {
 impl Hashes {
     /// Hashes bytes by `sha256` and `sha512`.
     pub fn of(bytes: &[u8]) -> Self {
-        let hash = |algorithm: Algorithm| (algorithm.name().to_owned(), algorithm.hash(bytes));
-        Self(ALGORITHMS.map(hash).into())
+        ALGORITHMS.iter().map(|algorithm| (algorithm.name(), algorithm.hash(bytes))).collect()
+    }
+
+    /// Returns the digest by this algorithm.
+    pub fn get(&self, algorithm: &str) -> Option<&[u8]> {
+        let (_, digest) = self.0.iter().find(|(name, _)| name == algorithm)?;
+        Some(digest)
+    }
+
+    /// Sets the digest by this algorithm.
+    pub fn insert(&mut self, algorithm: &str, digest: impl Into<Box<[u8]>>) {
+        let known = ALGORITHMS.map(Algorithm::name).into_iter().find(|name| *name == algorithm);
+        let name = known.map_or_else(|| Cow::Owned(algorithm.to_owned()), Cow::Borrowed);
+        match self.0.binary_search_by(|(other, _)| other.as_ref().cmp(algorithm)) {
+            Ok(place) => {
+                if let Some((_, before)) = self.0.get_mut(place) {
+                    *before = digest.into();
+                }
+            }
+            Err(place) => {
+                self.0.reserve_exact(1);
+                self.0.insert(place, (name, digest.into()));
+            }
+        }
+    }
+
+    /// Returns each algorithm with its digest, by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.0.iter().map(|(algorithm, digest)| (algorithm.as_ref(), digest.as_ref()))
     }
 
     /// Returns the `sha256` digest, if there is one of the right length.
     pub fn sha256(&self) -> Option<Sha256Hash> {
-        self.0.get("sha256")?.as_slice().try_into().ok().map(Sha256Hash)
+        self.get("sha256")?.try_into().ok().map(Sha256Hash)
     }
 
     /// Checks bytes against every known algorithm listed; at least one must be known.
     pub fn check(&self, bytes: &[u8]) -> Result<(), HashError> {
         let mut known = false;
         for algorithm in ALGORITHMS {
-            let Some(expected) = self.0.get(algorithm.name()) else { continue };
+            let Some(expected) = self.get(algorithm.name()) else { continue };
             known = true;
             let actual = algorithm.hash(bytes);
             if expected.len() != actual.len() {
                 let bytes = expected.len();
                 return Err(HashError::WrongLength { algorithm: algorithm.name().into(), bytes });
             }
-            if *expected != actual {
+            if *expected != *actual {
                 return Err(HashError::Mismatch {
                     algorithm: algorithm.name().into(),
                     expected: to_hex(expected),
@@ -99,6 +128,16 @@ impl Hashes {
             }
         }
         if known { Ok(()) } else { Err(HashError::NoneKnown) }
+    }
+}
+
+impl<'a> FromIterator<(&'a str, Vec<u8>)> for Hashes {
+    fn from_iter<I: IntoIterator<Item = (&'a str, Vec<u8>)>>(digests: I) -> Self {
+        let mut hashes = Self::default();
+        for (algorithm, digest) in digests {
+            hashes.insert(algorithm, digest);
+        }
+        hashes
     }
 }
 
@@ -137,7 +176,7 @@ mod tests {
         assert_eq!(Sha256Hash::of(b"abc").to_hex(), hex);
         assert_eq!(Sha256Hash::from_hex(hex), Ok(Sha256Hash::of(b"abc")));
         assert_eq!(Sha256Hash::from_hex("ba7816bf"), Err(TextError::Hex));
-        assert_eq!(Hashes::of(b"abc").0["sha512"][..4], [0xdd, 0xaf, 0x35, 0xa1]);
+        assert_eq!(Hashes::of(b"abc").get("sha512").unwrap()[..4], [0xdd, 0xaf, 0x35, 0xa1]);
     }
 
     #[test]
@@ -146,7 +185,7 @@ mod tests {
         assert_eq!(good.check(b"abc"), Ok(()));
         assert!(matches!(good.check(b"abd"), Err(HashError::Mismatch { .. })));
         let mut mixed = Hashes::of(b"abc");
-        mixed.0.insert("sha512".into(), vec![0; 64]);
+        mixed.insert("sha512", vec![0; 64]);
         assert!(
             matches!(mixed.check(b"abc"), Err(HashError::Mismatch { algorithm, .. }) if algorithm == "sha512")
         );
@@ -155,9 +194,9 @@ mod tests {
     #[test]
     fn unknown_empty_and_short_hashes_do_not_pass() {
         assert_eq!(Hashes::default().check(b""), Err(HashError::NoneKnown));
-        let md5 = Hashes([("md5".to_owned(), vec![0; 16])].into());
+        let md5 = Hashes::from_iter([("md5", vec![0; 16])]);
         assert_eq!(md5.check(b""), Err(HashError::NoneKnown));
-        let short = Hashes([("sha256".to_owned(), vec![])].into());
+        let short = Hashes::from_iter([("sha256", vec![])]);
         let error = HashError::WrongLength { algorithm: "sha256".into(), bytes: 0 };
         assert_eq!(short.check(b""), Err(error));
         assert_eq!(short.sha256(), None);

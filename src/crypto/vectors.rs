@@ -87,7 +87,7 @@ fn keys_of(folder: &Path) -> BTreeMap<String, PublicKey> {
                 let public = PublicKey::from_json(key).unwrap();
                 assert_eq!(&public.to_json(), key);
                 assert_eq!(public.id().as_str(), id);
-                keys.insert(id.clone(), public);
+                keys.insert(id.to_owned(), public);
             }
         }
     }

@@ -81,7 +81,6 @@ impl Digest {
         match self.algorithm {
             Algorithm::Sha256 => Self::sha256_of(bytes) == *self,
             Algorithm::Sha512 => Hashes::of(bytes)
-                .0
                 .get(Algorithm::Sha512.name())
                 .is_some_and(|raw| to_hex(raw) == self.hex()),
         }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use jiff::SignedDuration;
 
 use crate::clock::Timestamp;
-use crate::codec::canonical_json::Value;
+use crate::codec::canonical_json::{Object, Value};
 use crate::codec::timestamp::Rfc3339;
 use crate::crypto::certificate::Certificate;
 use crate::crypto::{Hashes, KeyId, KeyType, PrivateKey, PublicKey, Signature};
@@ -237,7 +237,7 @@ impl Repo {
     pub(crate) fn with(
         &mut self,
         role: &RoleName,
-        change: impl Fn(&mut BTreeMap<String, Value>) + 'static,
+        change: impl Fn(&mut Object) + 'static,
     ) -> &mut Self {
         let change = move |value: &mut Value| {
             let Value::Object(members) = value else { panic!("not an object") };

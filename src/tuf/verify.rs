@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
+use std::sync::Arc;
 
 use crate::crypto::{KeyId, PublicKey};
 use crate::limits::MAX_SIGNATURES_PER_KEY;
@@ -65,6 +66,11 @@ impl<T: Document> Verified<T> {
     /// The document.
     pub fn body(&self) -> &T {
         self.signed.unverified()
+    }
+
+    /// The document, shared.
+    pub fn shared(&self) -> Arc<T> {
+        self.signed.shared()
     }
 
     /// The file's bytes as received.

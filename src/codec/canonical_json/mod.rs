@@ -8,9 +8,11 @@
 //! (duplicate members, numbers that are not whole, lone surrogates) is refused, for signatures
 //! cover the meaning as re-written, not the bytes as received.
 
+mod object;
 mod reader;
 mod value;
 mod writer;
 
+pub use object::{Members, Object};
 pub use reader::{JsonError, JsonProblem};
 pub use value::Value;

@@ -1,9 +1,9 @@
 //! Reading: one pass, bounded depth and count, every error with its place.
 
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
+use std::borrow::Cow;
 
 use crate::codec::canonical_json::Value;
+use crate::codec::canonical_json::object::{Gathered, frequent};
 use crate::limits::MAX_JSON_DEPTH;
 use crate::limits::MAX_VALUES;
 
@@ -106,9 +106,9 @@ impl Reader<'_> {
 
     fn object(&mut self, depth: usize) -> Result<Value, JsonError> {
         self.enter(depth)?;
-        let mut members = BTreeMap::new();
+        let mut members = Gathered::default();
         if self.take(b'}') {
-            return Ok(Value::Object(members));
+            return Ok(Value::Object(members.into_object()));
         }
         loop {
             self.skip_space();
@@ -116,18 +116,15 @@ impl Reader<'_> {
             if self.peek() != Some(b'"') {
                 return Err(self.unexpected());
             }
-            let name = self.string()?;
+            let name = self.name()?;
             self.expect(b':').map_err(|fault| fault.inside(&name))?;
             let member = self.value(depth).map_err(|fault| fault.inside(&name))?;
-            match members.entry(name) {
-                Entry::Vacant(place) => place.insert(member),
-                Entry::Occupied(place) => {
-                    let problem = JsonProblem::DuplicateMember(shown(place.key()));
-                    return Err(JsonError { offset: start, path: String::new(), problem });
-                }
-            };
+            if let Err((name, _)) = members.add(name, member) {
+                let problem = JsonProblem::DuplicateMember(shown(&name));
+                return Err(JsonError { offset: start, path: String::new(), problem });
+            }
             if self.take(b'}') {
-                return Ok(Value::Object(members));
+                return Ok(Value::Object(members.into_object()));
             }
             self.expect(b',')?;
         }
@@ -166,6 +163,19 @@ impl Reader<'_> {
             self.at += 1;
         }
         Ok(value)
+    }
+
+    /// Reads a member's name, the opening quote being next.
+    fn name(&mut self) -> Result<Cow<'static, str>, JsonError> {
+        // Every frequent name has six letters.
+        let quoted = self.rest().get(1..7).zip(self.rest().get(7));
+        if let Some((name, b'"')) = quoted
+            && let Some(name) = frequent(name)
+        {
+            self.at += 8;
+            return Ok(Cow::Borrowed(name));
+        }
+        self.string().map(Cow::Owned)
     }
 
     /// Reads a string, the opening quote being next.

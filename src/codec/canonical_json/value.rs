@@ -1,6 +1,8 @@
 //! The value tree, and the short ways to look into it and to build it.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+
+use crate::codec::canonical_json::Object;
 
 /// A JSON value as trust metadata knows it: whole numbers only; members sorted by raw UTF-8 bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,14 +17,16 @@ pub enum Value {
     String(String),
     /// Values in the order written.
     Array(Vec<Self>),
-    /// Members by name; a `String` orders as its UTF-8 bytes do, which is the canonical order.
-    Object(BTreeMap<String, Self>),
+    /// Members by name.
+    Object(Object),
 }
 
 impl Value {
     /// Builds an object from its members.
-    pub fn object<K: Into<String>>(members: impl IntoIterator<Item = (K, Self)>) -> Self {
-        Self::Object(members.into_iter().map(|(name, value)| (name.into(), value)).collect())
+    pub fn object<K: Into<Cow<'static, str>>>(
+        members: impl IntoIterator<Item = (K, Self)>,
+    ) -> Self {
+        Self::Object(members.into_iter().collect())
     }
 
     /// Returns the member of that name, if this is an object that has it.
@@ -31,7 +35,7 @@ impl Value {
     }
 
     /// Returns the members, if this is an object.
-    pub fn as_object(&self) -> Option<&BTreeMap<String, Self>> {
+    pub fn as_object(&self) -> Option<&Object> {
         match self {
             Self::Object(members) => Some(members),
             _ => None,

@@ -16,10 +16,63 @@ impl Value {
         self.write(Form::Wire)
     }
 
+    /// Appends the wire form to bytes.
+    pub fn write_wire(&self, out: &mut Vec<u8>) {
+        out.reserve_exact(self.length(Form::Wire));
+        write_value(self, Form::Wire, out);
+    }
+
+    /// Tells how long the canonical form is, if these bytes begin with it: what it is compared
+    /// with is not copied.
+    pub fn canonical_length_in(&self, bytes: &[u8]) -> Option<usize> {
+        let mut compared = Compared { rest: Some(bytes) };
+        write_value(self, Form::Canonical, &mut compared);
+        bytes.len().checked_sub(compared.rest?.len())
+    }
+
     fn write(&self, form: Form) -> Vec<u8> {
-        let mut out = Vec::new();
+        let mut out = Vec::with_capacity(self.length(form));
         write_value(self, form, &mut out);
         out
+    }
+
+    /// The bytes that writing takes. A document can be megabytes: growing by doubling would cost
+    /// as much again.
+    fn length(&self, form: Form) -> usize {
+        let mut counted = Counted(0);
+        write_value(self, form, &mut counted);
+        counted.0
+    }
+}
+
+/// What a document is written to.
+trait Sink {
+    fn put(&mut self, bytes: &[u8]);
+}
+
+impl Sink for Vec<u8> {
+    fn put(&mut self, bytes: &[u8]) {
+        self.extend_from_slice(bytes);
+    }
+}
+
+/// Counts what would be written.
+struct Counted(usize);
+
+impl Sink for Counted {
+    fn put(&mut self, bytes: &[u8]) {
+        self.0 = self.0.saturating_add(bytes.len());
+    }
+}
+
+/// Compares what would be written with what there is; `None` from the first difference on.
+struct Compared<'a> {
+    rest: Option<&'a [u8]>,
+}
+
+impl Sink for Compared<'_> {
+    fn put(&mut self, bytes: &[u8]) {
+        self.rest = self.rest.and_then(|rest| rest.strip_prefix(bytes));
     }
 }
 
@@ -29,52 +82,52 @@ enum Form {
     Wire,
 }
 
-fn write_value(value: &Value, form: Form, out: &mut Vec<u8>) {
+fn write_value(value: &Value, form: Form, out: &mut impl Sink) {
     match value {
-        Value::Null => out.extend_from_slice(b"null"),
-        Value::Bool(true) => out.extend_from_slice(b"true"),
-        Value::Bool(false) => out.extend_from_slice(b"false"),
-        Value::Int(number) => out.extend_from_slice(number.to_string().as_bytes()),
+        Value::Null => out.put(b"null"),
+        Value::Bool(true) => out.put(b"true"),
+        Value::Bool(false) => out.put(b"false"),
+        Value::Int(number) => out.put(number.to_string().as_bytes()),
         Value::String(text) => write_string(text, form, out),
         Value::Array(items) => {
-            out.push(b'[');
+            out.put(b"[");
             for (index, item) in items.iter().enumerate() {
                 if index > 0 {
-                    out.push(b',');
+                    out.put(b",");
                 }
                 write_value(item, form, out);
             }
-            out.push(b']');
+            out.put(b"]");
         }
         Value::Object(members) => {
-            out.push(b'{');
+            out.put(b"{");
             for (index, (name, member)) in members.iter().enumerate() {
                 if index > 0 {
-                    out.push(b',');
+                    out.put(b",");
                 }
                 write_string(name, form, out);
-                out.push(b':');
+                out.put(b":");
                 write_value(member, form, out);
             }
-            out.push(b'}');
+            out.put(b"}");
         }
     }
 }
 
-fn write_string(text: &str, form: Form, out: &mut Vec<u8>) {
-    out.push(b'"');
+fn write_string(text: &str, form: Form, out: &mut impl Sink) {
+    out.put(b"\"");
     let mut rest = text;
     while let Some(at) = rest.find(|c| escape(c, form).is_some()) {
         let (plain, tail) = rest.split_at(at);
-        out.extend_from_slice(plain.as_bytes());
+        out.put(plain.as_bytes());
         let mut chars = tail.chars();
         if let Some(escaped) = chars.next().and_then(|c| escape(c, form)) {
-            out.extend_from_slice(escaped.as_bytes());
+            out.put(escaped.as_bytes());
         }
         rest = chars.as_str();
     }
-    out.extend_from_slice(rest.as_bytes());
-    out.push(b'"');
+    out.put(rest.as_bytes());
+    out.put(b"\"");
 }
 
 fn escape(c: char, form: Form) -> Option<&'static str> {
@@ -127,7 +180,7 @@ mod tests {
         leaf.prop_recursive(5, 40, 6, move |inner| {
             prop_oneof![
                 prop::collection::vec(inner.clone(), 0..6).prop_map(Value::Array),
-                prop::collection::btree_map(name, inner, 0..6).prop_map(Value::Object),
+                prop::collection::btree_map(name, inner, 0..6).prop_map(Value::object),
             ]
         })
     }
@@ -141,6 +194,19 @@ mod tests {
         fn what_is_written_reads_back(value in values(ANY_TEXT, ANY_TEXT)) {
             prop_assert_eq!(&Value::parse(&value.to_wire()).unwrap(), &value);
             prop_assert_eq!(&Value::parse(&value.to_canonical()).unwrap(), &value);
+        }
+
+        #[test]
+        fn the_canonical_form_is_found_only_where_it_stands(
+            value in values(ANY_TEXT, ANY_TEXT), tail in "[a-z ]{0,3}", at in any::<prop::sample::Index>(),
+        ) {
+            let canonical = value.to_canonical();
+            let mut bytes = [&canonical, tail.as_bytes()].concat();
+            prop_assert_eq!(value.canonical_length_in(&bytes), Some(canonical.len()));
+            let at = at.index(canonical.len());
+            prop_assert_eq!(value.canonical_length_in(&bytes[..at]), None);
+            bytes[at] ^= 1;
+            prop_assert_eq!(value.canonical_length_in(&bytes), None);
         }
 
         /// Where the two mean to agree: the other normalises text and sorts names with quotes and escapes on,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 
 use crate::clock::Timestamp;
 use crate::crypto::{KeyId, PublicKey};
@@ -32,8 +33,8 @@ impl Draft {
         if let Some(path) = edit.add_paths.iter().find(|path| path.contains(char::is_control)) {
             return Err(EditError::Path { role: role.clone(), path: path.clone() });
         }
-        let delegations = &mut self.file(&parent, now)?.delegations;
-        let before = delegations.clone();
+        let file = self.file(&parent, now)?;
+        let mut delegations = file.delegations.clone();
         if !delegations.roles.iter().any(|child| child.name == *role) {
             delegations.roles.push(DelegationRole {
                 name: role.clone(),
@@ -42,10 +43,11 @@ impl Draft {
                 threshold: NonZeroU32::MIN,
             });
         }
-        change(delegations, role, edit);
-        if *delegations == before {
+        change(&mut delegations, role, edit);
+        if delegations == file.delegations {
             return Ok(Outcome::Unchanged);
         }
+        Arc::make_mut(file).delegations = delegations;
         self.dirty.insert(parent);
         Ok(Outcome::Changed)
     }
@@ -82,11 +84,12 @@ impl Draft {
             return Err(EditError::UnusableRole { role: parent });
         }
         let Some(file) = self.targets.get_mut(&parent) else { return Err(unknown()) };
-        let roles = &mut file.delegations.roles;
+        let roles = &file.delegations.roles;
         let Some(place) = roles.iter().position(|child| child.name == *role) else {
             return Ok(Outcome::Unchanged);
         };
-        let gone = roles.remove(place);
+        let file = Arc::make_mut(file);
+        let gone = file.delegations.roles.remove(place);
         drop_if_unused(&mut file.delegations, &gone.key_ids);
         self.dirty.insert(parent);
         let below = format!("{role}/");

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
+use std::sync::Arc;
 
 use crate::clock::Timestamp;
 use crate::codec::canonical_json::Value;
@@ -45,7 +46,8 @@ pub struct Draft {
     /// The root role before the change, whose keys must sign the next root, too.
     pub(super) root_keys_before: Option<RoleKeys>,
     pub(super) root_raw: Option<Vec<u8>>,
-    pub(super) targets: BTreeMap<RoleName, Targets>,
+    /// Shared with what is trusted until they are changed: there can be megabytes of it.
+    pub(super) targets: BTreeMap<RoleName, Arc<Targets>>,
     pub(super) snapshot: Option<Snapshot>,
     pub(super) dirty: BTreeSet<RoleName>,
     /// Delegations that cannot be read and so not be added to.
@@ -77,7 +79,7 @@ impl Draft {
             root,
             root_keys_before: None,
             root_raw: None,
-            targets: BTreeMap::from([(RoleName::Targets, empty_targets(now))]),
+            targets: BTreeMap::from([(RoleName::Targets, Arc::new(empty_targets(now)))]),
             snapshot: None,
             dirty: BTreeSet::from([RoleName::Root, RoleName::Targets]),
             unusable: BTreeSet::new(),
@@ -93,7 +95,7 @@ impl Draft {
             root_keys_before: root.role_keys(&RoleName::Root),
             root_raw: Some(trusted.root().raw().to_vec()),
             root,
-            targets: targets.map(|(role, file)| (role.clone(), file.body().clone())).collect(),
+            targets: targets.map(|(role, file)| (role.clone(), file.shared())).collect(),
             snapshot: Some(trusted.snapshot().body().clone()),
             dirty: BTreeSet::new(),
             unusable: trusted.unusable().keys().cloned().collect(),
@@ -118,12 +120,12 @@ impl Draft {
 
     /// A role's file as drafted, if it has one.
     pub fn targets(&self, role: &RoleName) -> Option<&Targets> {
-        self.targets.get(role)
+        self.targets.get(role).map(Arc::as_ref)
     }
 
     /// Every targets file as drafted, by role.
     pub fn all_targets(&self) -> impl Iterator<Item = (&RoleName, &Targets)> {
-        self.targets.iter()
+        self.targets.iter().map(|(role, file)| (role, file.as_ref()))
     }
 
     /// Whether the role exists: `targets`, or delegated to by its parent.
@@ -189,7 +191,7 @@ impl Draft {
         if file.targets.get(name) == Some(&target) {
             return Ok(Outcome::Unchanged);
         }
-        file.targets.insert(name.clone(), target);
+        Arc::make_mut(file).targets.insert(name.clone(), target);
         self.dirty.insert(role.clone());
         Ok(Outcome::Changed)
     }
@@ -207,9 +209,10 @@ impl Draft {
             return Err(EditError::UnknownRole { role: role.clone() });
         }
         let Some(file) = self.targets.get_mut(role) else { return Ok(Outcome::Unchanged) };
-        if file.targets.remove(name).is_none() {
+        if !file.targets.contains_key(name) {
             return Ok(Outcome::Unchanged);
         }
+        Arc::make_mut(file).targets.remove(name);
         self.dirty.insert(role.clone());
         Ok(Outcome::Changed)
     }
@@ -280,11 +283,11 @@ impl Draft {
         &mut self,
         role: &RoleName,
         now: Timestamp,
-    ) -> Result<&mut Targets, EditError> {
+    ) -> Result<&mut Arc<Targets>, EditError> {
         if self.unusable.contains(role) {
             return Err(EditError::UnusableRole { role: role.clone() });
         }
-        Ok(self.targets.entry(role.clone()).or_insert_with(|| empty_targets(now)))
+        Ok(self.targets.entry(role.clone()).or_insert_with(|| Arc::new(empty_targets(now))))
     }
 }
 

@@ -82,16 +82,15 @@ impl Draft {
             if self.root_role_changed() {
                 signing.extend(self.role_keys(&RoleName::Root));
             }
-            let mut root = self.root.clone();
-            root.header = self.next(&RoleName::Root, &root.header, now, ROOT_LIFETIME_DAYS)?;
-            publication.add(&RoleName::Root, &root, &signing, keys)?;
+            let header = self.next(&RoleName::Root, &self.root.header, now, ROOT_LIFETIME_DAYS)?;
+            publication.add(&RoleName::Root, &self.root, &header, &signing, keys)?;
         }
         for role in self.dirty.iter().filter(|role| role.is_targets()) {
             let unknown = || EditError::UnknownRole { role: role.clone() };
-            let mut file = self.targets.get(role).cloned().ok_or_else(unknown)?;
-            file.header = self.next(role, &file.header, now, TARGETS_LIFETIME_DAYS)?;
+            let file = self.targets.get(role).ok_or_else(unknown)?;
+            let header = self.next(role, &file.header, now, TARGETS_LIFETIME_DAYS)?;
             let signing = self.role_keys(role).ok_or_else(unknown)?;
-            publication.add(role, &file, &[signing], keys)?;
+            publication.add(role, file.as_ref(), &header, &[signing], keys)?;
         }
         self.sign_snapshot(&mut publication, keys, now)?;
         Ok(publication)
@@ -127,13 +126,13 @@ impl Draft {
         let before = self.snapshot.clone();
         let mut snapshot =
             before.unwrap_or_else(|| Snapshot { header: fresh, meta: BTreeMap::new() });
-        snapshot.header = self.next(&role, &snapshot.header, now, SNAPSHOT_LIFETIME_DAYS)?;
+        let header = self.next(&role, &snapshot.header, now, SNAPSHOT_LIFETIME_DAYS)?;
         if let Some(raw) = &self.root_raw {
             snapshot.meta.insert(RoleName::Root, FileMeta::of(raw));
         }
         let files = publication.files.iter();
         snapshot.meta.extend(files.map(|(role, raw)| (role.clone(), FileMeta::of(raw))));
-        publication.add(&role, &snapshot, &[signing], keys)
+        publication.add(&role, &snapshot, &header, &[signing], keys)
     }
 
     fn next(
@@ -157,10 +156,11 @@ impl Publication {
         &mut self,
         role: &RoleName,
         document: &T,
+        header: &Header,
         signing: &[RoleKeys],
         keys: &BTreeMap<KeyId, PrivateKey>,
     ) -> Result<(), EditError> {
-        let body = document.to_json();
+        let body = document.to_json_under(header);
         let message = body.to_canonical();
         let mut signatures = Vec::new();
         let mut signed_by = Vec::new();
@@ -194,13 +194,14 @@ impl Publication {
                 });
             }
         }
+        drop(message);
         let file = encode_envelope(&body, &signatures);
+        drop(body);
         // A file that nobody can read would lock every reader out, and us.
         Signed::<T>::parse(role, &file).map_err(|cause| EditError::Unwritable {
             role: role.clone(),
             cause: Box::new(cause),
         })?;
-        let header = document.header();
         self.roles.insert(
             role.clone(),
             PublishedRole { version: header.version, expires: header.expires, signed_by },

@@ -1,10 +1,9 @@
 //! Reading typed fields out of JSON values, with the place named when one is wrong.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::num::NonZeroU32;
 
-use crate::codec::canonical_json::{JsonError, Value};
+use crate::codec::canonical_json::{JsonError, Object, Value};
 use crate::codec::text::{TextError, from_base64};
 use crate::codec::timestamp::TimeError;
 use crate::crypto::hash::HashError;
@@ -115,7 +114,7 @@ impl fmt::Display for MetadataError {
 
 /// The members of a JSON object, read one by one.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Members<'a>(&'a BTreeMap<String, Value>);
+pub(super) struct Members<'a>(&'a Object);
 
 impl<'a> Members<'a> {
     /// Returns the members if the value is an object.
@@ -128,7 +127,7 @@ impl<'a> Members<'a> {
 
     /// Each member with its name.
     pub(super) fn iter(self) -> impl Iterator<Item = (&'a str, &'a Value)> {
-        self.0.iter().map(|(name, value)| (name.as_str(), value))
+        self.0.iter()
     }
 
     /// Reads a member that must be there.
@@ -233,8 +232,8 @@ pub(super) fn key_id(value: &Value) -> Result<KeyId, MetadataError> {
 }
 
 /// Builds an object.
-pub(super) fn object<const N: usize>(members: [(&str, Value); N]) -> Value {
-    Value::Object(members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+pub(super) fn object<const N: usize>(members: [(&'static str, Value); N]) -> Value {
+    Value::object(members)
 }
 
 /// A version, length or threshold as JSON.

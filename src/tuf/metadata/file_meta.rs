@@ -1,5 +1,7 @@
 //! What a snapshot or timestamp says of another file.
 
+use std::borrow::Cow;
+
 use crate::codec::canonical_json::Value;
 use crate::codec::text::to_base64;
 use crate::crypto::hash::HashError;
@@ -51,7 +53,7 @@ impl FileMeta {
         if let (Value::Object(members), Some(custom)) = (&mut value, &self.custom)
             && !custom.is_null()
         {
-            members.insert("custom".to_owned(), custom.clone());
+            members.insert("custom", custom.clone());
         }
         value
     }
@@ -72,18 +74,19 @@ pub(super) fn read_hashes(value: &Value) -> Result<Hashes, MetadataError> {
                 HashError::WrongLength { algorithm: algorithm.to_owned(), bytes: digest.len() };
             return Err(MetadataError::here(wrong).at(algorithm));
         }
-        hashes.0.insert(algorithm.to_owned(), digest);
+        hashes.insert(algorithm, digest);
     }
     Ok(hashes)
 }
 
 /// Writes digests as base64 by algorithm.
 pub(super) fn write_hashes(hashes: &Hashes) -> Value {
-    Value::Object(
-        hashes
-            .0
-            .iter()
-            .map(|(algorithm, digest)| (algorithm.clone(), string(to_base64(digest))))
-            .collect(),
+    let name = |algorithm: &str| match algorithm {
+        "sha256" => Cow::Borrowed("sha256"),
+        "sha512" => Cow::Borrowed("sha512"),
+        other => Cow::Owned(other.to_owned()),
+    };
+    Value::object(
+        hashes.iter().map(|(algorithm, digest)| (name(algorithm), string(to_base64(digest)))),
     )
 }

@@ -68,11 +68,11 @@ impl Document for Root {
         Ok(Self { header, consistent_snapshot, keys, roles })
     }
 
-    fn to_json(&self) -> Value {
+    fn to_json_under(&self, header: &Header) -> Value {
         object([
             ("_type", string("Root")),
             ("consistent_snapshot", Value::Bool(self.consistent_snapshot)),
-            ("expires", string(self.header.expires.to_string())),
+            ("expires", string(header.expires.to_string())),
             ("keys", write_keys(&self.keys)),
             (
                 "roles",
@@ -83,7 +83,7 @@ impl Document for Root {
                         .collect(),
                 ),
             ),
-            ("version", number(self.header.version)),
+            ("version", number(header.version)),
         ])
     }
 

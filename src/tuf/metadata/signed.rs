@@ -18,7 +18,12 @@ pub trait Document: Sized {
     fn from_json(role: &RoleName, value: &Value) -> Result<Self, MetadataError>;
 
     /// Writes the `signed` part as the reference's encoder does: known members only.
-    fn to_json(&self) -> Value;
+    fn to_json(&self) -> Value {
+        self.to_json_under(self.header())
+    }
+
+    /// Writes it with another version and expiry.
+    fn to_json_under(&self, header: &Header) -> Value;
 
     /// Version and expiry.
     fn header(&self) -> &Header;
@@ -65,10 +70,22 @@ pub struct Signed<T>(Arc<Parts<T>>);
 #[derive(Debug, PartialEq, Eq)]
 struct Parts<T> {
     raw: Vec<u8>,
-    message: Vec<u8>,
+    message: Message,
     signatures: Vec<Signature>,
-    body: T,
+    body: Arc<T>,
 }
+
+/// The canonical form of `signed` as received.
+#[derive(Debug, PartialEq, Eq)]
+enum Message {
+    /// It stands in the file as it is, after [`BEFORE_SIGNED`] and this long: nearly always.
+    InRaw(usize),
+    /// It had to be written anew.
+    Apart(Vec<u8>),
+}
+
+/// How files begin that this program, docker and notary write.
+const BEFORE_SIGNED: &[u8] = b"{\"signed\":";
 
 impl<T: Document> Signed<T> {
     /// Parses a role's file (notary.md §1.1). The place of an error starts at `signed` or
@@ -77,15 +94,22 @@ impl<T: Document> Signed<T> {
         let value = Value::parse(raw).map_err(MetadataError::here)?;
         let envelope = Members::of(&value)?;
         let (body, message) = envelope.required("signed", |signed| {
-            Ok((T::from_json(role, signed)?, signed.to_canonical()))
+            Ok((Arc::new(T::from_json(role, signed)?), Message::of(signed, raw)))
         })?;
         let signatures = envelope.optional("signatures", read_signatures)?.unwrap_or_default();
+        // The tree is larger than all the rest.
+        drop(value);
         Ok(Self(Arc::new(Parts { raw: raw.to_vec(), message, signatures, body })))
     }
 
     /// The document, of which nothing has been checked but its form.
     pub fn unverified(&self) -> &T {
         &self.0.body
+    }
+
+    /// The document, shared, of which nothing has been checked but its form.
+    pub(in crate::tuf) fn shared(&self) -> Arc<T> {
+        Arc::clone(&self.0.body)
     }
 
     /// The bytes as received.
@@ -95,7 +119,13 @@ impl<T: Document> Signed<T> {
 
     /// The bytes that signatures are over: the canonical form of `signed` as received.
     pub fn message(&self) -> &[u8] {
-        &self.0.message
+        match &self.0.message {
+            Message::InRaw(length) => {
+                let signed = self.0.raw.strip_prefix(BEFORE_SIGNED).unwrap_or_default();
+                signed.get(..*length).unwrap_or_default()
+            }
+            Message::Apart(message) => message,
+        }
     }
 
     /// The signatures, in order; those with a key id that is none are left out.
@@ -107,33 +137,45 @@ impl<T: Document> Signed<T> {
     /// first of them, if they are very many. The bytes are read once more for it: only who signs a file again asks.
     pub fn unknown_members(&self) -> Vec<String> {
         let mut unknown = Vec::new();
+        let written = self.0.body.to_json();
+        let message = self.message();
+        if written.canonical_length_in(message) == Some(message.len()) {
+            return unknown;
+        }
         if let Ok(value) = Value::parse(&self.0.raw)
             && let Some(signed) = value.get("signed")
         {
-            unknown_in(signed, &self.0.body.to_json(), &mut Vec::new(), &mut unknown);
+            unknown_in(signed, &written, &mut Vec::new(), &mut unknown);
         }
         unknown
+    }
+}
+
+impl Message {
+    /// The canonical form of `signed`, which stands in `raw` if it is what we take it for: it is
+    /// compared byte for byte.
+    fn of(signed: &Value, raw: &[u8]) -> Self {
+        raw.strip_prefix(BEFORE_SIGNED)
+            .and_then(|rest| signed.canonical_length_in(rest))
+            .map_or_else(|| Self::Apart(signed.to_canonical()), Self::InRaw)
     }
 }
 
 /// Writes a metadata file: `signed` first, no white space, HTML escapes, no final newline
 /// (notary.md §1.1).
 pub fn encode_envelope(signed: &Value, signatures: &[Signature]) -> Vec<u8> {
-    let mut bytes = b"{\"signed\":".to_vec();
-    bytes.extend_from_slice(&signed.to_wire());
+    let mut bytes = BEFORE_SIGNED.to_vec();
+    signed.write_wire(&mut bytes);
     bytes.extend_from_slice(b",\"signatures\":[");
     for (index, signature) in signatures.iter().enumerate() {
         if index > 0 {
             bytes.push(b',');
         }
-        let entry = Value::Object(
-            [
-                ("keyid".to_owned(), string(signature.key_id.as_str())),
-                ("method".to_owned(), string(signature.method.as_str())),
-                ("sig".to_owned(), string(to_base64(&signature.bytes))),
-            ]
-            .into(),
-        );
+        let entry = Value::object([
+            ("keyid", string(signature.key_id.as_str())),
+            ("method", string(signature.method.as_str())),
+            ("sig", string(to_base64(&signature.bytes))),
+        ]);
         bytes.extend_from_slice(&entry.to_wire());
     }
     bytes.extend_from_slice(b"]}");

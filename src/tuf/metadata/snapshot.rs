@@ -31,12 +31,12 @@ impl Document for Snapshot {
         Ok(Self { header, meta })
     }
 
-    fn to_json(&self) -> Value {
+    fn to_json_under(&self, header: &Header) -> Value {
         object([
             ("_type", string("Snapshot")),
-            ("expires", string(self.header.expires.to_string())),
+            ("expires", string(header.expires.to_string())),
             ("meta", write_meta(&self.meta)),
-            ("version", number(self.header.version)),
+            ("version", number(header.version)),
         ])
     }
 

@@ -84,7 +84,7 @@ impl Document for Targets {
         })
     }
 
-    fn to_json(&self) -> Value {
+    fn to_json_under(&self, header: &Header) -> Value {
         object([
             ("_type", string("Targets")),
             (
@@ -97,7 +97,7 @@ impl Document for Targets {
                     ),
                 ]),
             ),
-            ("expires", string(self.header.expires.to_string())),
+            ("expires", string(header.expires.to_string())),
             (
                 "targets",
                 Value::Object(
@@ -107,7 +107,7 @@ impl Document for Targets {
                         .collect(),
                 ),
             ),
-            ("version", number(self.header.version)),
+            ("version", number(header.version)),
         ])
     }
 
@@ -126,7 +126,7 @@ impl Target {
             custom: members.optional("custom", |value| Ok(value.clone()))?,
         };
         let known = ["sha256", "sha512"];
-        if !known.iter().any(|algorithm| target.hashes.0.contains_key(*algorithm)) {
+        if !known.iter().any(|algorithm| target.hashes.get(algorithm).is_some()) {
             return Err(MetadataError::here(HashError::NoneKnown).at("hashes"));
         }
         Ok(target)
@@ -139,7 +139,7 @@ impl Target {
         if let (Value::Object(members), Some(custom)) = (&mut value, &self.custom)
             && !custom.is_null()
         {
-            members.insert("custom".to_owned(), custom.clone());
+            members.insert("custom", custom.clone());
         }
         value
     }
@@ -207,7 +207,7 @@ fn write_role(role: &DelegationRole) -> Value {
         && !role.paths.is_empty()
     {
         let paths = role.paths.iter().map(|path| string(path.as_str())).collect();
-        members.insert("paths".to_owned(), Value::Array(paths));
+        members.insert("paths", Value::Array(paths));
     }
     value
 }

@@ -31,14 +31,14 @@ impl Document for TimestampFile {
         Ok(Self { header, snapshot, others })
     }
 
-    fn to_json(&self) -> Value {
+    fn to_json_under(&self, header: &Header) -> Value {
         let mut meta = self.others.clone();
         meta.insert(RoleName::Snapshot, self.snapshot.clone());
         object([
             ("_type", string("Timestamp")),
-            ("expires", string(self.header.expires.to_string())),
+            ("expires", string(header.expires.to_string())),
             ("meta", write_meta(&meta)),
-            ("version", number(self.header.version)),
+            ("version", number(header.version)),
         ])
     }
 

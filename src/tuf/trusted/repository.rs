@@ -8,6 +8,7 @@ use crate::tuf::delegation::{permits, search_order};
 use crate::tuf::metadata::{Root, Snapshot, Target, Targets, TimestampFile};
 use crate::tuf::names::{Gun, RoleName, TargetName};
 use crate::tuf::trusted::errors::{Note, UpdateError};
+use crate::tuf::trusted::previous::Previous;
 use crate::tuf::trusted::{TrustedSet, Wanted};
 use crate::tuf::verify::Verified;
 
@@ -71,6 +72,8 @@ impl TrustedRepository {
                 (role.clone(), usable.collect())
             })
             .collect();
+        // All comparisons with what was before have been made.
+        set.previous = Previous::default();
         Ok(Self { set, timestamp, snapshot, children })
     }
 

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use jiff::{SignedDuration, Timestamp};
 use trust::clock::{Clock, SystemClock};
-use trust::codec::canonical_json::Value;
+use trust::codec::canonical_json::{Object, Value};
 use trust::codec::text::to_base64;
 use trust::crypto::certificate::Certificate;
 use trust::crypto::{Hashes, KeyId, KeyType, PrivateKey, PublicKey, Sha256Hash, Signature};
@@ -182,7 +182,7 @@ impl Repository {
     pub(crate) fn unset(&mut self, role: &str, path: &[&str]) {
         let (last, path) = path.split_last().unwrap();
         if let Value::Object(members) = at(self.body(role), path) {
-            members.remove(*last);
+            members.remove(last);
         }
     }
 
@@ -315,15 +315,21 @@ impl Document {
 /// The member at a path; objects on the way are made.
 pub(crate) fn at<'a>(value: &'a mut Value, path: &[&str]) -> &'a mut Value {
     path.iter().fold(value, |value, name| match value {
-        Value::Object(members) => members.entry((*name).to_owned()).or_insert_with(empty),
+        Value::Object(members) => {
+            if !members.contains_key(name) {
+                members.insert((*name).to_owned(), empty());
+            }
+            members.get_mut(name).unwrap()
+        }
         other => panic!("no {name} in {other:?}"),
     })
 }
 
 /// Hashes and length of a file, as metadata lists them.
 pub(crate) fn file_meta(bytes: &[u8]) -> Value {
-    let hashes = Hashes::of(bytes).0.into_iter();
-    let hashes = hashes.map(|(name, digest)| (name, Value::from(to_base64(&digest))));
+    let hashes = Hashes::of(bytes);
+    let hashes = hashes.iter();
+    let hashes = hashes.map(|(name, digest)| (name.to_owned(), Value::from(to_base64(digest))));
     let length = i64::try_from(bytes.len()).unwrap();
     Value::object([("hashes", Value::object(hashes)), ("length", Value::Int(length))])
 }
@@ -339,7 +345,7 @@ pub(crate) fn hours_from_now(hours: i64) -> Timestamp {
 }
 
 fn empty() -> Value {
-    Value::Object(BTreeMap::new())
+    Value::Object(Object::new())
 }
 
 const BASE_ROLES: [(&str, &str); 4] = [

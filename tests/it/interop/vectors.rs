@@ -347,7 +347,7 @@ fn signers_of<T: Document>(role: &RoleName, raw: &[u8], keys: &RoleKeys) -> Vec<
 fn target() -> Target {
     let sha256 = (0..DIGEST.len()).step_by(2);
     let sha256 = sha256.map(|at| u8::from_str_radix(&DIGEST[at..at + 2], 16).unwrap()).collect();
-    let hashes = Hashes(BTreeMap::from([("sha256".to_owned(), sha256)]));
+    let hashes = Hashes::from_iter([("sha256", sha256)]);
     Target { length: 7, hashes, custom: None }
 }
 
