@@ -278,10 +278,13 @@ impl Reader<'_> {
         } else {
             self.digits(|digit| decimal.push(digit))?;
         }
+        let mut plain = true;
         if self.next_is(b'.') {
+            plain = false;
             self.digits(|digit| decimal.push_fraction(digit))?;
         }
         if self.next_is(b'e') || self.next_is(b'E') {
+            plain = false;
             let down = self.next_is(b'-');
             let _plus = !down && self.next_is(b'+');
             let mut exponent: i64 = 0;
@@ -291,7 +294,8 @@ impl Reader<'_> {
             let exponent = if down { -exponent } else { exponent };
             decimal.exponent = decimal.exponent.saturating_add(exponent);
         }
-        decimal.to_int(negative).map(Value::Int).map_err(|problem| {
+        let value = if plain { Value::Int } else { Value::Whole };
+        decimal.to_int(negative).map(value).map_err(|problem| {
             self.at = start;
             self.fault(problem)
         })
@@ -509,7 +513,10 @@ mod tests {
     #[test_case("-9223372036854775808", i64::MIN; "smallest")]
     #[test_case("100000000000000000000000000000000000000000000e-40", 10_000; "long but small")]
     fn whole_numbers(text: &str, number: i64) {
-        assert_eq!(Value::parse(text.as_bytes()), Ok(Value::Int(number)));
+        let value = Value::parse(text.as_bytes()).unwrap();
+        assert_eq!(value.to_canonical(), number.to_string().as_bytes());
+        let plain = !text.contains(['.', 'e', 'E']);
+        assert_eq!(value.as_int(), plain.then_some(number));
     }
 
     #[test]

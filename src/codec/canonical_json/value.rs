@@ -13,6 +13,9 @@ pub enum Value {
     Bool(bool),
     /// A whole number; metadata has no others.
     Int(i64),
+    /// A whole number written with a fraction or an exponent, such as `2.0` or `1e3`. Where an
+    /// integer belongs it is none; custom data may have it, and its canonical form is the integer.
+    Whole(i64),
     /// Text, unescaped.
     String(String),
     /// Values in the order written.
@@ -58,7 +61,7 @@ impl Value {
         }
     }
 
-    /// Returns the number, if this is one.
+    /// Returns the number, if this is an integer written as one.
     pub fn as_int(&self) -> Option<i64> {
         match self {
             Self::Int(number) => Some(*number),
@@ -84,7 +87,7 @@ impl Value {
         match self {
             Self::Null => "null",
             Self::Bool(_) => "boolean",
-            Self::Int(_) => "number",
+            Self::Int(_) | Self::Whole(_) => "number",
             Self::String(_) => "string",
             Self::Array(_) => "array",
             Self::Object(_) => "object",

@@ -87,7 +87,7 @@ fn write_value(value: &Value, form: Form, out: &mut impl Sink) {
         Value::Null => out.put(b"null"),
         Value::Bool(true) => out.put(b"true"),
         Value::Bool(false) => out.put(b"false"),
-        Value::Int(number) => out.put(number.to_string().as_bytes()),
+        Value::Int(number) | Value::Whole(number) => out.put(number.to_string().as_bytes()),
         Value::String(text) => write_string(text, form, out),
         Value::Array(items) => {
             out.put(b"[");

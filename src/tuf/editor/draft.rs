@@ -312,7 +312,7 @@ fn unwritable(value: &Value) -> Option<&'static str> {
     };
     match value {
         Value::String(string) => text(string),
-        Value::Int(number) if number.unsigned_abs() > MAX_VERSION => {
+        Value::Int(number) | Value::Whole(number) if number.unsigned_abs() > MAX_VERSION => {
             Some("a number beyond 9007199254740991")
         }
         Value::Array(elements) => elements.iter().find_map(unwritable),

@@ -13,6 +13,8 @@ use crate::harness::{Victim, tamper};
 #[test_case("\"version\":4", "\"version\":-1"; "version minus 1")]
 #[test_case("\"version\":4", "\"version\":1.5"; "version 1 point 5")]
 #[test_case("\"version\":4", "\"version\":1e308"; "version beyond any number")]
+#[test_case("\"version\":4", "\"version\":4.0"; "version with a fraction of nothing")]
+#[test_case("\"version\":4", "\"version\":4e0"; "version with an exponent")]
 #[test_case("\"version\":4", "\"version\":04"; "version with a leading zero")]
 #[test_case("\"version\":4", "\"version\":9007199254740992"; "version 2 to the 53")]
 #[test_case("\"version\":4", "\"version\":9223372036854775808"; "version 2 to the 63")]
