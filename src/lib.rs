@@ -12,6 +12,21 @@
 //! * one thing a user can do, whole: [`actions`]
 //! * the command line: [`cli`]
 //!
+//! What a name means, and what is signed of a document:
+//!
+//! ```
+//! use trust::codec::canonical_json::Value;
+//! use trust::oci::Reference;
+//! use trust::tuf::Gun;
+//!
+//! let image = Reference::parse("alpine:3.20").unwrap();
+//! let repository = Gun::parse(&image.name()).unwrap();
+//! assert_eq!(repository.as_str(), "docker.io/library/alpine");
+//!
+//! let received = Value::parse(br#"{"version": 1, "_type": "Root"}"#).unwrap();
+//! assert_eq!(received.to_canonical(), br#"{"_type":"Root","version":1}"#);
+//! ```
+//!
 //! A module may use only those above it; `tests/it/tidy.rs` holds that.
 
 pub mod actions;

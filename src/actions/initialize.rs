@@ -88,7 +88,7 @@ pub enum InitializeError {
 }
 
 /// Drafts a new repository, and returns the opened keys to sign it with. Keys that do not exist yet
-/// are made here and stored by [`Initialized::store_keys`], right before the first publish.
+/// are made here and stored by `Initialized::store_keys`, right before the first publish.
 pub async fn initialize(
     context: &Context,
     gun: &Gun,

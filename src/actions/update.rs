@@ -1,5 +1,5 @@
 //! Bringing what is known of a repository up to date: the loop that feeds a
-//! [`TrustedSet`](crate::tuf::TrustedSet) from the network and the cache.
+//! [`TrustedSet`] from the network and the cache.
 //!
 //! The order is Notary's (notary.md §4.2): timestamp, snapshot, targets; the root only when
 //! something does not fit. Nothing is stored before the whole chain is accepted.

@@ -18,6 +18,13 @@ pub struct NameError {
 
 /// The globally unique name of a collection, such as `docker.io/library/alpine`.
 ///
+/// ```
+/// use trust::tuf::Gun;
+///
+/// assert!(Gun::parse("localhost:5000/app").is_ok());
+/// assert!(Gun::parse("localhost:5000/../app").is_err());
+/// ```
+///
 /// Its segments are safe as folder names: none is empty, `.`, `..` or one of our own
 /// (`.trust-…`); no control character, backslash, `*`, `?` or `#` is in it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
