@@ -17,6 +17,7 @@ mod cli_keys;
 mod docs;
 mod harness;
 mod interop;
+mod keyring;
 mod keys_example;
 #[path = "../peers/mod.rs"]
 mod peers;
