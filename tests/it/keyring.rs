@@ -30,7 +30,7 @@ fn the_keyring_opens_a_key_from_remember_to_forget() {
 
     let mut session = program("dbus-run-session", home.path());
     session.args(["--", "bash", "-c", STORY, "story", &first, &second]);
-    let told = run(&session, b"", Duration::from_secs(60));
+    let told = run(&session, b"", Duration::from_mins(1));
     for line in ["remembered: 0", "another key: 11", "forget: 0", "forgotten: 11"] {
         assert!(told.stdout.lines().any(|told| told == line), "{line}: {told:?}");
     }
@@ -41,9 +41,9 @@ fn the_keyring_opens_a_key_from_remember_to_forget() {
 fn generate(home: &Path, name: &str) -> String {
     let mut command = program(env!("CARGO_BIN_EXE_trust"), home);
     command.env("DOCKER_CONTENT_TRUST_REPOSITORY_PASSPHRASE", "correct horse");
-    run(command.args(["key", "generate", name]), b"", Duration::from_secs(60)).success();
+    run(command.args(["key", "generate", name]), b"", Duration::from_mins(1)).success();
     let mut list = program(env!("CARGO_BIN_EXE_trust"), home);
-    let listed = run(list.args(["key", "ls", "--json"]), b"", Duration::from_secs(60)).success();
+    let listed = run(list.args(["key", "ls", "--json"]), b"", Duration::from_mins(1)).success();
     let keys: serde_json::Value = serde_json::from_str(&listed.stdout).unwrap();
     let keys = keys.as_array().unwrap();
     let key = keys.iter().find(|key| key["role"] == name).unwrap();
