@@ -439,16 +439,24 @@ mod tests {
                 return reply(200, r#"{"token":"good"}"#);
             }
             if request.authorization().is_some() {
-                return reply(200, "");
+                let key = r#"{"keytype":"ecdsa","keyval":{"public":"AAAA","private":null}}"#;
+                return reply(
+                    200,
+                    if request.target.ends_with("/snapshot.key") { key } else { "" },
+                );
             }
             let host = request.header("host").unwrap();
             reply(401, "")
                 .with("WWW-Authenticate", format!(r#"Bearer realm="http://{host}/token""#))
         });
+        let every_action = "GET /token?scope=repository%3Adocker.io%2Flibrary%2Falpine%3A*";
         notary(&server, "/").delete().await.unwrap();
-        assert_eq!(
-            server.log()[1],
-            "GET /token?scope=repository%3Adocker.io%2Flibrary%2Falpine%3A*"
-        );
+        assert_eq!(server.log()[1], every_action);
+        let key = notary(&server, "/").rotate_server_key(&RoleName::Snapshot).await.unwrap();
+        assert_eq!(key.public(), [0, 0, 0]);
+        let asked = server.log();
+        assert_eq!(asked.iter().filter(|line| *line == every_action).count(), 2);
+        assert!(asked.last().is_some_and(|line| line.starts_with("POST ")), "{asked:?}");
+        assert!(asked.last().is_some_and(|line| line.ends_with("/snapshot.key")), "{asked:?}");
     }
 }
