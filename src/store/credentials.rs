@@ -49,21 +49,6 @@ pub enum Credential {
     },
 }
 
-/// The proxies that docker hands to builds and containers, from `proxies.default`.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ContainerProxies {
-    /// `httpProxy`
-    pub http: Option<String>,
-    /// `httpsProxy`
-    pub https: Option<String>,
-    /// `ftpProxy`
-    pub ftp: Option<String>,
-    /// `allProxy`
-    pub all: Option<String>,
-    /// `noProxy`
-    pub none: Option<String>,
-}
-
 impl DockerConfig {
     /// Reads `config.json` of a folder such as `~/.docker`; a missing or empty file is empty.
     pub fn load(config_dir: &Path) -> Result<Self, StoreError> {
@@ -137,22 +122,6 @@ impl DockerConfig {
     /// Whether logins of this host are kept by a helper program rather than in the file.
     pub fn uses_helper(&self, host: &str) -> bool {
         self.helper_name(&config_key(host)).is_some()
-    }
-
-    /// Returns the proxies for builds and containers.
-    pub fn container_proxies(&self) -> ContainerProxies {
-        let default = self.members.get("proxies").and_then(|proxies| proxies.get("default"));
-        let text = |name| {
-            let text = default.and_then(|proxies| proxies.get(name)).and_then(Value::as_str);
-            text.filter(|text| !text.is_empty()).map(str::to_owned)
-        };
-        ContainerProxies {
-            http: text("httpProxy"),
-            https: text("httpsProxy"),
-            ftp: text("ftpProxy"),
-            all: text("allProxy"),
-            none: text("noProxy"),
-        }
     }
 
     fn helper(&self, key: &str) -> Result<Option<CredentialHelper>, StoreError> {

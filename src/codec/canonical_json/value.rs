@@ -69,14 +69,6 @@ impl Value {
         }
     }
 
-    /// Returns the truth value, if this is one.
-    pub fn as_bool(&self) -> Option<bool> {
-        match self {
-            Self::Bool(truth) => Some(*truth),
-            _ => None,
-        }
-    }
-
     /// Tells whether this is `null`.
     pub fn is_null(&self) -> bool {
         matches!(self, Self::Null)
