@@ -64,6 +64,8 @@ pub const MAX_PAGES: usize = 10_000;
 pub const MAX_CHANGEFEED_BYTES: u64 = 8 << 20;
 /// Largest change file read, in bytes. One holds a target with its custom data, or a few keys.
 pub const MAX_CHANGE_BYTES: u64 = 16 << 20;
+/// Largest file of custom data read, in bytes: every reader of the role's file carries it along.
+pub const MAX_CUSTOM_BYTES: u64 = 1 << 20;
 /// Largest list of roles to remove from the metadata cache, in bytes: more than any repository has.
 pub const MAX_REMOVALS_BYTES: u64 = 16 << 20;
 /// Largest `config.json` of docker read, in bytes: one with a thousand logins has some 200 KiB.

@@ -14,7 +14,7 @@ use crate::store::trust_dir::RepositoryLock;
 use crate::store::{KeyStore, StoreError};
 use crate::tuf::editor::{Draft, EditError, Need, Publication};
 use crate::tuf::metadata::{Signed, Targets};
-use crate::tuf::trusted::{Expiry, TrustedRepository};
+use crate::tuf::trusted::{Expiry, TrustedRepository, Unpublished, UpdateError};
 use crate::tuf::{Gun, RoleName};
 
 /// How long to wait for another process that changes the same repository.
@@ -69,6 +69,15 @@ pub enum PublishError {
         /// Canonical ids of the keys that can sign it again.
         candidates: Vec<KeyId>,
     },
+    /// What was set up on this machine, and is not published yet, does not verify.
+    #[error("the trust data of {gun} on this machine, which is not published yet, is damaged")]
+    BadUnpublished {
+        /// The repository.
+        gun: Gun,
+        /// What is wrong with it.
+        #[source]
+        cause: UpdateError,
+    },
     /// Others publish faster than we can.
     #[error("others published to {gun} {attempts} times while this change was made")]
     TooBusy {
@@ -116,12 +125,27 @@ pub async fn publish_with<F, E>(
     gun: &Gun,
     plan: Option<&Plan>,
     facts: impl Future<Output = Result<F, E>>,
+    edit: impl FnMut(&mut Draft, Option<&TrustedRepository>, &F) -> Result<(), E>,
+) -> Result<Published, E>
+where
+    E: From<PublishError>,
+{
+    let lock = hold(context, gun).await.map_err(PublishError::from)?;
+    publish_held(context, gun, &lock, plan, facts, edit).await
+}
+
+/// Publishes as [`publish_with`] does, under a lock that the caller holds and keeps.
+pub(super) async fn publish_held<F, E>(
+    context: &Context,
+    gun: &Gun,
+    _lock: &RepositoryLock,
+    plan: Option<&Plan>,
+    facts: impl Future<Output = Result<F, E>>,
     mut edit: impl FnMut(&mut Draft, Option<&TrustedRepository>, &F) -> Result<(), E>,
 ) -> Result<Published, E>
 where
     E: From<PublishError>,
 {
-    let _lock = lock(context, gun).await.map_err(PublishError::from)?;
     let notary = context.connections.notary(gun, "push,pull").map_err(PublishError::from)?;
     let keys = context.trust_dir.keys().map_err(PublishError::from)?;
     let mut change = Change { context, gun, notary: &notary, keys, unlocked: BTreeMap::new() };
@@ -151,7 +175,7 @@ where
 }
 
 /// Waits for the repository without blocking, so that an interruption is heard.
-async fn lock(context: &Context, gun: &Gun) -> Result<RepositoryLock, StoreError> {
+pub(super) async fn hold(context: &Context, gun: &Gun) -> Result<RepositoryLock, StoreError> {
     let patience = tokio::time::Instant::now() + LOCK_WAIT;
     loop {
         match context.trust_dir.lock(gun, Duration::ZERO) {
@@ -216,8 +240,16 @@ impl Change<'_> {
                 not_cached,
             }),
             (Err(RefreshError::NoTrustData { .. }), Some(plan)) => {
-                let (draft, initialized, opened) =
-                    initialize::initialize(self.context, self.gun, self.notary, plan).await?;
+                let cached = self.context.trust_dir.metadata(self.gun).read()?;
+                let local = Unpublished::load(self.gun, &cached).map_err(|cause| {
+                    PublishError::BadUnpublished { gun: self.gun.clone(), cause }
+                })?;
+                let (draft, initialized, opened) = match local {
+                    Some(local) => initialize::resume(self.context, self.gun, &local, plan)?,
+                    None => {
+                        initialize::initialize(self.context, self.gun, self.notary, plan).await?
+                    }
+                };
                 self.unlocked.extend(opened);
                 Ok(Base { draft, trusted: None, initialized: Some(initialized), not_cached: None })
             }
@@ -326,9 +358,12 @@ impl Change<'_> {
         if base.initialized.is_some()
             && let Some(root) = publication.files.get(&RoleName::Root)
         {
-            // Our own root is the anchor from now on: no trust on first use for its maker.
+            // Our own root is the anchor from now on: no trust on first use for its maker. What was
+            // there before it was published is not what a server has.
             let anchor = BTreeMap::from([(RoleName::Root, root.clone())]);
-            not_cached = self.context.trust_dir.metadata(self.gun).commit(&anchor, &[]).err();
+            let unpublished = [RoleName::Targets, RoleName::Snapshot];
+            let cache = self.context.trust_dir.metadata(self.gun);
+            not_cached = cache.commit(&anchor, &unpublished).err();
         }
         let dropped_members = base.trusted.iter().flat_map(|trusted| {
             let signed = |role: &RoleName| publication.files.contains_key(role);

@@ -133,7 +133,7 @@ pub async fn sign(context: &Context, request: &Request) -> Result<Signed, SignEr
     if reference.tag().is_none() && !request.all_tags {
         return Err(SignError::NoTag { reference: reference.familiar() });
     }
-    let plan = Plan { signer: new_signer(context, request)? };
+    let plan = Plan { signer: new_signer(context, request)?, ..Plan::default() };
     let keys = context.trust_dir.keys()?;
     let mut tags = Vec::new();
     let mut restarted = Vec::new();

@@ -16,7 +16,9 @@ use crate::clock::Timestamp;
 use crate::limits::{MAX_ROOT_BYTES, MAX_ROOT_ROTATIONS, MAX_TIMESTAMP_BYTES};
 use crate::store::StoreError;
 use crate::tuf::metadata::{MetadataError, Root, Signed};
-use crate::tuf::trusted::{Expiry, RootStep, TrustedRepository, TrustedSet, UpdateError, Wanted};
+use crate::tuf::trusted::{
+    Expiry, RootStep, TrustedRepository, TrustedSet, Unpublished, UpdateError, Wanted,
+};
 use crate::tuf::{Gun, Pin, RoleName};
 
 /// Where the answer is to come from.
@@ -42,7 +44,8 @@ pub struct Updated {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RefreshError {
-    /// The server has nothing on this repository, and nothing was known before.
+    /// The server has nothing on this repository, and nothing was known before, or only what was
+    /// set up on this machine and never published.
     #[error("{server} does not have trust data for {gun}")]
     NoTrustData {
         /// Host of the trust server.
@@ -232,6 +235,11 @@ impl Update<'_> {
         }
         self.notary.file(&role, FileVersion::Current, MAX_TIMESTAMP_BYTES).await.map_err(|error| {
             match error {
+                NotaryError::NotFound { server, seen: NotFoundBody::Notary, .. }
+                    if Unpublished::is_in(self.cached) =>
+                {
+                    RefreshError::NoTrustData { server, gun: self.gun.clone() }
+                }
                 NotaryError::NotFound { seen: NotFoundBody::Notary, .. } => {
                     RefreshError::Gone { gun: self.gun.clone(), cause: error }
                 }

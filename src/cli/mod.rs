@@ -1,6 +1,7 @@
 //! The command line: arguments, settings, screen, errors and exit codes, one file per command.
 
 pub mod args;
+pub mod collection;
 pub mod commands;
 pub mod docker_format;
 pub mod error;
@@ -11,6 +12,7 @@ pub mod passphrases;
 pub mod prompt;
 pub mod run;
 pub mod settings;
+pub mod staging;
 pub mod table;
 pub mod trust_error;
 pub mod ui;

@@ -67,6 +67,9 @@ pub fn say_published(session: &Session, repository: &str, published: &Published)
         ui.status(format!("  root key        {}", initialized.root_key));
         ui.status(format!("  in its root     {}", initialized.root_certificate));
         ui.status(format!("  repository key  {}", initialized.targets_key));
+        if let Some(key) = &initialized.snapshot_key {
+            ui.status(format!("  snapshot key    {key}"));
+        }
         if let Some((name, key)) = &initialized.signer {
             ui.status(format!("Created signer: {name}"));
             ui.status(format!("  signer key      {key}"));

@@ -4,19 +4,23 @@ use crate::actions::image::ImageError;
 use crate::actions::initialize::InitializeError;
 use crate::actions::inspect::InspectError;
 use crate::actions::publish::PublishError;
+use crate::actions::repo::RepoError;
 use crate::actions::revoke::{Remaining, RevokeError};
 use crate::actions::sign::SignError;
 use crate::actions::signer::SignerError;
+use crate::actions::stage::StageError;
+use crate::actions::target::TargetError;
 use crate::actions::unlock::UnlockError;
 use crate::actions::update::RefreshError;
 use crate::actions::verify::VerifyImageError;
 use crate::cli::error::{CliError, ErrorKind};
 use crate::crypto::KeyId;
 use crate::oci::manifest::ManifestError;
-use crate::tuf::RoleName;
+use crate::tuf::changelist::ChangeError;
 use crate::tuf::editor::EditError;
 use crate::tuf::root_trust::RootTrustError;
 use crate::tuf::trusted::{LookupError, UpdateError};
+use crate::tuf::{Gun, RoleName};
 
 impl From<RefreshError> for CliError {
     fn from(error: RefreshError) -> Self {
@@ -173,6 +177,7 @@ impl From<InitializeError> for CliError {
             InitializeError::Server(error) => error.into(),
             InitializeError::Edit(error) => error.into(),
             InitializeError::ServerKey { .. } => Self::new(ErrorKind::Network, error),
+            InitializeError::NoKey { .. } => Self::new(ErrorKind::Storage, error),
         }
     }
 }
@@ -212,6 +217,12 @@ impl From<PublishError> for CliError {
             PublishError::ExpiredAbove { ref candidates, .. } => {
                 let hint = any_of(candidates);
                 Self::new(ErrorKind::Expired, error).hint(hint)
+            }
+            PublishError::BadUnpublished { ref gun, .. } => {
+                let hint = format!(
+                    "`trust repo delete {gun}` removes it (keys stay), so that the repository can be set up again"
+                );
+                Self::new(ErrorKind::Storage, error).hint(hint)
             }
             PublishError::TooBusy { .. } => Self::new(ErrorKind::Busy, error),
         }
@@ -280,6 +291,92 @@ impl From<SignerError> for CliError {
             error => Self::new(ErrorKind::Usage, error),
         }
     }
+}
+
+impl From<RepoError> for CliError {
+    fn from(error: RepoError) -> Self {
+        match error {
+            RepoError::Key(error) => error.into(),
+            RepoError::Initialize(error) => error.into(),
+            RepoError::Stage(error) => error.into(),
+            RepoError::Publish(error) => error.into(),
+            RepoError::Connection(error) => error.into(),
+            RepoError::Server(error) => error.into(),
+            RepoError::Store(error) => error.into(),
+            RepoError::NotARootKey { .. }
+            | RepoError::Certificate { .. }
+            | RepoError::OtherKey { .. } => Self::new(ErrorKind::Key, error),
+            RepoError::NoSuchChange { ref gun, .. } => {
+                let hint = format!("`trust repo status {gun}` lists them");
+                Self::new(ErrorKind::NotFound, error).hint(hint)
+            }
+            RepoError::OnThisMachine { ref gun } => {
+                let hint = format!(
+                    "`trust repo publish {gun}` publishes it; `trust repo delete {gun}` removes it"
+                );
+                Self::new(ErrorKind::Usage, error).hint(hint)
+            }
+            RepoError::OnServer { .. } => Self::new(ErrorKind::Usage, error)
+                .hint("whoever has its keys can add to it; it cannot be set up again"),
+            error => Self::new(ErrorKind::Usage, error),
+        }
+    }
+}
+
+impl From<TargetError> for CliError {
+    fn from(error: TargetError) -> Self {
+        match error {
+            TargetError::Lookup(error) => error.into(),
+            TargetError::Edit(error) => error.into(),
+            TargetError::Stage(error) => error.into(),
+            TargetError::Refresh(error) => error.into(),
+            TargetError::Store(error) => error.into(),
+            TargetError::Length { .. } | TargetError::Mismatch { .. } => {
+                Self::new(ErrorKind::Moved, error)
+            }
+            error => Self::new(ErrorKind::Usage, error),
+        }
+    }
+}
+
+impl From<StageError> for CliError {
+    fn from(error: StageError) -> Self {
+        match error {
+            StageError::Publish(error) => error.into(),
+            StageError::Store(error) => error.into(),
+            StageError::Refused { ref gun, number, ref cause, .. } => {
+                let of_cause = Self::from(cause.clone());
+                let hint = reset_hint(gun, number);
+                let refused = Self { hints: of_cause.hints, ..Self::new(of_cause.kind, error) };
+                refused.hint(hint)
+            }
+            StageError::Unreadable { ref gun, number, ref cause, .. } => {
+                let kind = match cause {
+                    ChangeError::Malformed(_) => ErrorKind::Storage,
+                    _ => ErrorKind::Usage,
+                };
+                let hint = reset_hint(gun, number);
+                Self::new(kind, error).hint(hint)
+            }
+            StageError::NeverValid { ref gun, number, ref role, .. } => {
+                let sign = format!(
+                    "its signers were changed since; if you know what it holds, \
+                     `trust repo witness {gun} {role} --unseen -p` signs what the server serves"
+                );
+                let hint = reset_hint(gun, number);
+                Self::new(ErrorKind::WrongSigner, error).hint(sign).hint(hint)
+            }
+            StageError::NotCleared { .. } => Self::new(ErrorKind::Storage, error).hint(
+                "publishing them again changes nothing; make the folder writable, and do that",
+            ),
+        }
+    }
+}
+
+fn reset_hint(gun: &Gun, number: usize) -> String {
+    format!(
+        "nothing was published, and all changes are still staged; `trust repo reset {gun} -n {number}` takes this one back"
+    )
 }
 
 fn any_of(keys: &[KeyId]) -> String {

@@ -67,7 +67,7 @@ impl ChangelistDir {
     }
 
     /// The names of the change files directly in the folder, sorted.
-    fn names(&self) -> Result<Vec<String>, StoreError> {
+    pub fn names(&self) -> Result<Vec<String>, StoreError> {
         let mut names = Vec::new();
         for path in self.base.list(&self.folder)? {
             if path.parent() == Some(&self.folder)

@@ -8,9 +8,11 @@ pub mod key;
 pub mod login;
 pub mod logout;
 pub mod man;
+pub mod repo;
 pub mod revoke;
 pub mod sign;
 pub mod signer;
+pub mod target;
 pub mod verify;
 
 mod list;
@@ -25,6 +27,8 @@ commands! {
         Inspect(inspect::Args),
         Revoke(revoke::Args),
         Signer(signer::Command),
+        Repo(repo::Command),
+        Target(target::Command),
         Key(key::Command),
         Login(login::Args),
         Logout(logout::Args),

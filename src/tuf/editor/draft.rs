@@ -14,7 +14,7 @@ use crate::tuf::delegation::{effective_paths, permits};
 use crate::tuf::editor::errors::EditError;
 use crate::tuf::metadata::{Delegations, Header, RoleSpec, Root, Snapshot, Target, Targets};
 use crate::tuf::names::{RoleName, TargetName};
-use crate::tuf::trusted::TrustedRepository;
+use crate::tuf::trusted::{TrustedRepository, Unpublished};
 use crate::tuf::verify::RoleKeys;
 
 /// Whether a change changed anything.
@@ -50,6 +50,8 @@ pub struct Draft {
     pub(super) targets: BTreeMap<RoleName, Arc<Targets>>,
     pub(super) snapshot: Option<Snapshot>,
     pub(super) dirty: BTreeSet<RoleName>,
+    /// The root is to be published as it is: the server has none yet.
+    pub(super) root_is_unsent: bool,
     /// Delegations that cannot be read and so not be added to.
     pub(super) unusable: BTreeSet<RoleName>,
     /// Versions that must be exceeded, of roles that were there before and came back.
@@ -79,6 +81,7 @@ impl Draft {
             root,
             root_keys_before: None,
             root_raw: None,
+            root_is_unsent: false,
             targets: BTreeMap::from([(RoleName::Targets, Arc::new(empty_targets(now)))]),
             snapshot: None,
             dirty: BTreeSet::from([RoleName::Root, RoleName::Targets]),
@@ -94,11 +97,29 @@ impl Draft {
         Self {
             root_keys_before: root.role_keys(&RoleName::Root),
             root_raw: Some(trusted.root().raw().to_vec()),
+            root_is_unsent: false,
             root,
             targets: targets.map(|(role, file)| (role.clone(), file.shared())).collect(),
             snapshot: Some(trusted.snapshot().body().clone()),
             dirty: BTreeSet::new(),
             unusable: trusted.unusable().keys().cloned().collect(),
+            floors: BTreeMap::new(),
+        }
+    }
+
+    /// Starts from what was set up and never published: the root goes out as it is, targets and
+    /// snapshot are signed anew, as the reference does it (notary.md §2.1).
+    pub fn from_unpublished(local: &Unpublished) -> Self {
+        let root = local.root.body().clone();
+        Self {
+            root_keys_before: root.role_keys(&RoleName::Root),
+            root_raw: Some(local.root.raw().to_vec()),
+            root_is_unsent: true,
+            root,
+            targets: BTreeMap::from([(RoleName::Targets, local.targets.shared())]),
+            snapshot: local.snapshot.as_ref().map(|snapshot| snapshot.body().clone()),
+            dirty: BTreeSet::from([RoleName::Targets]),
+            unusable: BTreeSet::new(),
             floors: BTreeMap::new(),
         }
     }
@@ -160,6 +181,13 @@ impl Draft {
         self.unusable.remove(role);
     }
 
+    /// Takes up what a delegation held whose last file does not verify any more: the next version
+    /// vouches for all of it again. That somebody may be asked to vouch for it is the caller's care.
+    pub fn take_up(&mut self, role: &RoleName, file: Targets) {
+        self.unusable.remove(role);
+        self.targets.insert(role.clone(), Arc::new(file));
+    }
+
     /// Has a role signed again though nothing in it changes.
     pub fn touch(&mut self, role: &RoleName) {
         self.dirty.insert(role.clone());
@@ -176,11 +204,7 @@ impl Draft {
     ) -> Result<Outcome, EditError> {
         // The reference cannot write `custom:null`: it would leave the member out.
         target.custom = target.custom.filter(|custom| !custom.is_null());
-        Target::from_json(&target.to_json())
-            .map_err(|cause| EditError::Target { name: name.clone(), cause: Box::new(cause) })?;
-        if let Some(problem) = target.custom.as_ref().and_then(unwritable) {
-            return Err(EditError::Custom { name: name.clone(), problem });
-        }
+        check_target(name, &target)?;
         if !self.exists(role) {
             return Err(EditError::UnknownRole { role: role.clone() });
         }
@@ -254,9 +278,11 @@ impl Draft {
             }
             Change::RemoveDelegation { role } => self.remove_delegation(role),
             Change::Witness { role } => {
-                if !self.targets.contains_key(role) {
+                if !self.exists(role) {
                     return Err(EditError::UnknownRole { role: role.clone() });
                 }
+                // A delegation that never held anything is signed empty.
+                self.file(role, now)?;
                 self.touch(role);
                 Ok(Outcome::Changed)
             }
@@ -288,6 +314,16 @@ impl Draft {
             return Err(EditError::UnusableRole { role: role.clone() });
         }
         Ok(self.targets.entry(role.clone()).or_insert_with(|| Arc::new(empty_targets(now))))
+    }
+}
+
+/// Refuses a target that readers, or the reference, could not verify (notary.md §1.2).
+pub fn check_target(name: &TargetName, target: &Target) -> Result<(), EditError> {
+    Target::from_json(&target.to_json())
+        .map_err(|cause| EditError::Target { name: name.clone(), cause: Box::new(cause) })?;
+    match target.custom.as_ref().and_then(unwritable) {
+        Some(problem) => Err(EditError::Custom { name: name.clone(), problem }),
+        None => Ok(()),
     }
 }
 

@@ -7,6 +7,6 @@ mod signing;
 #[cfg(test)]
 mod tests;
 
-pub use draft::{Draft, NewRepository, Outcome};
+pub use draft::{Draft, NewRepository, Outcome, check_target};
 pub use errors::EditError;
 pub use signing::{Need, Publication, PublishedRole};

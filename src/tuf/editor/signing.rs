@@ -84,6 +84,8 @@ impl Draft {
             }
             let header = self.next(&RoleName::Root, &self.root.header, now, ROOT_LIFETIME_DAYS)?;
             publication.add(&RoleName::Root, &self.root, &header, &signing, keys)?;
+        } else if let Some(raw) = self.root_raw.as_ref().filter(|_| self.root_is_unsent) {
+            publication.files.insert(RoleName::Root, raw.clone());
         }
         for role in self.dirty.iter().filter(|role| role.is_targets()) {
             let unknown = || EditError::UnknownRole { role: role.clone() };

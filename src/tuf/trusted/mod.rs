@@ -12,9 +12,11 @@ mod previous;
 mod repository;
 #[cfg(test)]
 mod sequences;
+mod unpublished;
 
 pub use errors::{Note, UpdateError};
 pub use repository::{Found, LookupError, TrustedRepository};
+pub use unpublished::Unpublished;
 
 use std::collections::BTreeMap;
 

@@ -191,6 +191,27 @@ impl TrustedRepository {
     }
 
     /// Why a role cannot be used, if it or one of the roles that delegate to it cannot.
+    /// Every target that counts when these roles are asked in this order: of each name the first
+    /// role's, by the order in which [`Self::lookup`] searches (notary.md §4.4).
+    pub fn list(&self, priority: &[RoleName]) -> BTreeMap<&TargetName, Found<'_>> {
+        let mut listed = BTreeMap::new();
+        for entry in priority {
+            let Some((entry, _)) = self.children.get_key_value(entry) else { continue };
+            for role in search_order(entry, priority, &self.children) {
+                let Some(file) = self.set.targets.get(role) else { continue };
+                for name in file.body().targets.keys() {
+                    if listed.contains_key(name) {
+                        continue;
+                    }
+                    if let Some(found) = self.in_role(role, name) {
+                        listed.insert(name, found);
+                    }
+                }
+            }
+        }
+        listed
+    }
+
     fn unusable_at(&self, role: &RoleName) -> Option<(&RoleName, &UpdateError)> {
         let here = self.set.unusable.get_key_value(role);
         here.or_else(|| self.unusable_at(&role.parent()?))

@@ -1,0 +1,12 @@
+//! Collections as notary has them: any name, any content (notary.md §6).
+
+pub mod delete;
+pub mod error;
+pub mod init;
+pub mod ls;
+pub mod publish;
+pub mod reset;
+pub mod status;
+pub mod witness;
+
+pub use error::RepoError;
