@@ -4,6 +4,7 @@
 //! of a repository up to date, and changing it.
 
 pub mod context;
+pub mod delegation;
 pub mod image;
 pub mod initialize;
 pub mod inspect;

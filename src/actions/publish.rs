@@ -10,6 +10,7 @@ use crate::actions::update::{RefreshError, Source, Updated, update};
 use crate::client::{FileVersion, NotaryClient, NotaryError};
 use crate::clock::Timestamp;
 use crate::crypto::{KeyId, PrivateKey};
+use crate::limits::MAX_TARGETS_BYTES;
 use crate::store::trust_dir::RepositoryLock;
 use crate::store::{KeyStore, StoreError};
 use crate::tuf::editor::{Draft, EditError, Need, Publication};
@@ -305,9 +306,16 @@ impl Change<'_> {
     async fn learn_floors(&self, base: &mut Base) -> Result<(), PublishError> {
         let Some(trusted) = &base.trusted else { return Ok(()) };
         for role in base.draft.newborn() {
-            let Some(wanted) = trusted.listed(&role) else { continue };
-            let version = FileVersion::Hash(wanted.sha256);
-            match self.notary.file(&role, version, wanted.length).await {
+            // A snapshot that its owner signs does not list what was removed; the server still
+            // takes nothing older.
+            let asked = match trusted.listed(&role) {
+                Some(wanted) => {
+                    let version = FileVersion::Hash(wanted.sha256);
+                    self.notary.file(&role, version, wanted.length).await
+                }
+                None => self.notary.file(&role, FileVersion::Current, MAX_TARGETS_BYTES).await,
+            };
+            match asked {
                 Ok(raw) => {
                     if let Ok(file) = Signed::<Targets>::parse(&role, &raw) {
                         base.draft.set_floor(role, file.unverified().header.version);

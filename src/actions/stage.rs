@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::actions::context::Context;
+use crate::actions::delegation::purge::spare_unsignable;
 use crate::actions::initialize::{Keeper, Plan};
 use crate::actions::publish::{PublishError, Published, hold, publish_held};
 use crate::client::{FileVersion, NotaryError};
@@ -150,6 +151,7 @@ pub async fn publish_staged_with(
                     let (gun, role) = (gun.clone(), role.clone());
                     return Err(StageError::NeverValid { gun, number, file, role });
                 }
+                spare_unsignable(context, draft, change)?;
                 draft.apply(change, context.clock.now()).map_err(|cause| StageError::Refused {
                     gun: gun.clone(),
                     number,

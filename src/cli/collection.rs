@@ -40,8 +40,8 @@ pub fn target_roles(names: &[String]) -> Result<Vec<RoleName>, CliError> {
     names.iter().map(read).collect()
 }
 
-/// A target as `--json` prints it.
-#[derive(Debug, Serialize)]
+/// A target as `--json` and `--format` print it.
+#[derive(Debug, Default, Serialize)]
 pub struct TargetRow<'a> {
     /// Its name.
     pub name: &'a str,
@@ -97,5 +97,75 @@ pub fn say_remarks(session: &Session, gun: &Gun, remarks: &Remarks) {
     }
     for role in &remarks.unknown {
         session.ui.warn(format!("there is no role {role}"));
+    }
+}
+
+/// A path as notary shows it: the empty one stands for all.
+pub fn path_words(path: &str) -> String {
+    if path.is_empty() { "\"\" <all paths>".to_owned() } else { path.to_owned() }
+}
+
+/// Paths as notary shows several: sorted, one a line.
+pub fn paths_words(paths: &[String]) -> String {
+    let mut words: Vec<&String> = paths.iter().collect();
+    words.sort();
+    words.into_iter().map(|path| path_words(path)).collect::<Vec<_>>().join("\n")
+}
+
+/// Reads paths that were given with commas between them; a path with a comma stands between double
+/// quotes, as notary reads it. An empty one would stand for all, and is more likely a variable that
+/// is not set.
+pub fn path_list(given: &[String]) -> Result<Vec<String>, CliError> {
+    let mut paths = Vec::new();
+    for list in given {
+        paths.extend(fields(list).ok_or_else(|| {
+            CliError::usage(format!("`{}` has an odd double quote", list.escape_debug()))
+        })?);
+    }
+    if paths.iter().any(String::is_empty) {
+        return Err(CliError::usage("a path is empty")
+            .hint("`--all-paths` means all; a name begins with each of its paths"));
+    }
+    Ok(paths)
+}
+
+/// The fields of a line of comma-separated values; nothing if a quoted one is not closed.
+fn fields(line: &str) -> Option<Vec<String>> {
+    let (mut fields, mut field, mut quoted) = (Vec::new(), String::new(), false);
+    let mut letters = line.chars().peekable();
+    while let Some(letter) = letters.next() {
+        match letter {
+            '"' if quoted && letters.next_if_eq(&'"').is_some() => field.push('"'),
+            '"' if quoted => quoted = false,
+            '"' if field.is_empty() => quoted = true,
+            ',' if !quoted => fields.push(std::mem::take(&mut field)),
+            letter => field.push(letter),
+        }
+    }
+    fields.push(field);
+    (!quoted).then_some(fields)
+}
+
+#[cfg(test)]
+mod tests {
+    use test_case::test_case;
+
+    use super::*;
+
+    #[test_case(&["a,b", "c"], &["a", "b", "c"]; "with commas and again")]
+    #[test_case(&["\"a,b\",c"], &["a,b", "c"]; "a comma within quotes")]
+    #[test_case(&["\"a\"\"b\""], &["a\"b"]; "a quote within quotes")]
+    #[test_case(&["a\"b"], &["a\"b"]; "a quote within a path")]
+    fn paths_are_read_as_notary_reads_them(given: &[&str], paths: &[&str]) {
+        let given: Vec<String> = given.iter().map(|&text| text.to_owned()).collect();
+        assert_eq!(path_list(&given).unwrap(), paths);
+    }
+
+    #[test_case(""; "nothing")]
+    #[test_case("a,,b"; "between commas")]
+    #[test_case("\"a"; "an odd quote")]
+    fn a_path_that_might_mean_everything_is_refused(given: &str) {
+        let error = path_list(&[given.to_owned()]).unwrap_err();
+        assert_eq!(error.kind, crate::cli::ErrorKind::Usage);
     }
 }

@@ -47,14 +47,18 @@ pub struct SignerKeys {
 
 /// The JSON of `docker trust inspect` for these repositories, with the final newline.
 pub fn json(inspections: &[Inspection]) -> Result<String, serde_json::Error> {
-    let documents: Vec<json::Repository<'_>> =
-        inspections.iter().map(json::Repository::of).collect();
+    let documents = documents(inspections);
     let mut bytes = Vec::new();
     let formatter = PrettyFormatter::with_indent(b"    ");
     let mut serializer = serde_json::Serializer::with_formatter(&mut bytes, formatter);
     documents.serialize(&mut serializer)?;
     let text = String::from_utf8_lossy(&bytes);
     Ok(escape_as_go(&text) + "\n")
+}
+
+/// What docker's JSON holds, one document a repository.
+pub fn documents(inspections: &[Inspection]) -> Vec<impl Serialize> {
+    inspections.iter().map(json::Repository::of).collect()
 }
 
 /// The text of `docker trust inspect --pretty` for these repositories.

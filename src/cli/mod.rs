@@ -8,12 +8,14 @@ pub mod error;
 pub mod exit_code;
 pub mod natural_order;
 pub mod outcome;
+pub mod output;
 pub mod passphrases;
 pub mod prompt;
 pub mod run;
 pub mod settings;
 pub mod staging;
 pub mod table;
+pub mod template;
 pub mod trust_error;
 pub mod ui;
 

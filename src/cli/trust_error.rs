@@ -1,5 +1,6 @@
 //! The errors of trust, as kinds and hints: what [`crate::cli::error`] is for the layers below.
 
+use crate::actions::delegation::DelegationError;
 use crate::actions::image::ImageError;
 use crate::actions::initialize::InitializeError;
 use crate::actions::inspect::InspectError;
@@ -339,6 +340,17 @@ impl From<TargetError> for CliError {
     }
 }
 
+impl From<DelegationError> for CliError {
+    fn from(error: DelegationError) -> Self {
+        match error {
+            DelegationError::Name(error) => error.into(),
+            DelegationError::Refresh(error) => error.into(),
+            DelegationError::Stage(error) => error.into(),
+            error => Self::new(ErrorKind::Usage, error),
+        }
+    }
+}
+
 impl From<StageError> for CliError {
     fn from(error: StageError) -> Self {
         match error {
@@ -379,7 +391,8 @@ fn reset_hint(gun: &Gun, number: usize) -> String {
     )
 }
 
-fn any_of(keys: &[KeyId]) -> String {
+/// The keys that can do something, in words.
+pub fn any_of(keys: &[KeyId]) -> String {
     let keys: Vec<&str> = keys.iter().map(KeyId::as_str).collect();
     match keys.as_slice() {
         [] => "no key at all".to_owned(),

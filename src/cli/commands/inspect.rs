@@ -2,9 +2,10 @@
 
 use crate::actions::inspect::{InspectError, Inspected, inspect};
 use crate::actions::update::{RefreshError, Source};
-use crate::cli::docker_format::{Inspection, SignedTag, SignerKeys, json, pretty};
+use crate::cli::docker_format::{Inspection, SignedTag, SignerKeys, documents, json, pretty};
 use crate::cli::error::{CliError, ErrorKind};
 use crate::cli::outcome::{InTurn, say_first_contact};
+use crate::cli::output::FormatArgs;
 use crate::cli::run::Session;
 use crate::oci::Reference;
 
@@ -18,8 +19,12 @@ pub struct Args {
     pub images: Vec<String>,
 
     /// Print for people instead of JSON
-    #[arg(long)]
+    #[arg(long, conflicts_with = "format")]
     pub pretty: bool,
+
+    /// How to print what is known of an image.
+    #[command(flatten)]
+    pub format: FormatArgs,
 
     /// Ask nobody: answer from the cache, as long as that is fresh
     #[arg(long)]
@@ -29,6 +34,7 @@ pub struct Args {
 impl Args {
     /// Inspects each image; goes on after one that fails.
     pub fn run(self, session: &Session) -> Result<(), CliError> {
+        let output = self.format.inspection(&documents(&[sample()]).first())?;
         let context = session.context()?;
         let source = if self.offline { Source::Cache } else { Source::Server };
         let mut inspections = Vec::new();
@@ -54,12 +60,24 @@ impl Args {
         }
         if self.pretty {
             session.ui.data(pretty(&inspections))?;
-        } else {
+        } else if !output.print(session, &documents(&inspections))? {
             let json =
                 json(&inspections).map_err(|error| CliError::new(ErrorKind::Internal, error))?;
             session.ui.data(json)?;
         }
         turns.finish()
+    }
+}
+
+/// One of everything that can be shown.
+fn sample() -> Inspection {
+    let tag = SignedTag { tag: String::new(), digest_hex: String::new(), signers: Vec::new() };
+    Inspection {
+        signed_tags: vec![tag],
+        signers: vec![SignerKeys { name: "x".to_owned(), key_ids: vec![String::new()] }],
+        root_keys: vec![String::new()],
+        repository_keys: vec![String::new()],
+        ..Inspection::default()
     }
 }
 

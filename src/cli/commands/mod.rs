@@ -3,6 +3,7 @@
 //! A new command is its file, its `mod` line and one line in the list below.
 
 pub mod completions;
+pub mod delegation;
 pub mod inspect;
 pub mod key;
 pub mod login;
@@ -29,6 +30,7 @@ commands! {
         Signer(signer::Command),
         Repo(repo::Command),
         Target(target::Command),
+        Delegation(delegation::Command),
         Key(key::Command),
         Login(login::Args),
         Logout(logout::Args),

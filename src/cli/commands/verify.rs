@@ -4,8 +4,9 @@ use serde::Serialize;
 
 use crate::actions::update::Source;
 use crate::actions::verify::{Request, Step, Verdict, Voucher, verify};
-use crate::cli::error::{CliError, ErrorKind};
+use crate::cli::error::CliError;
 use crate::cli::outcome::{InTurn, say_first_contact};
+use crate::cli::output::OutputArgs;
 use crate::cli::run::Session;
 use crate::cli::ui::printable;
 use crate::oci::Reference;
@@ -32,7 +33,7 @@ pub struct Args {
     pub signers: Vec<String>,
 
     /// Print only NAME@DIGEST
-    #[arg(long, conflicts_with_all = ["json", "explain"])]
+    #[arg(long, conflicts_with_all = ["json", "format", "explain"])]
     pub digest: bool,
 
     /// Ask nobody: answer from the cache, as long as that is fresh
@@ -47,9 +48,9 @@ pub struct Args {
     #[arg(long, conflicts_with_all = ["offline", "no_registry"])]
     pub children: bool,
 
-    /// Print JSON
-    #[arg(long)]
-    pub json: bool,
+    /// How to print the answers.
+    #[command(flatten)]
+    pub output: OutputArgs,
 
     /// Say how the decision is made, step by step
     #[arg(long)]
@@ -59,6 +60,7 @@ pub struct Args {
 impl Args {
     /// Verifies each image; goes on after one that fails.
     pub fn run(self, session: &Session) -> Result<(), CliError> {
+        let output = self.output.inspection(&Document::sample())?;
         let platform = self.platform.as_deref().map(Platform::parse).transpose();
         let platform = platform.map_err(|error| CliError::usage(error.to_string()))?;
         let context = session.context()?;
@@ -77,7 +79,7 @@ impl Args {
                 };
                 let mut steps = Vec::new();
                 let verdict = session.block_on(verify(&context, &request, &mut steps));
-                if self.json {
+                if !output.is_text() {
                     documents.push(Document::of(image, &request.reference, &verdict, steps));
                 } else if self.explain {
                     explain(session, image, &steps)?;
@@ -90,19 +92,21 @@ impl Args {
                     let repository = request.reference.familiar_name();
                     say_first_contact(session, &repository, &verdict.root_keys);
                 }
-                match (self.json, self.digest) {
+                match (!output.is_text(), self.digest) {
                     (true, _) => Ok(()),
                     (_, true) => Ok(session.ui.line(pinned(&request.reference, &verdict))?),
                     _ => report(session, &request, &verdict),
                 }
             });
         }
-        if self.json {
-            let json = serde_json::to_string_pretty(&documents)
-                .map_err(|error| CliError::new(ErrorKind::Internal, error))?;
-            session.ui.line(json)?;
+        match (turns.finish(), output.print(session, &documents)) {
+            // A template that fits no answer must not hide that there is no trust.
+            (Err(verdict), Err(unprinted)) => {
+                session.ui.error(&unprinted);
+                Err(verdict)
+            }
+            (verdict, printed) => verdict.and(printed.map(drop)),
         }
-        turns.finish()
     }
 }
 
@@ -158,8 +162,8 @@ fn registry_words(request: &Request, verdict: &Verdict) -> String {
     }
 }
 
-/// The answer about one image as `--json` prints it (`spec/json-output.md`).
-#[derive(Debug, Serialize)]
+/// The answer about one image as `--json` and `--format` print it (`spec/json-output.md`).
+#[derive(Debug, Default, Serialize)]
 struct Document {
     image: String,
     name: String,
@@ -175,7 +179,7 @@ struct Document {
     steps: Vec<JsonStep>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 struct JsonVerdict {
     tags: Vec<String>,
     digest: String,
@@ -192,20 +196,34 @@ struct JsonVerdict {
     warnings: Vec<String>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 struct JsonVoucher {
     role: String,
     keys: Vec<String>,
     expires: String,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 struct JsonStep {
     passed: bool,
     text: String,
 }
 
 impl Document {
+    /// One of everything that an answer can hold.
+    fn sample() -> Self {
+        let verdict =
+            JsonVerdict { signed_by: vec![JsonVoucher::default()], ..JsonVerdict::default() };
+        Self {
+            exit_code: Some(0),
+            error: Some(String::new()),
+            causes: vec![String::new()],
+            verdict: Some(verdict),
+            steps: vec![JsonStep::default()],
+            ..Self::default()
+        }
+    }
+
     fn of(
         image: &str,
         reference: &Reference,

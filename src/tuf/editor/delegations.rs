@@ -52,7 +52,8 @@ impl Draft {
         Ok(Outcome::Changed)
     }
 
-    /// Makes the same change to every delegation below a role, as `targets/*` does on disk.
+    /// Makes the same change to every delegation below a role, as `targets/*` does on disk, but for
+    /// those of roles that are spared.
     pub(super) fn edit_all_below(
         &mut self,
         parent: &RoleName,
@@ -62,8 +63,9 @@ impl Draft {
         let prefix = format!("{parent}/");
         let below: Vec<RoleName> = self
             .targets
-            .values()
-            .flat_map(|file| &file.delegations.roles)
+            .iter()
+            .filter(|(role, _)| !self.spared.contains(role))
+            .flat_map(|(_, file)| &file.delegations.roles)
             .map(|child| child.name.clone())
             .filter(|child| child.as_str().starts_with(&prefix))
             .collect();

@@ -56,6 +56,8 @@ pub struct Draft {
     pub(super) unusable: BTreeSet<RoleName>,
     /// Versions that must be exceeded, of roles that were there before and came back.
     pub(super) floors: BTreeMap<RoleName, u64>,
+    /// Roles whose delegations a change of all delegations passes by.
+    pub(super) spared: BTreeSet<RoleName>,
 }
 
 impl Draft {
@@ -87,6 +89,7 @@ impl Draft {
             dirty: BTreeSet::from([RoleName::Root, RoleName::Targets]),
             unusable: BTreeSet::new(),
             floors: BTreeMap::new(),
+            spared: BTreeSet::new(),
         }
     }
 
@@ -104,6 +107,7 @@ impl Draft {
             dirty: BTreeSet::new(),
             unusable: trusted.unusable().keys().cloned().collect(),
             floors: BTreeMap::new(),
+            spared: BTreeSet::new(),
         }
     }
 
@@ -121,6 +125,7 @@ impl Draft {
             dirty: BTreeSet::from([RoleName::Targets]),
             unusable: BTreeSet::new(),
             floors: BTreeMap::new(),
+            spared: BTreeSet::new(),
         }
     }
 
@@ -161,13 +166,8 @@ impl Draft {
             .iter()
             .filter(|role| role.is_delegation())
             .filter(|role| self.targets.get(role).is_some_and(|file| file.header.version == 0))
-            .filter(|role| self.listed_in_snapshot(role))
             .cloned()
             .collect()
-    }
-
-    fn listed_in_snapshot(&self, role: &RoleName) -> bool {
-        self.snapshot.as_ref().is_some_and(|snapshot| snapshot.meta.contains_key(role))
     }
 
     /// Makes the next version of a role exceed this one.
@@ -186,6 +186,16 @@ impl Draft {
     pub fn take_up(&mut self, role: &RoleName, file: Targets) {
         self.unusable.remove(role);
         self.targets.insert(role.clone(), Arc::new(file));
+    }
+
+    /// Has a change of all delegations pass by those that this role delegates to.
+    pub fn spare(&mut self, role: &RoleName) {
+        self.spared.insert(role.clone());
+    }
+
+    /// Roles that a change of all delegations passes by.
+    pub fn spared(&self) -> &BTreeSet<RoleName> {
+        &self.spared
     }
 
     /// Has a role signed again though nothing in it changes.

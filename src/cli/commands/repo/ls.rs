@@ -3,7 +3,8 @@
 use crate::actions::repo::ls::{Listing, list};
 use crate::actions::update::Source;
 use crate::cli::collection::{RoleArgs, TargetRow, ruled_table, say_remarks};
-use crate::cli::error::{CliError, ErrorKind};
+use crate::cli::error::CliError;
+use crate::cli::output::OutputArgs;
 use crate::cli::run::Session;
 use crate::tuf::Gun;
 
@@ -20,9 +21,9 @@ pub struct Args {
     #[command(flatten)]
     pub roles: RoleArgs,
 
-    /// Print JSON
-    #[arg(long)]
-    pub json: bool,
+    /// How to print the targets
+    #[command(flatten)]
+    pub output: OutputArgs,
 
     /// Ask nobody: answer from the cache, as long as that is fresh
     #[arg(long)]
@@ -32,6 +33,7 @@ pub struct Args {
 impl Args {
     /// Prints the targets by name.
     pub fn run(self, session: &Session) -> Result<(), CliError> {
+        let output = self.output.listing::<TargetRow<'_>>()?;
         let gun = Gun::parse(&self.gun)?;
         let roles = self.roles.parse()?;
         let context = session.context()?;
@@ -40,10 +42,8 @@ impl Args {
             session.block_on(list(&context, &gun, &roles, source))?;
         say_remarks(session, &gun, &remarks);
         let rows: Vec<TargetRow<'_>> = entries.iter().map(TargetRow::of).collect();
-        if self.json {
-            let json = serde_json::to_string_pretty(&rows)
-                .map_err(|error| CliError::new(ErrorKind::Internal, error))?;
-            return Ok(session.ui.line(json)?);
+        if output.print(session, &rows)? {
+            return Ok(());
         }
         if rows.is_empty() {
             session.ui.status("No targets present in this repository.");

@@ -4,7 +4,8 @@ use serde::Serialize;
 
 use crate::actions::repo::status::{Pending, status};
 use crate::cli::collection::ruled_table;
-use crate::cli::error::{CliError, ErrorKind};
+use crate::cli::error::CliError;
+use crate::cli::output::OutputArgs;
 use crate::cli::run::Session;
 use crate::tuf::Gun;
 
@@ -14,13 +15,13 @@ pub struct Args {
     /// Collection
     pub gun: String,
 
-    /// Print JSON
-    #[arg(long)]
-    pub json: bool,
+    /// How to print the changes
+    #[command(flatten)]
+    pub output: OutputArgs,
 }
 
-/// A staged change as `--json` prints it.
-#[derive(Debug, Serialize)]
+/// A staged change as `--json` and `--format` print it.
+#[derive(Debug, Default, Serialize)]
 struct Row<'a> {
     number: usize,
     action: Option<&'static str>,
@@ -34,6 +35,7 @@ struct Row<'a> {
 impl Args {
     /// Prints the changes in the order in which they will be applied.
     pub fn run(self, session: &Session) -> Result<(), CliError> {
+        let output = self.output.listing::<Row<'_>>()?;
         let gun = Gun::parse(&self.gun)?;
         let context = session.context()?;
         let pending = status(&context, &gun)?;
@@ -45,10 +47,8 @@ impl Args {
                 session.ui.warn(format!("#{number} (`{file}`) cannot be read: {problem}"));
             }
         }
-        if self.json {
-            let json = serde_json::to_string_pretty(&rows)
-                .map_err(|error| CliError::new(ErrorKind::Internal, error))?;
-            return Ok(session.ui.line(json)?);
+        if output.print(session, &rows)? {
+            return Ok(());
         }
         if rows.is_empty() {
             session.ui.status(format!("No unpublished changes for {gun}"));

@@ -4,8 +4,9 @@ use serde::Serialize;
 
 use crate::actions::signer::ls::{Signer, Signers, list};
 use crate::actions::update::Source;
-use crate::cli::error::{CliError, ErrorKind};
+use crate::cli::error::CliError;
 use crate::cli::outcome::say_first_contact;
+use crate::cli::output::OutputArgs;
 use crate::cli::run::Session;
 use crate::cli::table::columns;
 use crate::oci::Reference;
@@ -16,17 +17,17 @@ pub struct Args {
     /// Repository
     pub repository: String,
 
-    /// Print JSON
-    #[arg(long)]
-    pub json: bool,
+    /// How to print the signers.
+    #[command(flatten)]
+    pub output: OutputArgs,
 
     /// Ask nobody: answer from the cache, as long as that is fresh
     #[arg(long)]
     pub offline: bool,
 }
 
-/// A signer as `--json` prints it.
-#[derive(Debug, Serialize)]
+/// A signer as `--json` and `--format` print it.
+#[derive(Debug, Default, Serialize)]
 struct Row<'a> {
     name: &'a str,
     keys: Vec<&'a str>,
@@ -38,6 +39,7 @@ struct Row<'a> {
 impl Args {
     /// Prints the signers by name.
     pub fn run(self, session: &Session) -> Result<(), CliError> {
+        let output = self.output.listing::<Row<'_>>()?;
         let reference = Reference::parse(&self.repository)?;
         let context = session.context()?;
         let source = if self.offline { Source::Cache } else { Source::Server };
@@ -51,11 +53,9 @@ impl Args {
                 session.ui.warn(format!("{} cannot be used: {problem}", signer.name));
             }
         }
-        if self.json {
-            let rows: Vec<Row<'_>> = signers.iter().map(Row::of).collect();
-            let json = serde_json::to_string_pretty(&rows)
-                .map_err(|error| CliError::new(ErrorKind::Internal, error))?;
-            return Ok(session.ui.line(json)?);
+        let rows: Vec<Row<'_>> = signers.iter().map(Row::of).collect();
+        if output.print(session, &rows)? {
+            return Ok(());
         }
         if signers.is_empty() {
             session.ui.status(format!("{} has no signers.", self.repository));

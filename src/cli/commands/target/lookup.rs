@@ -3,7 +3,8 @@
 use crate::actions::target::lookup::{Looked, lookup};
 use crate::actions::update::Source;
 use crate::cli::collection::{RoleArgs, TargetRow, say_remarks};
-use crate::cli::error::{CliError, ErrorKind};
+use crate::cli::error::CliError;
+use crate::cli::output::OutputArgs;
 use crate::cli::run::Session;
 use crate::cli::ui::printable;
 use crate::tuf::{Gun, TargetName};
@@ -23,9 +24,9 @@ pub struct Args {
     #[command(flatten)]
     pub roles: RoleArgs,
 
-    /// Print JSON
-    #[arg(long)]
-    pub json: bool,
+    /// How to print the target
+    #[command(flatten)]
+    pub output: OutputArgs,
 
     /// Ask nobody: answer from the cache, as long as that is fresh
     #[arg(long)]
@@ -35,6 +36,7 @@ pub struct Args {
 impl Args {
     /// Prints what is signed.
     pub fn run(self, session: &Session) -> Result<(), CliError> {
+        let output = self.output.inspection(&TargetRow::default())?;
         let gun = Gun::parse(&self.gun)?;
         let name = TargetName::parse(&self.name)?;
         let roles = self.roles.parse()?;
@@ -44,10 +46,8 @@ impl Args {
             session.block_on(lookup(&context, &gun, &name, &roles, source))?;
         say_remarks(session, &gun, &remarks);
         let row = TargetRow::of(&entry);
-        if self.json {
-            let json = serde_json::to_string_pretty(&row)
-                .map_err(|error| CliError::new(ErrorKind::Internal, error))?;
-            return Ok(session.ui.line(json)?);
+        if output.print_one(session, &row)? {
+            return Ok(());
         }
         let digest = match row.hashes.get("sha256") {
             Some(sha256) => format!("sha256:{sha256}"),
