@@ -5,9 +5,9 @@
 use std::collections::BTreeMap;
 
 use crate::actions::context::Context;
+use crate::actions::root_certificate::root_certificate_for;
 use crate::actions::unlock::{UnlockError, unlock};
 use crate::client::{NotaryClient, NotaryError};
-use crate::crypto::certificate::Certificate;
 use crate::crypto::secret::{PassphraseError, PassphraseRequest};
 use crate::crypto::{KeyError, KeyHeaders, KeyId, KeyType, Passphrase, PrivateKey, PublicKey};
 use crate::store::{KeyInfo, KeyStore, StoreError};
@@ -102,13 +102,8 @@ pub async fn initialize(
     let store = context.trust_dir.keys()?;
     let root = root_key(context, &store, gun)?;
     let targets = repository_key(context, &store, gun)?;
-    let certificate = Certificate::self_signed(gun.as_str(), &root.key, now)?;
-    let root_type = match root.key.public_key().key_type() {
-        KeyType::Rsa => KeyType::RsaX509,
-        _ => KeyType::EcdsaX509,
-    };
     let keys = NewRepository {
-        root: PublicKey::new(root_type, certificate),
+        root: root_certificate_for(&root.key, gun, now)?,
         targets: targets.key.public_key().clone(),
         snapshot,
         timestamp,

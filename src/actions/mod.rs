@@ -11,6 +11,7 @@ pub mod keys;
 pub mod login;
 pub mod publish;
 pub mod revoke;
+pub mod root_certificate;
 pub mod sign;
 pub mod signer;
 pub mod unlock;

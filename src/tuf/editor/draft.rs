@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::clock::Timestamp;
 use crate::codec::canonical_json::Value;
 use crate::codec::timestamp::Rfc3339;
-use crate::crypto::PublicKey;
+use crate::crypto::{KeyId, PublicKey};
 use crate::limits::{MAX_VERSION, ROOT_LIFETIME_DAYS, TARGETS_LIFETIME_DAYS};
 use crate::tuf::changelist::{Change, DelegationScope};
 use crate::tuf::delegation::{effective_paths, permits};
@@ -54,6 +54,8 @@ pub struct Draft {
     pub(super) unusable: BTreeSet<RoleName>,
     /// Versions that must be exceeded, of roles that were there before and came back.
     pub(super) floors: BTreeMap<RoleName, u64>,
+    /// Keys of earlier roots that sign the next one, too, if they are at hand.
+    pub(super) earlier_root_keys: BTreeMap<KeyId, PublicKey>,
 }
 
 impl Draft {
@@ -84,6 +86,7 @@ impl Draft {
             dirty: BTreeSet::from([RoleName::Root, RoleName::Targets]),
             unusable: BTreeSet::new(),
             floors: BTreeMap::new(),
+            earlier_root_keys: BTreeMap::new(),
         }
     }
 
@@ -100,6 +103,7 @@ impl Draft {
             dirty: BTreeSet::new(),
             unusable: trusted.unusable().keys().cloned().collect(),
             floors: BTreeMap::new(),
+            earlier_root_keys: BTreeMap::new(),
         }
     }
 
@@ -237,6 +241,12 @@ impl Draft {
         if *role == RoleName::Targets {
             self.dirty.insert(RoleName::Targets);
         }
+    }
+
+    /// Has keys of earlier roots sign the next root besides those that must, as far as they are at
+    /// hand: for readers who trust such a root and cannot follow a chain (notary.md §4.7).
+    pub fn co_sign_root(&mut self, keys: &BTreeMap<KeyId, PublicKey>) {
+        self.earlier_root_keys = keys.clone();
     }
 
     /// Makes a staged change.
