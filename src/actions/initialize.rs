@@ -5,9 +5,9 @@
 use std::collections::BTreeMap;
 
 use crate::actions::context::Context;
+use crate::actions::root_certificate::root_certificate_for;
 use crate::actions::unlock::{UnlockError, unlock};
 use crate::client::{NotaryClient, NotaryError};
-use crate::crypto::certificate::Certificate;
 use crate::crypto::secret::{PassphraseError, PassphraseRequest};
 use crate::crypto::{KeyError, KeyHeaders, KeyId, KeyType, Passphrase, PrivateKey, PublicKey};
 use crate::store::{KeyInfo, KeyStore, StoreError};
@@ -289,30 +289,16 @@ fn root_keys(
         let held = open(context, store, &wanted.id, gun)?;
         let certified = match &wanted.certificate {
             Some(certified) => certified.clone(),
-            None => certified_key(context, gun, &held.key)?,
+            None => root_certificate_for(&held.key, gun, context.clock.now())?,
         };
         keys.push((held, certified));
     }
     if keys.is_empty() {
         let held = shared_root_key(context, store, gun)?;
-        let certified = certified_key(context, gun, &held.key)?;
+        let certified = root_certificate_for(&held.key, gun, context.clock.now())?;
         keys.push((held, certified));
     }
     Ok(keys)
-}
-
-/// The key in a certificate that it signs itself.
-fn certified_key(
-    context: &Context,
-    gun: &Gun,
-    key: &PrivateKey,
-) -> Result<PublicKey, InitializeError> {
-    let certificate = Certificate::self_signed(gun.as_str(), key, context.clock.now())?;
-    let key_type = match key.public_key().key_type() {
-        KeyType::Rsa => KeyType::RsaX509,
-        _ => KeyType::EcdsaX509,
-    };
-    Ok(PublicKey::new(key_type, certificate))
 }
 
 /// The root key that all repositories share: the one with the lowest id, as docker takes it.

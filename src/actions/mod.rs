@@ -13,6 +13,7 @@ pub mod login;
 pub mod publish;
 pub mod repo;
 pub mod revoke;
+pub mod root_certificate;
 pub mod sign;
 pub mod signer;
 pub mod stage;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::actions::context::{ConnectionError, Context};
 use crate::actions::initialize::{self, InitializeError, Plan};
+use crate::actions::keys::rotate::{Earlier, settle};
 use crate::actions::unlock::{UnlockError, unlock};
 use crate::actions::update::{RefreshError, Source, Updated, update};
 use crate::client::{FileVersion, NotaryClient, NotaryError};
@@ -42,6 +43,8 @@ pub struct Published {
     pub dropped_members: Vec<String>,
     /// The metadata cache could not be written.
     pub not_cached: Option<StoreError>,
+    /// A key rotation that was found under way, and what became of it.
+    pub rotation: Option<Earlier>,
 }
 
 /// Why a change was not published. The server has the old state, or, after a network failure
@@ -139,8 +142,31 @@ where
 pub(super) async fn publish_held<F, E>(
     context: &Context,
     gun: &Gun,
-    _lock: &RepositoryLock,
+    lock: &RepositoryLock,
     plan: Option<&Plan>,
+    facts: impl Future<Output = Result<F, E>>,
+    edit: impl FnMut(&mut Draft, Option<&TrustedRepository>, &F) -> Result<(), E>,
+) -> Result<Published, E>
+where
+    E: From<PublishError>,
+{
+    let unlocked = BTreeMap::new();
+    let mut published = publish_locked(context, gun, plan, lock, unlocked, facts, edit).await?;
+    published.rotation = settle(context, gun).unwrap_or_else(|error| {
+        tracing::debug!("the rotation under way in {gun} is not settled: {error}");
+        None
+    });
+    Ok(published)
+}
+
+/// Publishes as [`publish_held`] does, with keys that are open already, and leaves a rotation that
+/// is under way to the caller.
+pub(super) async fn publish_locked<F, E>(
+    context: &Context,
+    gun: &Gun,
+    plan: Option<&Plan>,
+    _lock: &RepositoryLock,
+    unlocked: BTreeMap<KeyId, PrivateKey>,
     facts: impl Future<Output = Result<F, E>>,
     mut edit: impl FnMut(&mut Draft, Option<&TrustedRepository>, &F) -> Result<(), E>,
 ) -> Result<Published, E>
@@ -149,7 +175,7 @@ where
 {
     let notary = context.connections.notary(gun, "push,pull").map_err(PublishError::from)?;
     let keys = context.trust_dir.keys().map_err(PublishError::from)?;
-    let mut change = Change { context, gun, notary: &notary, keys, unlocked: BTreeMap::new() };
+    let mut change = Change { context, gun, notary: &notary, keys, unlocked };
     let (mut updated, facts) = tokio::join!(change.update(), facts);
     let facts = facts?;
     for _ in 0..MAX_ATTEMPTS {
@@ -219,6 +245,7 @@ impl Base {
             still_expired: Vec::new(),
             dropped_members: Vec::new(),
             not_cached: self.not_cached,
+            rotation: None,
         }
     }
 }
@@ -392,6 +419,7 @@ impl Change<'_> {
             renewed,
             still_expired,
             not_cached,
+            rotation: None,
         }
     }
 }

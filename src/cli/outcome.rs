@@ -1,5 +1,6 @@
 //! What several commands say alike: results image by image, and what was published.
 
+use crate::actions::keys::rotate::Earlier;
 use crate::actions::publish::Published;
 use crate::cli::error::CliError;
 use crate::cli::run::Session;
@@ -102,5 +103,36 @@ pub fn say_published(session: &Session, repository: &str, published: &Published)
     }
     if let Some(error) = &published.not_cached {
         ui.warn(format!("the trust data could not be cached: {error}"));
+    }
+    if let Some(rotation) = &published.rotation {
+        say_rotation(session, rotation);
+    }
+}
+
+/// Says what became of a key rotation that was found under way.
+pub fn say_rotation(session: &Session, earlier: &Earlier) {
+    let ui = session.ui;
+    let mut gone = &Vec::new();
+    match earlier {
+        Earlier::Undone { role, removed } => {
+            ui.status(format!("A rotation of the {role} key that was not published was undone"));
+            gone = removed;
+        }
+        Earlier::Finished { role, removed } => {
+            ui.status(format!(
+                "A rotation of the {role} key was published before, and is finished"
+            ));
+            gone = removed;
+        }
+        Earlier::Resumed { role } => {
+            ui.status(format!("Resuming a rotation of the {role} key that was begun before"));
+        }
+        Earlier::Pending { role } => ui.warn(format!(
+            "a rotation of the {role} key was begun and is not published: \
+             `trust key rotate` resumes it, `--abandon` undoes it"
+        )),
+    }
+    for id in gone {
+        ui.status(format!("The private key {id} is not needed any more; it was removed"));
     }
 }

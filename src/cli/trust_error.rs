@@ -4,6 +4,7 @@ use crate::actions::delegation::DelegationError;
 use crate::actions::image::ImageError;
 use crate::actions::initialize::InitializeError;
 use crate::actions::inspect::InspectError;
+use crate::actions::keys::rotate::RotateError;
 use crate::actions::publish::PublishError;
 use crate::actions::repo::RepoError;
 use crate::actions::revoke::{Remaining, RevokeError};
@@ -227,6 +228,68 @@ impl From<PublishError> for CliError {
             }
             PublishError::TooBusy { .. } => Self::new(ErrorKind::Busy, error),
         }
+    }
+}
+
+impl From<RotateError> for CliError {
+    fn from(error: RotateError) -> Self {
+        match error {
+            RotateError::Unfinished { gun, role, cause } => {
+                let words = format!("the rotation of the {role} key of {gun} is not finished");
+                Self::from(*cause).context(words).hint(
+                    "the same command again finishes or resumes it, with the same new key; \
+                     `--abandon` undoes it if it was not published",
+                )
+            }
+            RotateError::Publish(error) => error.into(),
+            RotateError::Refresh(error) => error.into(),
+            RotateError::Server(error) => error.into(),
+            RotateError::Connection(error) => error.into(),
+            RotateError::KeyFile(error) => error.into(),
+            RotateError::Key(error) => error.into(),
+            RotateError::Unlock(error) => error.into(),
+            RotateError::Passphrase(error) => error.into(),
+            RotateError::Store(error) => error.into(),
+            error => {
+                let (kind, hint) = classify_rotate(&error);
+                hinted(Self::new(kind, error), hint)
+            }
+        }
+    }
+}
+
+fn classify_rotate(error: &RotateError) -> (ErrorKind, Option<&'static str>) {
+    match error {
+        RotateError::NotRotatable { delegation: true, .. } => (
+            ErrorKind::Usage,
+            Some(
+                "`trust delegation add` and `trust delegation rm` change the keys of a \
+                 delegation, `trust signer` those of a signer",
+            ),
+        ),
+        RotateError::NotRotatable { .. } => {
+            (ErrorKind::Usage, Some("root, targets, snapshot and timestamp have keys to rotate"))
+        }
+        RotateError::OnlyTheServers { .. } => {
+            (ErrorKind::Usage, Some("`--server-managed` has the server make a new one"))
+        }
+        RotateError::TooFewKeys { .. } => {
+            (ErrorKind::Policy, Some("`--key FILE`, given once for each, names the new keys"))
+        }
+        RotateError::ServerKey { .. } => (ErrorKind::Network, None),
+        RotateError::OtherPending { .. } => (
+            ErrorKind::Busy,
+            Some("rotate that key, with the same flags, to resume it; `--abandon` undoes it"),
+        ),
+        RotateError::NewKeyGone { .. } => {
+            (ErrorKind::Key, Some("import the key from a backup, or `--abandon` the rotation"))
+        }
+        RotateError::NoneUnderWay { .. } => (ErrorKind::NotFound, None),
+        RotateError::BadChain { .. } => (ErrorKind::Tampered, None),
+        RotateError::SeveralKeys { .. }
+        | RotateError::OtherPurpose { .. }
+        | RotateError::NotForRoot { .. } => (ErrorKind::Key, None),
+        _ => (ErrorKind::Usage, None),
     }
 }
 

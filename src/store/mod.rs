@@ -4,6 +4,7 @@
 //! * private keys: [`keys`]; the folders of notary before 0.6: `key_migration`
 //! * cached trust metadata: [`metadata`]; staged changes: [`changelist`]
 //! * registry logins: [`credentials`], which may ask a helper program: [`credential_helper`]
+//! * key rotations under way: [`rotation`]
 //! * certificates of hosts: [`tls_files`]; remembered passphrases: [`keyring`]
 //!
 //! Only [`files`] touches the disk. After a crash at any moment a file is the old or the new one,
@@ -20,6 +21,7 @@ pub(crate) mod key_migration;
 pub mod keyring;
 pub mod keys;
 pub mod metadata;
+pub mod rotation;
 pub mod tls_files;
 pub mod trust_dir;
 
@@ -27,4 +29,5 @@ pub use changelist::ChangelistDir;
 pub use error::StoreError;
 pub use keys::{KeyInfo, KeyList, KeyStore};
 pub use metadata::MetadataCache;
+pub use rotation::{Rotation, RotationFile, Stage};
 pub use trust_dir::TrustDir;

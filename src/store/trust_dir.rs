@@ -10,14 +10,15 @@
 //! ```
 //!
 //! Ours are only names starting with `.trust-`, which no repository name can have and which docker
-//! and notary do not look at: `.trust-lock`, `.trust-cache-lock`, `.trust-pending`, `.trust-commit`.
+//! and notary do not look at: `.trust-lock`, `.trust-cache-lock`, `.trust-pending`, `.trust-commit`,
+//! `.trust-rotation`.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::store::files::{Base, FileLock, LockKind};
-use crate::store::{ChangelistDir, KeyStore, MetadataCache, StoreError};
+use crate::store::{ChangelistDir, KeyStore, MetadataCache, RotationFile, StoreError};
 use crate::tuf::Gun;
 
 /// A trust directory in docker's layout. Creates nothing until something is written.
@@ -56,6 +57,11 @@ impl TrustDir {
     /// The staged changes of a repository.
     pub fn changelist(&self, gun: &Gun) -> ChangelistDir {
         ChangelistDir::new(self.base.clone(), self.folder(gun).join("changelist"))
+    }
+
+    /// The record of a key rotation in a repository that is under way.
+    pub fn rotation(&self, gun: &Gun) -> RotationFile {
+        RotationFile::new(self.base.clone(), self.folder(gun).join(".trust-rotation"))
     }
 
     /// Locks a repository against other processes of ours; waits up to `wait`, then

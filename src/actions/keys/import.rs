@@ -78,7 +78,7 @@ fn complete(headers: KeyHeaders, options: &ImportOptions) -> Result<KeyHeaders, 
 }
 
 /// Opens an encrypted key that does not say which one it is.
-fn open(
+pub(super) fn open(
     context: &Context,
     block: &KeyBlock,
     headers: &KeyHeaders,

@@ -11,5 +11,6 @@ pub mod names;
 pub mod passwd;
 pub mod remember;
 pub mod rm;
+pub mod rotate;
 
 pub use error::KeyActionError;

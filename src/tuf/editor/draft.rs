@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::clock::Timestamp;
 use crate::codec::canonical_json::Value;
 use crate::codec::timestamp::Rfc3339;
-use crate::crypto::PublicKey;
+use crate::crypto::{KeyId, PublicKey};
 use crate::limits::{MAX_VERSION, ROOT_LIFETIME_DAYS, TARGETS_LIFETIME_DAYS};
 use crate::tuf::changelist::{Change, DelegationScope};
 use crate::tuf::delegation::{effective_paths, permits};
@@ -58,6 +58,8 @@ pub struct Draft {
     pub(super) floors: BTreeMap<RoleName, u64>,
     /// Roles whose delegations a change of all delegations passes by.
     pub(super) spared: BTreeSet<RoleName>,
+    /// Keys of earlier roots that sign the next one, too, if they are at hand.
+    pub(super) earlier_root_keys: BTreeMap<KeyId, PublicKey>,
 }
 
 impl Draft {
@@ -90,6 +92,7 @@ impl Draft {
             unusable: BTreeSet::new(),
             floors: BTreeMap::new(),
             spared: BTreeSet::new(),
+            earlier_root_keys: BTreeMap::new(),
         }
     }
 
@@ -108,6 +111,7 @@ impl Draft {
             unusable: trusted.unusable().keys().cloned().collect(),
             floors: BTreeMap::new(),
             spared: BTreeSet::new(),
+            earlier_root_keys: BTreeMap::new(),
         }
     }
 
@@ -126,6 +130,7 @@ impl Draft {
             unusable: BTreeSet::new(),
             floors: BTreeMap::new(),
             spared: BTreeSet::new(),
+            earlier_root_keys: BTreeMap::new(),
         }
     }
 
@@ -271,6 +276,12 @@ impl Draft {
         if *role == RoleName::Targets {
             self.dirty.insert(RoleName::Targets);
         }
+    }
+
+    /// Has keys of earlier roots sign the next root besides those that must, as far as they are at
+    /// hand: for readers who trust such a root and cannot follow a chain (notary.md §4.7).
+    pub fn co_sign_root(&mut self, keys: &BTreeMap<KeyId, PublicKey>) {
+        self.earlier_root_keys = keys.clone();
     }
 
     /// Makes a staged change.

@@ -1,6 +1,7 @@
 //! Signing a draft: which keys it needs, and the files that come of it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU32;
 
 use crate::clock::Timestamp;
 use crate::codec::timestamp::Rfc3339;
@@ -56,12 +57,24 @@ impl Draft {
             if self.root_role_changed() {
                 needs.extend(self.role_keys(&RoleName::Root).iter().map(|keys| need(keys, false)));
             }
+            needs.extend(self.earlier_root_keys().iter().map(|keys| need(keys, true)));
         }
         let targets = self.dirty.iter().filter(|role| role.is_targets());
         needs
             .extend(targets.filter_map(|role| self.role_keys(role)).map(|keys| need(&keys, false)));
         needs.extend(self.role_keys(&RoleName::Snapshot).iter().map(|keys| need(keys, true)));
         needs
+    }
+
+    /// Each as a role of its own: whichever is at hand signs.
+    fn earlier_root_keys(&self) -> Vec<RoleKeys> {
+        let keys = self.earlier_root_keys.iter();
+        let keys = keys.map(|(id, key)| RoleKeys {
+            role: RoleName::Root,
+            keys: BTreeMap::from([(id.clone(), key.clone())]),
+            threshold: NonZeroU32::MIN,
+        });
+        keys.collect()
     }
 
     fn root_role_changed(&self) -> bool {
@@ -82,6 +95,10 @@ impl Draft {
             if self.root_role_changed() {
                 signing.extend(self.role_keys(&RoleName::Root));
             }
+            let at_hand = |earlier: &RoleKeys| {
+                need(earlier, true).candidates.iter().any(|id| keys.contains_key(id))
+            };
+            signing.extend(self.earlier_root_keys().into_iter().filter(at_hand));
             let header = self.next(&RoleName::Root, &self.root.header, now, ROOT_LIFETIME_DAYS)?;
             publication.add(&RoleName::Root, &self.root, &header, &signing, keys)?;
         } else if let Some(raw) = self.root_raw.as_ref().filter(|_| self.root_is_unsent) {

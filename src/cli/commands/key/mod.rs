@@ -10,6 +10,7 @@ pub mod ls;
 pub mod passwd;
 pub mod remember;
 pub mod rm;
+pub mod rotate;
 
 use crate::cli::commands::commands;
 use crate::cli::error::CliError;
@@ -44,6 +45,7 @@ commands! {
         Passwd(passwd::Args),
         #[command(visible_alias = "remove")]
         Rm(rm::Args),
+        Rotate(rotate::Args),
         Remember(remember::Args),
         Forget(forget::Args),
     }
