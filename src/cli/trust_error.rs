@@ -42,6 +42,9 @@ fn classify_refresh(error: &RefreshError) -> (ErrorKind, Option<&'static str>) {
         RefreshError::NotCached { .. } => {
             (ErrorKind::Network, Some("ask the trust server once, without `--offline`"))
         }
+        RefreshError::TooStale { .. } => {
+            (ErrorKind::Expired, Some("ask the trust server once, without `--offline`"))
+        }
         RefreshError::BadAnchor { .. } => (
             ErrorKind::Storage,
             Some(
@@ -64,9 +67,17 @@ fn classify_update(error: &UpdateError) -> (ErrorKind, Option<&'static str>) {
             ErrorKind::Expired,
             Some("whoever has the keys can make it valid again by signing anew"),
         ),
-        UpdateError::Root(
-            RootTrustError::NotPinned { .. } | RootTrustError::FirstUseForbidden { .. },
-        ) => (ErrorKind::Policy, None),
+        UpdateError::Root(RootTrustError::NotPinned { .. }) => (
+            ErrorKind::Policy,
+            Some(
+                "if the repository's owner confirms its new root key, pin that; `trust repo pin` \
+                 lists what is pinned",
+            ),
+        ),
+        UpdateError::Root(RootTrustError::FirstUseForbidden { .. }) => (
+            ErrorKind::Policy,
+            Some("`trust repo pin GUN --key ID` pins a root key that its owner told you"),
+        ),
         UpdateError::OutOfOrder => (ErrorKind::Internal, None),
         _ => {
             (ErrorKind::Tampered, Some("nothing of it was kept; what was trusted before still is"))

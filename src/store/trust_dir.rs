@@ -10,7 +10,8 @@
 //! ```
 //!
 //! Ours are only names starting with `.trust-`, which no repository name can have and which docker
-//! and notary do not look at: `.trust-lock`, `.trust-cache-lock`, `.trust-pending`, `.trust-commit`.
+//! and notary do not look at: `.trust-lock`, `.trust-cache-lock`, `.trust-pending`, `.trust-commit`,
+//! `.trust-seen`.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

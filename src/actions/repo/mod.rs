@@ -1,0 +1,3 @@
+//! Whole collections.
+
+pub mod pin;
