@@ -161,7 +161,7 @@ pub async fn update(
     if source == Source::Cache
         && cached.contains_key(&RoleName::Root)
         && let Some(limit) = context.strictness.max_staleness
-        && !confirmed.is_some_and(|confirmed| now.duration_since(confirmed) <= limit)
+        && confirmed.is_none_or(|confirmed| now.duration_since(confirmed) > limit)
     {
         return Err(RefreshError::TooStale { gun: gun.clone(), confirmed, limit });
     }
@@ -296,13 +296,11 @@ impl Update<'_> {
             return cached.ok_or_else(|| RefreshError::NotCached { gun: self.gun.clone() });
         }
         let limit = self.rules.bounds.timestamp;
-        self.notary.file(&role, FileVersion::Current, limit).await.map_err(|error| {
-            match error {
-                NotaryError::NotFound { seen: NotFoundBody::Notary, .. } => {
-                    RefreshError::Gone { gun: self.gun.clone(), cause: error }
-                }
-                other => other.into(),
+        self.notary.file(&role, FileVersion::Current, limit).await.map_err(|error| match error {
+            NotaryError::NotFound { seen: NotFoundBody::Notary, .. } => {
+                RefreshError::Gone { gun: self.gun.clone(), cause: error }
             }
+            other => other.into(),
         })
     }
 

@@ -270,9 +270,10 @@ fn classify_config(error: &ConfigError) -> Classified {
         ConfigError::Format { .. } => {
             (ErrorKind::Storage, Some("write it as JSON, which notary reads as well"))
         }
-        ConfigError::Authority { .. } => {
-            (ErrorKind::Storage, Some("what it should protect is not trusted before it is readable"))
-        }
+        ConfigError::Authority { .. } => (
+            ErrorKind::Storage,
+            Some("what it should protect is not trusted before it is readable"),
+        ),
         _ => (ErrorKind::Storage, None),
     }
 }

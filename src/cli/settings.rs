@@ -144,7 +144,9 @@ impl Settings {
                 error.context(format!("cannot use `--config-file {}`", path.display()))
             })?,
             // That one is docker's.
-            None if without.config_file == without.config_dir.join("config.json") => return Ok(without),
+            None if without.config_file == without.config_dir.join("config.json") => {
+                return Ok(without);
+            }
             None => match ClientConfig::load_if_present(&without.config_file)? {
                 Some(config) => config,
                 None => return Ok(without),
@@ -300,13 +302,12 @@ fn config_dir(args: &GlobalArgs, environment: &Environment) -> Result<PathBuf, C
 
 fn strictness(args: &GlobalArgs, config: &ClientConfig) -> Result<Strictness, CliError> {
     let own = config.own;
-    let equal_timestamp = match args.accept_equal_timestamp {
-        true => EqualTimestamp::Follow,
-        false => own.equal_timestamp,
-    };
-    let missing_delegation = match args.allow_missing_delegation {
-        true => MissingDelegation::FallBack,
-        false => own.missing_delegation,
+    let equal_timestamp =
+        if args.accept_equal_timestamp { EqualTimestamp::Follow } else { own.equal_timestamp };
+    let missing_delegation = if args.allow_missing_delegation {
+        MissingDelegation::FallBack
+    } else {
+        own.missing_delegation
     };
     let root_walk = args.root_walk.map_or(own.root_walk, RootWalk::from);
     let rules = Rules { root_walk, equal_timestamp, missing_delegation, bounds: own.bounds };
@@ -458,11 +459,8 @@ mod tests {
         assert_eq!(file.server, ServerChoice::Fixed("https://c".to_owned()));
         assert_eq!(file.strictness.rules.root_walk, RootWalk::Notary);
         assert_eq!(file.strictness.max_staleness, Some(SignedDuration::from_hours(2)));
-        let expected = Timeouts {
-            idle: Duration::from_secs(7),
-            minimum_rate: 5,
-            ..Timeouts::default()
-        };
+        let expected =
+            Timeouts { idle: Duration::from_secs(7), minimum_rate: 5, ..Timeouts::default() };
         assert_eq!((file.timeouts, file.deadline), (expected, Duration::from_secs(9)));
         let server = ("DOCKER_CONTENT_TRUST_SERVER", "https://a");
         let variable = with_config(&GlobalArgs::default(), &[home, server], text);
@@ -471,7 +469,7 @@ mod tests {
             trust_dir: Some("/t".into()),
             server: Some("https://b".to_owned()),
             root_walk: Some(RootWalkArg::Strict),
-            max_staleness: Some(Duration::from_secs(60)),
+            max_staleness: Some(Duration::from_mins(1)),
             idle_timeout: Some(Duration::from_secs(8)),
             deadline: Some(Duration::from_secs(10)),
             ..GlobalArgs::default()

@@ -54,9 +54,16 @@ fn classify_refresh(error: &RefreshError) -> (ErrorKind, Option<&'static str>) {
             ),
         ),
         RefreshError::Refused { cause, .. } => classify_update(cause),
-        RefreshError::Withheld { .. }
-        | RefreshError::MissingRoot { .. }
-        | RefreshError::TooManyRoots { .. } => (ErrorKind::Tampered, None),
+        RefreshError::MissingRoot { .. } => (
+            ErrorKind::Tampered,
+            Some(
+                "if the repository's owner confirms that this version was never published, \
+                 `--root-walk notary` does without it",
+            ),
+        ),
+        RefreshError::Withheld { .. } | RefreshError::TooManyRoots { .. } => {
+            (ErrorKind::Tampered, None)
+        }
         _ => (ErrorKind::Internal, None),
     }
 }

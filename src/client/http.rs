@@ -62,11 +62,7 @@ pub struct Timeouts {
 
 impl Default for Timeouts {
     fn default() -> Self {
-        Self {
-            connect: Duration::from_secs(10),
-            idle: Duration::from_secs(30),
-            minimum_rate: 1024,
-        }
+        Self { connect: Duration::from_secs(10), idle: Duration::from_secs(30), minimum_rate: 1024 }
     }
 }
 

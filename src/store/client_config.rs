@@ -196,7 +196,9 @@ impl ClientConfig {
                 _ => unknown.push(member),
             }
         }
-        unknown.iter().for_each(|member| self.warn_about(member, &SERVER));
+        for member in &unknown {
+            self.warn_about(member, &SERVER);
+        }
         Ok(())
     }
 
@@ -240,8 +242,7 @@ impl Pins {
     /// Names count as written. Notary reads them in lower case, so what a file pins there is
     /// pinned here, too: the lower-case form of a name counts unless the file has that itself.
     pub fn pinning(&self) -> Result<Pinning, ConfigError> {
-        let mut pinning =
-            Pinning { first_use_forbidden: self.disable_tofu, ..Pinning::default() };
+        let mut pinning = Pinning { first_use_forbidden: self.disable_tofu, ..Pinning::default() };
         for (name, ids) in &self.certs {
             let ids = ids.iter().cloned().collect();
             pinning.key_ids.insert(name.clone(), ids);
@@ -282,16 +283,15 @@ impl OwnConfig {
                     }
                 }
                 "accept_equal_timestamp" => {
-                    own.equal_timestamp = match member.flag()? {
-                        true => EqualTimestamp::Follow,
-                        false => EqualTimestamp::Keep,
-                    }
+                    own.equal_timestamp =
+                        if member.flag()? { EqualTimestamp::Follow } else { EqualTimestamp::Keep };
                 }
                 "allow_missing_delegation" => {
-                    own.missing_delegation = match member.flag()? {
-                        true => MissingDelegation::FallBack,
-                        false => MissingDelegation::Refuse,
-                    }
+                    own.missing_delegation = if member.flag()? {
+                        MissingDelegation::FallBack
+                    } else {
+                        MissingDelegation::Refuse
+                    };
                 }
                 "max_staleness" => {
                     let staleness = SignedDuration::try_from(member.duration()?);
@@ -457,7 +457,9 @@ fn edited(
         (Some(gone), None) => {
             let lines: Vec<String> = (members.iter())
                 .filter(|member| member.offset() != gone.offset())
-                .map(|member| format!("\n{indent}{}: {}", quoted(member.key_as_written()), member.text))
+                .map(|member| {
+                    format!("\n{indent}{}: {}", quoted(member.key_as_written()), member.text)
+                })
                 .collect();
             if lines.is_empty() {
                 "{}".to_owned()
@@ -467,16 +469,13 @@ fn edited(
         }
         (None, Some(new)) => {
             let line = format!("\n{indent}{}: {new}", quoted(name));
-            match members.last() {
-                Some(last) => {
-                    let (before, after) = text.split_at(last.offset() + last.text.len());
-                    format!("{before},{line}{after}")
-                }
-                None => {
-                    let (before, after) = text.split_once('{').unwrap_or_default();
-                    let after = after.split_once('}').map_or("", |(_, after)| after);
-                    format!("{before}{{{line}\n{outdent}}}{after}")
-                }
+            if let Some(last) = members.last() {
+                let (before, after) = text.split_at(last.offset() + last.text.len());
+                format!("{before},{line}{after}")
+            } else {
+                let (before, after) = text.split_once('{').unwrap_or_default();
+                let after = after.split_once('}').map_or("", |(_, after)| after);
+                format!("{before}{{{line}\n{outdent}}}{after}")
             }
         }
         (None, None) => text.to_owned(),
@@ -547,17 +546,17 @@ impl<'a> Node<'a> {
     }
 
     /// The members of an object, in its order; names count by case.
-    fn members(&self) -> Result<Vec<Node<'a>>, ConfigError> {
+    fn members(&self) -> Result<Vec<Self>, ConfigError> {
         let Ok(Members(members)) = serde_json::from_str::<Members<'a>>(self.text) else {
-            return Err(match self.name.is_empty() {
-                true => ConfigError::Member {
-                    path: self.path.to_owned(),
-                    line: 1,
-                    column: 1,
-                    member: "the file".to_owned(),
-                    problem: "is not an object".to_owned(),
-                },
-                false => self.wrong("is not an object"),
+            if !self.name.is_empty() {
+                return Err(self.wrong("is not an object"));
+            }
+            return Err(ConfigError::Member {
+                path: self.path.to_owned(),
+                line: 1,
+                column: 1,
+                member: "the file".to_owned(),
+                problem: "is not an object".to_owned(),
             });
         };
         let node = |(name, raw): (String, &'a RawValue)| {
@@ -567,13 +566,13 @@ impl<'a> Node<'a> {
             };
             Node { path: self.path, whole: self.whole, name, text: raw.get() }
         };
-        let nodes: Vec<Node<'a>> = members.into_iter().map(node).collect();
+        let nodes: Vec<Self> = members.into_iter().map(node).collect();
         twice(&nodes, |node| node.key_as_written().to_owned())?;
         Ok(nodes)
     }
 
     /// As [`Self::members`], where notary reads names without their case.
-    fn named(&self) -> Result<Vec<Node<'a>>, ConfigError> {
+    fn named(&self) -> Result<Vec<Self>, ConfigError> {
         let nodes = self.members()?;
         twice(&nodes, Node::key)?;
         Ok(nodes)
@@ -626,10 +625,7 @@ impl<'a> Node<'a> {
     }
 }
 
-fn twice<'a>(
-    nodes: &[Node<'a>],
-    name: impl Fn(&Node<'a>) -> String,
-) -> Result<(), ConfigError> {
+fn twice<'a>(nodes: &[Node<'a>], name: impl Fn(&Node<'a>) -> String) -> Result<(), ConfigError> {
     let mut seen = BTreeSet::new();
     match nodes.iter().find(|node| !seen.insert(name(node))) {
         Some(again) => Err(again.wrong("is there twice")),
@@ -696,8 +692,7 @@ const OWN: [&str; 6] = [
     "limits",
     "timeouts",
 ];
-const LIMITS: [&str; 6] =
-    ["timestamp", "root", "snapshot", "targets", "rotations", "delegations"];
+const LIMITS: [&str; 6] = ["timestamp", "root", "snapshot", "targets", "rotations", "delegations"];
 const TIMEOUTS: [&str; 4] = ["connect", "idle", "deadline", "minimum_rate"];
 /// Keeps two of us from changing one file at a time.
 const LOCK: &str = ".trust-config-lock";
@@ -770,8 +765,14 @@ mod tests {
         assert_eq!(own.equal_timestamp, EqualTimestamp::Follow);
         assert_eq!(own.missing_delegation, MissingDelegation::FallBack);
         assert_eq!(own.max_staleness, Some(SignedDuration::from_hours(72)));
-        let bounds =
-            Bounds { root: 5, timestamp: 6, snapshot: 7, targets: 8, rotations: 9, delegations: 10 };
+        let bounds = Bounds {
+            root: 5,
+            timestamp: 6,
+            snapshot: 7,
+            targets: 8,
+            rotations: 9,
+            delegations: 10,
+        };
         assert_eq!(own.bounds, bounds);
         assert_eq!(
             own.timeouts,
@@ -852,7 +853,10 @@ mod tests {
         let text = "{\"z\":1,\n\t\"trust_pinning\" : { \"ca\":{\"y\": \"q.pem\"},  \"certs\": {\"A/b\":[]}},\n  \"a\": [1,  2]}\n";
         let id = KeyId::parse(ID).unwrap();
         let change = PinChange {
-            certs: vec![("A/b".to_owned(), Some(vec![id.clone()])), ("n*".to_owned(), Some(vec![id]))],
+            certs: vec![
+                ("A/b".to_owned(), Some(vec![id.clone()])),
+                ("n*".to_owned(), Some(vec![id])),
+            ],
             disable_tofu: Some(true),
             ..PinChange::default()
         };
@@ -864,7 +868,11 @@ mod tests {
             )
         );
         let back = PinChange {
-            certs: vec![("A/b".to_owned(), None), ("n*".to_owned(), None), ("none".to_owned(), None)],
+            certs: vec![
+                ("A/b".to_owned(), None),
+                ("n*".to_owned(), None),
+                ("none".to_owned(), None),
+            ],
             ..PinChange::default()
         };
         let without = changed(Path::new("c"), &new, &back).unwrap();

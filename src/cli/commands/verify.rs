@@ -2,10 +2,12 @@
 
 use serde::Serialize;
 
+use crate::actions::context::Context;
+use crate::actions::image::gun_of;
 use crate::actions::update::Source;
-use crate::actions::verify::{Request, Step, Verdict, Voucher, verify};
+use crate::actions::verify::{Request, Step, Verdict, VerifyImageError, Voucher, verify};
 use crate::cli::error::{CliError, ErrorKind};
-use crate::cli::outcome::{InTurn, say_first_contact};
+use crate::cli::outcome::{InTurn, say_first_contact, with_cache_age};
 use crate::cli::run::Session;
 use crate::cli::ui::printable;
 use crate::oci::Reference;
@@ -76,7 +78,10 @@ impl Args {
                     children: self.children,
                 };
                 let mut steps = Vec::new();
-                let verdict = session.block_on(verify(&context, &request, &mut steps));
+                let verdict = session.block_on(async {
+                    let verdict = verify(&context, &request, &mut steps).await;
+                    verdict.map_err(|error| with_age(&context, &request.reference, error))
+                });
                 if self.json {
                     documents.push(Document::of(image, &request.reference, &verdict, steps));
                 } else if self.explain {
@@ -103,6 +108,15 @@ impl Args {
             session.ui.line(json)?;
         }
         turns.finish()
+    }
+}
+
+/// If it was the trust server that did not answer, says what the cache could.
+fn with_age(context: &Context, reference: &Reference, error: VerifyImageError) -> CliError {
+    let asked = matches!(error, VerifyImageError::Refresh(_));
+    match gun_of(reference) {
+        Ok(gun) if asked => with_cache_age(context, &gun, error.into()),
+        _ => error.into(),
     }
 }
 

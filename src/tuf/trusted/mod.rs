@@ -12,6 +12,8 @@ mod previous;
 mod repository;
 #[cfg(test)]
 mod sequences;
+#[cfg(test)]
+mod switches;
 
 pub use errors::{Note, UpdateError};
 pub use repository::{Found, LookupError, TrustedRepository};

@@ -14,8 +14,8 @@ use crate::store::client_config::Pins;
 
 /// Say which root keys a repository may have
 ///
-/// Writes trust_pinning of the configuration file, which notary reads as well; all else in the file
-/// stays as it is. Without arguments, lists what is pinned.
+/// Writes `trust_pinning` of the configuration file, which notary reads as well; all else in the
+/// file stays as it is. Without arguments, lists what is pinned.
 #[derive(Debug, clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct Args {
@@ -77,13 +77,13 @@ impl Args {
     pub fn run(self, session: &Session) -> Result<(), CliError> {
         let file = &session.settings.config_file;
         let request = match &self.name {
-            Some(name) => match self.request(session, PinName::parse(name)?)? {
-                Some(request) => request,
-                None => {
+            Some(name) => {
+                let Some(request) = self.request(session, PinName::parse(name)?)? else {
                     session.ui.status("Nothing was pinned.");
                     return Ok(());
-                }
-            },
+                };
+                request
+            }
             None if self.forbid_first_use => Request::FirstUse { forbidden: true },
             None if self.allow_first_use => Request::FirstUse { forbidden: false },
             None => return self.list(session),
@@ -98,7 +98,9 @@ impl Args {
         if let Request::Keys(..) = &request
             && let Some(name) = self.name.filter(|name| name.chars().any(char::is_uppercase))
         {
-            session.ui.warn(format!("notary reads names in lower case: there, {name} is not pinned"));
+            session
+                .ui
+                .warn(format!("notary reads names in lower case: there, {name} is not pinned"));
         }
         Ok(())
     }
