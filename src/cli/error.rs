@@ -18,6 +18,7 @@ use crate::crypto::secret::PassphraseError;
 use crate::crypto::{KeyError, KeyFileError};
 use crate::oci::reference::ReferenceError;
 use crate::store::StoreError;
+use crate::store::client_config::ConfigError;
 use crate::tuf::NameError;
 
 /// What went wrong, as far as the exit code tells.
@@ -217,6 +218,7 @@ classified_by! {
     ConnectionError => classify_connection,
     KeyActionError => classify_key_action,
     LoginError => classify_login,
+    ConfigError => classify_config,
     PromptError => classify_prompt,
 }
 
@@ -258,6 +260,20 @@ fn classify_store(error: &StoreError) -> Classified {
         StoreError::Io { cause, .. } if cause.kind() == io::ErrorKind::NotFound => {
             (ErrorKind::NotFound, None)
         }
+        _ => (ErrorKind::Storage, None),
+    }
+}
+
+fn classify_config(error: &ConfigError) -> Classified {
+    match error {
+        ConfigError::Store(cause) => classify_store(cause),
+        ConfigError::Format { .. } => {
+            (ErrorKind::Storage, Some("write it as JSON, which notary reads as well"))
+        }
+        ConfigError::Authority { .. } => (
+            ErrorKind::Storage,
+            Some("what it should protect is not trusted before it is readable"),
+        ),
         _ => (ErrorKind::Storage, None),
     }
 }

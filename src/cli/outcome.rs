@@ -1,10 +1,13 @@
 //! What several commands say alike: results image by image, and what was published.
 
+use crate::actions::context::Context;
 use crate::actions::keys::rotate::Earlier;
 use crate::actions::publish::Published;
-use crate::cli::error::CliError;
+use crate::actions::update::last_confirmed;
+use crate::cli::error::{CliError, ErrorKind};
 use crate::cli::run::Session;
 use crate::crypto::KeyId;
+use crate::tuf::Gun;
 
 /// Takes several images in turn, goes on after one that fails, and remembers which error decides
 /// the exit code (`spec/exit-codes.md`): the first verdict, else the first.
@@ -44,6 +47,28 @@ impl<'a> InTurn<'a> {
     /// The error that decides the exit code, if there was one; the others were said.
     pub fn finish(self) -> Result<(), CliError> {
         self.decisive.map_or(Ok(()), Err)
+    }
+}
+
+/// Adds what the cache could say instead to an error of asking the trust server.
+pub fn with_cache_age(context: &Context, gun: &Gun, error: CliError) -> CliError {
+    if !matches!(error.kind, ErrorKind::Network | ErrorKind::Authentication) {
+        return error;
+    }
+    let now = context.clock.now();
+    match last_confirmed(context, gun) {
+        Some(confirmed) => {
+            let hours = now.duration_since(confirmed).as_hours().max(0);
+            let age = match (hours / 24, hours) {
+                (0, 0 | 1) => "about an hour".to_owned(),
+                (0 | 1, hours) => format!("{hours} hours"),
+                (days, _) => format!("{days} days"),
+            };
+            error.hint(format!(
+                "what is cached was confirmed {age} ago; `--offline` answers from it while it is fresh"
+            ))
+        }
+        None => error,
     }
 }
 

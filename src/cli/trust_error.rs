@@ -48,6 +48,9 @@ fn classify_refresh(error: &RefreshError) -> (ErrorKind, Option<&'static str>) {
         RefreshError::NotCached { .. } => {
             (ErrorKind::Network, Some("ask the trust server once, without `--offline`"))
         }
+        RefreshError::TooStale { .. } => {
+            (ErrorKind::Expired, Some("ask the trust server once, without `--offline`"))
+        }
         RefreshError::BadAnchor { .. } => (
             ErrorKind::Storage,
             Some(
@@ -57,9 +60,16 @@ fn classify_refresh(error: &RefreshError) -> (ErrorKind, Option<&'static str>) {
             ),
         ),
         RefreshError::Refused { cause, .. } => classify_update(cause),
-        RefreshError::Withheld { .. }
-        | RefreshError::MissingRoot { .. }
-        | RefreshError::TooManyRoots { .. } => (ErrorKind::Tampered, None),
+        RefreshError::MissingRoot { .. } => (
+            ErrorKind::Tampered,
+            Some(
+                "if the repository's owner confirms that this version was never published, \
+                 `--root-walk notary` does without it",
+            ),
+        ),
+        RefreshError::Withheld { .. } | RefreshError::TooManyRoots { .. } => {
+            (ErrorKind::Tampered, None)
+        }
         _ => (ErrorKind::Internal, None),
     }
 }
@@ -70,9 +80,17 @@ fn classify_update(error: &UpdateError) -> (ErrorKind, Option<&'static str>) {
             ErrorKind::Expired,
             Some("whoever has the keys can make it valid again by signing anew"),
         ),
-        UpdateError::Root(
-            RootTrustError::NotPinned { .. } | RootTrustError::FirstUseForbidden { .. },
-        ) => (ErrorKind::Policy, None),
+        UpdateError::Root(RootTrustError::NotPinned { .. }) => (
+            ErrorKind::Policy,
+            Some(
+                "if the repository's owner confirms its new root key, pin that; `trust repo pin` \
+                 lists what is pinned",
+            ),
+        ),
+        UpdateError::Root(RootTrustError::FirstUseForbidden { .. }) => (
+            ErrorKind::Policy,
+            Some("`trust repo pin GUN --key ID` pins a root key that its owner told you"),
+        ),
         UpdateError::OutOfOrder => (ErrorKind::Internal, None),
         _ => {
             (ErrorKind::Tampered, Some("nothing of it was kept; what was trusted before still is"))

@@ -11,6 +11,7 @@
 //! a repository's metadata is all of the old or all of the new, and no key is lost.
 
 pub mod changelist;
+pub mod client_config;
 pub mod credential_helper;
 pub mod credentials;
 pub mod error;

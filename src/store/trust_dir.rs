@@ -11,7 +11,7 @@
 //!
 //! Ours are only names starting with `.trust-`, which no repository name can have and which docker
 //! and notary do not look at: `.trust-lock`, `.trust-cache-lock`, `.trust-pending`, `.trust-commit`,
-//! `.trust-rotation`.
+//! `.trust-rotation`, `.trust-seen`.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

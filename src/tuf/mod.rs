@@ -13,6 +13,7 @@ pub mod metadata;
 pub mod names;
 pub mod pinning;
 pub mod root_trust;
+pub mod rules;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod trusted;
@@ -23,5 +24,6 @@ pub mod verify;
 pub use metadata::{MetadataError, Root, Signed, Snapshot, Target, Targets, TimestampFile};
 pub use names::{Gun, NameError, RoleName, TargetName};
 pub use pinning::{Pin, Pinning};
+pub use rules::Rules;
 pub use trusted::{TrustedSet, UpdateError};
 pub use verify::{RoleKeys, Verified, VerifyError};

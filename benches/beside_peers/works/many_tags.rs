@@ -109,6 +109,7 @@ fn context(world: &World, person: &Person<'_>) -> Context {
             ..Connections::default()
         },
         pinning: Pinning::default(),
+        strictness: trust::actions::context::Strictness::default(),
         example_keys_allowed: false,
         keyring: KeyringEnv { bus_address: None, runtime_dir: None, wait: KeyringEnv::WAIT },
     }

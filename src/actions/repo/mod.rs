@@ -4,6 +4,7 @@ pub mod delete;
 pub mod error;
 pub mod init;
 pub mod ls;
+pub mod pin;
 pub mod publish;
 pub mod reset;
 pub mod status;

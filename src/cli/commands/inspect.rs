@@ -1,10 +1,11 @@
 //! `trust inspect IMAGE…`
 
+use crate::actions::image::gun_of;
 use crate::actions::inspect::{InspectError, Inspected, inspect};
 use crate::actions::update::{RefreshError, Source};
 use crate::cli::docker_format::{Inspection, SignedTag, SignerKeys, documents, json, pretty};
 use crate::cli::error::{CliError, ErrorKind};
-use crate::cli::outcome::{InTurn, say_first_contact};
+use crate::cli::outcome::{InTurn, say_first_contact, with_cache_age};
 use crate::cli::output::FormatArgs;
 use crate::cli::run::Session;
 use crate::oci::Reference;
@@ -46,6 +47,10 @@ impl Args {
                     inspect(&context, &reference, source)
                         .await
                         .map_err(|error| unsigned(image, error))
+                        .map_err(|error| match gun_of(&reference) {
+                            Ok(gun) => with_cache_age(&context, &gun, error),
+                            Err(_) => error,
+                        })
                 })?;
                 for warning in &inspected.warnings {
                     session.ui.warn(warning);

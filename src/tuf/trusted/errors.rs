@@ -136,4 +136,33 @@ pub enum Note {
         /// The version of both.
         version: u64,
     },
+    /// The server offers another timestamp of a version seen before; it was followed, as the rules
+    /// allow.
+    #[error("another timestamp of version {version} was offered, and followed as was allowed")]
+    SameTimestampVersionFollowed {
+        /// The version of both.
+        version: u64,
+    },
+    /// A root that is not the next one was accepted, as the rules allow.
+    #[error(
+        "root version {offered} was accepted after version {trusted}, though it is not the next, \
+         as was allowed"
+    )]
+    RootOutOfStep {
+        /// The version trusted before.
+        trusted: u64,
+        /// The version accepted.
+        offered: u64,
+    },
+    /// The clock is behind the last update, so expiry was judged by the time of that.
+    #[error(
+        "the clock of this machine says {clock}, but the last update was at {seen}: expiry was \
+         judged by the latter"
+    )]
+    ClockBehind {
+        /// What the clock says.
+        clock: Timestamp,
+        /// When the last update was.
+        seen: Timestamp,
+    },
 }

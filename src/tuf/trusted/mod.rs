@@ -12,6 +12,8 @@ mod previous;
 mod repository;
 #[cfg(test)]
 mod sequences;
+#[cfg(test)]
+mod switches;
 mod unpublished;
 
 pub use errors::{Note, UpdateError};
@@ -22,9 +24,7 @@ use std::collections::BTreeMap;
 
 use crate::clock::Timestamp;
 use crate::crypto::Sha256Hash;
-use crate::limits::{
-    MAX_DELEGATION_DEPTH, MAX_DELEGATION_ROLES, MAX_SNAPSHOT_BYTES, MAX_TARGETS_BYTES,
-};
+use crate::limits::MAX_DELEGATION_DEPTH;
 use crate::tuf::delegation::effective_paths;
 use crate::tuf::metadata::{
     Document, FileMeta, MetadataError, Root, Signed, Snapshot, Targets, TimestampFile,
@@ -32,6 +32,7 @@ use crate::tuf::metadata::{
 use crate::tuf::names::{Gun, RoleName};
 use crate::tuf::pinning::Pin;
 use crate::tuf::root_trust::{Dates, certified_keys, pinned_keys};
+use crate::tuf::rules::{EqualTimestamp, RootWalk, Rules};
 use crate::tuf::verify::{Verified, VerifyError, verify, verify_successor};
 
 use previous::Previous;
@@ -72,6 +73,7 @@ pub struct TrustedSet {
     now: Timestamp,
     expiry: Expiry,
     pin: Pin,
+    rules: Rules,
     known: bool,
     root: Verified<Root>,
     previous: Previous,
@@ -129,6 +131,7 @@ impl TrustedSet {
             now,
             expiry,
             pin,
+            rules: Rules::default(),
             known,
             root,
             previous,
@@ -142,6 +145,13 @@ impl TrustedSet {
         }
     }
 
+    /// Reads the rules this strictly; without it, as strictly as can be.
+    #[must_use]
+    pub fn with_rules(mut self, rules: Rules) -> Self {
+        self.rules = rules;
+        self
+    }
+
     /// The version of the root trusted now.
     pub fn root_version(&self) -> u64 {
         self.root.body().header.version
@@ -150,6 +160,9 @@ impl TrustedSet {
     /// Takes a root: the trusted one again, or its successor, which has the next version and is
     /// signed by the keys of both. Expiry does not matter on the way: [`Self::finish`] looks at
     /// the last one's. What was accepted below the old root is to be offered again.
+    ///
+    /// With [`RootWalk::Notary`] a later version does as well, or another root of the same one;
+    /// a note tells.
     pub fn accept_root(&mut self, raw: &[u8]) -> Result<RootStep, UpdateError> {
         if raw == self.root.raw() {
             return Ok(RootStep::Unchanged);
@@ -160,7 +173,8 @@ impl TrustedSet {
         if offered < trusted {
             return Err(UpdateError::RolledBack { role: RoleName::Root, trusted, offered });
         }
-        if offered != trusted + 1 {
+        let is_next = offered == trusted + 1;
+        if !is_next && self.rules.root_walk == RootWalk::Strict {
             return Err(UpdateError::NotTheNextRoot { trusted, offered });
         }
         let trusted_keys = certified_keys(self.root.body(), &self.gun, Dates::Ignored)?;
@@ -170,13 +184,16 @@ impl TrustedSet {
         self.previous.forget_unsigned(successor.body());
         self.root = successor;
         self.drop_timestamp();
+        if !is_next {
+            self.notes.push(Note::RootOutOfStep { trusted, offered });
+        }
         Ok(RootStep::Advanced)
     }
 
     /// Forgets the timestamp and all that was accepted below it.
     fn drop_timestamp(&mut self) {
         self.timestamp = None;
-        self.notes.clear();
+        self.notes.retain(|note| matches!(note, Note::RootOutOfStep { .. }));
         self.drop_snapshot();
         self.expired.clear();
     }
@@ -192,8 +209,8 @@ impl TrustedSet {
     }
 
     /// Takes the timestamp: signed, not older than the one before, not expired. Another file of the
-    /// same version is not followed: the one before stays. What was accepted below an earlier
-    /// timestamp is to be offered again.
+    /// same version is not followed: the one before stays, unless [`EqualTimestamp::Follow`] is the
+    /// rule. What was accepted below an earlier timestamp is to be offered again.
     pub fn accept_timestamp(&mut self, raw: &[u8]) -> Result<(), UpdateError> {
         self.drop_timestamp();
         let role = RoleName::Timestamp;
@@ -206,8 +223,15 @@ impl TrustedSet {
                 return Err(UpdateError::RolledBack { role, trusted, offered: version });
             }
             if version == trusted && before.raw() != raw {
-                self.notes.push(Note::SameTimestampVersion { version });
-                accepted = before.clone();
+                match self.rules.equal_timestamp {
+                    EqualTimestamp::Keep => {
+                        self.notes.push(Note::SameTimestampVersion { version });
+                        accepted = before.clone();
+                    }
+                    EqualTimestamp::Follow => {
+                        self.notes.push(Note::SameTimestampVersionFollowed { version });
+                    }
+                }
             }
         }
         self.check_expiry(&role, accepted.body().header())?;
@@ -218,7 +242,7 @@ impl TrustedSet {
     /// The snapshot that the timestamp names.
     pub fn wanted_snapshot(&self) -> Result<Wanted, UpdateError> {
         let timestamp = self.timestamp.as_ref().ok_or(UpdateError::OutOfOrder)?;
-        wanted(&RoleName::Snapshot, &timestamp.body().snapshot, MAX_SNAPSHOT_BYTES)
+        wanted(&RoleName::Snapshot, &timestamp.body().snapshot, self.rules.bounds.snapshot)
     }
 
     /// Takes the snapshot: the very file the timestamp names, signed, not older than the one
@@ -235,7 +259,7 @@ impl TrustedSet {
         }
         let listed = snapshot.body().meta.get(&RoleName::Root).ok_or(UpdateError::OutOfOrder)?;
         if listed.hashes.check(self.root.raw()).is_err() {
-            let wanted = wanted(&RoleName::Root, listed, crate::limits::MAX_ROOT_BYTES)?;
+            let wanted = wanted(&RoleName::Root, listed, self.rules.bounds.root)?;
             return Err(UpdateError::RootBehind { trusted: self.root_version(), wanted });
         }
         self.check_expiry(&role, snapshot.body().header())?;
@@ -250,7 +274,7 @@ impl TrustedSet {
         let listed = |role: &RoleName| snapshot.body().meta.get(role);
         if !self.targets.contains_key(&RoleName::Targets) {
             let meta = listed(&RoleName::Targets).ok_or(UpdateError::OutOfOrder)?;
-            return Ok(vec![wanted(&RoleName::Targets, meta, MAX_TARGETS_BYTES)?]);
+            return Ok(vec![wanted(&RoleName::Targets, meta, self.rules.bounds.targets)?]);
         }
         let known = self.targets.len() + self.unusable.len();
         let mut found = Vec::new();
@@ -261,10 +285,11 @@ impl TrustedSet {
             }
             let Some(meta) = listed(role) else { continue };
             // Before anything is downloaded, and those that turned out unusable count, too.
-            if role.depth() > MAX_DELEGATION_DEPTH || known + found.len() > MAX_DELEGATION_ROLES {
+            let most = self.rules.bounds.delegations;
+            if role.depth() > MAX_DELEGATION_DEPTH || known + found.len() > most {
                 return Err(UpdateError::TooManyDelegations { role: role.clone() });
             }
-            found.push(wanted(role, meta, MAX_TARGETS_BYTES)?);
+            found.push(wanted(role, meta, self.rules.bounds.targets)?);
         }
         Ok(found)
     }

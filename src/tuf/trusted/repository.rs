@@ -7,6 +7,7 @@ use crate::crypto::KeyId;
 use crate::tuf::delegation::{permits, search_order};
 use crate::tuf::metadata::{Root, Snapshot, Target, Targets, TimestampFile};
 use crate::tuf::names::{Gun, RoleName, TargetName};
+use crate::tuf::rules::MissingDelegation;
 use crate::tuf::trusted::errors::{Note, UpdateError};
 use crate::tuf::trusted::previous::Previous;
 use crate::tuf::trusted::{TrustedSet, Wanted};
@@ -133,6 +134,16 @@ impl TrustedRepository {
         &self.set.notes
     }
 
+    /// Adds something that a person should know.
+    pub fn note(&mut self, note: Note) {
+        self.set.notes.push(note);
+    }
+
+    /// Whether a lookup passes over delegations that cannot be used.
+    pub fn falls_back(&self) -> bool {
+        self.set.rules.missing_delegation == MissingDelegation::FallBack
+    }
+
     /// The usable targets roles, breadth first from `targets`, siblings in the document's order.
     pub fn walk(&self) -> Vec<&RoleName> {
         self.children
@@ -167,14 +178,19 @@ impl TrustedRepository {
     /// file that names it (notary.md §4.4). The role found may lie below the one asked for.
     ///
     /// A role of `priority` that exists but cannot be used is an error before anything behind it
-    /// is looked at: an attacker who withholds it gains nothing.
+    /// is looked at: an attacker who withholds it gains nothing. So is any delegation that has
+    /// vanished: the server hides something. [`MissingDelegation::FallBack`] passes over both.
     pub fn lookup(
         &self,
         name: &TargetName,
         priority: &[RoleName],
     ) -> Result<Found<'_>, LookupError> {
         for entry in priority {
-            if let Some((role, cause)) = self.unusable_at(entry) {
+            let unusable = match self.set.rules.missing_delegation {
+                MissingDelegation::Refuse => self.unusable_at(entry).or_else(|| self.vanished()),
+                MissingDelegation::FallBack => None,
+            };
+            if let Some((role, cause)) = unusable {
                 return Err(LookupError::RoleUnusable {
                     name: name.clone(),
                     role: role.clone(),
@@ -215,6 +231,12 @@ impl TrustedRepository {
     fn unusable_at(&self, role: &RoleName) -> Option<(&RoleName, &UpdateError)> {
         let here = self.set.unusable.get_key_value(role);
         here.or_else(|| self.unusable_at(&role.parent()?))
+    }
+
+    /// A delegation that was there before and that the snapshot no longer lists.
+    fn vanished(&self) -> Option<(&RoleName, &UpdateError)> {
+        let mut unusable = self.set.unusable.iter();
+        unusable.find(|(_, cause)| matches!(cause, UpdateError::Vanished { .. }))
     }
 
     /// What one role's file says of a target, if the role may sign it.

@@ -196,6 +196,7 @@ impl Victim {
                 ..Connections::default()
             },
             pinning: Pinning::default(),
+            strictness: trust::actions::context::Strictness::default(),
             example_keys_allowed: false,
             keyring: KeyringEnv { bus_address: None, runtime_dir: None, wait: KeyringEnv::WAIT },
         }

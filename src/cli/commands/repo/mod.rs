@@ -3,6 +3,7 @@
 pub mod delete;
 pub mod init;
 pub mod ls;
+pub mod pin;
 pub mod publish;
 pub mod reset;
 pub mod status;
@@ -39,5 +40,6 @@ commands! {
         Publish(publish::Args),
         Witness(witness::Args),
         Delete(delete::Args),
+        Pin(pin::Args),
     }
 }

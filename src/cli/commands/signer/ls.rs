@@ -2,10 +2,11 @@
 
 use serde::Serialize;
 
+use crate::actions::image::gun_of;
 use crate::actions::signer::ls::{Signer, Signers, list};
 use crate::actions::update::Source;
 use crate::cli::error::CliError;
-use crate::cli::outcome::say_first_contact;
+use crate::cli::outcome::{say_first_contact, with_cache_age};
 use crate::cli::output::OutputArgs;
 use crate::cli::run::Session;
 use crate::cli::table::columns;
@@ -43,7 +44,11 @@ impl Args {
         let reference = Reference::parse(&self.repository)?;
         let context = session.context()?;
         let source = if self.offline { Source::Cache } else { Source::Server };
-        let listed = session.block_on(list(&context, &reference, source))?;
+        let listed = session.block_on(list(&context, &reference, source));
+        let listed = listed.map_err(|error| match gun_of(&reference) {
+            Ok(gun) => with_cache_age(&context, &gun, error),
+            Err(_) => error,
+        })?;
         let Signers { signers, first_contact } = listed;
         if let Some(root_keys) = first_contact {
             say_first_contact(session, &reference.familiar_name(), &root_keys);
