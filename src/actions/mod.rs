@@ -10,6 +10,7 @@ pub mod inspect;
 pub mod keys;
 pub mod login;
 pub mod publish;
+pub mod repo;
 pub mod revoke;
 pub mod sign;
 pub mod signer;

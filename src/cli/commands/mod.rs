@@ -8,6 +8,7 @@ pub mod key;
 pub mod login;
 pub mod logout;
 pub mod man;
+pub mod repo;
 pub mod revoke;
 pub mod sign;
 pub mod signer;
@@ -24,6 +25,7 @@ commands! {
         Verify(verify::Args),
         Inspect(inspect::Args),
         Revoke(revoke::Args),
+        Repo(repo::Command),
         Signer(signer::Command),
         Key(key::Command),
         Login(login::Args),
