@@ -84,5 +84,9 @@ pub const MAX_UNLOCK_ATTEMPTS: u32 = 10;
 pub const ROOT_LIFETIME_DAYS: i64 = 3650;
 /// Lifetime of targets and delegations, in days. Docker's and notary's default.
 pub const TARGETS_LIFETIME_DAYS: i64 = 1095;
+/// How long before its end metadata is about to expire, in calendar months. Notary's rule.
+pub const NEAR_EXPIRY_MONTHS: i64 = 6;
+/// Most a server's clock may differ from ours before that is told, in seconds.
+pub const MAX_CLOCK_SKEW_SECONDS: i64 = 300;
 /// Lifetime of a snapshot, in days. Docker's and notary's default.
 pub const SNAPSHOT_LIFETIME_DAYS: i64 = 1095;

@@ -10,13 +10,16 @@ use crate::actions::unlock::{UnlockError, unlock};
 use crate::actions::update::{RefreshError, Source, Updated, update};
 use crate::client::{FileVersion, NotaryClient, NotaryError};
 use crate::clock::Timestamp;
+use crate::crypto::secret::PassphraseError;
 use crate::crypto::{KeyId, PrivateKey};
 use crate::limits::MAX_TARGETS_BYTES;
 use crate::store::trust_dir::RepositoryLock;
 use crate::store::{KeyStore, StoreError};
 use crate::tuf::editor::{Draft, EditError, Need, Publication};
-use crate::tuf::metadata::{Signed, Targets};
+use crate::tuf::health::{Finding, Horizon, root_findings};
+use crate::tuf::metadata::{Root, Signed, Targets};
 use crate::tuf::trusted::{Expiry, TrustedRepository, Unpublished, UpdateError};
+use crate::tuf::verify::Verified;
 use crate::tuf::{Gun, RoleName};
 
 /// How long to wait for another process that changes the same repository.
@@ -39,6 +42,8 @@ pub struct Published {
     pub renewed: Vec<RoleName>,
     /// Delegations that have expired and were left so, for their keys are not here.
     pub still_expired: Vec<RoleName>,
+    /// What of the root is about to expire and was not renewed along with this.
+    pub foreseen: Vec<Finding>,
     /// Members of metadata that this program does not know and that were lost in signing.
     pub dropped_members: Vec<String>,
     /// The metadata cache could not be written.
@@ -81,6 +86,16 @@ pub enum PublishError {
         /// What is wrong with it.
         #[source]
         cause: UpdateError,
+    },
+    /// The server refuses everything, for the certificate of the root that it has stored is out of
+    /// date (notary.md §3.4).
+    #[error("the root certificate of {gun} is out of date, and the trust server takes no change")]
+    RootOutOfDate {
+        /// The repository.
+        gun: Gun,
+        /// What the server says.
+        #[source]
+        cause: NotaryError,
     },
     /// Others publish faster than we can.
     #[error("others published to {gun} {attempts} times while this change was made")]
@@ -194,7 +209,7 @@ where
         match notary.publish(&files).await {
             Ok(()) => return Ok(change.published(base, publication, renewed, still_expired)),
             Err(NotaryError::Conflict { .. }) => {}
-            Err(error) => return Err(PublishError::from(error).into()),
+            Err(error) => return Err(change.refused(base.trusted.as_ref(), error).into()),
         }
         updated = change.update().await;
     }
@@ -243,6 +258,7 @@ impl Base {
             first_contact: self.first_contact(),
             renewed: Vec::new(),
             still_expired: Vec::new(),
+            foreseen: Vec::new(),
             dropped_members: Vec::new(),
             not_cached: self.not_cached,
             rotation: None,
@@ -286,22 +302,23 @@ impl Change<'_> {
     }
 
     /// Marks what has expired to be signed again, as far as the keys are here; what readers need
-    /// and we cannot renew stops the change.
-    fn renew(&self, base: &mut Base) -> Result<(Vec<RoleName>, Vec<RoleName>), PublishError> {
+    /// and we cannot renew stops the change, unless all it does is to renew something else.
+    fn renew(&mut self, base: &mut Base) -> Result<(Vec<RoleName>, Vec<RoleName>), PublishError> {
         let Some(trusted) = &base.trusted else { return Ok((Vec::new(), Vec::new())) };
+        let only_renews = only_renews(&base.draft, trusted);
         let (mut renewed, mut still_expired) = (Vec::new(), Vec::new());
         for (role, since) in trusted.expired() {
             if matches!(role, RoleName::Timestamp | RoleName::Snapshot) {
                 // The server makes a new one; a snapshot of ours is signed with every change.
                 if *role == RoleName::Snapshot && self.can_sign(&base.draft, role)? {
-                    base.draft.touch(&RoleName::Targets);
+                    base.draft.touch(&RoleName::Snapshot);
                 }
                 continue;
             }
             if base.draft.dirty().contains(role) || self.can_sign(&base.draft, role)? {
                 base.draft.touch(role);
                 renewed.push(role.clone());
-            } else if role.is_delegation() {
+            } else if role.is_delegation() || only_renews {
                 still_expired.push(role.clone());
             } else {
                 let keys = base.draft.role_keys(role);
@@ -314,7 +331,54 @@ impl Change<'_> {
                 });
             }
         }
+        if self.renew_root_in_time(&mut base.draft)? {
+            renewed.push(RoleName::Root);
+        }
         Ok((renewed, still_expired))
+    }
+
+    /// Has a root that is about to expire signed along with any change, as the reference does
+    /// (notary.md §4.5), if its keys are here and open: it is no reason to let the change fail.
+    fn renew_root_in_time(&mut self, draft: &mut Draft) -> Result<bool, PublishError> {
+        let expires = draft.root().header.expires.instant();
+        let is_due = Horizon::usual(self.context.clock.now()).reaches(expires);
+        if !draft.is_dirty() || draft.dirty().contains(&RoleName::Root) || !is_due {
+            return Ok(false);
+        }
+        if !self.can_sign(draft, &RoleName::Root)? {
+            return Ok(false);
+        }
+        let mut with_root = draft.clone();
+        with_root.touch(&RoleName::Root);
+        for need in with_root.needs().iter().filter(|need| need.role == RoleName::Root) {
+            match self.unlock(need) {
+                Ok(()) => {}
+                Err(PublishError::Unlock(UnlockError::Store(StoreError::Passphrase(
+                    cause @ PassphraseError::Cancelled,
+                )))) => return Err(StoreError::Passphrase(cause).into()),
+                Err(error) => {
+                    tracing::debug!("the root is not signed along: {error}");
+                    return Ok(false);
+                }
+            }
+        }
+        draft.touch(&RoleName::Root);
+        Ok(true)
+    }
+
+    /// What a server's refusal means for the repository.
+    fn refused(&self, trusted: Option<&TrustedRepository>, cause: NotaryError) -> PublishError {
+        let horizon = Horizon::usual(self.context.clock.now());
+        let is_out_of_date = trusted.is_some_and(|trusted| {
+            let findings = root_findings(trusted, horizon);
+            findings.iter().any(|finding| matches!(finding, Finding::RootOutOfDate { .. }))
+        });
+        match cause {
+            NotaryError::Rejected { .. } if is_out_of_date => {
+                PublishError::RootOutOfDate { gun: self.gun.clone(), cause }
+            }
+            cause => cause.into(),
+        }
     }
 
     fn can_sign(&self, draft: &Draft, role: &RoleName) -> Result<bool, StoreError> {
@@ -411,7 +475,12 @@ impl Change<'_> {
                 },
             )
         });
+        let foreseen =
+            base.trusted.iter().filter(|_| !publication.files.contains_key(&RoleName::Root));
+        let horizon = Horizon::usual(self.context.clock.now());
+        let foreseen = foreseen.flat_map(|trusted| root_findings(trusted, horizon)).collect();
         Published {
+            foreseen,
             dropped_members: dropped_members.collect(),
             first_contact,
             publication: Some(publication),
@@ -422,4 +491,31 @@ impl Change<'_> {
             rotation: None,
         }
     }
+}
+
+/// Whether a draft changes nothing but versions, expiry, and the certificates of root keys: what
+/// it signs is no more than what was signed before.
+fn only_renews(draft: &Draft, trusted: &TrustedRepository) -> bool {
+    let same = |role: &RoleName| match role {
+        RoleName::Root => base_keys(draft.root()) == base_keys(trusted.root().body()),
+        role if role.is_targets() => {
+            let before = trusted.targets().get(role).map(Verified::body);
+            // What was not changed is shared.
+            before.zip(draft.targets(role)).is_some_and(|(old, new)| std::ptr::eq(old, new))
+        }
+        _ => true,
+    };
+    draft.is_dirty() && draft.dirty().iter().all(same)
+}
+
+/// Who signs the base roles, whatever certificates the keys are in.
+fn base_keys(root: &Root) -> Vec<Option<(BTreeSet<KeyId>, u32)>> {
+    let roles = [RoleName::Root, RoleName::Targets, RoleName::Snapshot, RoleName::Timestamp];
+    let keys = roles.iter().map(|role| root.role_keys(role));
+    keys.map(|keys| {
+        let keys = keys?;
+        let ids = keys.keys.values().filter_map(|key| key.canonical_id().ok()).collect();
+        Some((ids, keys.threshold.get()))
+    })
+    .collect()
 }

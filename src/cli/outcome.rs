@@ -5,6 +5,7 @@ use crate::actions::keys::rotate::Earlier;
 use crate::actions::publish::Published;
 use crate::actions::update::last_confirmed;
 use crate::cli::error::{CliError, ErrorKind};
+use crate::cli::findings;
 use crate::cli::run::Session;
 use crate::crypto::KeyId;
 use crate::tuf::Gun;
@@ -118,10 +119,13 @@ pub fn say_published(session: &Session, repository: &str, published: &Published)
         ));
     }
     for role in &published.renewed {
-        ui.warn(format!("{role} had expired and was made valid again"));
+        ui.warn(format!("{role} had expired or was about to, and was made valid for long again"));
     }
     for role in &published.still_expired {
         ui.warn(format!("{role} has expired; only its signer can make it valid again"));
+    }
+    for finding in &published.foreseen {
+        ui.warn(findings::words(repository, finding).text);
     }
     for member in &published.dropped_members {
         ui.warn(format!("a member unknown to this program was not kept: {member}"));

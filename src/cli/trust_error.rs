@@ -7,6 +7,7 @@ use crate::actions::inspect::InspectError;
 use crate::actions::keys::rotate::RotateError;
 use crate::actions::publish::PublishError;
 use crate::actions::repo::RepoError;
+use crate::actions::repo::renew::RenewError;
 use crate::actions::revoke::{Remaining, RevokeError};
 use crate::actions::sign::SignError;
 use crate::actions::signer::SignerError;
@@ -16,6 +17,7 @@ use crate::actions::unlock::UnlockError;
 use crate::actions::update::RefreshError;
 use crate::actions::verify::VerifyImageError;
 use crate::cli::error::{CliError, ErrorKind};
+use crate::cli::findings;
 use crate::crypto::KeyId;
 use crate::oci::manifest::ManifestError;
 use crate::tuf::changelist::ChangeError;
@@ -244,6 +246,16 @@ impl From<PublishError> for CliError {
                 );
                 Self::new(ErrorKind::Storage, error).hint(hint)
             }
+            PublishError::RootOutOfDate { .. } => Self::new(ErrorKind::Expired, error)
+                .hint(
+                    "a server of the reference takes no change of any kind once the root it has \
+                     stored has no valid certificate: its operator has to remove the repository's \
+                     trust data there",
+                )
+                .hint(
+                    "then sign anew with the same root key, and readers remove what they have cached \
+                     of the repository",
+                ),
             PublishError::TooBusy { .. } => Self::new(ErrorKind::Busy, error),
         }
     }
@@ -308,6 +320,25 @@ fn classify_rotate(error: &RotateError) -> (ErrorKind, Option<&'static str>) {
         | RotateError::OtherPurpose { .. }
         | RotateError::NotForRoot { .. } => (ErrorKind::Key, None),
         _ => (ErrorKind::Usage, None),
+    }
+}
+
+impl From<RenewError> for CliError {
+    fn from(error: RenewError) -> Self {
+        match error {
+            RenewError::Publish(error) => error.into(),
+            RenewError::Refresh(error) => error.into(),
+            RenewError::Unlock(error) => error.into(),
+            RenewError::Store(error) => error.into(),
+            RenewError::Certificate { .. } => Self::new(ErrorKind::Key, error),
+            RenewError::NoSuchRole { .. } => Self::new(ErrorKind::NotFound, error).hint(
+                "`trust repo doctor` lists the roles, and what mends those that do not verify",
+            ),
+            RenewError::NoKeys { ref left, .. } => {
+                let hints: Vec<String> = left.iter().map(findings::left).collect();
+                hints.into_iter().fold(Self::new(ErrorKind::Key, error), Self::hint)
+            }
+        }
     }
 }
 

@@ -48,6 +48,12 @@ impl MetadataCache {
         Self { base, folder, gun: gun.as_str().to_owned() }
     }
 
+    /// Whether a change of the cache was begun and not ended: by a process that is at it, or by one
+    /// that crashed. The next [`Self::read`] finishes or undoes the latter.
+    pub fn is_being_changed(&self) -> bool {
+        self.is_unfinished()
+    }
+
     /// Returns all cached roles; finishes or undoes an interrupted commit first.
     ///
     /// Creates nothing. Files that are no role's are ignored; so is a file beyond its role's limit

@@ -74,6 +74,16 @@ impl TrustDir {
         Ok(RepositoryLock { _lock: lock })
     }
 
+    /// Tells whether another process of ours is changing a repository; creates nothing.
+    pub fn is_locked(&self, gun: &Gun) -> Result<bool, StoreError> {
+        let path = self.folder(gun).join(".trust-lock");
+        match self.base.lock_existing(&path, LockKind::Exclusive, Duration::ZERO, gun.as_str()) {
+            Ok(_) => Ok(false),
+            Err(StoreError::Locked { .. }) => Ok(true),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Returns the repositories that have a cached root or staged changes, sorted.
     pub fn guns(&self) -> Result<Vec<Gun>, StoreError> {
         let tuf = self.base.path().join("tuf");

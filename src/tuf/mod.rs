@@ -9,6 +9,7 @@
 pub mod changelist;
 pub mod delegation;
 pub mod editor;
+pub mod health;
 pub mod metadata;
 pub mod names;
 pub mod pinning;

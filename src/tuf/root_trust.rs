@@ -1,9 +1,11 @@
 //! Which keys of a root count: those whose certificate is made for the repository
 //! (notary.md §1.11, §4.3).
 
+use std::collections::BTreeMap;
+
 use crate::clock::Timestamp;
 use crate::crypto::certificate::Certificate;
-use crate::crypto::{KeyError, KeyType, PublicKey};
+use crate::crypto::{KeyError, KeyId, KeyType, PublicKey};
 use crate::tuf::metadata::Root;
 use crate::tuf::names::{Gun, RoleName};
 use crate::tuf::pinning::Pin;
@@ -88,6 +90,13 @@ pub fn certified_keys(root: &Root, gun: &Gun, dates: Dates) -> Result<RoleKeys, 
         Some(cause) => RootTrustError::OutOfDate { gun: gun.clone(), cause },
         None => RootTrustError::NoCertificate { gun: gun.clone(), cause: unusable },
     })
+}
+
+/// The leaf certificates of the root role that are made for this repository, by the id that the
+/// root gives their keys, whatever their dates.
+pub fn root_certificates(root: &Root, gun: &Gun) -> BTreeMap<KeyId, Certificate> {
+    let keys = root.role_keys(&RoleName::Root).map(|role| role.keys).unwrap_or_default();
+    keys.into_iter().filter_map(|(id, key)| Some((id, leaf(&key, gun).ok()?))).collect()
 }
 
 /// Leaves only the keys that pinning admits.

@@ -24,3 +24,4 @@ mod peers;
 mod peers_selftest;
 mod renewal;
 mod tidy;
+mod upkeep;

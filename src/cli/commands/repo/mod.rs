@@ -1,10 +1,12 @@
 //! `trust repo …`, one file per verb.
 
 pub mod delete;
+pub mod doctor;
 pub mod init;
 pub mod ls;
 pub mod pin;
 pub mod publish;
+pub mod renew;
 pub mod reset;
 pub mod status;
 pub mod witness;
@@ -40,6 +42,8 @@ commands! {
         Publish(publish::Args),
         Witness(witness::Args),
         Delete(delete::Args),
+        Doctor(doctor::Args),
+        Renew(renew::Args),
         Pin(pin::Args),
     }
 }
