@@ -19,6 +19,8 @@ pub mod files;
 pub(crate) mod key_migration;
 pub mod keyring;
 pub mod keys;
+#[cfg(debug_assertions)]
+pub mod kill;
 pub mod metadata;
 pub mod tls_files;
 pub mod trust_dir;

@@ -14,7 +14,12 @@
 mod attacks;
 mod bad_input;
 mod cli_keys;
+// No release build can be killed at a chosen place.
+#[cfg(debug_assertions)]
+mod crashes;
+mod crowds;
 mod docs;
+mod fuzz_smoke;
 mod harness;
 mod interop;
 mod keyring;
