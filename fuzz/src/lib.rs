@@ -158,9 +158,8 @@ pub fn manifest(data: &[u8]) {
 /// Names of everything; a name that is taken is safe to be a path and reads the same again.
 pub fn names(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
-    let is_safe = |segment: &str| {
-        !matches!(segment, "" | "." | "..") && !segment.contains(['/', '\\', '\0'])
-    };
+    let is_safe =
+        |segment: &str| !matches!(segment, "" | "." | "..") && !segment.contains(['/', '\\', '\0']);
     if let Ok(gun) = Gun::parse(text) {
         assert!(gun.segments().all(is_safe), "{text:?}");
         assert_eq!(Gun::parse(gun.as_str()).as_ref(), Ok(&gun));
@@ -354,7 +353,10 @@ fn order() -> [RoleName; 6] {
 
 impl Forge {
     fn new() -> Self {
-        let header = || Header { version: 1, expires: Rfc3339::parse("2030-01-01T00:00:00Z").expect("a time") };
+        let header = || Header {
+            version: 1,
+            expires: Rfc3339::parse("2030-01-01T00:00:00Z").expect("a time"),
+        };
         let keys = keys();
         let spec = |ids: Vec<KeyId>| RoleSpec { key_ids: ids, threshold: NonZeroU32::MIN };
         let bare = |n: usize| keys.other[n].public_key().clone();
@@ -371,8 +373,11 @@ impl Forge {
         let mut targets = BTreeMap::new();
         let [_, top, releases, deep, ..] = order();
         for (role, child) in [(&top, Some(&releases)), (&releases, Some(&deep)), (&deep, None)] {
-            let mut file =
-                Targets { header: header(), targets: BTreeMap::new(), delegations: Delegations::default() };
+            let mut file = Targets {
+                header: header(),
+                targets: BTreeMap::new(),
+                delegations: Delegations::default(),
+            };
             let name = TargetName::parse(role.as_str()).expect("a name");
             let hashes = Hashes::of(b"content");
             file.targets.insert(name, Target { length: 7, hashes, custom: None });
@@ -418,14 +423,19 @@ impl Forge {
             RoleName::Snapshot => {
                 self.snapshot = header;
                 let listed = self.files.iter();
-                let listed = listed.filter(|(role, _)| !matches!(role, RoleName::Timestamp | RoleName::Snapshot));
+                let listed = listed
+                    .filter(|(role, _)| !matches!(role, RoleName::Timestamp | RoleName::Snapshot));
                 let meta = listed.map(|(role, raw)| (role.clone(), FileMeta::of(raw))).collect();
                 encode(&Snapshot { header: self.snapshot.clone(), meta }, &others(who))
             }
             RoleName::Timestamp => {
                 self.timestamp = header;
                 let snapshot = FileMeta::of(&self.files[&RoleName::Snapshot]);
-                let file = TimestampFile { header: self.timestamp.clone(), snapshot, others: BTreeMap::new() };
+                let file = TimestampFile {
+                    header: self.timestamp.clone(),
+                    snapshot,
+                    others: BTreeMap::new(),
+                };
                 encode(&file, &others(who))
             }
             role => {

@@ -305,6 +305,9 @@ impl Base {
         if !inner.components().all(|part| matches!(part, Component::Normal(_))) {
             return Err(self.escape(path));
         }
+        if self.is_free_of_links(inner) {
+            return Ok(());
+        }
         let Ok(real_base) = fs::canonicalize(&self.path) else {
             return Ok(()); // Nothing is there that could be a link; the operation itself will tell.
         };
@@ -317,6 +320,21 @@ impl Base {
             }
         }
         Ok(())
+    }
+
+    /// Whether no part of a path below the folder is a link, as far as there is anything: then it
+    /// cannot lead elsewhere, and where all links lead need not be found out.
+    fn is_free_of_links(&self, inner: &Path) -> bool {
+        let mut current = self.path.clone();
+        for part in inner.components() {
+            current.push(part);
+            match fs::symlink_metadata(&current) {
+                Ok(found) if found.is_symlink() => return false,
+                Ok(_) => {}
+                Err(cause) => return is_absence(&cause),
+            }
+        }
+        true
     }
 
     fn escape(&self, path: &Path) -> StoreError {

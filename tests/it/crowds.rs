@@ -86,9 +86,7 @@ fn publishers_of_three_programs_lose_nothing_of_ours() {
         let (user, gun) = (world.owner.twin(), world.repository());
         let (hash, size) = (held.hex().to_owned(), held.size.to_string());
         let name = tag.clone();
-        let words = move || {
-            user.notary(&["addhash", "-p", &gun, &name, &size, "--sha256", &hash])
-        };
+        let words = move || user.notary(&["addhash", "-p", &gun, &name, &size, "--sha256", &hash]);
         jobs.push((format!("{}:{tag}", world.repository()), Box::new(words)));
     }
     for n in 0..2 {

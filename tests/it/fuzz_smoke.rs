@@ -12,7 +12,9 @@ mod targets;
 const CHANGES: u64 = 6;
 /// Seeds are cut off behind this: the rest is more of the same.
 const LONGEST_SEED: usize = 4 << 10;
-/// To sign takes time: of instructions to do so, fewer.
+/// Signing takes time: where it is done, of the seeds one in so many, and instructions, are enough.
+const SLOW: [&str; 2] = ["signed_sequence", "trusted_set"];
+const SLOW_STRIDE: usize = 10;
 const LONGEST_INSTRUCTIONS: usize = 24;
 
 /// Texts that mean something to one reader or another.
@@ -45,10 +47,10 @@ fn every_target_withstands_what_real_programs_wrote_and_changes_of_it() {
     let seeds = seeds();
     assert!(seeds.len() > 80, "only {} seeds", seeds.len());
     for (index, (name, target)) in (0..).zip(targets::ALL) {
-        let started = std::time::Instant::now();
         let mut dice = Dice(index);
         let longest = if *name == "signed_sequence" { LONGEST_INSTRUCTIONS } else { usize::MAX };
-        for seed in &seeds {
+        let stride = if SLOW.contains(name) { SLOW_STRIDE } else { 1 };
+        for seed in seeds.iter().step_by(stride) {
             target(&seed[..seed.len().min(longest)]);
             for _ in 0..CHANGES {
                 let mut changed = dice.change(seed, &seeds);
@@ -57,7 +59,6 @@ fn every_target_withstands_what_real_programs_wrote_and_changes_of_it() {
                 assert!(outcome.is_ok(), "{name}: {:?}", String::from_utf8_lossy(&changed));
             }
         }
-        eprintln!("{name}: {:?}", started.elapsed());
     }
 }
 

@@ -28,4 +28,5 @@ mod keys_example;
 mod peers;
 mod peers_selftest;
 mod renewal;
+mod scale;
 mod tidy;

@@ -68,7 +68,6 @@ impl Oracle {
         let root = roles_of(&files[&RoleName::Root]);
         for name in ["root", "timestamp", "snapshot", "targets"] {
             if !self.is_signed(&files[&role(name)], &root[name]) {
-                eprintln!("DBG {name} {} {}", root[name], String::from_utf8_lossy(&files[&role(name)]));
                 return None;
             }
         }
@@ -78,6 +77,11 @@ impl Oracle {
             let file: Value = serde_json::from_slice(&files[&parent]).unwrap();
             for child in file["signed"]["delegations"]["roles"].as_array().unwrap() {
                 let name = role(child["name"].as_str().unwrap());
+                let file: Value = serde_json::from_slice(&files[&name]).unwrap();
+                // Too few signatures leave the role out; none at all is damage (notary.md §4.2).
+                if file["signatures"].as_array().unwrap().is_empty() {
+                    return None;
+                }
                 if self.is_signed(&files[&name], child) {
                     usable.insert(name.clone());
                     parents.push(name);
@@ -246,7 +250,7 @@ fn version(files: &Files, role: &RoleName) -> u64 {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 32, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..Default::default() })]
 
     #[test]
     fn whatever_is_accepted_was_signed_by_the_threshold_that_the_chain_names(plans in plans()) {
@@ -304,8 +308,8 @@ proptest! {
     fn no_sequence_of_offers_lowers_a_version_or_mixes_two_states(
         plans in prop::collection::vec(plans(), 1..4),
         sequences in prop::collection::vec(
-            prop::collection::vec((0..8usize, 0..4usize), 1..16),
-            1..4,
+            prop::collection::vec((0..8usize, 0..4usize), 1..12),
+            1..3,
         ),
     ) {
         let pool = pool();

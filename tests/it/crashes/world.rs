@@ -79,7 +79,7 @@ pub(super) fn revoke(world: &World, number: usize) -> Trial<'_> {
     let image = world.push("app", &format!("gone{number}"));
     world.owner.trust(&["sign", "--quiet", &image]).success();
     let trial = world.trial(world.owner.twin(), &["revoke", "--yes", &image]);
-    trial.trusted(&world.first()).becomes_untrusted(&image)
+    trial.trusted(&world.first()).becomes_untrusted(&image).done_already(UNTRUSTED)
 }
 
 /// Makes somebody a signer.
@@ -103,6 +103,9 @@ pub(super) fn signer_rm(world: &World, number: usize) -> Trial<'_> {
     // 8: there is no such signer any more.
     world.trial(trial.user().twin(), &args).trusted(&world.first()).done_already(8)
 }
+
+/// There is no signature that could be revoked.
+const UNTRUSTED: i32 = 3;
 
 /// The program exists, so that what fails is not the test.
 #[test]

@@ -2,8 +2,8 @@
 
 use test_case::test_case;
 
-use crate::crashes::world::{Command, World};
 use crate::crashes::world;
+use crate::crashes::world::{Command, World};
 use crate::harness::crash::at_every_write;
 
 /// A part of the changes, of so many parts: they are killed side by side.

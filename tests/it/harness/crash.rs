@@ -9,8 +9,8 @@ use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use trust::tuf::{Gun, Pin, Root, RoleName, Signed, TrustedSet};
 use trust::tuf::trusted::Expiry;
+use trust::tuf::{Gun, Pin, RoleName, Root, Signed, TrustedSet};
 
 use crate::harness::proxy::{Moment, Proxy};
 use crate::harness::server::PATIENCE;
@@ -171,7 +171,10 @@ impl<'a> Trial<'a> {
             if is_hidden {
                 continue;
             }
-            if path.extension().is_some_and(|extension| extension == "json" || extension == "change") {
+            if path
+                .extension()
+                .is_some_and(|extension| extension == "json" || extension == "change")
+            {
                 let whole = serde_json::from_slice::<Value>(&bytes).is_ok();
                 assert!(whole, "{} is in pieces", path.display());
             } else if name.ends_with(".key") || name.ends_with(".pub") {
@@ -192,9 +195,10 @@ impl<'a> Trial<'a> {
         let root = Signed::<Root>::parse(&RoleName::Root, &held.body).unwrap();
         for role in [RoleName::Root, RoleName::Targets] {
             let published = root.unverified().role_keys(&role).unwrap();
-            let here = published.keys.values().any(|key| {
-                keys.contains(&key.canonical_id().unwrap().to_string())
-            });
+            let here = published
+                .keys
+                .values()
+                .any(|key| keys.contains(&key.canonical_id().unwrap().to_string()));
             assert!(here, "the {role} key of {gun} is lost");
         }
     }
