@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use crate::actions::contention::Contention;
 use crate::actions::context::{ConnectionError, Context};
 use crate::actions::initialize::{self, InitializeError, Plan};
 use crate::actions::keys::rotate::{Earlier, settle};
@@ -26,8 +27,6 @@ use crate::tuf::{Gun, RoleName};
 const LOCK_WAIT: Duration = Duration::from_mins(1);
 /// How long to wait before looking again.
 const LOCK_PAUSE: Duration = Duration::from_millis(50);
-/// How often to begin anew when somebody else published in between.
-const MAX_ATTEMPTS: u32 = 8;
 
 /// What a change came to.
 #[derive(Debug)]
@@ -193,7 +192,9 @@ where
     let mut change = Change { context, gun, notary: &notary, keys, unlocked };
     let (mut updated, facts) = tokio::join!(change.update(), facts);
     let facts = facts?;
-    for _ in 0..MAX_ATTEMPTS {
+    let mut contention = Contention::new();
+    let mut refused_since = None;
+    loop {
         let mut base = change.base(updated, plan).await?;
         edit(&mut base.draft, base.trusted.as_ref(), &facts)?;
         let (renewed, still_expired) = change.renew(&mut base)?;
@@ -211,9 +212,15 @@ where
             Err(NotaryError::Conflict { .. }) => {}
             Err(error) => return Err(change.refused(base.trusted.as_ref(), error).into()),
         }
+        let since = *refused_since.get_or_insert_with(tokio::time::Instant::now);
+        let Some(pause) = contention.pause(since.elapsed()) else {
+            let (gun, attempts) = (gun.clone(), contention.refused());
+            return Err(PublishError::TooBusy { gun, attempts }.into());
+        };
+        tracing::debug!("somebody else published to {gun}; trying again in {pause:?}");
+        tokio::time::sleep(pause).await;
         updated = change.update().await;
     }
-    Err(PublishError::TooBusy { gun: gun.clone(), attempts: MAX_ATTEMPTS }.into())
 }
 
 /// Waits for the repository without blocking, so that an interruption is heard.

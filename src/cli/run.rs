@@ -100,6 +100,8 @@ fn run(arguments: &[OsString]) -> u8 {
         Err(error) => return show_clap(&error),
     };
     let environment = Environment::of_this_process();
+    #[cfg(debug_assertions)]
+    environment.arm_kill();
     let settings = match Settings::load(&cli.global, &environment) {
         Ok(settings) => settings,
         Err(error) => return finish(Ui::default(), Err(error)),

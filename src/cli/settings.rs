@@ -52,6 +52,15 @@ impl Environment {
         Self { variables, stderr_is_terminal: std::io::stderr().is_terminal() }
     }
 
+    /// Arms what ends the process at a chosen change to the disk, for the tests of crash safety.
+    #[cfg(debug_assertions)]
+    pub(crate) fn arm_kill(&self) {
+        let changes = self.text("TRUST_TEST_KILL_AFTER").and_then(|text| text.parse().ok());
+        if let Some(changes) = changes {
+            crate::store::kill::after(changes);
+        }
+    }
+
     /// These variables.
     pub fn of(variables: &[(&str, &str)]) -> Self {
         let pair = |(name, value): &(&str, &str)| ((*name).to_owned(), OsString::from(*value));

@@ -58,7 +58,11 @@ impl ChangelistDir {
             }
             self.base.remove(&path)?;
         }
-        if names.is_empty() { Ok(()) } else { self.base.sync(&self.folder) }
+        if names.is_empty() {
+            return Ok(());
+        }
+        self.base.sweep(&self.folder);
+        self.base.sync(&self.folder)
     }
 
     /// Removes all changes.

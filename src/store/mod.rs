@@ -21,6 +21,8 @@ pub mod files;
 pub(crate) mod key_migration;
 pub mod keyring;
 pub mod keys;
+#[cfg(debug_assertions)]
+pub mod kill;
 pub mod metadata;
 pub mod rotation;
 pub mod tls_files;

@@ -14,7 +14,12 @@
 mod attacks;
 mod bad_input;
 mod cli_keys;
+// No release build can be killed at a chosen place.
+#[cfg(debug_assertions)]
+mod crashes;
+mod crowds;
 mod docs;
+mod fuzz_smoke;
 mod harness;
 mod interop;
 mod keyring;
@@ -23,5 +28,6 @@ mod keys_example;
 mod peers;
 mod peers_selftest;
 mod renewal;
+mod scale;
 mod tidy;
 mod upkeep;

@@ -3,6 +3,8 @@
 mod delegations;
 mod draft;
 mod errors;
+#[cfg(test)]
+mod round_trips;
 mod signing;
 #[cfg(test)]
 mod tests;

@@ -9,6 +9,8 @@
 mod attacks;
 mod errors;
 mod previous;
+#[cfg(test)]
+mod properties;
 mod repository;
 #[cfg(test)]
 mod sequences;

@@ -7,6 +7,8 @@
 //! * [`Victim`] is a person whose trust server is ours: the real program and the library, both
 //!   held to leave nothing behind of what they refuse
 
+#[cfg(debug_assertions)]
+pub(crate) mod crash;
 pub(crate) mod disk;
 pub(crate) mod proxy;
 pub(crate) mod repository;
