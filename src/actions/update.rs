@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use futures_util::future::try_join_all;
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use crate::actions::context::{ConnectionError, Context};
 use crate::client::notary::NotFoundBody;
@@ -18,6 +18,9 @@ use crate::store::StoreError;
 use crate::tuf::metadata::{MetadataError, Root, Signed};
 use crate::tuf::trusted::{Expiry, RootStep, TrustedRepository, TrustedSet, UpdateError, Wanted};
 use crate::tuf::{Gun, Pin, RoleName};
+
+/// Most files asked for at the same time.
+const MAX_AT_ONCE: usize = 16;
 
 /// Where the answer is to come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -217,7 +220,9 @@ impl Update<'_> {
             if wanted.is_empty() {
                 return Ok(());
             }
-            let files = try_join_all(wanted.into_iter().map(|wanted| self.by_hash(wanted))).await?;
+            let files = wanted.into_iter().map(|wanted| self.by_hash(wanted));
+            // A thousand connections at once would serve nobody.
+            let files: Vec<_> = stream::iter(files).buffered(MAX_AT_ONCE).try_collect().await?;
             for (role, raw) in files {
                 set.accept_targets(&role, &raw).map_err(|cause| self.refused(cause))?;
             }
@@ -259,11 +264,17 @@ impl Update<'_> {
                 let got = listed.saturating_add(1);
                 Err(self.refused(UpdateError::Length { role: wanted.role, listed, got }))
             }
-            Err(cause @ NotaryError::NotFound { seen: NotFoundBody::Notary, .. }) => {
-                let (gun, role) = (self.gun.clone(), wanted.role);
-                Err(RefreshError::Withheld { gun, role, cause })
+            Err(error) => Err(self.not_handed_out(&wanted.role, error)),
+        }
+    }
+
+    /// A file that must be there and that the server says it does not have.
+    fn not_handed_out(&self, role: &RoleName, cause: NotaryError) -> RefreshError {
+        match cause {
+            NotaryError::NotFound { seen: NotFoundBody::Notary, .. } => {
+                RefreshError::Withheld { gun: self.gun.clone(), role: role.clone(), cause }
             }
-            Err(error) => Err(error.into()),
+            other => other.into(),
         }
     }
 
@@ -278,7 +289,8 @@ impl Update<'_> {
             None => FileVersion::Current,
         };
         let role = RoleName::Root;
-        let newest = self.notary.file(&role, version, MAX_ROOT_BYTES).await?;
+        let newest = self.notary.file(&role, version, MAX_ROOT_BYTES).await;
+        let newest = newest.map_err(|error| self.not_handed_out(&role, error))?;
         let offered = Signed::<Root>::parse(&role, &newest)
             .map_err(|cause: MetadataError| {
                 self.refused(UpdateError::Metadata { role: role.clone(), cause: Box::new(cause) })
@@ -293,7 +305,7 @@ impl Update<'_> {
         for version in set.root_version().saturating_add(1)..offered {
             let between = self.notary.file(&role, FileVersion::Number(version), MAX_ROOT_BYTES);
             let between = match between.await {
-                Err(NotaryError::NotFound { .. }) => {
+                Err(NotaryError::NotFound { seen: NotFoundBody::Notary, .. }) => {
                     return Err(RefreshError::MissingRoot { gun: self.gun.clone(), version });
                 }
                 other => other?,
