@@ -135,15 +135,30 @@ impl Drop for Server {
 
 /// The script of a trust server: replies by the last part of the path, `root.json` for example or
 /// `targets/releases.<hash>.json`; what is not listed is not there. Clones are the same script.
+///
+/// A publication is answered by the entry of the empty name.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Replies {
     table: Arc<Mutex<BTreeMap<String, Reply>>>,
+    /// Answers for one request each: the file, and how many requests for it come before.
+    exceptions: Arc<Mutex<Vec<(String, usize, Reply)>>>,
 }
 
 impl Replies {
     /// Answers for a file.
     pub(crate) fn set(&self, file: &str, reply: Reply) {
         self.table.lock().unwrap().insert(file.to_owned(), reply);
+    }
+
+    /// Answers the `n`-th request for a file from now on, the first being 1, in another way.
+    pub(crate) fn set_nth(&self, file: &str, n: usize, reply: Reply) {
+        self.exceptions.lock().unwrap().push((file.to_owned(), n - 1, reply));
+    }
+
+    /// Forgets all answers.
+    pub(crate) fn clear(&self) {
+        self.table.lock().unwrap().clear();
+        self.exceptions.lock().unwrap().clear();
     }
 
     /// Answers for every file there is.
@@ -154,8 +169,24 @@ impl Replies {
     /// Returns what a request is answered with.
     pub(crate) fn reply(&self, request: &Request) -> Reply {
         let file = request.target.split_once("/_trust/tuf/").map_or("", |(_, file)| file);
+        if let Some(reply) = self.exception(file) {
+            return reply;
+        }
         let table = self.table.lock().unwrap();
         table.get(file).cloned().unwrap_or_else(not_found)
+    }
+}
+
+impl Replies {
+    fn exception(&self, file: &str) -> Option<Reply> {
+        let mut exceptions = self.exceptions.lock().unwrap();
+        let due = exceptions.iter().position(|(name, before, _)| name == file && *before == 0);
+        let reply = due.map(|index| exceptions.remove(index).2);
+        if reply.is_none() {
+            let same = exceptions.iter_mut().filter(|(name, ..)| name == file);
+            same.for_each(|(_, before, _)| *before -= 1);
+        }
+        reply
     }
 }
 

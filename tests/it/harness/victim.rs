@@ -17,7 +17,7 @@ use trust::tuf::{Gun, Pinning};
 
 use crate::harness::disk::{Files, files_under};
 use crate::harness::server::{Replies, Reply, Server};
-use crate::harness::{Key, Repository};
+use crate::harness::{Corruption, Key, Repository};
 use crate::peers::User;
 use crate::peers::process::Finished;
 
@@ -82,6 +82,13 @@ impl Victim {
         for (name, bytes) in self.repository.files() {
             self.replies.set(name, Reply::file(bytes.clone()));
         }
+    }
+
+    /// Has what is wrong with the next publication of a role named, publishes, and serves it.
+    pub(crate) fn publish_corrupted(&mut self, role: &str, corruption: Corruption) {
+        corruption.apply(&mut self.repository, role);
+        self.publish();
+        self.answer(role, &corruption.reply(self.repository.raw(role)));
     }
 
     /// Serves other bytes under the very names by which a role's last file is asked for.
@@ -186,19 +193,24 @@ impl Victim {
     }
 
     fn context(&self) -> Context {
-        Context {
-            trust_dir: TrustDir::new(self.user.trust_folder()),
-            clock: Arc::new(SystemClock),
-            passphrases: Arc::new(Nobody),
-            connections: Connections {
-                config_dir: self.user.docker_config(),
-                server: ServerChoice::Fixed(self.server.url()),
-                ..Connections::default()
-            },
-            pinning: Pinning::default(),
-            example_keys_allowed: false,
-            keyring: KeyringEnv { bus_address: None, runtime_dir: None, wait: KeyringEnv::WAIT },
-        }
+        context_of(&self.user, &self.server)
+    }
+}
+
+/// What the library is told of a person who asks this server, and who knows no passphrase.
+pub(crate) fn context_of(user: &User, server: &Server) -> Context {
+    Context {
+        trust_dir: TrustDir::new(user.trust_folder()),
+        clock: Arc::new(SystemClock),
+        passphrases: Arc::new(Nobody),
+        connections: Connections {
+            config_dir: user.docker_config(),
+            server: ServerChoice::Fixed(server.url()),
+            ..Connections::default()
+        },
+        pinning: Pinning::default(),
+        example_keys_allowed: false,
+        keyring: KeyringEnv { bus_address: None, runtime_dir: None, wait: KeyringEnv::WAIT },
     }
 }
 
@@ -219,7 +231,8 @@ impl PassphraseSource for Nobody {
     }
 }
 
-fn block_on<T>(work: impl Future<Output = T>) -> T {
+/// Runs something of the library to its end.
+pub(crate) fn block_on<T>(work: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(work)
 }
