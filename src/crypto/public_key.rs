@@ -280,6 +280,22 @@ impl PublicKey {
         Ok(if self.key_type.is_x509() { self.bare()?.id() } else { self.id() })
     }
 
+    /// Checks that there is a key which could verify something: of a known type, of a usable size, a
+    /// point on its curve.
+    pub fn check(&self) -> Result<(), KeyError> {
+        let key = self.bare()?;
+        match &key.key_type {
+            KeyType::Ed25519 => ed25519_key(&key.public).map(drop),
+            KeyType::Unknown(what) => {
+                Err(KeyError::Unsupported { what: format!("key type {what}") })
+            }
+            expected => match spki::check(&key.public)? {
+                found if found == *expected => Ok(()),
+                _ => Err(KeyError::WrongKind { expected: expected.clone() }),
+            },
+        }
+    }
+
     /// Returns what tells this key from every other, however it is written: the hash of the curve
     /// and point, of modulus and exponent, or of the 32 bytes. Certificates, PEM and DER with or
     /// without parameters around the same key make no difference; bytes that are no key stand for
