@@ -8,6 +8,9 @@ pub const MAX_ROOT_BYTES: u64 = 1 << 20;
 pub const MAX_SNAPSHOT_BYTES: u64 = 100 << 20;
 /// Largest targets or delegation file read, in bytes. Notary's cap.
 pub const MAX_TARGETS_BYTES: u64 = 100 << 20;
+/// Most bytes of targets and delegation files together, taken in one update: each may have a
+/// hundred MiB and there may be a thousand, but nobody's memory holds that.
+pub const MAX_ALL_TARGETS_BYTES: u64 = 512 << 20;
 /// Most root versions followed in one update (TUF 1.0 §5.3.3 leaves the number to us).
 pub const MAX_ROOT_ROTATIONS: u64 = 1024;
 /// Most delegation roles visited in one update; a real repository has one a signer.
@@ -28,6 +31,9 @@ pub const MAX_SIGNATURES_PER_KEY: usize = 4;
 pub const MAX_UNKNOWN_MEMBERS: usize = 64;
 /// Largest version number accepted: the integers that every JSON implementation can hold.
 pub const MAX_VERSION: u64 = (1 << 53) - 1;
+/// Largest version of a delegation that was removed that its successor is set above: nobody signs
+/// two thousand million times, and the server alone vouches for what it says was there.
+pub const MAX_LEARNED_VERSION: u64 = (1 << 31) - 1;
 /// Largest key, certificate or public key file read, in bytes. Docker's cap.
 pub const MAX_KEY_FILE_BYTES: u64 = 1 << 20;
 /// Most PBKDF2 iterations a key file may ask of us, about ten seconds of work.

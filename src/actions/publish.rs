@@ -13,7 +13,7 @@ use crate::client::{FileVersion, NotaryClient, NotaryError};
 use crate::clock::Timestamp;
 use crate::crypto::secret::PassphraseError;
 use crate::crypto::{KeyId, PrivateKey};
-use crate::limits::MAX_TARGETS_BYTES;
+use crate::limits::{MAX_LEARNED_VERSION, MAX_TARGETS_BYTES};
 use crate::store::trust_dir::RepositoryLock;
 use crate::store::{KeyStore, StoreError};
 use crate::tuf::editor::{Draft, EditError, Need, Publication};
@@ -415,9 +415,19 @@ impl Change<'_> {
             };
             match asked {
                 Ok(raw) => {
-                    if let Ok(file) = Signed::<Targets>::parse(&role, &raw) {
-                        base.draft.set_floor(role, file.unverified().header.version);
+                    if trusted.listed(&role).is_some() {
+                        trusted.check_listed(&role, &raw).map_err(|cause| {
+                            RefreshError::Refused { gun: self.gun.clone(), cause }
+                        })?;
                     }
+                    let Ok(file) = Signed::<Targets>::parse(&role, &raw) else { continue };
+                    // Nobody's signature over it can be checked any more: whoever signs the
+                    // snapshot says what it is, and must not use our versions up.
+                    let version = file.unverified().header.version;
+                    if version > MAX_LEARNED_VERSION {
+                        return Err(EditError::VersionExhausted { role }.into());
+                    }
+                    base.draft.set_floor(role, version);
                 }
                 Err(NotaryError::NotFound { .. }) => {}
                 Err(error) => return Err(error.into()),

@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use futures_util::future::try_join_all;
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use jiff::SignedDuration;
 
 use crate::actions::context::{ConnectionError, Context};
@@ -21,6 +21,9 @@ use crate::tuf::trusted::{
     Expiry, Note, RootStep, TrustedRepository, TrustedSet, Unpublished, UpdateError, Wanted,
 };
 use crate::tuf::{Gun, Pin, RoleName};
+
+/// Most files asked for at the same time.
+const MAX_AT_ONCE: usize = 16;
 
 /// Where the answer is to come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -283,7 +286,9 @@ impl Update<'_> {
             if wanted.is_empty() {
                 return Ok(());
             }
-            let files = try_join_all(wanted.into_iter().map(|wanted| self.by_hash(wanted))).await?;
+            let files = wanted.into_iter().map(|wanted| self.by_hash(wanted));
+            // A thousand connections at once would serve nobody.
+            let files: Vec<_> = stream::iter(files).buffered(MAX_AT_ONCE).try_collect().await?;
             for (role, raw) in files {
                 set.accept_targets(&role, &raw).map_err(|cause| self.refused(cause))?;
             }
@@ -329,11 +334,17 @@ impl Update<'_> {
                 let got = listed.saturating_add(1);
                 Err(self.refused(UpdateError::Length { role: wanted.role, listed, got }))
             }
-            Err(cause @ NotaryError::NotFound { seen: NotFoundBody::Notary, .. }) => {
-                let (gun, role) = (self.gun.clone(), wanted.role);
-                Err(RefreshError::Withheld { gun, role, cause })
+            Err(error) => Err(self.not_handed_out(&wanted.role, error)),
+        }
+    }
+
+    /// A file that must be there and that the server says it does not have.
+    fn not_handed_out(&self, role: &RoleName, cause: NotaryError) -> RefreshError {
+        match cause {
+            NotaryError::NotFound { seen: NotFoundBody::Notary, .. } => {
+                RefreshError::Withheld { gun: self.gun.clone(), role: role.clone(), cause }
             }
-            Err(error) => Err(error.into()),
+            other => other.into(),
         }
     }
 
@@ -348,7 +359,8 @@ impl Update<'_> {
             None => FileVersion::Current,
         };
         let role = RoleName::Root;
-        let newest = self.notary.file(&role, version, self.rules.bounds.root).await?;
+        let newest = self.notary.file(&role, version, self.rules.bounds.root).await;
+        let newest = newest.map_err(|error| self.not_handed_out(&role, error))?;
         let offered = Signed::<Root>::parse(&role, &newest)
             .map_err(|cause: MetadataError| {
                 self.refused(UpdateError::Metadata { role: role.clone(), cause: Box::new(cause) })
@@ -371,7 +383,7 @@ impl Update<'_> {
             let limit = self.rules.bounds.root;
             let between = self.notary.file(&role, FileVersion::Number(version), limit);
             let between = match between.await {
-                Err(NotaryError::NotFound { .. }) => {
+                Err(NotaryError::NotFound { seen: NotFoundBody::Notary, .. }) => {
                     return Err(RefreshError::MissingRoot { gun: self.gun.clone(), version });
                 }
                 other => other?,

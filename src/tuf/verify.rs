@@ -121,8 +121,8 @@ fn count<T: Document>(signed: &Signed<T>, keys: &RoleKeys) -> Result<Vec<KeyId>,
     let mut signers = Vec::new();
     let mut counted_ids = BTreeSet::new();
     let mut tried: BTreeMap<&KeyId, usize> = BTreeMap::new();
-    // The same key can stand under two ids (bare and in a certificate, or in two certificates):
-    // it is the key behind them that counts, once.
+    // The same key can stand under two ids (bare and in a certificate, in two certificates, in two
+    // encodings): it is the key behind them that counts, once.
     let mut counted_keys = BTreeSet::new();
     for signature in signed.signatures() {
         let Some(key) = keys.keys.get(&signature.key_id) else { continue };
@@ -148,7 +148,7 @@ fn count<T: Document>(signed: &Signed<T>, keys: &RoleKeys) -> Result<Vec<KeyId>,
             continue;
         }
         counted_ids.insert(signature.key_id.clone());
-        if counted_keys.insert(key.canonical_id().unwrap_or(computed)) {
+        if counted_keys.insert(key.fingerprint()) {
             signers.push(signature.key_id.clone());
         }
     }

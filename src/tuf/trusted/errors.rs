@@ -107,6 +107,15 @@ pub enum UpdateError {
         /// Whose file.
         role: RoleName,
     },
+    /// The file of one role is offered as that of another: their keys are the same, and a file
+    /// does not say whose it is.
+    #[error("the {role} metadata is the file that was seen before as that of {of}")]
+    OtherRolesFile {
+        /// The role it is offered for.
+        role: RoleName,
+        /// The role it was seen as.
+        of: RoleName,
+    },
     /// Delegations without end.
     #[error("delegations go too deep or are too many at {role}")]
     TooManyDelegations {

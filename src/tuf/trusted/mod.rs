@@ -17,6 +17,8 @@ mod sequences;
 #[cfg(test)]
 mod switches;
 mod unpublished;
+#[cfg(test)]
+mod vulnerabilities;
 
 pub use errors::{Note, UpdateError};
 pub use repository::{Found, LookupError, TrustedRepository};
@@ -26,7 +28,7 @@ use std::collections::BTreeMap;
 
 use crate::clock::Timestamp;
 use crate::crypto::Sha256Hash;
-use crate::limits::MAX_DELEGATION_DEPTH;
+use crate::limits::{MAX_ALL_TARGETS_BYTES, MAX_DELEGATION_DEPTH};
 use crate::tuf::delegation::effective_paths;
 use crate::tuf::metadata::{
     Document, FileMeta, MetadataError, Root, Signed, Snapshot, Targets, TimestampFile,
@@ -279,6 +281,8 @@ impl TrustedSet {
             return Ok(vec![wanted(&RoleName::Targets, meta, self.rules.bounds.targets)?]);
         }
         let known = self.targets.len() + self.unusable.len();
+        let length_of = |role| listed(role).map_or(0, |meta| meta.length);
+        let mut bytes: u64 = self.targets.keys().chain(self.unusable.keys()).map(length_of).sum();
         let mut found = Vec::new();
         for child in self.targets.values().flat_map(|parent| &parent.body().delegations.roles) {
             let role = &child.name;
@@ -291,7 +295,13 @@ impl TrustedSet {
             if role.depth() > MAX_DELEGATION_DEPTH || known + found.len() > most {
                 return Err(UpdateError::TooManyDelegations { role: role.clone() });
             }
-            found.push(wanted(role, meta, self.rules.bounds.targets)?);
+            let wanted = wanted(role, meta, self.rules.bounds.targets)?;
+            bytes = bytes.saturating_add(wanted.length);
+            if bytes > MAX_ALL_TARGETS_BYTES {
+                let (role, limit) = (role.clone(), MAX_ALL_TARGETS_BYTES);
+                return Err(UpdateError::TooLarge { role, length: bytes, limit });
+            }
+            found.push(wanted);
         }
         Ok(found)
     }
@@ -337,11 +347,28 @@ impl TrustedSet {
             _ => parse::<Targets>(role, raw)?,
         };
         let verified = verify(signed, &keys)?;
+        self.check_whose(role, raw)?;
         if let Some(before) = before {
             check_version(role, before.body().header(), verified.body().header())?;
         }
         self.check_expiry(role, verified.body().header())?;
         Ok(verified)
+    }
+
+    /// A file does not name its role, and two roles can have the same keys: docker gives each
+    /// signer's key to `targets/releases` as well. What was seen as one role's file, and not as
+    /// this one's, was not made for this one.
+    fn check_whose(&self, role: &RoleName, raw: &[u8]) -> Result<(), UpdateError> {
+        let seen_as = |other: &RoleName| {
+            self.previous.targets.get(other).is_some_and(|before| before.raw() == raw)
+        };
+        if seen_as(role) {
+            return Ok(());
+        }
+        match self.previous.targets.keys().find(|other| seen_as(other)) {
+            Some(of) => Err(UpdateError::OtherRolesFile { role: role.clone(), of: of.clone() }),
+            None => Ok(()),
+        }
     }
 
     fn paths_of(&self, role: &RoleName) -> Vec<String> {

@@ -10,7 +10,7 @@ use crate::tuf::names::{Gun, RoleName, TargetName};
 use crate::tuf::rules::MissingDelegation;
 use crate::tuf::trusted::errors::{Note, UpdateError};
 use crate::tuf::trusted::previous::Previous;
-use crate::tuf::trusted::{TrustedSet, Wanted};
+use crate::tuf::trusted::{TrustedSet, Wanted, check_listing};
 use crate::tuf::verify::Verified;
 
 /// The trusted state of a repository at one instant: answers questions, and says what to store.
@@ -276,6 +276,12 @@ impl TrustedRepository {
         base.into_iter()
             .chain(targets.map(|(role, file)| (role.clone(), file.raw().to_vec())))
             .collect()
+    }
+
+    /// Checks that a file is the very one that the snapshot lists for a role.
+    pub fn check_listed(&self, role: &RoleName, raw: &[u8]) -> Result<(), UpdateError> {
+        let meta = self.snapshot.body().meta.get(role).ok_or(UpdateError::OutOfOrder)?;
+        check_listing(role, meta, raw)
     }
 
     /// What the snapshot says of a role's file that is not usable or no longer delegated to, so

@@ -8,8 +8,13 @@ mod freeze;
 mod malformed;
 mod mix_and_match;
 mod pinning;
+mod publishing;
+mod redirects;
 mod rollback;
 mod root_rotation;
+mod rows;
+mod scale;
+mod table;
 mod threshold;
 
 /// Asserts that something matches a pattern, and shows it if not.
