@@ -149,7 +149,7 @@ where
     E: From<PublishError>,
 {
     let lock = hold(context, gun).await.map_err(PublishError::from)?;
-    publish_held(context, gun, &lock, plan, facts, edit).await
+    Box::pin(publish_held(context, gun, &lock, plan, facts, edit)).await
 }
 
 /// Publishes as [`publish_with`] does, under a lock that the caller holds and keeps.
