@@ -4,6 +4,8 @@ mod docker;
 mod images;
 mod messages;
 mod notary;
+mod notary_delegations;
 mod servers;
+mod templates;
 mod vectors;
 mod world;

@@ -34,7 +34,7 @@ pub struct Args {
     #[arg(long, value_name = "PATH")]
     pub paths: Vec<String>,
 
-    /// Let it sign all that the role above may sign
+    /// Let it sign any name, if the role above may
     #[arg(long)]
     pub all_paths: bool,
 
