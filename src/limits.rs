@@ -28,6 +28,9 @@ pub const MAX_SIGNATURES_PER_KEY: usize = 4;
 pub const MAX_UNKNOWN_MEMBERS: usize = 64;
 /// Largest version number accepted: the integers that every JSON implementation can hold.
 pub const MAX_VERSION: u64 = (1 << 53) - 1;
+/// Largest version that a server can say a removed delegation had, so that the next exceeds it: a
+/// version a second for a hundred years is less.
+pub const MAX_LEARNED_VERSION: u64 = 1 << 32;
 /// Largest key, certificate or public key file read, in bytes. Docker's cap.
 pub const MAX_KEY_FILE_BYTES: u64 = 1 << 20;
 /// Most PBKDF2 iterations a key file may ask of us, about ten seconds of work.

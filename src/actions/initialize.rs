@@ -154,15 +154,14 @@ pub async fn initialize(
     let targets_public = targets.key.public_key().clone();
     let mut held: Vec<HeldKey> = roots.into_iter().map(|(held, _)| held).collect();
     held.push(targets);
-    let snapshot = match servers_snapshot {
-        Some(key) => key,
-        None => {
-            let own = repository_key(context, &store, &RoleName::Snapshot, gun)?;
-            let public = own.key.public_key().clone();
-            initialized.snapshot_key = Some(own.key.id());
-            held.push(own);
-            public
-        }
+    let snapshot = if let Some(key) = servers_snapshot {
+        key
+    } else {
+        let own = repository_key(context, &store, &RoleName::Snapshot, gun)?;
+        let public = own.key.public_key().clone();
+        initialized.snapshot_key = Some(own.key.id());
+        held.push(own);
+        public
     };
     let keys =
         NewRepository { root: root_certificate, targets: targets_public, snapshot, timestamp };

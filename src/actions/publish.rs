@@ -10,7 +10,7 @@ use crate::actions::update::{RefreshError, Source, Updated, update};
 use crate::client::{FileVersion, NotaryClient, NotaryError};
 use crate::clock::Timestamp;
 use crate::crypto::{KeyId, PrivateKey};
-use crate::limits::MAX_TARGETS_BYTES;
+use crate::limits::{MAX_LEARNED_VERSION, MAX_TARGETS_BYTES};
 use crate::store::trust_dir::RepositoryLock;
 use crate::store::{KeyStore, StoreError};
 use crate::tuf::editor::{Draft, EditError, Need, Publication};
@@ -132,7 +132,7 @@ where
     E: From<PublishError>,
 {
     let lock = hold(context, gun).await.map_err(PublishError::from)?;
-    publish_held(context, gun, &lock, plan, facts, edit).await
+    Box::pin(publish_held(context, gun, &lock, plan, facts, edit)).await
 }
 
 /// Publishes as [`publish_with`] does, under a lock that the caller holds and keeps.
@@ -317,8 +317,12 @@ impl Change<'_> {
             };
             match asked {
                 Ok(raw) => {
-                    if let Ok(file) = Signed::<Targets>::parse(&role, &raw) {
-                        base.draft.set_floor(role, file.unverified().header.version);
+                    // Nobody vouches for this number. One that cannot be so is not exceeded: it would
+                    // leave no versions.
+                    let parsed = Signed::<Targets>::parse(&role, &raw);
+                    let version = parsed.map(|file| file.unverified().header.version);
+                    if let Some(version) = version.ok().filter(|it| *it <= MAX_LEARNED_VERSION) {
+                        base.draft.set_floor(role, version);
                     }
                 }
                 Err(NotaryError::NotFound { .. }) => {}

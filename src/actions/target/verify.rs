@@ -45,9 +45,8 @@ pub async fn verify(
     let target = &looked.entry.target;
     let expected = target.length;
     let wrong_length = |longer| TargetError::Length { name: name.clone(), expected, longer };
-    let data = match read_aside(input.clone(), expected).await? {
-        Some(data) => data,
-        None => return Err(wrong_length(true)),
+    let Some(data) = read_aside(input.clone(), expected).await? else {
+        return Err(wrong_length(true));
     };
     if u64::try_from(data.len()).unwrap_or(u64::MAX) != expected {
         return Err(wrong_length(false));

@@ -121,7 +121,7 @@ fn an_unknown_field_is_told_which_there_are() {
 fn what_goes_wrong_with_a_row_is_a_usage_error(template: &str) {
     let error = Template::listing(template, &sample()).unwrap().render(&rows()).unwrap_err();
     assert_eq!(error.kind, ErrorKind::Usage);
-    assert!(error.source.to_string().contains("^"), "{error:?}");
+    assert!(error.source.to_string().contains('^'), "{error:?}");
 }
 
 #[test]
