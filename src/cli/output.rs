@@ -36,7 +36,7 @@ pub enum Output {
     /// An array of all in one line.
     JsonLine,
     /// Each by itself.
-    Template(Template),
+    Template(Box<Template>),
 }
 
 impl OutputArgs {
@@ -46,8 +46,8 @@ impl OutputArgs {
         match self.format.format.as_deref() {
             _ if self.json => Ok(Output::Json),
             None | Some("" | "table") => Ok(Output::Text),
-            Some("json") => Template::listing("{{json .}}", &R::default()).map(Output::Template),
-            Some(text) => Template::listing(text, &R::default()).map(Output::Template),
+            Some("json") => Template::listing("{{json .}}", &R::default()).map(Output::template),
+            Some(text) => Template::listing(text, &R::default()).map(Output::template),
         }
     }
 
@@ -63,12 +63,16 @@ impl FormatArgs {
         match self.format.as_deref() {
             None | Some("") => Ok(Output::Text),
             Some("json") => Ok(Output::JsonLine),
-            Some(text) => Template::inspection(text, sample).map(Output::Template),
+            Some(text) => Template::inspection(text, sample).map(Output::template),
         }
     }
 }
 
 impl Output {
+    fn template(template: Template) -> Self {
+        Self::Template(Box::new(template))
+    }
+
     /// Whether the command is to print what it prints for people.
     pub fn is_text(&self) -> bool {
         matches!(self, Self::Text)

@@ -119,6 +119,7 @@ fn truncate(args: &[Value]) -> Result<Value, FuncError> {
     Ok(Value::from(whole.get(..end).unwrap_or_default()))
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "functions of templates can fail")]
 fn heading(args: &[Value]) -> Result<Value, FuncError> {
     match args.first() {
         Some(Value::Array(parts)) => Ok(parts.first().cloned().unwrap_or(Value::Nil)),

@@ -48,17 +48,12 @@ fn shown(template: &str) -> String {
 #[test_case("{{with .GUN}}[{{.}}]{{end}}", "\n[a<b>/c]\n"; "with what is null")]
 #[test_case("{{with .Holder}}{{.Role}}{{else}}-{{end}}", "-\ntargets\n"; "with a record that is absent")]
 #[test_case("{{if .Holder.Role}}{{.Holder.Role}}{{end}}", "\ntargets\n"; "through a record that is absent")]
-#[test_case("{{index .KeyIDs 1}}{{break_here}}", ""; "never reached")]
 #[test_case("{{json .KeyIDs}} {{json .GUN}}", "[\"11\",\"22\"] \"\"\n[] \"a<b>/c\"\n"; "json")]
 #[test_case("{{upper .Name | printf \"%-8s|\"}}{{title .Name}}", "ALICE   |Alice\nBOB-THE-BUILDER|Bob-The-Builder\n"; "pipes")]
 #[test_case("{{truncate .Name 3}}{{pad .Name 1 2}}|", "ali alice  |\nbob bob-the-builder  |\n"; "docker's own")]
 #[test_case("{{println .Name}}{{range split .Name \"-\"}}{{.}};{{end}}", "alice\nalice;\nbob-the-builder\nbob;the;builder;\n"; "println and split")]
 #[test_case("{{if eq .Threshold 2}}two{{end}}", "two\n\n"; "comparing numbers")]
 fn templates_are_filled_in_as_go_does(template: &str, expected: &str) {
-    if expected.is_empty() {
-        assert!(Template::listing(template, &sample()).is_err());
-        return;
-    }
     assert_eq!(shown(template), expected);
 }
 
@@ -81,10 +76,9 @@ fn a_table_has_headings_and_columns_as_docker_has_them() {
     );
     assert_eq!(
         shown("table {{upper .Name}} {{json .KeyIDs}}\t{{.Holder.Role}}\t{{len .KeyIDs}}"),
-        "NAME KEY IDS           ROLE      KEY IDS\n\
-         ALICE [\"11\",\"22\"]     <no value>   2\n"
-            .replace("ROLE      KEY", "ROLE         KEY")
-            + "BOB-THE-BUILDER []     targets      0\n"
+        "NAME KEY IDS         ROLE         KEY IDS\n\
+         ALICE [\"11\",\"22\"]    <no value>   2\n\
+         BOB-THE-BUILDER []   targets      0\n"
     );
     let empty = Template::listing("table {{.Name}}\t{{.GUN}}", &sample()).unwrap();
     assert_eq!(empty.render(&[] as &[Row]).unwrap(), "NAME      GUN\n");
@@ -127,7 +121,7 @@ fn an_unknown_field_is_told_which_there_are() {
 fn what_goes_wrong_with_a_row_is_a_usage_error(template: &str) {
     let error = Template::listing(template, &sample()).unwrap().render(&rows()).unwrap_err();
     assert_eq!(error.kind, ErrorKind::Usage);
-    assert!(error.source.to_string().contains("^"), "{error:?}");
+    assert!(error.source.to_string().contains('^'), "{error:?}");
 }
 
 #[test]

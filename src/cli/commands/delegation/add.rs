@@ -34,7 +34,7 @@ pub struct Args {
     #[arg(long, value_name = "PATH")]
     pub paths: Vec<String>,
 
-    /// Let it sign all that the role above may sign
+    /// Let it sign any name, if the role above may
     #[arg(long)]
     pub all_paths: bool,
 
@@ -56,15 +56,16 @@ impl Args {
         }
         let context = session.context()?;
         let keys = public_keys(&context, &self.keys)?;
-        let mut with = String::new();
+        let mut with = Vec::new();
         if !keys.is_empty() {
             let ids: Result<Vec<_>, _> = keys.iter().map(PublicKey::canonical_id).collect();
             let ids: Vec<String> = ids?.iter().map(ToString::to_string).collect();
-            with.push_str(&format!("with keys [{}], ", ids.join(" ")));
+            with.push(format!("with keys [{}], ", ids.join(" ")));
         }
         if !paths.is_empty() {
-            with.push_str(&format!("with paths [{}], ", paths_words(&paths)));
+            with.push(format!("with paths [{}], ", paths_words(&paths)));
         }
+        let with = with.concat();
         let changes = add(&context, &gun, &role, Addition { keys, paths })?;
         let staged = format!(
             "Addition of delegation role {role} {with}to repository \"{gun}\" staged for next publish."

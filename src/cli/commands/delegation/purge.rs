@@ -33,8 +33,8 @@ impl Args {
         let ids: Vec<String> = keys.iter().map(ToString::to_string).collect();
         let changes = purge(&context, &gun, keys)?;
         let staged = format!(
-            "Removal of the following keys from all delegations in {gun} staged for next publish:\n\t- {}",
-            ids.join("\n\t- ")
+            "Removal of the following keys from all delegations in {gun} staged for next publish:\n  - {}",
+            ids.join("\n  - ")
         );
         finish(self.stage, session, &context, &gun, &staged, &changes)
     }

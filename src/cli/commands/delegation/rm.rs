@@ -59,18 +59,18 @@ impl Args {
             let words = "Forced removal (including all keys and paths) of delegation role";
             (Removal::Role, format!("{words} {role} "))
         } else {
-            let mut with = format!("Removal of delegation role {role} ");
+            let mut with = vec![format!("Removal of delegation role {role} ")];
             if !keys.is_empty() {
                 let ids: Vec<String> = keys.iter().map(ToString::to_string).collect();
-                with.push_str(&format!("with keys [{}], ", ids.join(" ")));
+                with.push(format!("with keys [{}], ", ids.join(" ")));
             }
             if self.all_paths {
-                with.push_str("with all paths, ");
+                with.push("with all paths, ".to_owned());
             } else if !paths.is_empty() {
-                with.push_str(&format!("with paths [{}], ", paths_words(&paths)));
+                with.push(format!("with paths [{}], ", paths_words(&paths)));
             }
             let paths = if self.all_paths { Paths::All } else { Paths::Some(paths) };
-            (Removal::Parts { keys, paths }, with)
+            (Removal::Parts { keys, paths }, with.concat())
         };
         let changes = remove(&context, &gun, &role, removal)?;
         let staged = format!("{staged}to repository \"{gun}\" staged for next publish.");

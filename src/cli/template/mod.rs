@@ -146,7 +146,7 @@ fn wrong(text: &str, place: Option<Place>, message: &str) -> CliError {
         let width = |part: Option<&str>| shown(part.unwrap_or_default()).chars().count();
         let (before, within) = (width(line.get(..start)), width(line.get(start..end)).max(1));
         let (gap, marks) = (" ".repeat(before), "^".repeat(within));
-        words.push_str(&format!("\n  {}\n  {gap}{marks}", shown(line)));
+        words = format!("{words}\n  {}\n  {gap}{marks}", shown(line));
     }
     CliError::usage(words)
 }
