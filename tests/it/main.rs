@@ -12,6 +12,7 @@
 )]
 
 mod attacks;
+mod backup;
 mod bad_input;
 mod cli_keys;
 mod docs;
@@ -23,4 +24,5 @@ mod keys_example;
 mod peers;
 mod peers_selftest;
 mod renewal;
+mod rotation;
 mod tidy;
