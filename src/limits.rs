@@ -36,6 +36,8 @@ pub const MAX_VERSION: u64 = (1 << 53) - 1;
 pub const MAX_LEARNED_VERSION: u64 = (1 << 31) - 1;
 /// Largest key, certificate or public key file read, in bytes. Docker's cap.
 pub const MAX_KEY_FILE_BYTES: u64 = 1 << 20;
+/// Largest backup of keys read, in bytes: ten thousand keys have some 5 MiB.
+pub const MAX_BACKUP_BYTES: u64 = 16 << 20;
 /// Most PBKDF2 iterations a key file may ask of us, about ten seconds of work.
 pub const MAX_PBKDF2_ITERATIONS: u32 = 10_000_000;
 /// Most memory scrypt may ask of us, in bytes; OpenSSL writes files that need 16 MiB.

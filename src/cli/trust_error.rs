@@ -275,7 +275,10 @@ impl From<RotateError> for CliError {
             RotateError::Refresh(error) => error.into(),
             RotateError::Server(error) => error.into(),
             RotateError::Connection(error) => error.into(),
-            RotateError::KeyFile(error) => error.into(),
+            RotateError::KeyFile { path, cause } => {
+                let words = format!("the key in {} cannot be used", path.display());
+                Self::from(cause).context(words)
+            }
             RotateError::Key(error) => error.into(),
             RotateError::Unlock(error) => error.into(),
             RotateError::Passphrase(error) => error.into(),

@@ -245,9 +245,15 @@ pub enum RotateError {
     /// There is no way to a server.
     #[error(transparent)]
     Connection(#[from] ConnectionError),
-    /// A key file.
-    #[error(transparent)]
-    KeyFile(#[from] KeyActionError),
+    /// A key file that cannot be used.
+    #[error("the key in {} cannot be used", path.display())]
+    KeyFile {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        cause: KeyActionError,
+    },
     /// A key.
     #[error(transparent)]
     Key(#[from] KeyError),
@@ -604,7 +610,9 @@ impl Work<'_> {
         let mut keys: Vec<(PrivateKey, Option<Passphrase>)> = Vec::new();
         for path in &request.key_files {
             let text = Zeroizing::new(read_user_file(path, MAX_KEY_FILE_BYTES)?);
-            let mut blocks = private_blocks(path, &text)?;
+            let unusable =
+                |cause: KeyActionError| RotateError::KeyFile { path: path.clone(), cause };
+            let mut blocks = private_blocks(path, &text).map_err(unusable)?;
             let count = blocks.len();
             let Some(block) = blocks.pop().filter(|_| count == 1) else {
                 return Err(RotateError::SeveralKeys { path: path.clone(), count });
@@ -624,10 +632,10 @@ impl Work<'_> {
             let (key, passphrase) = if block.is_encrypted() {
                 let role = Some(role.to_string());
                 let headers = KeyHeaders { role, gun: None, path: None };
-                let (key, passphrase) = open(self.context, &block, &headers)?;
+                let (key, passphrase) = open(self.context, &block, &headers).map_err(unusable)?;
                 (key, Some(passphrase))
             } else {
-                (block.decrypt(None).map_err(KeyActionError::from)?, None)
+                (block.decrypt(None).map_err(|cause| unusable(cause.into()))?, None)
             };
             if *role == RoleName::Root && *key.public_key().key_type() == KeyType::Ed25519 {
                 return Err(RotateError::NotForRoot { key_type: "ed25519" });

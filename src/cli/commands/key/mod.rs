@@ -1,5 +1,6 @@
 //! `trust key …`, one file per verb.
 
+pub mod backup;
 pub mod export;
 pub mod forget;
 pub mod generate;
@@ -9,6 +10,7 @@ pub mod load;
 pub mod ls;
 pub mod passwd;
 pub mod remember;
+pub mod restore;
 pub mod rm;
 pub mod rotate;
 
@@ -46,6 +48,8 @@ commands! {
         #[command(visible_alias = "remove")]
         Rm(rm::Args),
         Rotate(rotate::Args),
+        Backup(backup::Args),
+        Restore(restore::Args),
         Remember(remember::Args),
         Forget(forget::Args),
     }
