@@ -23,4 +23,5 @@ mod keys_example;
 mod peers;
 mod peers_selftest;
 mod renewal;
+mod repo_pin;
 mod tidy;

@@ -10,6 +10,7 @@ mod mix_and_match;
 mod pinning;
 mod rollback;
 mod root_rotation;
+mod switches;
 mod threshold;
 
 /// Asserts that something matches a pattern, and shows it if not.
