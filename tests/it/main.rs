@@ -29,6 +29,7 @@ mod keys_example;
 mod peers;
 mod peers_selftest;
 mod renewal;
+mod repo_pin;
 mod rotation;
 mod scale;
 mod tidy;

@@ -14,6 +14,7 @@ mod rollback;
 mod root_rotation;
 mod rows;
 mod scale;
+mod switches;
 mod table;
 mod threshold;
 

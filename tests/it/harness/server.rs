@@ -56,6 +56,8 @@ pub(crate) enum Reply {
     Drip(Vec<u8>, Duration),
     /// No byte until the client leaves.
     Silence,
+    /// One blank after the other, with rests in between, until the client leaves.
+    Drip,
     /// The end of the connection at once.
     Close,
 }
@@ -290,6 +292,13 @@ fn send(stream: &mut impl ReadWrite, reply: Reply, head_only: bool, state: &Stat
         }
         Reply::Silence => {
             stream.read_exact(&mut [0]).ok();
+            None
+        }
+        Reply::Drip => {
+            stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").ok()?;
+            while stream.write_all(b" ").and_then(|()| stream.flush()).is_ok() {
+                thread::sleep(Duration::from_millis(50));
+            }
             None
         }
         Reply::Close => None,
