@@ -28,6 +28,16 @@ pub const MAX_SIGNATURES_PER_KEY: usize = 4;
 pub const MAX_UNKNOWN_MEMBERS: usize = 64;
 /// Largest version number accepted: the integers that every JSON implementation can hold.
 pub const MAX_VERSION: u64 = (1 << 53) - 1;
+/// Largest file of proposals read, in bytes: one that signs every tag of a repository of 75,000
+/// has some 12 MiB, and what only waits for signatures must not stop readers.
+pub const MAX_PROPOSALS_BYTES: u64 = 32 << 20;
+/// Most proposals on one role that are looked at: each costs a pass over the role's file.
+pub const MAX_PROPOSALS: usize = 64;
+/// Least time, in days, that a proposed file must still hold to be signed or completed; notary
+/// calls six months near expiry.
+pub const MIN_PROPOSAL_DAYS: i64 = 180;
+/// Largest file of a root ceremony read, in bytes: two roots and a targets file, base64.
+pub const MAX_CEREMONY_BYTES: u64 = 160 << 20;
 /// Largest key, certificate or public key file read, in bytes. Docker's cap.
 pub const MAX_KEY_FILE_BYTES: u64 = 1 << 20;
 /// Most PBKDF2 iterations a key file may ask of us, about ten seconds of work.

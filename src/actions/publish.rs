@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::actions::context::{ConnectionError, Context};
 use crate::actions::initialize::{self, InitializeError, Plan};
+use crate::actions::proposals::{Progress, Settled};
 use crate::actions::unlock::{UnlockError, unlock};
 use crate::actions::update::{RefreshError, Source, Updated, update};
 use crate::client::{FileVersion, NotaryClient, NotaryError};
@@ -15,6 +16,7 @@ use crate::store::{KeyStore, StoreError};
 use crate::tuf::editor::{Draft, EditError, Need, Publication};
 use crate::tuf::metadata::{Signed, Targets};
 use crate::tuf::trusted::{Expiry, TrustedRepository};
+use crate::tuf::verify::RoleKeys;
 use crate::tuf::{Gun, RoleName};
 
 /// How long to wait for another process that changes the same repository.
@@ -39,8 +41,26 @@ pub struct Published {
     pub still_expired: Vec<RoleName>,
     /// Members of metadata that this program does not know and that were lost in signing.
     pub dropped_members: Vec<String>,
+    /// Roles whose next file waits for the signatures of others: nobody sees it yet.
+    pub proposed: Vec<Progress>,
+    /// Roles whose file others had signed before, and that our signatures completed.
+    pub completed: Vec<RoleName>,
+    /// What a person should know about what only pretends to be a proposal.
+    pub warnings: Vec<String>,
     /// The metadata cache could not be written.
     pub not_cached: Option<StoreError>,
+}
+
+impl Published {
+    fn with(self, settled: Settled) -> Self {
+        let Settled { proposed, completed, warnings } = settled;
+        Self { proposed, completed, warnings, ..self }
+    }
+
+    /// How far a role's next file is, if it still waits for signatures.
+    pub fn waits(&self, role: &RoleName) -> Option<&Progress> {
+        self.proposed.iter().find(|progress| progress.role == *role)
+    }
 }
 
 /// Why a change was not published. The server has the old state, or, after a network failure
@@ -129,10 +149,24 @@ where
     let facts = facts?;
     for _ in 0..MAX_ATTEMPTS {
         let mut base = change.base(updated, plan).await?;
-        edit(&mut base.draft, base.trusted.as_ref(), &facts)?;
-        let (renewed, still_expired) = change.renew(&mut base)?;
+        let before = base.draft.clone();
+        let mut outcome = (Vec::new(), Vec::new());
+        let mut make = |change: &mut Change<'_>, base: &mut Base| {
+            edit(&mut base.draft, base.trusted.as_ref(), &facts)?;
+            outcome = change.renew(base)?;
+            let now = change.context.clock.now();
+            base.draft.keep_companions(now).map_err(PublishError::from)?;
+            Ok::<_, E>(())
+        };
+        make(&mut change, &mut base)?;
         if !base.draft.is_dirty() {
             return Ok(base.unchanged());
+        }
+        change.learn_floors(&mut base).await?;
+        let settled = change.settle(&mut base, &before, make)?;
+        let (renewed, still_expired) = outcome;
+        if !base.draft.is_dirty() {
+            return Ok(base.unchanged().with(settled));
         }
         change.learn_floors(&mut base).await?;
         let publication = change.sign(&base.draft)?;
@@ -141,7 +175,10 @@ where
             initialized.store_keys(context, &change.unlocked).map_err(PublishError::from)?;
         }
         match notary.publish(&files).await {
-            Ok(()) => return Ok(change.published(base, publication, renewed, still_expired)),
+            Ok(()) => {
+                let published = change.published(base, publication, renewed, still_expired);
+                return Ok(published.with(settled));
+            }
             Err(NotaryError::Conflict { .. }) => {}
             Err(error) => return Err(PublishError::from(error).into()),
         }
@@ -164,16 +201,16 @@ async fn lock(context: &Context, gun: &Gun) -> Result<RepositoryLock, StoreError
     }
 }
 
-struct Change<'a> {
-    context: &'a Context,
+pub(super) struct Change<'a> {
+    pub(super) context: &'a Context,
     gun: &'a Gun,
     notary: &'a NotaryClient,
     keys: KeyStore,
-    unlocked: BTreeMap<KeyId, PrivateKey>,
+    pub(super) unlocked: BTreeMap<KeyId, PrivateKey>,
 }
 
-struct Base {
-    draft: Draft,
+pub(super) struct Base {
+    pub(super) draft: Draft,
     trusted: Option<TrustedRepository>,
     initialized: Option<initialize::Initialized>,
     not_cached: Option<StoreError>,
@@ -193,6 +230,9 @@ impl Base {
             renewed: Vec::new(),
             still_expired: Vec::new(),
             dropped_members: Vec::new(),
+            proposed: Vec::new(),
+            completed: Vec::new(),
+            warnings: Vec::new(),
             not_cached: self.not_cached,
         }
     }
@@ -259,13 +299,21 @@ impl Change<'_> {
 
     fn can_sign(&self, draft: &Draft, role: &RoleName) -> Result<bool, StoreError> {
         let Some(keys) = draft.role_keys(role) else { return Ok(false) };
+        let here = self.keys_here(&keys)?.len();
+        // One owner of several can propose to make the top of it all valid again.
+        let enough = if *role == RoleName::Targets { 1 } else { keys.threshold.get() };
+        Ok(u32::try_from(here).unwrap_or(u32::MAX) >= enough)
+    }
+
+    /// Canonical ids of a role's keys that are at hand.
+    pub(super) fn keys_here(&self, keys: &RoleKeys) -> Result<BTreeSet<KeyId>, StoreError> {
         let mut here = BTreeSet::new();
         for id in keys.keys.values().filter_map(|key| key.canonical_id().ok()) {
             if self.unlocked.contains_key(&id) || self.keys.find(&id)?.is_some() {
                 here.insert(id);
             }
         }
-        Ok(u32::try_from(here.len()).unwrap_or(u32::MAX) >= keys.threshold.get())
+        Ok(here)
     }
 
     /// A delegation that is new to us may have had a life before, whose versions the server
@@ -296,7 +344,7 @@ impl Change<'_> {
     }
 
     /// Opens as many keys as the role needs, of those that are here.
-    fn unlock(&mut self, need: &Need) -> Result<(), PublishError> {
+    pub(super) fn unlock(&mut self, need: &Need) -> Result<(), PublishError> {
         let open = need.candidates.iter().filter(|id| self.unlocked.contains_key(id)).count();
         let mut missing =
             usize::try_from(need.threshold).unwrap_or(usize::MAX).saturating_sub(open);
@@ -348,6 +396,9 @@ impl Change<'_> {
             initialized: base.initialized,
             renewed,
             still_expired,
+            proposed: Vec::new(),
+            completed: Vec::new(),
+            warnings: Vec::new(),
             not_cached,
         }
     }

@@ -1,5 +1,6 @@
 //! What several commands say alike: results image by image, and what was published.
 
+use crate::actions::proposals::Progress;
 use crate::actions::publish::Published;
 use crate::cli::error::CliError;
 use crate::cli::run::Session;
@@ -88,6 +89,17 @@ pub fn say_published(session: &Session, repository: &str, published: &Published)
             signed.expires
         ));
     }
+    for role in &published.completed {
+        ui.status(format!("{role} has all the signatures it needs"));
+    }
+    for progress in &published.proposed {
+        let word = if progress.added { "Signed" } else { "You have signed" };
+        let (role, version) = (&progress.role, progress.version);
+        ui.status(format!("{word} the proposed {role} version {version}: {}", so_far(progress)));
+    }
+    for warning in &published.warnings {
+        ui.warn(warning);
+    }
     for role in &published.renewed {
         ui.warn(format!("{role} had expired and was made valid again"));
     }
@@ -100,4 +112,15 @@ pub fn say_published(session: &Session, repository: &str, published: &Published)
     if let Some(error) = &published.not_cached {
         ui.warn(format!("the trust data could not be cached: {error}"));
     }
+}
+
+/// How far a proposal is, in words.
+pub fn so_far(progress: &Progress) -> String {
+    let Progress { have, need, waiting_for, .. } = progress;
+    let who = match waiting_for.as_slice() {
+        [] => "nobody is left to sign".to_owned(),
+        [one] => format!("waiting for {one}"),
+        several => format!("waiting for one of {}", several.join(", ")),
+    };
+    format!("{have} of {need} signatures, {who}")
 }

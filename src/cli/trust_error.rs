@@ -11,6 +11,7 @@ use crate::actions::unlock::UnlockError;
 use crate::actions::update::RefreshError;
 use crate::actions::verify::VerifyImageError;
 use crate::cli::error::{CliError, ErrorKind};
+use crate::cli::outcome::so_far;
 use crate::crypto::KeyId;
 use crate::oci::manifest::ManifestError;
 use crate::tuf::RoleName;
@@ -116,6 +117,13 @@ impl From<VerifyImageError> for CliError {
             VerifyImageError::RoleUnusable(error) => error.into(),
             VerifyImageError::Image(error) => error.into(),
             VerifyImageError::Name(error) => error.into(),
+            VerifyImageError::NotSigned { ref waits, .. } if !waits.is_empty() => {
+                let hints: Vec<String> = waits
+                    .iter()
+                    .map(|waits| format!("it is proposed for {}: {}", waits.role, so_far(waits)))
+                    .collect();
+                hints.into_iter().fold(Self::new(ErrorKind::Untrusted, error), Self::hint)
+            }
             VerifyImageError::NotSigned { ref only_in, .. } if !only_in.is_empty() => {
                 let roles: Vec<&str> = only_in.iter().map(RoleName::as_str).collect();
                 let roles = roles.join(", ");
@@ -190,6 +198,12 @@ impl From<EditError> for CliError {
             EditError::Custom { .. } | EditError::Target { .. } | EditError::Path { .. } => {
                 Self::new(ErrorKind::Usage, error)
             }
+            EditError::ThresholdTooHigh { .. } => Self::new(ErrorKind::Usage, error),
+            EditError::CompanionTaken { .. } => Self::new(ErrorKind::Policy, error)
+                .hint("a threshold above 1 needs this role: give its signer another name"),
+            EditError::NotARootKey { .. } => Self::new(ErrorKind::Key, error)
+                .hint("`trust repo root cert` makes one for the root key that is here"),
+            EditError::NoSuchKey { .. } => Self::new(ErrorKind::NotFound, error),
             EditError::Unwritable { .. } => Self::new(ErrorKind::Storage, error)
                 .hint("what another program put there cannot be signed again by anyone"),
             EditError::UnusableRole { .. } => Self::new(ErrorKind::WrongSigner, error)
@@ -274,6 +288,8 @@ impl From<SignerError> for CliError {
             SignerError::Refresh(error) => error.into(),
             SignerError::Store(error) => error.into(),
             SignerError::Name(error) => error.into(),
+            SignerError::ReleasesTooFew { .. } => Self::new(ErrorKind::Policy, error)
+                .hint("`--force` does it all the same; enough signers have to sign anew then"),
             SignerError::NoSuchSigner { .. } => Self::new(ErrorKind::NotFound, error),
             SignerError::LastSigner { .. } => Self::new(ErrorKind::Policy, error)
                 .hint("`--force` removes the signer all the same; somebody else has to sign then"),

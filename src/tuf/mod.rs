@@ -4,7 +4,8 @@
 //! Reading order: [`names`], [`metadata`] (the documents), [`verify`] (the one function that counts
 //! signatures), [`pinning`] and [`root_trust`] (which root keys count at all), [`trusted`] (the chain
 //! from a root to a target, with every rule on the way), [`delegation`] (paths and search order),
-//! [`changelist`] and [`editor`] (what to publish next). `spec/trust-metadata.md` is the contract.
+//! [`proposal`] (files that wait for more signatures), [`changelist`] and [`editor`] (what to publish
+//! next). `spec/trust-metadata.md` is the contract.
 
 pub mod changelist;
 pub mod delegation;
@@ -12,6 +13,7 @@ pub mod editor;
 pub mod metadata;
 pub mod names;
 pub mod pinning;
+pub mod proposal;
 pub mod root_trust;
 #[cfg(test)]
 pub(crate) mod testing;

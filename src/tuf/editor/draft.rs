@@ -12,6 +12,7 @@ use crate::limits::{MAX_VERSION, ROOT_LIFETIME_DAYS, TARGETS_LIFETIME_DAYS};
 use crate::tuf::changelist::{Change, DelegationScope};
 use crate::tuf::delegation::{effective_paths, permits};
 use crate::tuf::editor::errors::EditError;
+use crate::tuf::editor::proposing::Cosigned;
 use crate::tuf::metadata::{Delegations, Header, RoleSpec, Root, Snapshot, Target, Targets};
 use crate::tuf::names::{RoleName, TargetName};
 use crate::tuf::trusted::TrustedRepository;
@@ -54,6 +55,8 @@ pub struct Draft {
     pub(super) unusable: BTreeSet<RoleName>,
     /// Versions that must be exceeded, of roles that were there before and came back.
     pub(super) floors: BTreeMap<RoleName, u64>,
+    /// Roles whose next file others have signed already.
+    pub(super) cosigned: BTreeMap<RoleName, Cosigned>,
 }
 
 impl Draft {
@@ -84,6 +87,7 @@ impl Draft {
             dirty: BTreeSet::from([RoleName::Root, RoleName::Targets]),
             unusable: BTreeSet::new(),
             floors: BTreeMap::new(),
+            cosigned: BTreeMap::new(),
         }
     }
 
@@ -100,6 +104,7 @@ impl Draft {
             dirty: BTreeSet::new(),
             unusable: trusted.unusable().keys().cloned().collect(),
             floors: BTreeMap::new(),
+            cosigned: BTreeMap::new(),
         }
     }
 

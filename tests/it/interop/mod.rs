@@ -5,5 +5,6 @@ mod images;
 mod messages;
 mod notary;
 mod servers;
+mod thresholds;
 mod vectors;
 mod world;
