@@ -11,6 +11,7 @@ pub mod keys;
 pub mod login;
 pub mod proposals;
 pub mod publish;
+pub mod repo;
 pub mod revoke;
 pub mod sign;
 pub mod signer;

@@ -171,7 +171,9 @@ impl Change<'_> {
         }
         if !heads.is_empty() {
             let mut draft = before.clone();
-            heads.values().for_each(|head| draft.stand_on(head));
+            for head in heads.values() {
+                draft.stand_on(head);
+            }
             draft.take_floors(&base.draft);
             base.draft = draft;
             edit(self, base)?;

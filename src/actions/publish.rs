@@ -14,7 +14,7 @@ use crate::crypto::{KeyId, PrivateKey};
 use crate::store::trust_dir::RepositoryLock;
 use crate::store::{KeyStore, StoreError};
 use crate::tuf::editor::{Draft, EditError, Need, Publication};
-use crate::tuf::metadata::{Signed, Targets};
+use crate::tuf::metadata::{Root, Signed, Targets};
 use crate::tuf::trusted::{Expiry, TrustedRepository};
 use crate::tuf::verify::RoleKeys;
 use crate::tuf::{Gun, RoleName};
@@ -185,6 +185,29 @@ where
         updated = change.update().await;
     }
     Err(PublishError::TooBusy { gun: gun.clone(), attempts: MAX_ATTEMPTS }.into())
+}
+
+/// Publishes files that were signed elsewhere, with a snapshot of them if its key is here. Done
+/// once: what they build on must be what is published.
+pub async fn publish_files(
+    context: &Context,
+    gun: &Gun,
+    notary: &NotaryClient,
+    trusted: &TrustedRepository,
+    root: &Root,
+    files: BTreeMap<RoleName, Vec<u8>>,
+) -> Result<Publication, PublishError> {
+    let _lock = lock(context, gun).await?;
+    let keys = context.trust_dir.keys()?;
+    let mut change = Change { context, gun, notary, keys, unlocked: BTreeMap::new() };
+    let draft = Draft::under(trusted, root);
+    for need in draft.needs() {
+        change.unlock(&need)?;
+    }
+    let publication = draft.complete(files, &change.unlocked, context.clock.now())?;
+    let files: Vec<_> = publication.files.clone().into_iter().collect();
+    notary.publish(&files).await?;
+    Ok(publication)
 }
 
 /// Waits for the repository without blocking, so that an interruption is heard.

@@ -4,6 +4,7 @@ use crate::actions::image::ImageError;
 use crate::actions::initialize::InitializeError;
 use crate::actions::inspect::InspectError;
 use crate::actions::publish::PublishError;
+use crate::actions::repo::root::CeremonyFailure;
 use crate::actions::revoke::{Remaining, RevokeError};
 use crate::actions::sign::SignError;
 use crate::actions::signer::SignerError;
@@ -15,6 +16,7 @@ use crate::cli::outcome::so_far;
 use crate::crypto::KeyId;
 use crate::oci::manifest::ManifestError;
 use crate::tuf::RoleName;
+use crate::tuf::ceremony::CeremonyError;
 use crate::tuf::editor::EditError;
 use crate::tuf::root_trust::RootTrustError;
 use crate::tuf::trusted::{LookupError, UpdateError};
@@ -193,7 +195,9 @@ impl From<EditError> for CliError {
                 Self::new(ErrorKind::Key, error).hint(hint)
             }
             EditError::Key { .. } => Self::new(ErrorKind::Key, error),
-            EditError::UnknownRole { .. } => Self::new(ErrorKind::NotFound, error),
+            EditError::UnknownRole { .. } | EditError::NoSuchKey { .. } => {
+                Self::new(ErrorKind::NotFound, error)
+            }
             EditError::NotPermitted { .. } => Self::new(ErrorKind::Policy, error),
             EditError::Custom { .. } | EditError::Target { .. } | EditError::Path { .. } => {
                 Self::new(ErrorKind::Usage, error)
@@ -203,7 +207,6 @@ impl From<EditError> for CliError {
                 .hint("a threshold above 1 needs this role: give its signer another name"),
             EditError::NotARootKey { .. } => Self::new(ErrorKind::Key, error)
                 .hint("`trust repo root cert` makes one for the root key that is here"),
-            EditError::NoSuchKey { .. } => Self::new(ErrorKind::NotFound, error),
             EditError::Unwritable { .. } => Self::new(ErrorKind::Storage, error)
                 .hint("what another program put there cannot be signed again by anyone"),
             EditError::UnusableRole { .. } => Self::new(ErrorKind::WrongSigner, error)
@@ -228,6 +231,54 @@ impl From<PublishError> for CliError {
                 Self::new(ErrorKind::Expired, error).hint(hint)
             }
             PublishError::TooBusy { .. } => Self::new(ErrorKind::Busy, error),
+        }
+    }
+}
+
+impl From<CeremonyError> for CliError {
+    fn from(error: CeremonyError) -> Self {
+        match &error {
+            CeremonyError::Incomplete { missing, .. } => {
+                let hint = format!("`trust repo root sign` with {}", any_of(missing));
+                Self::new(ErrorKind::WrongSigner, error).hint(hint)
+            }
+            CeremonyError::Different { .. } | CeremonyError::Format(_) => {
+                Self::new(ErrorKind::Usage, error)
+            }
+            CeremonyError::Expired { .. } => Self::new(ErrorKind::Expired, error),
+            CeremonyError::Key(_) => Self::new(ErrorKind::Key, error),
+            _ => Self::new(ErrorKind::Tampered, error)
+                .hint("nothing of it was used; ask for the file again"),
+        }
+    }
+}
+
+impl From<CeremonyFailure> for CliError {
+    fn from(error: CeremonyFailure) -> Self {
+        match error {
+            CeremonyFailure::Ceremony(error) => error.into(),
+            CeremonyFailure::Refresh(error) => error.into(),
+            CeremonyFailure::Edit(error) => error.into(),
+            CeremonyFailure::Connection(error) => error.into(),
+            CeremonyFailure::Server(error) => error.into(),
+            CeremonyFailure::Unlock(error) => error.into(),
+            CeremonyFailure::KeyAction(error) => error.into(),
+            CeremonyFailure::Key(error) => error.into(),
+            CeremonyFailure::Store(error) => error.into(),
+            CeremonyFailure::Publish(error) => error.into(),
+            CeremonyFailure::Stale { .. } | CeremonyFailure::Overtaken { .. } => {
+                Self::new(ErrorKind::Busy, error)
+                    .hint("begin a new ceremony: `trust repo root export`")
+            }
+            CeremonyFailure::NoKeyHere { ref candidates }
+            | CeremonyFailure::UselessKey { ref candidates, .. } => {
+                let hint = any_of(candidates);
+                Self::new(ErrorKind::Key, error).hint(format!("it can be signed with {hint}"))
+            }
+            CeremonyFailure::NoFile => Self::new(ErrorKind::Usage, error),
+            CeremonyFailure::OtherRoot { .. } | CeremonyFailure::Targets { .. } => {
+                Self::new(ErrorKind::Tampered, error)
+            }
         }
     }
 }

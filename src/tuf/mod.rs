@@ -7,6 +7,7 @@
 //! [`proposal`] (files that wait for more signatures), [`changelist`] and [`editor`] (what to publish
 //! next). `spec/trust-metadata.md` is the contract.
 
+pub mod ceremony;
 pub mod changelist;
 pub mod delegation;
 pub mod editor;

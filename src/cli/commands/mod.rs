@@ -8,6 +8,7 @@ pub mod key;
 pub mod login;
 pub mod logout;
 pub mod man;
+pub mod repo;
 pub mod revoke;
 pub mod sign;
 pub mod signer;
@@ -25,6 +26,7 @@ commands! {
         Inspect(inspect::Args),
         Revoke(revoke::Args),
         Signer(signer::Command),
+        Repo(repo::Command),
         Key(key::Command),
         Login(login::Args),
         Logout(logout::Args),

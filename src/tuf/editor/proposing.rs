@@ -48,9 +48,11 @@ impl Draft {
         let ours = before.is_none_or(|child| are_companion_paths(&child.paths));
         if !ours {
             // Somebody bears the name, as docker lets them; only who needs it is told.
-            return match wanted.is_empty() {
-                true => Ok(()),
-                false => Err(EditError::CompanionTaken { role: companion }),
+            let needed = !wanted.is_empty();
+            return if needed {
+                Err(EditError::CompanionTaken { role: companion })
+            } else {
+                Ok(())
             };
         }
         if wanted.is_empty() {

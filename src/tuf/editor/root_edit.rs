@@ -1,15 +1,18 @@
 //! Changing who signs root and targets, and the files to be signed for it.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
 use crate::clock::Timestamp;
 use crate::crypto::certificate::Certificate;
-use crate::crypto::{KeyId, PublicKey};
+use crate::crypto::{KeyId, PrivateKey, PublicKey};
 use crate::limits::{ROOT_LIFETIME_DAYS, TARGETS_LIFETIME_DAYS};
 use crate::tuf::editor::draft::{Draft, Outcome};
 use crate::tuf::editor::errors::EditError;
+use crate::tuf::editor::signing::Publication;
 use crate::tuf::metadata::{RoleSpec, Root, Targets};
 use crate::tuf::names::{Gun, RoleName};
+use crate::tuf::trusted::TrustedRepository;
 
 /// What is to change about the keys of the two roles that people keep keys of.
 #[derive(Debug, Clone, Default)]
@@ -96,6 +99,24 @@ impl Draft {
         };
         self.root.roles.insert(role.to_string(), spec);
         Ok(outcome)
+    }
+
+    /// Starts from what is trusted, under a root that is to be published: nothing but a snapshot of
+    /// ours is to be signed.
+    pub fn under(trusted: &TrustedRepository, root: &Root) -> Self {
+        Self { root: root.clone(), ..Self::from_trusted(trusted) }
+    }
+
+    /// Adds a snapshot to files that were signed elsewhere, if one of its keys is among these.
+    pub fn complete(
+        &self,
+        files: BTreeMap<RoleName, Vec<u8>>,
+        keys: &BTreeMap<KeyId, PrivateKey>,
+        now: Timestamp,
+    ) -> Result<Publication, EditError> {
+        let mut publication = Publication { files, roles: BTreeMap::new() };
+        self.sign_snapshot(&mut publication, keys, now)?;
+        Ok(publication)
     }
 
     /// The next root as it is to be signed: version up by one, expiry anew.

@@ -123,7 +123,7 @@ impl Draft {
         Ok(())
     }
 
-    fn sign_snapshot(
+    pub(super) fn sign_snapshot(
         &self,
         publication: &mut Publication,
         keys: &BTreeMap<KeyId, PrivateKey>,

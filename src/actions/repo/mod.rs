@@ -1,0 +1,3 @@
+//! What can be done to a repository as a whole.
+
+pub mod root;
