@@ -34,6 +34,16 @@ pub const MAX_VERSION: u64 = (1 << 53) - 1;
 /// Largest version of a delegation that was removed that its successor is set above: nobody signs
 /// two thousand million times, and the server alone vouches for what it says was there.
 pub const MAX_LEARNED_VERSION: u64 = (1 << 31) - 1;
+/// Largest file of proposals read, in bytes: one that signs every tag of a repository of 75,000
+/// has some 12 MiB, and what only waits for signatures must not stop readers.
+pub const MAX_PROPOSALS_BYTES: u64 = 32 << 20;
+/// Most proposals on one role that are looked at: each costs a pass over the role's file.
+pub const MAX_PROPOSALS: usize = 64;
+/// Least time, in days, that a proposed file must still hold to be signed or completed; notary
+/// calls six months near expiry.
+pub const MIN_PROPOSAL_DAYS: i64 = 180;
+/// Largest file of a root ceremony read, in bytes: two roots and a targets file, base64.
+pub const MAX_CEREMONY_BYTES: u64 = 160 << 20;
 /// Largest key, certificate or public key file read, in bytes. Docker's cap.
 pub const MAX_KEY_FILE_BYTES: u64 = 1 << 20;
 /// Largest backup of keys read, in bytes: ten thousand keys have some 5 MiB.

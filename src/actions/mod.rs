@@ -11,6 +11,7 @@ pub mod initialize;
 pub mod inspect;
 pub mod keys;
 pub mod login;
+pub mod proposals;
 pub mod publish;
 pub mod repo;
 pub mod revoke;

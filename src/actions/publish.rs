@@ -7,6 +7,7 @@ use crate::actions::contention::Contention;
 use crate::actions::context::{ConnectionError, Context};
 use crate::actions::initialize::{self, InitializeError, Plan};
 use crate::actions::keys::rotate::{Earlier, settle};
+use crate::actions::proposals::{Progress, Settled};
 use crate::actions::unlock::{UnlockError, unlock};
 use crate::actions::update::{RefreshError, Source, Updated, update};
 use crate::client::{FileVersion, NotaryClient, NotaryError};
@@ -20,7 +21,7 @@ use crate::tuf::editor::{Draft, EditError, Need, Publication};
 use crate::tuf::health::{Finding, Horizon, root_findings};
 use crate::tuf::metadata::{Root, Signed, Targets};
 use crate::tuf::trusted::{Expiry, TrustedRepository, Unpublished, UpdateError};
-use crate::tuf::verify::Verified;
+use crate::tuf::verify::{RoleKeys, Verified};
 use crate::tuf::{Gun, RoleName};
 
 /// How long to wait for another process that changes the same repository.
@@ -45,10 +46,28 @@ pub struct Published {
     pub foreseen: Vec<Finding>,
     /// Members of metadata that this program does not know and that were lost in signing.
     pub dropped_members: Vec<String>,
+    /// Roles whose next file waits for the signatures of others: nobody sees it yet.
+    pub proposed: Vec<Progress>,
+    /// Roles whose file others had signed before, and that our signatures completed.
+    pub completed: Vec<RoleName>,
+    /// What a person should know about what only pretends to be a proposal.
+    pub warnings: Vec<String>,
     /// The metadata cache could not be written.
     pub not_cached: Option<StoreError>,
     /// A key rotation that was found under way, and what became of it.
     pub rotation: Option<Earlier>,
+}
+
+impl Published {
+    fn with(self, settled: Settled) -> Self {
+        let Settled { proposed, completed, warnings } = settled;
+        Self { proposed, completed, warnings, ..self }
+    }
+
+    /// How far a role's next file is, if it still waits for signatures.
+    pub fn waits(&self, role: &RoleName) -> Option<&Progress> {
+        self.proposed.iter().find(|progress| progress.role == *role)
+    }
 }
 
 /// Why a change was not published. The server has the old state, or, after a network failure
@@ -196,10 +215,24 @@ where
     let mut refused_since = None;
     loop {
         let mut base = change.base(updated, plan).await?;
-        edit(&mut base.draft, base.trusted.as_ref(), &facts)?;
-        let (renewed, still_expired) = change.renew(&mut base)?;
+        let before = base.draft.clone();
+        let mut outcome = (Vec::new(), Vec::new());
+        let mut make = |change: &mut Change<'_>, base: &mut Base| {
+            edit(&mut base.draft, base.trusted.as_ref(), &facts)?;
+            outcome = change.renew(base)?;
+            let now = change.context.clock.now();
+            base.draft.keep_companions(now).map_err(PublishError::from)?;
+            Ok::<_, E>(())
+        };
+        make(&mut change, &mut base)?;
         if !base.draft.is_dirty() {
             return Ok(base.unchanged());
+        }
+        change.learn_floors(&mut base).await?;
+        let settled = change.settle(&mut base, &before, make)?;
+        let (renewed, still_expired) = outcome;
+        if !base.draft.is_dirty() {
+            return Ok(base.unchanged().with(settled));
         }
         change.learn_floors(&mut base).await?;
         let publication = change.sign(&base.draft)?;
@@ -208,7 +241,10 @@ where
             initialized.store_keys(context, &change.unlocked).map_err(PublishError::from)?;
         }
         match notary.publish(&files).await {
-            Ok(()) => return Ok(change.published(base, publication, renewed, still_expired)),
+            Ok(()) => {
+                let published = change.published(base, publication, renewed, still_expired);
+                return Ok(published.with(settled));
+            }
             Err(NotaryError::Conflict { .. }) => {}
             Err(error) => return Err(change.refused(base.trusted.as_ref(), error).into()),
         }
@@ -221,6 +257,29 @@ where
         tokio::time::sleep(pause).await;
         updated = change.update().await;
     }
+}
+
+/// Publishes files that were signed elsewhere, with a snapshot of them if its key is here. Done
+/// once: what they build on must be what is published.
+pub async fn publish_files(
+    context: &Context,
+    gun: &Gun,
+    notary: &NotaryClient,
+    trusted: &TrustedRepository,
+    root: &Root,
+    files: BTreeMap<RoleName, Vec<u8>>,
+) -> Result<Publication, PublishError> {
+    let _lock = hold(context, gun).await?;
+    let keys = context.trust_dir.keys()?;
+    let mut change = Change { context, gun, notary, keys, unlocked: BTreeMap::new() };
+    let draft = Draft::under(trusted, root);
+    for need in draft.needs() {
+        change.unlock(&need)?;
+    }
+    let publication = draft.complete(files, &change.unlocked, context.clock.now())?;
+    let files: Vec<_> = publication.files.clone().into_iter().collect();
+    notary.publish(&files).await?;
+    Ok(publication)
 }
 
 /// Waits for the repository without blocking, so that an interruption is heard.
@@ -237,16 +296,16 @@ pub(super) async fn hold(context: &Context, gun: &Gun) -> Result<RepositoryLock,
     }
 }
 
-struct Change<'a> {
-    context: &'a Context,
+pub(super) struct Change<'a> {
+    pub(super) context: &'a Context,
     gun: &'a Gun,
     notary: &'a NotaryClient,
     keys: KeyStore,
-    unlocked: BTreeMap<KeyId, PrivateKey>,
+    pub(super) unlocked: BTreeMap<KeyId, PrivateKey>,
 }
 
-struct Base {
-    draft: Draft,
+pub(super) struct Base {
+    pub(super) draft: Draft,
     trusted: Option<TrustedRepository>,
     initialized: Option<initialize::Initialized>,
     not_cached: Option<StoreError>,
@@ -267,6 +326,9 @@ impl Base {
             still_expired: Vec::new(),
             foreseen: Vec::new(),
             dropped_members: Vec::new(),
+            proposed: Vec::new(),
+            completed: Vec::new(),
+            warnings: Vec::new(),
             not_cached: self.not_cached,
             rotation: None,
         }
@@ -390,13 +452,21 @@ impl Change<'_> {
 
     fn can_sign(&self, draft: &Draft, role: &RoleName) -> Result<bool, StoreError> {
         let Some(keys) = draft.role_keys(role) else { return Ok(false) };
+        let here = self.keys_here(&keys)?.len();
+        // One owner of several can propose to make the top of it all valid again.
+        let enough = if *role == RoleName::Targets { 1 } else { keys.threshold.get() };
+        Ok(u32::try_from(here).unwrap_or(u32::MAX) >= enough)
+    }
+
+    /// Canonical ids of a role's keys that are at hand.
+    pub(super) fn keys_here(&self, keys: &RoleKeys) -> Result<BTreeSet<KeyId>, StoreError> {
         let mut here = BTreeSet::new();
         for id in keys.keys.values().filter_map(|key| key.canonical_id().ok()) {
             if self.unlocked.contains_key(&id) || self.keys.find(&id)?.is_some() {
                 here.insert(id);
             }
         }
-        Ok(u32::try_from(here.len()).unwrap_or(u32::MAX) >= keys.threshold.get())
+        Ok(here)
     }
 
     /// A delegation that is new to us may have had a life before, whose versions the server
@@ -444,7 +514,7 @@ impl Change<'_> {
     }
 
     /// Opens as many keys as the role needs, of those that are here.
-    fn unlock(&mut self, need: &Need) -> Result<(), PublishError> {
+    pub(super) fn unlock(&mut self, need: &Need) -> Result<(), PublishError> {
         let open = need.candidates.iter().filter(|id| self.unlocked.contains_key(id)).count();
         let mut missing =
             usize::try_from(need.threshold).unwrap_or(usize::MAX).saturating_sub(open);
@@ -504,6 +574,9 @@ impl Change<'_> {
             initialized: base.initialized,
             renewed,
             still_expired,
+            proposed: Vec::new(),
+            completed: Vec::new(),
+            warnings: Vec::new(),
             not_cached,
             rotation: None,
         }

@@ -2,6 +2,7 @@
 
 use crate::actions::context::Context;
 use crate::actions::keys::rotate::Earlier;
+use crate::actions::proposals::Progress;
 use crate::actions::publish::Published;
 use crate::actions::update::last_confirmed;
 use crate::cli::error::{CliError, ErrorKind};
@@ -118,6 +119,17 @@ pub fn say_published(session: &Session, repository: &str, published: &Published)
             signed.expires
         ));
     }
+    for role in &published.completed {
+        ui.status(format!("{role} has all the signatures it needs"));
+    }
+    for progress in &published.proposed {
+        let word = if progress.added { "Signed" } else { "You have signed" };
+        let (role, version) = (&progress.role, progress.version);
+        ui.status(format!("{word} the proposed {role} version {version}: {}", so_far(progress)));
+    }
+    for warning in &published.warnings {
+        ui.warn(warning);
+    }
     for role in &published.renewed {
         ui.warn(format!("{role} had expired or was about to, and was made valid for long again"));
     }
@@ -164,4 +176,15 @@ pub fn say_rotation(session: &Session, earlier: &Earlier) {
     for id in gone {
         ui.status(format!("The private key {id} is not needed any more; it was removed"));
     }
+}
+
+/// How far a proposal is, in words.
+pub fn so_far(progress: &Progress) -> String {
+    let Progress { have, need, waiting_for, .. } = progress;
+    let who = match waiting_for.as_slice() {
+        [] => "nobody is left to sign".to_owned(),
+        [one] => format!("waiting for {one}"),
+        several => format!("waiting for one of {}", several.join(", ")),
+    };
+    format!("{have} of {need} signatures, {who}")
 }

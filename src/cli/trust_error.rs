@@ -8,6 +8,7 @@ use crate::actions::keys::rotate::RotateError;
 use crate::actions::publish::PublishError;
 use crate::actions::repo::RepoError;
 use crate::actions::repo::renew::RenewError;
+use crate::actions::repo::root::CeremonyFailure;
 use crate::actions::revoke::{Remaining, RevokeError};
 use crate::actions::sign::SignError;
 use crate::actions::signer::SignerError;
@@ -18,8 +19,10 @@ use crate::actions::update::RefreshError;
 use crate::actions::verify::VerifyImageError;
 use crate::cli::error::{CliError, ErrorKind};
 use crate::cli::findings;
+use crate::cli::outcome::so_far;
 use crate::crypto::KeyId;
 use crate::oci::manifest::ManifestError;
+use crate::tuf::ceremony::CeremonyError;
 use crate::tuf::changelist::ChangeError;
 use crate::tuf::editor::EditError;
 use crate::tuf::root_trust::RootTrustError;
@@ -142,6 +145,13 @@ impl From<VerifyImageError> for CliError {
             VerifyImageError::RoleUnusable(error) => error.into(),
             VerifyImageError::Image(error) => error.into(),
             VerifyImageError::Name(error) => error.into(),
+            VerifyImageError::NotSigned { ref waits, .. } if !waits.is_empty() => {
+                let hints: Vec<String> = waits
+                    .iter()
+                    .map(|waits| format!("it is proposed for {}: {}", waits.role, so_far(waits)))
+                    .collect();
+                hints.into_iter().fold(Self::new(ErrorKind::Untrusted, error), Self::hint)
+            }
             VerifyImageError::NotSigned { ref only_in, .. } if !only_in.is_empty() => {
                 let roles: Vec<&str> = only_in.iter().map(RoleName::as_str).collect();
                 let roles = roles.join(", ");
@@ -212,11 +222,18 @@ impl From<EditError> for CliError {
                 Self::new(ErrorKind::Key, error).hint(hint)
             }
             EditError::Key { .. } => Self::new(ErrorKind::Key, error),
-            EditError::UnknownRole { .. } => Self::new(ErrorKind::NotFound, error),
+            EditError::UnknownRole { .. } | EditError::NoSuchKey { .. } => {
+                Self::new(ErrorKind::NotFound, error)
+            }
             EditError::NotPermitted { .. } => Self::new(ErrorKind::Policy, error),
             EditError::Custom { .. } | EditError::Target { .. } | EditError::Path { .. } => {
                 Self::new(ErrorKind::Usage, error)
             }
+            EditError::ThresholdTooHigh { .. } => Self::new(ErrorKind::Usage, error),
+            EditError::CompanionTaken { .. } => Self::new(ErrorKind::Policy, error)
+                .hint("a threshold above 1 needs this role: give its signer another name"),
+            EditError::NotARootKey { .. } => Self::new(ErrorKind::Key, error)
+                .hint("`trust repo root cert` makes one for the root key that is here"),
             EditError::Unwritable { .. } => Self::new(ErrorKind::Storage, error)
                 .hint("what another program put there cannot be signed again by anyone"),
             EditError::UnusableRole { .. } => Self::new(ErrorKind::WrongSigner, error)
@@ -345,6 +362,54 @@ impl From<RenewError> for CliError {
     }
 }
 
+impl From<CeremonyError> for CliError {
+    fn from(error: CeremonyError) -> Self {
+        match &error {
+            CeremonyError::Incomplete { missing, .. } => {
+                let hint = format!("`trust repo root sign` with {}", any_of(missing));
+                Self::new(ErrorKind::WrongSigner, error).hint(hint)
+            }
+            CeremonyError::Different { .. } | CeremonyError::Format(_) => {
+                Self::new(ErrorKind::Usage, error)
+            }
+            CeremonyError::Expired { .. } => Self::new(ErrorKind::Expired, error),
+            CeremonyError::Key(_) => Self::new(ErrorKind::Key, error),
+            _ => Self::new(ErrorKind::Tampered, error)
+                .hint("nothing of it was used; ask for the file again"),
+        }
+    }
+}
+
+impl From<CeremonyFailure> for CliError {
+    fn from(error: CeremonyFailure) -> Self {
+        match error {
+            CeremonyFailure::Ceremony(error) => error.into(),
+            CeremonyFailure::Refresh(error) => error.into(),
+            CeremonyFailure::Edit(error) => error.into(),
+            CeremonyFailure::Connection(error) => error.into(),
+            CeremonyFailure::Server(error) => error.into(),
+            CeremonyFailure::Unlock(error) => error.into(),
+            CeremonyFailure::KeyAction(error) => error.into(),
+            CeremonyFailure::Key(error) => error.into(),
+            CeremonyFailure::Store(error) => error.into(),
+            CeremonyFailure::Publish(error) => error.into(),
+            CeremonyFailure::Stale { .. } | CeremonyFailure::Overtaken { .. } => {
+                Self::new(ErrorKind::Busy, error)
+                    .hint("begin a new ceremony: `trust repo root export`")
+            }
+            CeremonyFailure::NoKeyHere { ref candidates }
+            | CeremonyFailure::UselessKey { ref candidates, .. } => {
+                let hint = any_of(candidates);
+                Self::new(ErrorKind::Key, error).hint(format!("it can be signed with {hint}"))
+            }
+            CeremonyFailure::NoFile => Self::new(ErrorKind::Usage, error),
+            CeremonyFailure::OtherRoot { .. } | CeremonyFailure::Targets { .. } => {
+                Self::new(ErrorKind::Tampered, error)
+            }
+        }
+    }
+}
+
 impl From<SignError> for CliError {
     fn from(error: SignError) -> Self {
         match error {
@@ -401,6 +466,8 @@ impl From<SignerError> for CliError {
             SignerError::Refresh(error) => error.into(),
             SignerError::Store(error) => error.into(),
             SignerError::Name(error) => error.into(),
+            SignerError::ReleasesTooFew { .. } => Self::new(ErrorKind::Policy, error)
+                .hint("`--force` does it all the same; enough signers have to sign anew then"),
             SignerError::NoSuchSigner { .. } => Self::new(ErrorKind::NotFound, error),
             SignerError::LastSigner { .. } => Self::new(ErrorKind::Policy, error)
                 .hint("`--force` removes the signer all the same; somebody else has to sign then"),

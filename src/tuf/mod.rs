@@ -4,8 +4,10 @@
 //! Reading order: [`names`], [`metadata`] (the documents), [`verify`] (the one function that counts
 //! signatures), [`pinning`] and [`root_trust`] (which root keys count at all), [`trusted`] (the chain
 //! from a root to a target, with every rule on the way), [`delegation`] (paths and search order),
-//! [`changelist`] and [`editor`] (what to publish next). `spec/trust-metadata.md` is the contract.
+//! [`proposal`] (files that wait for more signatures), [`changelist`] and [`editor`] (what to publish
+//! next). `spec/trust-metadata.md` is the contract.
 
+pub mod ceremony;
 pub mod changelist;
 pub mod delegation;
 pub mod editor;
@@ -13,6 +15,7 @@ pub mod health;
 pub mod metadata;
 pub mod names;
 pub mod pinning;
+pub mod proposal;
 pub mod root_trust;
 pub mod rules;
 #[cfg(test)]

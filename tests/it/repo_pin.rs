@@ -172,7 +172,7 @@ fn two_who_pin_at_once_both_do() {
     let id = Key::plain().id();
     std::thread::scope(|scope| {
         for number in 0..8 {
-            let (victim, id) = (&victim.user(), &id);
+            let (victim, id) = (victim.user(), &id);
             scope.spawn(move || {
                 let name = format!("app{number}");
                 let args = ["repo", "pin", &name, "--key", id.as_str()];

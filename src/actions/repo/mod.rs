@@ -9,6 +9,7 @@ pub mod pin;
 pub mod publish;
 pub mod renew;
 pub mod reset;
+pub mod root;
 pub mod status;
 pub mod witness;
 

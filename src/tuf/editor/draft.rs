@@ -12,6 +12,7 @@ use crate::limits::{MAX_VERSION, ROOT_LIFETIME_DAYS, TARGETS_LIFETIME_DAYS};
 use crate::tuf::changelist::{Change, DelegationScope};
 use crate::tuf::delegation::{effective_paths, permits};
 use crate::tuf::editor::errors::EditError;
+use crate::tuf::editor::proposing::Cosigned;
 use crate::tuf::metadata::{Delegations, Header, RoleSpec, Root, Snapshot, Target, Targets};
 use crate::tuf::names::{RoleName, TargetName};
 use crate::tuf::trusted::{TrustedRepository, Unpublished};
@@ -60,6 +61,8 @@ pub struct Draft {
     pub(super) spared: BTreeSet<RoleName>,
     /// Keys of earlier roots that sign the next one, too, if they are at hand.
     pub(super) earlier_root_keys: BTreeMap<KeyId, PublicKey>,
+    /// Roles whose next file others have signed already.
+    pub(super) cosigned: BTreeMap<RoleName, Cosigned>,
 }
 
 impl Draft {
@@ -93,6 +96,7 @@ impl Draft {
             floors: BTreeMap::new(),
             spared: BTreeSet::new(),
             earlier_root_keys: BTreeMap::new(),
+            cosigned: BTreeMap::new(),
         }
     }
 
@@ -112,6 +116,7 @@ impl Draft {
             floors: BTreeMap::new(),
             spared: BTreeSet::new(),
             earlier_root_keys: BTreeMap::new(),
+            cosigned: BTreeMap::new(),
         }
     }
 
@@ -131,6 +136,7 @@ impl Draft {
             floors: BTreeMap::new(),
             spared: BTreeSet::new(),
             earlier_root_keys: BTreeMap::new(),
+            cosigned: BTreeMap::new(),
         }
     }
 

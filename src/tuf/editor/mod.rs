@@ -3,6 +3,8 @@
 mod delegations;
 mod draft;
 mod errors;
+mod proposing;
+mod root_edit;
 #[cfg(test)]
 mod round_trips;
 mod signing;
@@ -11,4 +13,5 @@ mod tests;
 
 pub use draft::{Draft, NewRepository, Outcome, check_target};
 pub use errors::EditError;
+pub use root_edit::RootEdit;
 pub use signing::{Need, Publication, PublishedRole};

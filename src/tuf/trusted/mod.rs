@@ -28,13 +28,14 @@ use std::collections::BTreeMap;
 
 use crate::clock::Timestamp;
 use crate::crypto::Sha256Hash;
-use crate::limits::{MAX_ALL_TARGETS_BYTES, MAX_DELEGATION_DEPTH};
+use crate::limits::{MAX_ALL_TARGETS_BYTES, MAX_DELEGATION_DEPTH, MAX_PROPOSALS_BYTES};
 use crate::tuf::delegation::effective_paths;
 use crate::tuf::metadata::{
     Document, FileMeta, MetadataError, Root, Signed, Snapshot, Targets, TimestampFile,
 };
 use crate::tuf::names::{Gun, RoleName};
 use crate::tuf::pinning::Pin;
+use crate::tuf::proposal::is_companion;
 use crate::tuf::root_trust::{Dates, certified_keys, pinned_keys};
 use crate::tuf::rules::{EqualTimestamp, RootWalk, Rules};
 use crate::tuf::verify::{Verified, VerifyError, verify, verify_successor};
@@ -290,6 +291,10 @@ impl TrustedSet {
                 continue;
             }
             let Some(meta) = listed(role) else { continue };
+            // What waits for signatures must not stop those who only read.
+            if is_too_large(role, meta) {
+                continue;
+            }
             // Before anything is downloaded, and those that turned out unusable count, too.
             let most = self.rules.bounds.delegations;
             if role.depth() > MAX_DELEGATION_DEPTH || known + found.len() > most {
@@ -393,6 +398,7 @@ impl TrustedSet {
         self.check_expiry(&RoleName::Root, &header)?;
         self.check_pin()?;
         self.mark_vanished_delegations();
+        self.mark_large_companions();
         TrustedRepository::new(self)
     }
 
@@ -425,6 +431,24 @@ impl TrustedSet {
         }
     }
 
+    fn mark_large_companions(&mut self) {
+        let children = self.targets.values().flat_map(|parent| &parent.body().delegations.roles);
+        let large = children.filter_map(|child| {
+            let meta = self.snapshot.as_ref()?.body().meta.get(&child.name)?;
+            is_too_large(&child.name, meta).then(|| UpdateError::TooLarge {
+                role: child.name.clone(),
+                length: meta.length,
+                limit: MAX_PROPOSALS_BYTES,
+            })
+        });
+        let large: Vec<UpdateError> = large.collect();
+        for error in large {
+            if let UpdateError::TooLarge { role, .. } = &error {
+                self.unusable.insert(role.clone(), error.clone());
+            }
+        }
+    }
+
     fn verify_base<T: Document>(
         &self,
         role: &RoleName,
@@ -451,6 +475,11 @@ impl TrustedSet {
             }
         }
     }
+}
+
+/// Whether this is a file of proposals that is not read for its size (`spec/thresholds.md`).
+fn is_too_large(role: &RoleName, meta: &FileMeta) -> bool {
+    is_companion(role) && meta.length > MAX_PROPOSALS_BYTES
 }
 
 fn self_signed_root(gun: &Gun, raw: &[u8]) -> Result<Verified<Root>, UpdateError> {

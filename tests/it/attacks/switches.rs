@@ -266,7 +266,7 @@ fn a_server_that_says_nothing_is_given_up() {
 #[test]
 fn a_server_that_drips_is_given_up() {
     let victim = Victim::primed();
-    victim.replies.set_all(&Reply::Drip);
+    victim.replies.set_all(&Reply::Dawdle);
     let before = victim.trust_files();
     let failed = verify(&victim, &["--idle-timeout", "1s"]).expect_code(10);
     assert!(failed.stderr.contains("1024"), "{failed:?}");

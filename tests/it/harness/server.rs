@@ -57,7 +57,7 @@ pub(crate) enum Reply {
     /// No byte until the client leaves.
     Silence,
     /// One blank after the other, with rests in between, until the client leaves.
-    Drip,
+    Dawdle,
     /// The end of the connection at once.
     Close,
 }
@@ -294,7 +294,7 @@ fn send(stream: &mut impl ReadWrite, reply: Reply, head_only: bool, state: &Stat
             stream.read_exact(&mut [0]).ok();
             None
         }
-        Reply::Drip => {
+        Reply::Dawdle => {
             stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").ok()?;
             while stream.write_all(b" ").and_then(|()| stream.flush()).is_ok() {
                 thread::sleep(Duration::from_millis(50));

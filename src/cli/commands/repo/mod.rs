@@ -8,6 +8,7 @@ pub mod pin;
 pub mod publish;
 pub mod renew;
 pub mod reset;
+pub mod root;
 pub mod status;
 pub mod witness;
 
@@ -42,6 +43,7 @@ commands! {
         Publish(publish::Args),
         Witness(witness::Args),
         Delete(delete::Args),
+        Root(root::Command),
         Doctor(doctor::Args),
         Renew(renew::Args),
         Pin(pin::Args),
