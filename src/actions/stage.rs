@@ -157,6 +157,9 @@ pub async fn publish_staged_with(
                     cause,
                 })?;
             }
+            if let Some(trusted) = trusted {
+                draft.settle(trusted, &witnessed(&changes));
+            }
             Ok(())
         })
         .await?;
@@ -167,6 +170,17 @@ pub async fn publish_staged_with(
     }
 }
 
+/// The roles that are to be signed again as they are.
+fn witnessed(changes: &[Staged]) -> Vec<&RoleName> {
+    let changes = changes.iter().map(|staged| &staged.change);
+    changes
+        .filter_map(|change| match change {
+            Change::Witness { role } => Some(role),
+            _ => None,
+        })
+        .collect()
+}
+
 /// What the roles to be witnessed held when they last verified here, or, of those in `unseen`,
 /// what the server serves.
 async fn lapsed(
@@ -175,13 +189,8 @@ async fn lapsed(
     changes: &[Staged],
     unseen: &[RoleName],
 ) -> Result<BTreeMap<RoleName, Vec<u8>>, StageError> {
-    let witnessed: Vec<&RoleName> = changes
-        .iter()
-        .filter_map(|staged| match &staged.change {
-            Change::Witness { role } if role.is_delegation() => Some(role),
-            _ => None,
-        })
-        .collect();
+    let mut witnessed = witnessed(changes);
+    witnessed.retain(|role| role.is_delegation());
     if witnessed.is_empty() {
         return Ok(BTreeMap::new());
     }

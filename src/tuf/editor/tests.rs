@@ -546,6 +546,25 @@ fn a_witness_signs_a_role_as_it_is() {
 }
 
 #[test]
+fn changes_that_come_to_nothing_are_not_signed() {
+    let repo = Repo::new();
+    let trusted = repo.first().unwrap();
+    let mut draft = Draft::from_trusted(&trusted);
+    let add = Change::AddTarget { role: TARGETS, name: name("x"), target: target("x") };
+    let remove = Change::RemoveTarget { role: TARGETS, name: name("x") };
+    for change in [&add, &remove] {
+        assert_eq!(draft.apply(change, now()), Ok(Outcome::Changed));
+    }
+    draft.settle(&trusted, &[&TARGETS]);
+    assert!(draft.is_dirty());
+    draft.settle(&trusted, &[]);
+    assert!(!draft.is_dirty());
+    draft.apply(&add, now()).unwrap();
+    draft.settle(&trusted, &[]);
+    assert!(draft.is_dirty());
+}
+
+#[test]
 fn a_lapsed_role_is_signed_again_only_when_it_was_taken_up() {
     let mut repo = Repo::new();
     let (gone, stays) = (TestKey::bare(), TestKey::bare());

@@ -214,6 +214,29 @@ fn witness_believes_the_server_only_when_told_to() {
     assert_eq!(names(&seen_by(&person(&server), &["targets/releases"])), ["1"]);
 }
 
+/// Nobody's change is lost, whoever is first.
+#[test]
+fn clones_publish_at_once() {
+    let server = server();
+    let owner = person(&server);
+    Tool::Trust.run(&owner, "init", &["-p", GUN]).success();
+    let clones: Vec<_> = (0..4).map(|_| colleague(&server, &owner)).collect();
+    std::thread::scope(|scope| {
+        for (number, clone) in clones.iter().enumerate() {
+            scope.spawn(move || {
+                for round in 0..2 {
+                    let name = format!("{number}-{round}");
+                    let path = file(clone, "content", &name);
+                    Tool::Trust.run(clone, "add", &[GUN, &name, &path, "-p"]).success();
+                }
+            });
+        }
+    });
+    let rows = seen_by(&owner, &[]);
+    let expected = ["0-0", "0-1", "1-0", "1-1", "2-0", "2-1", "3-0", "3-1"];
+    assert_eq!(names(&rows), expected);
+}
+
 /// The server has accepted, and the process ends before the changes are removed.
 #[test]
 fn changes_that_were_published_already_are_published_again_without_harm() {
