@@ -16,7 +16,7 @@ use crate::tuf::editor::proposing::Cosigned;
 use crate::tuf::metadata::{Delegations, Header, RoleSpec, Root, Snapshot, Target, Targets};
 use crate::tuf::names::{RoleName, TargetName};
 use crate::tuf::trusted::{TrustedRepository, Unpublished};
-use crate::tuf::verify::RoleKeys;
+use crate::tuf::verify::{RoleKeys, Verified};
 
 /// Whether a change changed anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -207,6 +207,19 @@ impl Draft {
     /// Roles that a change of all delegations passes by.
     pub fn spared(&self) -> &BTreeSet<RoleName> {
         &self.spared
+    }
+
+    /// Does not have roles signed again in which several changes together came to nothing, but for
+    /// those that were to be signed as they are.
+    pub fn settle(&mut self, trusted: &TrustedRepository, touched: &[&RoleName]) {
+        let Self { dirty, targets, .. } = self;
+        dirty.retain(|role| {
+            let before = trusted.targets().get(role).map(Verified::body);
+            touched.contains(&role)
+                || !role.is_targets()
+                || before.is_none()
+                || targets.get(role).map(Arc::as_ref) != before
+        });
     }
 
     /// Has a role signed again though nothing in it changes.
