@@ -18,6 +18,7 @@ use crate::crypto::certificate::Certificate;
 use crate::crypto::{KeyId, PublicKey};
 use crate::limits::{MAX_KEY_FILE_BYTES, MAX_ROOT_BYTES};
 use crate::store::files::read_user_file;
+use crate::tuf::trusted::Unpublished;
 use crate::tuf::{Gun, RoleName};
 
 /// How to set a collection up.
@@ -50,6 +51,9 @@ pub async fn init(
     let plan = Plan { signer: None, snapshot: request.snapshot, root };
     let (draft, initialized, opened) = initialize(context, gun, &notary, &plan).await?;
     let signed = draft.sign(&opened, context.clock.now()).map_err(PublishError::from)?;
+    // What nobody could verify is not even begun with.
+    Unpublished::load(gun, &signed.files)
+        .map_err(|cause| PublishError::BadUnpublished { gun: gun.clone(), cause })?;
     initialized.store_keys(context, &opened)?;
     cache.commit(&signed.files, &[])?;
     Ok(initialized)
@@ -80,8 +84,10 @@ fn certificates(context: &Context, gun: &Gun, files: &[PathBuf]) -> Result<Vec<N
     for file in files {
         let wrong = |cause| RepoError::Certificate { file: file.clone(), gun: gun.clone(), cause };
         let pem = read_user_file(file, MAX_KEY_FILE_BYTES)?;
-        let leaf = Certificate::parse_bundle(&pem).map_err(|cause| wrong(Some(cause)))?;
-        let leaf = leaf.into_iter().next().ok_or_else(|| wrong(None))?;
+        let mut first = Certificate::parse_bundle(&pem).map_err(|cause| wrong(Some(cause)))?;
+        first.truncate(1);
+        // That of an authority counts for nobody who verifies.
+        let (leaf, _) = Certificate::split_leaf(first).map_err(|cause| wrong(Some(cause)))?;
         if !leaf.covers(gun.as_str()) {
             return Err(wrong(None));
         }
