@@ -31,7 +31,11 @@ fn config(victim: &Victim, members: &serde_json::Value) -> String {
 }
 
 fn pinned(victim: &Victim, content: &[u8]) -> String {
-    format!("{}@sha256:{}\n", victim.repository.gun(), trust::crypto::Sha256Hash::of(content).to_hex())
+    format!(
+        "{}@sha256:{}\n",
+        victim.repository.gun(),
+        trust::crypto::Sha256Hash::of(content).to_hex()
+    )
 }
 
 #[test]
