@@ -58,17 +58,19 @@ pub enum Dates {
 }
 
 /// Returns the root role with those keys only that have a certificate for this repository: the
-/// leaf's common name covers it, its algorithms are not broken, its dates are right.
+/// leaf's common name covers it, its algorithms are not broken, its dates are right, and so are
+/// those of the authorities listed with it (notary forgets one that has expired, and with it the
+/// key, whose id is that of the whole bundle).
 pub fn certified_keys(root: &Root, gun: &Gun, dates: Dates) -> Result<RoleKeys, RootTrustError> {
     let mut role = root
         .role_keys(&RoleName::Root)
         .ok_or_else(|| RootTrustError::NoCertificate { gun: gun.clone(), cause: None })?;
     let mut unusable = None;
     let mut out_of_date = None;
-    role.keys.retain(|_, key| match leaf(key, gun) {
-        Ok(leaf) => match dates {
+    role.keys.retain(|_, key| match bundle(key, gun) {
+        Ok(bundle) => match dates {
             Dates::Ignored => true,
-            Dates::ValidAt(now) => match leaf.check_dates(now) {
+            Dates::ValidAt(now) => match bundle.iter().try_for_each(|one| one.check_dates(now)) {
                 Ok(()) => true,
                 Err(error) => {
                     out_of_date.get_or_insert(error);
@@ -117,14 +119,17 @@ pub fn pinned_keys(
     Ok(role)
 }
 
-fn leaf(key: &PublicKey, gun: &Gun) -> Result<Certificate, Option<KeyError>> {
+/// The leaf, if it is made for the repository, and the authorities listed with it.
+fn bundle(key: &PublicKey, gun: &Gun) -> Result<Vec<Certificate>, Option<KeyError>> {
     if !matches!(key.key_type(), KeyType::EcdsaX509 | KeyType::RsaX509) {
         return Err(None);
     }
-    let (leaf, _) = Certificate::parse_bundle(key.public()).and_then(Certificate::split_leaf)?;
+    let (leaf, mut bundle) =
+        Certificate::parse_bundle(key.public()).and_then(Certificate::split_leaf)?;
     if !leaf.covers(gun.as_str()) {
         return Err(None);
     }
     leaf.check_algorithms()?;
-    Ok(leaf)
+    bundle.insert(0, leaf);
+    Ok(bundle)
 }

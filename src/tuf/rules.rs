@@ -64,7 +64,7 @@ pub struct Bounds {
     pub targets: u64,
     /// Root versions followed in one update.
     pub rotations: u64,
-    /// Targets files taken in one update.
+    /// Delegations taken in one update.
     pub delegations: usize,
 }
 

@@ -143,7 +143,7 @@ fn a_file_that_cannot_be_read_stops_everything() {
     let victim = Victim::primed();
     fs::write(config_file(&victim), "{\"trust_pinning\": {\"certs\": 5}}").unwrap();
     let stopped = victim.verify_by_program().expect_code(14);
-    assert!(stopped.stderr.contains("line 1 column 28: `trust_pinning.certs`"), "{stopped:?}");
+    assert!(stopped.stderr.contains("line 1 column 29: `trust_pinning.certs`"), "{stopped:?}");
     fs::write(config_file(&victim), "{\n\"trust_pinning\"").unwrap();
     let stopped = victim.verify_by_program().expect_code(14);
     assert!(stopped.stderr.contains("at line 2 column 15"), "{stopped:?}");
@@ -170,13 +170,13 @@ fn a_misspelt_member_is_told() {
 fn two_who_pin_at_once_both_do() {
     let victim = Victim::new();
     let id = Key::plain().id();
+    let user = victim.user();
     std::thread::scope(|scope| {
         for number in 0..8 {
-            let (victim, id) = (victim.user(), &id);
+            let id = &id;
             scope.spawn(move || {
                 let name = format!("app{number}");
-                let args = ["repo", "pin", &name, "--key", id.as_str()];
-                victim.trust(&args).success();
+                user.trust(&["repo", "pin", &name, "--key", id.as_str()]).success();
             });
         }
     });

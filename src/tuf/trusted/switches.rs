@@ -205,7 +205,7 @@ fn bounds_are_those_of_the_rules() {
     let exact = Bounds {
         snapshot: length(&SNAPSHOT),
         targets: length(&TARGETS).max(length(&role("targets/releases"))),
-        delegations: 3,
+        delegations: 2,
         ..Bounds::default()
     };
     first(exact).unwrap();
@@ -218,7 +218,7 @@ fn bounds_are_those_of_the_rules() {
     let less = length(&TARGETS) - 1;
     too_large(Bounds { targets: less, ..exact }, &TARGETS, less);
     assert!(matches!(
-        first(Bounds { delegations: 2, ..exact }).unwrap_err(),
+        first(Bounds { delegations: 1, ..exact }).unwrap_err(),
         UpdateError::TooManyDelegations { .. }
     ));
 }

@@ -140,7 +140,6 @@ fn both_read_pinned_authorities() {
         ("code signing", Bundle::Whole, vec![code], OnlyTrust),
         ("another purpose", Bundle::Whole, vec![client], Neither),
         ("the intermediate is missing", Bundle::LeafOnly, vec![], Neither),
-        ("expired", Bundle::ExpiredBetween, vec![], Neither),
     ];
     for (name, bundle, purposes, expected) in rows {
         let authority = certify(&mut victim, &gun, &bundle, purposes);
@@ -153,6 +152,9 @@ fn both_read_pinned_authorities() {
             assert_eq!(read(name, &remote, &gun, &pins, &[]), expected, "{name} for {prefix}");
         }
     }
+    // Pinned or not: who lists an authority that has expired is not believed.
+    certify(&mut victim, &gun, &Bundle::ExpiredBetween, vec![]);
+    assert_eq!(expired_between(&remote, &gun), (1, 6));
     let authority = certify(&mut victim, &gun, &Bundle::Whole, vec![]);
     let other = self_signed("another").pem();
     let relative = |file: &str| json!({"ca": {&gun: file}});
@@ -164,6 +166,17 @@ fn both_read_pinned_authorities() {
         read("in the current folder", &remote, &gun, &relative("ca.pem"), &both),
         OnlyNotary
     );
+}
+
+/// What notary and trust make of a repository that nothing pins.
+fn expired_between(server: &Value, gun: &str) -> (i32, i32) {
+    let user = User::new();
+    fs::create_dir(user.home().join("etc")).unwrap();
+    let config = json!({"remote_server": server}).to_string();
+    fs::write(user.home().join("etc/config.json"), config).unwrap();
+    let notary = user.program("notary", &["-c", "etc/config.json", "list", gun]);
+    let trust = user.trust(&["-c", "etc/config.json", "inspect", gun]);
+    (notary.code, trust.code)
 }
 
 /// What the repository's root key is listed with.
