@@ -405,7 +405,8 @@ impl Change<'_> {
                 },
             )
         });
-        let foreseen = base.trusted.iter().filter(|_| !publication.files.contains_key(&RoleName::Root));
+        let foreseen =
+            base.trusted.iter().filter(|_| !publication.files.contains_key(&RoleName::Root));
         let horizon = Horizon::usual(self.context.clock.now());
         let foreseen = foreseen.flat_map(|trusted| root_findings(trusted, horizon)).collect();
         Published {

@@ -13,9 +13,9 @@ use crate::actions::context::{ConnectionError, Context};
 use crate::client::notary::NotFoundBody;
 use crate::client::{FileVersion, NotaryClient, NotaryError, TransportError};
 use crate::clock::Timestamp;
-use crate::limits::{MAX_ROOT_BYTES, MAX_ROOT_ROTATIONS, MAX_TIMESTAMP_BYTES};
+use crate::limits::{MAX_ROOT_BYTES, MAX_ROOT_ROTATIONS, MAX_TIMESTAMP_BYTES, MAX_VERSION};
 use crate::store::StoreError;
-use crate::tuf::metadata::{MetadataError, Root, Signed};
+use crate::tuf::metadata::{MetadataError, Root, Signed, TimestampFile};
 use crate::tuf::trusted::{Expiry, RootStep, TrustedRepository, TrustedSet, UpdateError, Wanted};
 use crate::tuf::{Gun, Pin, RoleName};
 
@@ -143,7 +143,7 @@ pub async fn update(
     let cached = cache.read()?;
     let now = context.clock.now();
     let pin = context.pinning.rule(gun);
-    let update = Update { gun, notary, source, cached: &cached };
+    let update = Update { gun, notary, source, expiry, cached: &cached };
     let set = update.anchor(now, expiry, pin).await?;
     let trusted = update.chain(set).await?;
     let not_cached = cache.commit(&trusted.files(), &[]).err();
@@ -154,6 +154,7 @@ struct Update<'a> {
     gun: &'a Gun,
     notary: &'a NotaryClient,
     source: Source,
+    expiry: Expiry,
     cached: &'a BTreeMap<RoleName, Vec<u8>>,
 }
 
@@ -230,14 +231,54 @@ impl Update<'_> {
             let cached = self.cached.get(&role).cloned();
             return cached.ok_or_else(|| RefreshError::NotCached { gun: self.gun.clone() });
         }
-        self.notary.file(&role, FileVersion::Current, MAX_TIMESTAMP_BYTES).await.map_err(|error| {
-            match error {
-                NotaryError::NotFound { seen: NotFoundBody::Notary, .. } => {
-                    RefreshError::Gone { gun: self.gun.clone(), cause: error }
-                }
-                other => other.into(),
+        let current = self.notary.file(&role, FileVersion::Current, MAX_TIMESTAMP_BYTES).await;
+        // A server of the reference has no answer once a snapshot that is not its to sign has
+        // expired (notary.md §3.5), which its owner must be able to sign again all the same.
+        if let Err(NotaryError::Transport(TransportError::Status { status: 500, .. })) = &current
+            && self.expiry == Expiry::Remembered
+            && let Some(last) = self.last_timestamp().await
+        {
+            return Ok(last);
+        }
+        current.map_err(|error| match error {
+            NotaryError::NotFound { seen: NotFoundBody::Notary, .. } => {
+                RefreshError::Gone { gun: self.gun.clone(), cause: error }
             }
+            other => other.into(),
         })
+    }
+
+    /// The timestamp that was made last, found by the numbers that there are: each is one above the
+    /// one before.
+    async fn last_timestamp(&self) -> Option<Vec<u8>> {
+        let role = RoleName::Timestamp;
+        let cached = self.cached.get(&role).and_then(|raw| {
+            let file = Signed::<TimestampFile>::parse(&role, raw).ok()?;
+            Some(file.unverified().header.version)
+        });
+        let (mut there, mut step) = (cached.unwrap_or(1), 1_u64);
+        let mut last = self.numbered_timestamp(there).await?;
+        let mut absent = None;
+        while absent.is_none_or(|absent| there + 1 < absent) {
+            let next = match absent {
+                None => there.saturating_add(step),
+                Some(absent) => there + (absent - there) / 2,
+            };
+            if next > MAX_VERSION {
+                return None;
+            }
+            match self.numbered_timestamp(next).await {
+                Some(raw) => (last, there) = (raw, next),
+                None => absent = Some(next),
+            }
+            step = step.saturating_mul(2);
+        }
+        Some(last)
+    }
+
+    async fn numbered_timestamp(&self, version: u64) -> Option<Vec<u8>> {
+        let number = FileVersion::Number(version);
+        self.notary.file(&RoleName::Timestamp, number, MAX_TIMESTAMP_BYTES).await.ok()
     }
 
     /// The file of this hash: the cached one if it is that, else the server's.

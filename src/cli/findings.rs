@@ -133,18 +133,14 @@ pub fn words(gun: &str, finding: &Finding) -> Words {
     }
 }
 
-fn unsigned(
-    gun: &str,
-    role: &RoleName,
-    have: u32,
-    removed: &[KeyId],
-    signers: &Signers,
-) -> Words {
+fn unsigned(gun: &str, role: &RoleName, have: u32, removed: &[KeyId], signers: &Signers) -> Words {
     let ids: Vec<&str> = removed.iter().map(KeyId::as_str).collect();
     let why = match ids.as_slice() {
         [] => String::new(),
         [one] => format!(": it was signed by the key {one}, which may no longer sign it"),
-        more => format!(": it was signed by the keys {}, which may no longer sign it", more.join(", ")),
+        more => {
+            format!(": it was signed by the keys {}, which may no longer sign it", more.join(", "))
+        }
     };
     let words = Words::new(format!(
         "{role} has {have} of {} valid signatures it needs{why}; readers leave it out",
@@ -194,8 +190,9 @@ pub fn remark(gun: &str, remark: &Remark) -> Words {
     match remark {
         Remark::Staged { count, unreadable } if unreadable.is_empty() => {
             let changes = if *count == 1 { "change is" } else { "changes are" };
-            Words::new(format!("{count} {changes} staged and not published"))
-                .mend(format!("`trust repo status {gun}` lists them, `trust repo publish {gun}` publishes"))
+            Words::new(format!("{count} {changes} staged and not published")).mend(format!(
+                "`trust repo status {gun}` lists them, `trust repo publish {gun}` publishes"
+            ))
         }
         Remark::Staged { unreadable, .. } => {
             Words::new(format!("staged changes cannot be read: {}", unreadable.join(", ")))
@@ -206,9 +203,12 @@ pub fn remark(gun: &str, remark: &Remark) -> Words {
             "a change of the cache was begun and not ended; whoever reads it next finishes or undoes it",
         ),
         Remark::ClockSkew { ahead } => {
-            let (minutes, direction) = (ahead.abs() / 60, if *ahead > 0 { "ahead of" } else { "behind" });
-            Words::new(format!("the server's clock is {minutes} minutes {direction} this machine's"))
-                .mend("set the one that is wrong: expiry is judged by it")
+            let (minutes, direction) =
+                (ahead.abs() / 60, if *ahead > 0 { "ahead of" } else { "behind" });
+            Words::new(format!(
+                "the server's clock is {minutes} minutes {direction} this machine's"
+            ))
+            .mend("set the one that is wrong: expiry is judged by it")
         }
         Remark::Pinned(pin) => Words::new(match pin {
             Pin::KeyIds(ids) => {
@@ -221,7 +221,9 @@ pub fn remark(gun: &str, remark: &Remark) -> Words {
             }
             _ => "a root is believed only if it is known already".to_owned(),
         }),
-        Remark::NotCached(error) => Words::new(format!("the trust data could not be cached: {error}")),
+        Remark::NotCached(error) => {
+            Words::new(format!("the trust data could not be cached: {error}"))
+        }
         Remark::Unreadable(error) => Words::new(error.to_string()),
     }
 }
@@ -239,7 +241,8 @@ pub fn key_remark(remark: &KeyRemark) -> Words {
         }
         KeyRemark::TooOpen(key) => {
             let path = key.path.display();
-            Words::new(format!("others may read or write {path}")).mend(format!("`chmod 600 {path}`"))
+            Words::new(format!("others may read or write {path}"))
+                .mend(format!("`chmod 600 {path}`"))
         }
         KeyRemark::Orphan(key) => {
             let role = if key.role.is_empty() { "a" } else { key.role.as_str() };
@@ -273,7 +276,9 @@ pub fn left(left: &Left) -> String {
     let Left { due, reason } = left;
     let (role, expires) = (&due.role, day(due.expires));
     match reason {
-        Reason::Server => format!("{role} (until {expires}) is signed by the server, with every change"),
+        Reason::Server => {
+            format!("{role} (until {expires}) is signed by the server, with every change")
+        }
         Reason::Authority => format!(
             "the certificate of a root key (until {expires}) comes from an authority, which has to make \
              the next one"
@@ -305,7 +310,9 @@ pub fn broken_id(error: &RefreshError) -> &'static str {
         RefreshError::MissingRoot { .. } => "root-missing",
         RefreshError::TooManyRoots { .. } => "too-many-roots",
         RefreshError::Server(NotaryError::Transport(cause)) => match cause {
-            TransportError::Unauthorized { .. } | TransportError::Forbidden { .. } => "unauthorized",
+            TransportError::Unauthorized { .. } | TransportError::Forbidden { .. } => {
+                "unauthorized"
+            }
             cause if cause.is_offline() => "server-unreachable",
             TransportError::Tls { .. } => "server-not-secure",
             _ => "server-failed",

@@ -64,7 +64,10 @@ fn classify_update(error: &UpdateError) -> (ErrorKind, Option<&'static str>) {
     match error {
         UpdateError::Expired { .. } | UpdateError::Root(RootTrustError::OutOfDate { .. }) => (
             ErrorKind::Expired,
-            Some("whoever has the keys can make it valid again by signing anew"),
+            Some(
+                "whoever has its keys makes it valid again with `trust repo renew`; \
+                 `trust repo doctor` tells which keys",
+            ),
         ),
         UpdateError::Root(
             RootTrustError::NotPinned { .. } | RootTrustError::FirstUseForbidden { .. },
@@ -238,8 +241,9 @@ impl From<RenewError> for CliError {
             RenewError::Unlock(error) => error.into(),
             RenewError::Store(error) => error.into(),
             RenewError::Certificate { .. } => Self::new(ErrorKind::Key, error),
-            RenewError::NoSuchRole { .. } => Self::new(ErrorKind::NotFound, error)
-                .hint("`trust repo doctor` lists the roles, and what mends those that do not verify"),
+            RenewError::NoSuchRole { .. } => Self::new(ErrorKind::NotFound, error).hint(
+                "`trust repo doctor` lists the roles, and what mends those that do not verify",
+            ),
             RenewError::NoKeys { ref left, .. } => {
                 let hints: Vec<String> = left.iter().map(findings::left).collect();
                 hints.into_iter().fold(Self::new(ErrorKind::Key, error), Self::hint)
@@ -260,7 +264,10 @@ impl From<SignError> for CliError {
             SignError::NoSigningKey { ref candidates, .. } => {
                 let hints: Vec<String> = candidates
                     .iter()
-                    .map(|(role, keys)| format!("{role} can be signed with {}", any_of(keys)))
+                    .map(|(role, keys)| {
+                        let holders = signers_with(candidates, role, keys);
+                        format!("{role} can be signed with {}{holders}", any_of(keys))
+                    })
                     .collect();
                 hints.into_iter().fold(Self::new(ErrorKind::Key, error), Self::hint)
             }
@@ -310,6 +317,17 @@ impl From<SignerError> for CliError {
             error => Self::new(ErrorKind::Usage, error),
         }
     }
+}
+
+/// Which signers hold keys of a role that is not their own.
+fn signers_with(candidates: &[(RoleName, Vec<KeyId>)], role: &RoleName, keys: &[KeyId]) -> String {
+    let others =
+        candidates.iter().filter(|(other, _)| other != role && *role == RoleName::releases());
+    let holders: Vec<&str> = others
+        .filter(|(_, held)| held.iter().any(|id| keys.contains(id)))
+        .map(|(other, _)| other.as_str().trim_start_matches("targets/"))
+        .collect();
+    if holders.is_empty() { String::new() } else { format!(" (of {})", holders.join(", ")) }
 }
 
 /// Keys as a person can look for them.

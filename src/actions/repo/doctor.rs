@@ -221,10 +221,8 @@ async fn look(
             if reached && !is_offline(&error) {
                 report.steps = follow(context, gun, notary, request.source).await;
             }
-            let nothing_known = matches!(
-                error,
-                RefreshError::NoTrustData { .. } | RefreshError::BadAnchor { .. }
-            );
+            let nothing_known =
+                matches!(error, RefreshError::NoTrustData { .. } | RefreshError::BadAnchor { .. });
             report.broken = Some(error);
             if online && !nothing_known {
                 let source = Source::Cache;
@@ -370,7 +368,8 @@ impl Walk<'_> {
         let mut known = None;
         if self.cached.contains_key(&role) {
             let set = TrustedSet::resume(gun.clone(), now, expiry, pin.clone(), self.cached);
-            let set = self.note(&role, true, set.map_err(StepError::from), TrustedSet::root_version);
+            let set =
+                self.note(&role, true, set.map_err(StepError::from), TrustedSet::root_version);
             known = Some(set.ok()?);
         }
         if self.source == Source::Cache {
@@ -386,17 +385,25 @@ impl Walk<'_> {
         };
         let Some(mut set) = known else {
             let set = TrustedSet::first_use(gun.clone(), now, expiry, pin, &raw);
-            return self.note(&role, false, set.map_err(StepError::from), TrustedSet::root_version).ok();
+            return self
+                .note(&role, false, set.map_err(StepError::from), TrustedSet::root_version)
+                .ok();
         };
         let offered = version::<Root>(&role, &raw);
         let trusted = set.root_version();
-        for number in trusted.saturating_add(1)..offered.unwrap_or(trusted).min(trusted + MOST_ROOTS) {
+        for number in
+            trusted.saturating_add(1)..offered.unwrap_or(trusted).min(trusted + MOST_ROOTS)
+        {
             let file = FileVersion::Number(number);
             match self.notary.file(&role, file, MAX_ROOT_BYTES).await {
                 Ok(between) => {
                     let step = set.accept_root(&between).map_err(StepError::from);
                     let stops = step.is_err();
-                    self.steps.push(Step { role: role.clone(), cached: false, outcome: step.map(|_| number) });
+                    self.steps.push(Step {
+                        role: role.clone(),
+                        cached: false,
+                        outcome: step.map(|_| number),
+                    });
                     if stops {
                         return Some(set);
                     }
@@ -433,7 +440,8 @@ impl Walk<'_> {
         let wanted = self.note_failure(&role, wanted)?;
         let (raw, cached) = self.fetch(&wanted).await?;
         let accepted = set.accept_snapshot(&raw).map_err(StepError::from);
-        let accepted = accepted.map(|()| version::<crate::tuf::Snapshot>(&role, &raw).unwrap_or_default());
+        let accepted =
+            accepted.map(|()| version::<crate::tuf::Snapshot>(&role, &raw).unwrap_or_default());
         self.note(&role, cached, accepted, |version| *version)?;
         let mut seen = BTreeSet::new();
         loop {
@@ -547,9 +555,8 @@ fn mismatch(store: &KeyStore, key: &KeyInfo) -> Option<KeyRemark> {
     }
     let path = key.path.clone();
     let opened = store.read(&key.id).map_err(|error| error.to_string());
-    let opened = opened.and_then(|block| {
-        block.decrypt(None).map_err(|error: KeyFileError| error.to_string())
-    });
+    let opened = opened
+        .and_then(|block| block.decrypt(None).map_err(|error: KeyFileError| error.to_string()));
     match opened {
         Ok(private) if private.id() == key.id => None,
         Ok(private) => Some(KeyRemark::Mismatch { path, found: private.id() }),

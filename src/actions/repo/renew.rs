@@ -107,11 +107,7 @@ pub enum RenewError {
 }
 
 /// Signs again what is due. With nothing due nothing is published.
-pub async fn renew(
-    context: &Context,
-    gun: &Gun,
-    request: &Request,
-) -> Result<Renewal, RenewError> {
+pub async fn renew(context: &Context, gun: &Gun, request: &Request) -> Result<Renewal, RenewError> {
     let mut renewal = Renewal::default();
     if request.dry_run {
         let notary = context.connections.notary(gun, "pull").map_err(RefreshError::from)?;
@@ -254,5 +250,8 @@ fn replace(
 /// Root keys whose certificate an authority made.
 fn foreign_certificates(trusted: &TrustedRepository) -> BTreeSet<KeyId> {
     let certificates = root_certificates(trusted.root().body(), trusted.gun()).into_iter();
-    certificates.filter(|(_, certificate)| !certificate.is_self_issued()).map(|(id, _)| id).collect()
+    certificates
+        .filter(|(_, certificate)| !certificate.is_self_issued())
+        .map(|(id, _)| id)
+        .collect()
 }

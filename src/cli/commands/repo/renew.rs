@@ -43,7 +43,8 @@ impl Args {
     pub fn run(self, session: &Session) -> Result<(), CliError> {
         let context = session.context()?;
         let guns = named_or_all(&context, &self.guns, self.all)?;
-        let roles = self.roles.iter().map(|role| RoleName::parse(role)).collect::<Result<_, _>>()?;
+        let roles =
+            self.roles.iter().map(|role| RoleName::parse(role)).collect::<Result<_, _>>()?;
         let request = Request { within: self.within, roles, dry_run: self.dry_run };
         let mut turns = InTurn::new(session, guns.len());
         for gun in &guns {
@@ -56,12 +57,7 @@ impl Args {
     }
 }
 
-fn say(
-    session: &Session,
-    gun: &Gun,
-    request: &Request,
-    renewal: &Renewal,
-) -> Result<(), CliError> {
+fn say(session: &Session, gun: &Gun, request: &Request, renewal: &Renewal) -> Result<(), CliError> {
     let ui = session.ui;
     for due in &renewal.renewed {
         let verb = if request.dry_run { "would be signed again" } else { "was signed again" };
@@ -69,7 +65,10 @@ fn say(
         if due.file {
             ui.line(format!("{gun}: {} {verb}; it was valid until {until}", due.role))?;
         } else {
-            ui.line(format!("{gun}: {} {verb}; its certificate was valid until {until}", due.role))?;
+            ui.line(format!(
+                "{gun}: {} {verb}; its certificate was valid until {until}",
+                due.role
+            ))?;
         }
     }
     if let Some(published) = &renewal.published {
@@ -84,7 +83,8 @@ fn say(
     for left in &renewal.left {
         ui.warn(format!("{gun}: {}", findings::left(left)));
     }
-    let nothing = renewal.published.as_ref().is_none_or(|published| published.publication.is_none());
+    let nothing =
+        renewal.published.as_ref().is_none_or(|published| published.publication.is_none());
     if renewal.renewed.is_empty() && nothing {
         ui.status(format!("Nothing of {gun} was to be signed again."));
     }
