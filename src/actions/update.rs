@@ -14,8 +14,9 @@ use crate::actions::context::{ConnectionError, Context};
 use crate::client::notary::NotFoundBody;
 use crate::client::{FileVersion, NotaryClient, NotaryError, TransportError};
 use crate::clock::Timestamp;
+use crate::limits::MAX_VERSION;
 use crate::store::StoreError;
-use crate::tuf::metadata::{MetadataError, Root, Signed};
+use crate::tuf::metadata::{MetadataError, Root, Signed, TimestampFile};
 use crate::tuf::rules::{RootWalk, Rules};
 use crate::tuf::trusted::{
     Expiry, Note, RootStep, TrustedRepository, TrustedSet, Unpublished, UpdateError, Wanted,
@@ -171,7 +172,7 @@ pub async fn update(
     }
     let pin = context.pinning.rule(gun);
     let rules = context.strictness.rules;
-    let update = Update { gun, notary, source, cached: &cached, rules };
+    let update = Update { gun, notary, source, expiry, cached: &cached, rules };
     let set = update.anchor(now, expiry, pin).await?;
     let mut trusted = update.chain(set).await?;
     if now.duration_since(clock) > CLOCK_TOLERANCE {
@@ -211,6 +212,7 @@ struct Update<'a> {
     gun: &'a Gun,
     notary: &'a NotaryClient,
     source: Source,
+    expiry: Expiry,
     cached: &'a BTreeMap<RoleName, Vec<u8>>,
     rules: Rules,
 }
@@ -302,7 +304,16 @@ impl Update<'_> {
             return cached.ok_or_else(|| RefreshError::NotCached { gun: self.gun.clone() });
         }
         let limit = self.rules.bounds.timestamp;
-        self.notary.file(&role, FileVersion::Current, limit).await.map_err(|error| match error {
+        let current = self.notary.file(&role, FileVersion::Current, limit).await;
+        // A server of the reference has no answer once a snapshot that is not its to sign has
+        // expired (notary.md §3.5), which its owner must be able to sign again all the same.
+        if let Err(NotaryError::Transport(TransportError::Status { status: 500, .. })) = &current
+            && self.expiry == Expiry::Remembered
+            && let Some(last) = self.last_timestamp().await
+        {
+            return Ok(last);
+        }
+        current.map_err(|error| match error {
             NotaryError::NotFound { server, seen: NotFoundBody::Notary, .. }
                 if Unpublished::is_in(self.cached) =>
             {
@@ -313,6 +324,39 @@ impl Update<'_> {
             }
             other => other.into(),
         })
+    }
+
+    /// The timestamp that was made last, found by the numbers that there are: each is one above the
+    /// one before.
+    async fn last_timestamp(&self) -> Option<Vec<u8>> {
+        let role = RoleName::Timestamp;
+        let cached = self.cached.get(&role).and_then(|raw| {
+            let file = Signed::<TimestampFile>::parse(&role, raw).ok()?;
+            Some(file.unverified().header.version)
+        });
+        let (mut there, mut step) = (cached.unwrap_or(1), 1_u64);
+        let mut last = self.numbered_timestamp(there).await?;
+        let mut absent = None;
+        while absent.is_none_or(|absent| there + 1 < absent) {
+            let next = match absent {
+                None => there.saturating_add(step),
+                Some(absent) => there + (absent - there) / 2,
+            };
+            if next > MAX_VERSION {
+                return None;
+            }
+            match self.numbered_timestamp(next).await {
+                Some(raw) => (last, there) = (raw, next),
+                None => absent = Some(next),
+            }
+            step = step.saturating_mul(2);
+        }
+        Some(last)
+    }
+
+    async fn numbered_timestamp(&self, version: u64) -> Option<Vec<u8>> {
+        let number = FileVersion::Number(version);
+        self.notary.file(&RoleName::Timestamp, number, self.rules.bounds.timestamp).await.ok()
     }
 
     /// The file of this hash: the cached one if it is that, else the server's.

@@ -331,6 +331,9 @@ fn classify_notary(error: &NotaryError) -> Classified {
             ),
         ),
         NotaryError::Rejected { .. } => (ErrorKind::Network, None),
+        NotaryError::Transport(cause) if cause.is_offline() => {
+            (ErrorKind::Network, Some(SERVER_HINT))
+        }
         NotaryError::Transport(cause) => classify_transport(cause),
     }
 }

@@ -83,7 +83,10 @@ fn classify_update(error: &UpdateError) -> (ErrorKind, Option<&'static str>) {
     match error {
         UpdateError::Expired { .. } | UpdateError::Root(RootTrustError::OutOfDate { .. }) => (
             ErrorKind::Expired,
-            Some("whoever has the keys can make it valid again by signing anew"),
+            Some(
+                "whoever has its keys makes it valid again with `trust repo renew`; \
+                 `trust repo doctor` tells which keys",
+            ),
         ),
         UpdateError::Root(RootTrustError::NotPinned { .. }) => (
             ErrorKind::Policy,
@@ -422,7 +425,10 @@ impl From<SignError> for CliError {
             SignError::NoSigningKey { ref candidates, .. } => {
                 let hints: Vec<String> = candidates
                     .iter()
-                    .map(|(role, keys)| format!("{role} can be signed with {}", any_of(keys)))
+                    .map(|(role, keys)| {
+                        let holders = signers_with(candidates, role, keys);
+                        format!("{role} can be signed with {}{holders}", any_of(keys))
+                    })
                     .collect();
                 hints.into_iter().fold(Self::new(ErrorKind::Key, error), Self::hint)
             }
@@ -573,7 +579,18 @@ fn reset_hint(gun: &Gun, number: usize) -> String {
     )
 }
 
-/// The keys that can do something, in words.
+/// Which signers hold keys of a role that is not their own.
+fn signers_with(candidates: &[(RoleName, Vec<KeyId>)], role: &RoleName, keys: &[KeyId]) -> String {
+    let others =
+        candidates.iter().filter(|(other, _)| other != role && *role == RoleName::releases());
+    let holders: Vec<&str> = others
+        .filter(|(_, held)| held.iter().any(|id| keys.contains(id)))
+        .map(|(other, _)| other.as_str().trim_start_matches("targets/"))
+        .collect();
+    if holders.is_empty() { String::new() } else { format!(" (of {})", holders.join(", ")) }
+}
+
+/// Keys as a person can look for them.
 pub fn any_of(keys: &[KeyId]) -> String {
     let keys: Vec<&str> = keys.iter().map(KeyId::as_str).collect();
     match keys.as_slice() {

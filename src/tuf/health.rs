@@ -344,10 +344,8 @@ impl Health {
         let expires = state.expires?;
         let server_signs = matches!(state.role, RoleName::Snapshot | RoleName::Timestamp)
             && state.signers.here == 0;
-        let file = match server_signs {
-            true => expires < self.horizon.now,
-            false => self.horizon.reaches(expires),
-        };
+        let file =
+            if server_signs { expires < self.horizon.now } else { self.horizon.reaches(expires) };
         let certificates = state.keys.iter().filter_map(|key| {
             let until = key.certificate_until.filter(|until| self.horizon.reaches(*until))?;
             Some((until, key.id.clone()))
@@ -543,5 +541,189 @@ fn unusable(
             Finding::Unsigned { role, have: *have, removed, signers }
         }
         other => Finding::Unusable { role, cause: other.clone() },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tuf::testing::{Repo, TestKey, days, now, role, threshold};
+    use crate::tuf::trusted::Expiry;
+
+    const HALF_YEAR: i64 = 184;
+
+    /// Everything lasts for two years.
+    fn repo() -> Repo {
+        let mut repo = Repo::new();
+        for role in [RoleName::Root, RoleName::Targets, RoleName::Snapshot, RoleName::Timestamp] {
+            repo.header(&role).expires = days(730);
+        }
+        repo
+    }
+
+    /// Judged by its owner, who knows it already.
+    fn examined(repo: &Repo, here: &[&TestKey], horizon: Horizon) -> Health {
+        let root = [(RoleName::Root, repo.files()[&RoleName::Root].clone())].into();
+        let trusted = repo.again_at(&root, now(), Expiry::Remembered).unwrap();
+        let here = here.iter().map(|key| key.public.canonical_id().unwrap()).collect();
+        examine(&trusted, &here, &BTreeMap::new(), horizon)
+    }
+
+    fn usual(repo: &Repo) -> Vec<Finding> {
+        examined(repo, &[], Horizon::usual(now())).findings
+    }
+
+    fn ids(findings: &[Finding]) -> Vec<&'static str> {
+        findings.iter().map(Finding::id).collect()
+    }
+
+    fn key_of(repo: &Repo, role: &RoleName) -> TestKey {
+        repo.signers[role][0].clone()
+    }
+
+    #[test]
+    fn nothing_is_found_in_what_is_in_order() {
+        let mut repo = repo();
+        repo.delegate("targets/a", vec![TestKey::bare()], &[""]);
+        repo.header(&role("targets/a")).expires = days(730);
+        assert_eq!(usual(&repo), []);
+    }
+
+    #[test]
+    fn what_ends_within_six_months_ends_soon() {
+        let mut repo = repo();
+        repo.header(&RoleName::Targets).expires = days(HALF_YEAR + 1);
+        assert_eq!(usual(&repo), []);
+        repo.header(&RoleName::Targets).expires = days(HALF_YEAR - 6);
+        assert!(matches!(
+            usual(&repo).as_slice(),
+            [Finding::ExpiresSoon { role: RoleName::Targets, .. }]
+        ));
+        let week = Horizon::ahead(now(), Span::new().weeks(1));
+        assert_eq!(examined(&repo, &[], week).findings, []);
+    }
+
+    #[test]
+    fn what_has_expired_is_found_with_those_who_can_renew_it() {
+        let mut repo = repo();
+        repo.header(&RoleName::Targets).expires = days(-1);
+        let key = key_of(&repo, &RoleName::Targets);
+        let findings = examined(&repo, &[&key], Horizon::usual(now())).findings;
+        let [Finding::Expired { role: RoleName::Targets, signers, .. }] = findings.as_slice()
+        else {
+            panic!("{findings:?}");
+        };
+        assert_eq!(*signers, Signers { here: 1, need: 1, candidates: vec![key.id()] });
+    }
+
+    #[test]
+    fn the_servers_files_are_the_servers_until_they_have_expired() {
+        let mut repo = repo();
+        repo.header(&RoleName::Snapshot).expires = days(10);
+        repo.header(&RoleName::Timestamp).expires = days(10);
+        assert_eq!(usual(&repo), []);
+        let snapshot = key_of(&repo, &RoleName::Snapshot);
+        let ours = examined(&repo, &[&snapshot], Horizon::usual(now()));
+        assert_eq!(ids(&ours.findings), ["expires-soon"]);
+        assert_eq!(ours.due(&[]).len(), 1);
+        repo.header(&RoleName::Timestamp).expires = days(-1);
+        assert_eq!(ids(&usual(&repo)), ["expired"]);
+    }
+
+    #[test]
+    fn a_certificate_that_ends_before_the_root_is_found() {
+        let mut repo = repo();
+        let began = now() - jiff::SignedDuration::from_hours(24 * 3600);
+        let key = TestKey::certified_since(repo.gun.as_str(), began);
+        repo.keys(&RoleName::Root, vec![key.clone()], 1);
+        let health = examined(&repo, &[&key], Horizon::usual(now()));
+        assert_eq!(ids(&health.findings), ["root-certificate-expires-soon"]);
+        let due = health.due(&[]);
+        assert_eq!(due.len(), 1);
+        assert_eq!((due[0].file, due[0].certificates.as_slice()), (false, &[key.id()][..]));
+        assert!(health.due(&[RoleName::Targets]).is_empty());
+    }
+
+    #[test]
+    fn a_root_whose_certificates_have_ended_is_a_problem() {
+        let mut repo = repo();
+        let began = now() - jiff::SignedDuration::from_hours(24 * 3651);
+        repo.keys(&RoleName::Root, vec![TestKey::certified_since(repo.gun.as_str(), began)], 1);
+        let findings = usual(&repo);
+        assert_eq!(ids(&findings), ["root-certificates-out-of-date", "root-certificate-expired"]);
+        assert!(matches!(findings[0], Finding::RootOutOfDate { have: 0, need: 1, since: Some(_) }));
+    }
+
+    #[test]
+    fn one_key_of_two_is_too_few() {
+        let mut repo = repo();
+        let keys = [TestKey::bare(), TestKey::bare()];
+        repo.delegate("targets/a", keys.to_vec(), &[""]);
+        let top = repo.targets.get_mut(&RoleName::Targets).unwrap();
+        top.delegations.roles[0].threshold = threshold(2);
+        repo.header(&role("targets/a")).expires = days(730);
+        let health = examined(&repo, &[&keys[0]], Horizon::usual(now()));
+        assert_eq!(ids(&health.findings), ["too-few-keys-here"]);
+        let state = health.role(&role("targets/a")).unwrap();
+        assert_eq!((state.signers.here, state.signers.need), (1, 2));
+        assert!(!state.signers.are_enough());
+    }
+
+    #[test]
+    fn more_signatures_than_keys_are_out_of_reach() {
+        let mut repo = repo();
+        repo.delegate("targets/a", vec![TestKey::bare()], &[""]);
+        let top = repo.targets.get_mut(&RoleName::Targets).unwrap();
+        top.delegations.roles[0].threshold = threshold(2);
+        let findings = usual(&repo);
+        assert_eq!(ids(&findings), ["threshold-out-of-reach", "delegation-not-signed"]);
+    }
+
+    #[test]
+    fn whoever_signed_and_may_no_longer_is_named() {
+        let mut repo = repo();
+        repo.delegate("targets/a", vec![TestKey::bare()], &[""]);
+        let removed = TestKey::bare();
+        repo.signed_by(&role("targets/a"), vec![removed.clone()]);
+        let trusted = repo.first().unwrap();
+        let claimed = [(role("targets/a"), vec![removed.id()])].into();
+        let health = examine(&trusted, &BTreeSet::new(), &claimed, Horizon::usual(now()));
+        let [Finding::Unsigned { role: found, have: 0, removed: ids, .. }] =
+            health.findings.as_slice()
+        else {
+            panic!("{:?}", health.findings);
+        };
+        assert_eq!((found, ids.as_slice()), (&role("targets/a"), &[removed.id()][..]));
+        assert_eq!(health.role(&role("targets/a")).unwrap().version, None);
+        assert!(health.due(&[]).is_empty(), "what does not verify is not renewed");
+    }
+
+    #[test]
+    fn a_delegation_that_vanished_is_told_from_one_that_never_was() {
+        let mut repo = repo();
+        repo.delegate("targets/a", vec![TestKey::bare()], &[""]);
+        repo.header(&role("targets/a")).expires = days(730);
+        let cached = repo.cached();
+        repo.publish();
+        repo.unlisted.insert(role("targets/a"));
+        let trusted = repo.again(&cached).unwrap();
+        let none = BTreeMap::new();
+        let health = examine(&trusted, &BTreeSet::new(), &none, Horizon::usual(now()));
+        assert_eq!(ids(&health.findings), ["delegation-vanished"]);
+        assert_eq!(ids(&usual(&repo)), ["delegation-empty"]);
+    }
+
+    #[test]
+    fn a_delegation_without_paths_is_told() {
+        let mut repo = repo();
+        repo.delegate("targets/a", vec![TestKey::bare()], &[]);
+        repo.header(&role("targets/a")).expires = days(730);
+        assert_eq!(ids(&usual(&repo)), ["delegation-without-paths"]);
+    }
+
+    #[test]
+    fn no_horizon_is_beyond_the_end_of_time() {
+        let far = Horizon::ahead(now(), Span::new().years(19_000));
+        assert!(far.reaches(days(10_000).instant()));
     }
 }

@@ -1,6 +1,7 @@
 //! Repositories whose files end when the test says, on a real server.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::thread;
 use std::time::Duration;
 
@@ -30,6 +31,8 @@ pub(super) struct Ends {
     pub(super) delegations: i64,
     /// Whether the owner signs snapshots; they end with the delegations then.
     pub(super) own_snapshot: bool,
+    /// Whether it takes two keys to sign `targets/alice`.
+    pub(super) two_for_alice: bool,
 }
 
 pub(super) const DAY: i64 = 86_400;
@@ -43,6 +46,7 @@ impl Ends {
             targets: 1095 * DAY,
             delegations: 1095 * DAY,
             own_snapshot: false,
+            two_for_alice: false,
         }
     }
 }
@@ -54,6 +58,8 @@ pub(super) struct Owned {
     pub(super) root_in_metadata: KeyId,
     pub(super) targets: KeyId,
     pub(super) alice: KeyId,
+    /// The second key of `targets/alice`, if it takes two.
+    pub(super) second: Option<KeyId>,
     /// When everything was published.
     pub(super) since: Timestamp,
 }
@@ -64,7 +70,7 @@ pub(super) fn publish(owner: &User, server: &NotaryServer, gun: &str, ends: &End
     let before =
         |end: i64, days: i64| Timestamp::from_second(now.as_second() + end - days * DAY).unwrap();
     let key = || PrivateKey::generate_ecdsa().unwrap();
-    let (root, targets, alice, snapshot) = (key(), key(), key(), key());
+    let (root, targets, alice, snapshot, second) = (key(), key(), key(), key(), key());
     let connections = Connections {
         config_dir: owner.docker_config(),
         server: ServerChoice::Fixed(server.url()),
@@ -79,9 +85,10 @@ pub(super) fn publish(owner: &User, server: &NotaryServer, gun: &str, ends: &End
     let keys = NewRepository {
         root: PublicKey::new(KeyType::EcdsaX509, certificate),
         targets: targets.public_key().clone(),
-        snapshot: match ends.own_snapshot {
-            true => snapshot.public_key().clone(),
-            false => run.block_on(notary.server_key(&RoleName::Snapshot)).unwrap(),
+        snapshot: if ends.own_snapshot {
+            snapshot.public_key().clone()
+        } else {
+            run.block_on(notary.server_key(&RoleName::Snapshot)).unwrap()
         },
         timestamp,
     };
@@ -90,6 +97,7 @@ pub(super) fn publish(owner: &User, server: &NotaryServer, gun: &str, ends: &End
         root_in_metadata: keys.root.id(),
         targets: targets.id(),
         alice: alice.id(),
+        second: ends.two_for_alice.then(|| second.id()),
         since: now,
     };
     let mut draft = Draft::new_repository(&keys, now);
@@ -103,15 +111,23 @@ pub(super) fn publish(owner: &User, server: &NotaryServer, gun: &str, ends: &End
     draft.add_target(&RoleName::Targets, &name, target.clone(), now).unwrap();
     for role in ["targets/alice", "targets/releases"] {
         let role = RoleName::parse(role).unwrap();
+        let mut edit = edit.clone();
+        if ends.two_for_alice && role.as_str() == "targets/alice" {
+            edit.add_keys.push(second.public_key().clone());
+            edit.threshold = NonZeroU32::new(2);
+        }
         draft.edit_delegation(&role, true, &edit, now).unwrap();
         draft.add_target(&role, &name, target.clone(), now).unwrap();
     }
     store(owner, &root, "root", None, ROOT_PASSPHRASE);
     store(owner, &targets, "targets", Some(gun.as_str()), REPOSITORY_PASSPHRASE);
     store(owner, &alice, "alice", None, REPOSITORY_PASSPHRASE);
-    let mut private: BTreeMap<KeyId, PrivateKey> =
-        [root, targets, alice].into_iter().map(|key| (key.id(), key)).collect();
-    let mut signed = |end: i64, days: i64, role: &str| {
+    if ends.two_for_alice {
+        store(owner, &second, "alice", None, REPOSITORY_PASSPHRASE);
+    }
+    let private: BTreeMap<KeyId, PrivateKey> =
+        [root, targets, alice, second].into_iter().map(|key| (key.id(), key)).collect();
+    let signed = |end: i64, days: i64, role: &str| {
         let role = RoleName::parse(role).unwrap();
         let files = draft.sign(&private, before(end, days)).unwrap().files;
         (role.clone(), files[&role].clone())
@@ -126,10 +142,8 @@ pub(super) fn publish(owner: &User, server: &NotaryServer, gun: &str, ends: &End
         // A snapshot that lists these very files: signed as the next one over them.
         let role = RoleName::Snapshot;
         let listed = files.iter().map(|(role, raw)| (role.clone(), raw.as_slice()));
-        let id = snapshot.id();
         store(owner, &snapshot, "snapshot", Some(gun.as_str()), REPOSITORY_PASSPHRASE);
         let raw = snapshot_of(listed, &snapshot, before(ends.delegations, 0));
-        private.insert(id, snapshot);
         files.push((role, raw));
     }
     run.block_on(notary.publish(&files)).unwrap();

@@ -46,12 +46,12 @@ pub struct Args {
 /// Everything, as `--json` prints it.
 #[derive(Debug, Serialize)]
 struct Document {
-    repositories: Vec<Repository>,
+    repositories: Vec<Judged>,
     keys: Vec<Item>,
 }
 
 #[derive(Debug, Serialize)]
-struct Repository {
+struct Judged {
     repository: String,
     healthy: bool,
     exit_code: u8,
@@ -59,13 +59,13 @@ struct Repository {
     clock_ahead_seconds: Option<i64>,
     chain_accepted: bool,
     current: bool,
-    roles: Vec<Role>,
+    roles: Vec<RoleRow>,
     findings: Vec<Item>,
     steps: Vec<Stage>,
 }
 
 #[derive(Debug, Serialize)]
-struct Role {
+struct RoleRow {
     role: String,
     version: Option<u64>,
     expires: Option<String>,
@@ -126,7 +126,7 @@ impl Args {
             if let Some(root_keys) = &report.first_contact {
                 say_first_contact(session, report.gun.as_str(), root_keys);
             }
-            document.repositories.push(Repository::of(report, &stored, now));
+            document.repositories.push(Judged::of(report, &stored, now));
         }
         if self.json {
             let json = serde_json::to_string_pretty(&document)
@@ -161,7 +161,7 @@ impl Document {
         let keys = count(&self.keys, "warning");
         if keys > 0 {
             turns.take("keys", || {
-                let words = format!("{keys} key files on this machine need attention");
+                let words = format!("{} on this machine to be mended", counted(keys, "key file"));
                 Err(CliError::new(ErrorKind::Policy, words))
             });
         }
@@ -169,7 +169,7 @@ impl Document {
     }
 }
 
-impl Repository {
+impl Judged {
     fn of(report: Report, stored: &[KeyInfo], now: Timestamp) -> Self {
         let gun = report.gun.as_str().to_owned();
         let mut items = Vec::new();
@@ -227,9 +227,10 @@ impl Repository {
             None => return Ok(()),
         };
         let words = format!(
-            "{} is not in order: {} problems, {warnings} warnings",
+            "{} is not in order: {}, {}",
             self.repository,
-            problems.count()
+            counted(problems.count(), "problem"),
+            counted(warnings, "warning")
         );
         Err(CliError::new(kind, words))
     }
@@ -237,12 +238,12 @@ impl Repository {
     fn text(&self) -> String {
         let mut text = format!("{}\n", self.repository);
         let says = match (&self.server, self.chain_accepted, self.current) {
-            (Some(server), true, true) => format!("{server} was asked; the chain verifies"),
-            (Some(server), false, _) => format!("{server} was asked; the chain does not verify"),
-            (_, true, _) => "the cache verifies; nobody was asked".to_owned(),
-            _ => "the cache does not verify".to_owned(),
+            (Some(server), true, true) => format!("{server} was asked; the chain is whole"),
+            (Some(server), false, _) => format!("{server} was asked; there is no chain that holds"),
+            (_, true, _) => "nobody was asked; the chain in the cache is whole".to_owned(),
+            _ => "nobody was asked; the cache has no chain that holds".to_owned(),
         };
-        text.push_str(&format!("  {}\n", printable(&says)));
+        text.extend(["  ", &printable(&says), "\n"]);
         if !self.roles.is_empty() {
             if !self.current && self.server.is_some() {
                 text.push_str("  as far as the cache knows:\n");
@@ -296,7 +297,7 @@ impl Repository {
                     )
                 });
                 let until = until.unwrap_or_default();
-                text.push_str(&format!("  key of {}: {id}{until}: {place}\n", role.role));
+                text.extend(["  key of ", &role.role, ": ", id, &until, ": ", &place, "\n"]);
             }
         }
         text
@@ -323,7 +324,7 @@ impl Item {
     fn text(&self) -> String {
         let mut text = format!("  {}: {}\n", self.severity, printable(&self.text));
         if let Some(mend) = &self.mend {
-            text.push_str(&format!("    mend: {}\n", printable(mend)));
+            text.extend(["    mend: ", &printable(mend), "\n"]);
         }
         text
     }
@@ -345,11 +346,11 @@ impl Stage {
     }
 }
 
-fn roles(health: &Health, stored: &[KeyInfo], now: Timestamp) -> Vec<Role> {
-    health.roles.iter().map(|state| Role::of(state, stored, now)).collect()
+fn roles(health: &Health, stored: &[KeyInfo], now: Timestamp) -> Vec<RoleRow> {
+    health.roles.iter().map(|state| RoleRow::of(state, stored, now)).collect()
 }
 
-impl Role {
+impl RoleRow {
     fn of(state: &RoleState, stored: &[KeyInfo], now: Timestamp) -> Self {
         let days =
             |at: Timestamp| at.as_second().saturating_sub(now.as_second()).div_euclid(86_400);
@@ -373,6 +374,10 @@ impl Role {
             keys: keys.collect(),
         }
     }
+}
+
+fn counted(number: usize, word: &str) -> String {
+    if number == 1 { format!("1 {word}") } else { format!("{number} {word}s") }
 }
 
 fn count(items: &[Item], severity: &str) -> usize {
