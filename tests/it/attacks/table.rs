@@ -310,6 +310,13 @@ impl World {
             assert!(finished.stderr.contains("error: "), "{row}: {}", finished.stderr);
         }
         self.check_disk(row, &person, &before, expected, mode);
+        let refused = expected.as_ref().err().is_some_and(|fault| !fault.is_after_acceptance());
+        if refused && mode == Mode::Reading && cache == Cache::Fresh {
+            let finished = person.trust(&["inspect", &format!("{}:1", self.gun)]);
+            assert_eq!(finished.code, i32::from(code), "{row}: {finished:?}");
+            assert_eq!(finished.stdout, "[]\n", "{row}: docker prints a list whatever happens");
+            self.check_disk(row, &person, &before, expected, mode);
+        }
     }
 
     /// Somebody with the keys of `targets` and this cache.
