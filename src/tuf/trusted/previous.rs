@@ -72,15 +72,12 @@ impl Previous {
         self.timestamp = still_signed(self.timestamp.take(), root, &RoleName::Timestamp);
         self.snapshot = still_signed(self.snapshot.take(), root, &RoleName::Snapshot);
         let targets = self.targets.remove(&RoleName::Targets);
-        match still_signed(targets, root, &RoleName::Targets) {
-            Some(targets) => {
-                self.targets.insert(RoleName::Targets, targets);
-            }
+        if let Some(targets) = still_signed(targets, root, &RoleName::Targets) {
+            self.targets.insert(RoleName::Targets, targets);
+        } else {
             // Whoever held the targets key could drive up the delegations, too.
-            None => {
-                self.targets.clear();
-                self.outgrown.clear();
-            }
+            self.targets.clear();
+            self.outgrown.clear();
         }
     }
 }

@@ -145,7 +145,6 @@ fn expected(role: &str, wrong: Corruption, cache: Cache, mode: Mode) -> Result<(
         | Corruption::NoRoles => Err(Fault::Malformed(own())),
         // Only who has seen a newer one can know.
         Corruption::LowerVersion if cache == Cache::Fresh => Err(Fault::RolledBack(own())),
-        Corruption::LowerVersion => Ok(()),
         Corruption::Unsigned | Corruption::ForeignKeys | Corruption::TooFew
             if role == "root" && !first_use =>
         {
@@ -161,7 +160,7 @@ fn expected(role: &str, wrong: Corruption, cache: Cache, mode: Mode) -> Result<(
         // snapshot are the server's to sign.
         Corruption::Expired if mode == Mode::Reading => Err(Fault::Expired(own())),
         Corruption::Expired if role == "root" => Err(Fault::CannotRenew(own())),
-        Corruption::Expired => Ok(()),
+        Corruption::LowerVersion | Corruption::Expired => Ok(()),
     }
 }
 
