@@ -361,6 +361,32 @@ fn a_delegation_is_not_rolled_back_under_cover_of_a_removed_signer() {
 }
 
 #[test]
+fn row_21_a_delegation_is_not_rolled_back_after_its_signer_was_seen_removed() {
+    let mut repo = delegated();
+    let of = role("targets/a");
+    let below = role("targets/a/b");
+    let (alice, bob) = (TestKey::bare(), TestKey::bare());
+    repo.delegate("targets/a", vec![alice.clone(), bob.clone()], &[""]);
+    repo.version(&of, 9).version(&below, 8).signed_by(&of, vec![bob.clone()]);
+    let mut cached = repo.cached();
+    // Bob is gone, and nobody has signed again: the role is unusable, and that is remembered.
+    repo.delegate("targets/a", vec![alice.clone()], &[""]);
+    repo.bump(&[TARGETS, SNAPSHOT, TIMESTAMP]).signed_by(&of, vec![bob]);
+    let read = repo.again(&cached).unwrap();
+    assert!(matches!(unusable(&read, "targets/a"), UpdateError::Signatures(_)));
+    cached.extend(read.files());
+    // What Alice signed long ago does not become news by that.
+    repo.bump(&[SNAPSHOT, TIMESTAMP]).version(&of, 4).signed_by(&of, vec![alice]);
+    rolled_back(repo.again(&cached), &of, 9, 4);
+    repo.version(&of, 10).version(&below, 7);
+    rolled_back(repo.again(&cached), &below, 8, 7);
+    repo.version(&below, 8).again(&cached).unwrap();
+    // A new key of targets lets all that be forgotten.
+    repo.keys(&TARGETS, vec![TestKey::bare()], 1);
+    repo.bump(&[ROOT, SNAPSHOT, TIMESTAMP]).version(&of, 4).again(&cached).unwrap();
+}
+
+#[test]
 fn row_22_a_snapshot_that_names_an_older_root() {
     let mut repo = Repo::new();
     let old_root = repo.files()[&ROOT].clone();

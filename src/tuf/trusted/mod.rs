@@ -260,7 +260,8 @@ impl TrustedSet {
         check_listing(&role, &timestamp.body().snapshot, raw)?;
         let snapshot = self.verify_base::<Snapshot>(&role, raw)?;
         if let Some(before) = &self.previous.snapshot {
-            check_version(&role, before.body().header(), snapshot.body().header())?;
+            let trusted = before.body().header.version;
+            check_version(&role, trusted, snapshot.body().header())?;
         }
         let listed = snapshot.body().meta.get(&RoleName::Root).ok_or(UpdateError::OutOfOrder)?;
         if listed.hashes.check(self.root.raw()).is_err() {
@@ -353,8 +354,8 @@ impl TrustedSet {
         };
         let verified = verify(signed, &keys)?;
         self.check_whose(role, raw)?;
-        if let Some(before) = before {
-            check_version(role, before.body().header(), verified.body().header())?;
+        if let Some(trusted) = self.previous.floor(role) {
+            check_version(role, trusted, verified.body().header())?;
         }
         self.check_expiry(role, verified.body().header())?;
         Ok(verified)
@@ -514,15 +515,12 @@ fn check_listing(role: &RoleName, meta: &FileMeta, raw: &[u8]) -> Result<(), Upd
 
 fn check_version(
     role: &RoleName,
-    before: &crate::tuf::metadata::Header,
+    trusted: u64,
     offered: &crate::tuf::metadata::Header,
 ) -> Result<(), UpdateError> {
-    if offered.version < before.version {
-        return Err(UpdateError::RolledBack {
-            role: role.clone(),
-            trusted: before.version,
-            offered: offered.version,
-        });
+    let offered = offered.version;
+    if offered < trusted {
+        return Err(UpdateError::RolledBack { role: role.clone(), trusted, offered });
     }
     Ok(())
 }

@@ -158,7 +158,7 @@ fn go_tuf_739_an_ed25519_key_of_another_length_signs_nothing(length: usize) {
     let mut repo = Repo::new();
     let odd = TestKey::bare();
     let public = PublicKey::new(KeyType::Ed25519, vec![7; length]);
-    repo.keys(&TARGETS, vec![TestKey::of(odd.private.clone(), public)], 1);
+    repo.keys(&TARGETS, vec![TestKey::of(odd.private, public)], 1);
     too_few(repo.first(), 0);
 }
 

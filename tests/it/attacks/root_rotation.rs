@@ -199,6 +199,7 @@ fn row_51_a_stolen_old_key_alone_signs_nothing_any_more() {
 enum BadLink {
     Signed(SignedBy),
     Is(Corruption),
+    Garbage,
     /// The one before it stands in its place.
     TheOneBefore,
 }
@@ -208,7 +209,7 @@ enum BadLink {
 #[test_case(BadLink::Signed(SignedBy::Stranger); "signed by a stranger")]
 #[test_case(BadLink::Is(Corruption::NotFound); "missing")]
 #[test_case(BadLink::Is(Corruption::ServerError); "not to be had")]
-#[test_case(BadLink::Is(Corruption::NotJson); "no document")]
+#[test_case(BadLink::Garbage; "no document")]
 #[test_case(BadLink::TheOneBefore; "another")]
 fn a_chain_with_one_bad_link_is_refused_wherever_it_is(bad: BadLink) {
     const LAST: u64 = 6;
@@ -220,22 +221,19 @@ fn a_chain_with_one_bad_link_is_refused_wherever_it_is(bad: BadLink) {
                 _ => SignedBy::Both,
             };
             rotate(&mut victim, signed);
-            if bad == BadLink::Is(Corruption::NotJson) && version == position {
-                // Those above describe it as it is.
-                victim.repository.after_signing("root", |bytes| *bytes = b"nothing".to_vec());
-                victim.repository.publish();
-                if version < LAST {
-                    victim.repository.after_signing("root", |_| ());
-                    break;
-                }
-            } else {
-                victim.repository.publish();
-            }
+            victim.repository.publish();
         }
         victim.serve();
         let name = if position == LAST { "root".to_owned() } else { format!("{position}.root") };
         match bad {
-            BadLink::Is(Corruption::NotJson) | BadLink::Signed(_) => {}
+            BadLink::Signed(_) => {}
+            BadLink::Garbage if position == LAST => {
+                victim.answer("root", &Reply::file(b"nothing".to_vec()));
+            }
+            BadLink::Garbage => {
+                let name = format!("{position}.root.json");
+                victim.replies.set(&name, Reply::file(b"nothing".to_vec()));
+            }
             BadLink::Is(corruption) => victim.corrupt(&name, corruption),
             BadLink::TheOneBefore => {
                 let before =
@@ -265,8 +263,8 @@ fn a_chain_with_one_bad_link_is_refused_wherever_it_is(bad: BadLink) {
                 error,
                 RefreshError::MissingRoot { version, .. } if version == position
             ),
-            BadLink::Is(Corruption::ServerError) => matches!(error, RefreshError::Server(_)),
-            BadLink::Is(_) => {
+            BadLink::Is(_) => matches!(error, RefreshError::Server(_)),
+            BadLink::Garbage => {
                 matches!(cause, Some(UpdateError::Metadata { role: RoleName::Root, .. }))
             }
             // It is the trusted one by then, which is no step; the next is one too far.
@@ -281,6 +279,25 @@ fn a_chain_with_one_bad_link_is_refused_wherever_it_is(bad: BadLink) {
         };
         assert!(as_expected, "{bad:?} at {position}: {error:?}");
     }
+}
+
+#[test]
+fn a_root_nobody_vouches_for_is_believed_only_by_who_has_forgotten_the_last() {
+    let mut victim = Victim::primed();
+    rotate(&mut victim, SignedBy::NewOnly);
+    victim.publish();
+    assert_matches!(victim.refuses(7), UpdateError::RootNotVouchedFor { version: 2, .. });
+    // First contact is what it is (spec/threat-model.md §4).
+    assert!(victim.refresh_as_another().unwrap().trusted.is_first_use());
+}
+
+#[test]
+fn damaged_here_and_there_is_damaged() {
+    let victim = Victim::primed();
+    let metadata = victim.user().trust_folder().join("tuf").join(victim.repository.gun());
+    std::fs::write(metadata.join("metadata/root.json"), b"{}").unwrap();
+    victim.tamper("root", crate::harness::tamper::truncated);
+    assert_matches!(victim.fails(14), RefreshError::BadAnchor { .. });
 }
 
 #[test]

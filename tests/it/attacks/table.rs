@@ -145,7 +145,6 @@ fn expected(role: &str, wrong: Corruption, cache: Cache, mode: Mode) -> Result<(
         | Corruption::NoRoles => Err(Fault::Malformed(own())),
         // Only who has seen a newer one can know.
         Corruption::LowerVersion if cache == Cache::Fresh => Err(Fault::RolledBack(own())),
-        Corruption::LowerVersion => Ok(()),
         Corruption::Unsigned | Corruption::ForeignKeys | Corruption::TooFew
             if role == "root" && !first_use =>
         {
@@ -161,7 +160,7 @@ fn expected(role: &str, wrong: Corruption, cache: Cache, mode: Mode) -> Result<(
         // snapshot are the server's to sign.
         Corruption::Expired if mode == Mode::Reading => Err(Fault::Expired(own())),
         Corruption::Expired if role == "root" => Err(Fault::CannotRenew(own())),
-        Corruption::Expired => Ok(()),
+        Corruption::LowerVersion | Corruption::Expired => Ok(()),
     }
 }
 
@@ -310,6 +309,13 @@ impl World {
             assert!(finished.stderr.contains("error: "), "{row}: {}", finished.stderr);
         }
         self.check_disk(row, &person, &before, expected, mode);
+        let refused = expected.as_ref().err().is_some_and(|fault| !fault.is_after_acceptance());
+        if refused && mode == Mode::Reading && cache == Cache::Fresh {
+            let finished = person.trust(&["inspect", &format!("{}:1", self.gun)]);
+            assert_eq!(finished.code, i32::from(code), "{row}: {finished:?}");
+            assert_eq!(finished.stdout, "[]\n", "{row}: docker prints a list whatever happens");
+            self.check_disk(row, &person, &before, expected, mode);
+        }
     }
 
     /// Somebody with the keys of `targets` and this cache.
