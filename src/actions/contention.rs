@@ -92,7 +92,7 @@ mod tests {
     #[test]
     fn patience_ends() {
         let mut contention = Contention::seeded(3);
-        assert!(contention.pause(PATIENCE - FIRST_PAUSE).is_some());
+        assert!(contention.pause(PATIENCE / 2).is_some());
         assert_eq!(contention.pause(PATIENCE), None);
         assert_eq!(contention.pause(Duration::MAX), None);
         assert_eq!(contention.refused(), 3);

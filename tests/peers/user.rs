@@ -67,7 +67,9 @@ impl User {
         process::run(&copy, b"", TIMEOUT).success();
         let own = ["HOME", "DOCKER_CONFIG"].map(|name| (name, twin.variables[name].clone()));
         twin.variables.clone_from(&self.variables);
-        own.into_iter().for_each(|(name, value)| twin.set(name, &value));
+        for (name, value) in own {
+            twin.set(name, &value);
+        }
         twin.logins.clone_from(&self.logins);
         twin.notary_options.clone_from(&self.notary_options);
         twin
