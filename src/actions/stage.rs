@@ -246,7 +246,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::actions::context::Connections;
+    use crate::actions::context::{Connections, Strictness};
     use crate::clock::{FixedClock, Timestamp};
     use crate::crypto::Passphrase;
     use crate::crypto::secret::{PassphraseError, PassphraseRequest, PassphraseSource};
@@ -270,6 +270,7 @@ mod tests {
             passphrases: Arc::new(Nobody),
             connections: Connections::default(),
             pinning: Pinning::default(),
+            strictness: Strictness::default(),
             example_keys_allowed: false,
             keyring: KeyringEnv { bus_address: None, runtime_dir: None, wait: KeyringEnv::WAIT },
         }

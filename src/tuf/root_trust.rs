@@ -94,11 +94,15 @@ pub fn certified_keys(root: &Root, gun: &Gun, dates: Dates) -> Result<RoleKeys, 
     })
 }
 
-/// The leaf certificates of the root role that are made for this repository, by the id that the
-/// root gives their keys, whatever their dates.
+/// The certificates of the root role that are made for this repository, by the id that the root
+/// gives their keys, whatever their dates; of one that is listed with its authorities, whichever
+/// of them ends first, for the key ends with it.
 pub fn root_certificates(root: &Root, gun: &Gun) -> BTreeMap<KeyId, Certificate> {
     let keys = root.role_keys(&RoleName::Root).map(|role| role.keys).unwrap_or_default();
-    keys.into_iter().filter_map(|(id, key)| Some((id, leaf(&key, gun).ok()?))).collect()
+    let ends_first = |key: &PublicKey| {
+        bundle(key, gun).ok()?.into_iter().min_by_key(|certificate| certificate.not_after)
+    };
+    keys.into_iter().filter_map(|(id, key)| Some((id, ends_first(&key)?))).collect()
 }
 
 /// Leaves only the keys that pinning admits.
