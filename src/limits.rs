@@ -36,7 +36,7 @@ pub const MAX_VERSION: u64 = (1 << 53) - 1;
 pub const MAX_LEARNED_VERSION: u64 = (1 << 31) - 1;
 /// Largest file of proposals read, in bytes: one that signs every tag of a repository of 75,000
 /// has some 12 MiB, and what only waits for signatures must not stop readers.
-pub const MAX_PROPOSALS_BYTES: u64 = 32 << 20;
+pub const MAX_PROPOSALS_BYTES: u64 = 16 << 20;
 /// Most proposals on one role that are looked at: each costs a pass over the role's file.
 pub const MAX_PROPOSALS: usize = 64;
 /// Least time, in days, that a proposed file must still hold to be signed or completed; notary

@@ -187,7 +187,7 @@ impl Change<'_> {
             }
         }
         self.settle_each(base, before, &heads, &mut settled)?;
-        self.prune(base, before)?;
+        self.prune(base, before, &mut settled)?;
         Ok(settled)
     }
 
@@ -315,7 +315,12 @@ impl Change<'_> {
     }
 
     /// Takes away what will be of no use any more, where the companion can be signed.
-    fn prune(&self, base: &mut Base, before: &Draft) -> Result<(), PublishError> {
+    fn prune(
+        &self,
+        base: &mut Base,
+        before: &Draft,
+        settled: &mut Settled,
+    ) -> Result<(), PublishError> {
         let now = self.context.clock.now();
         let delegated = before.all_targets().flat_map(|(_, file)| &file.delegations.roles);
         let roles: BTreeSet<RoleName> =
@@ -330,12 +335,26 @@ impl Change<'_> {
             let proposals = before.proposals(&role, &keys, now);
             let gone = match base.draft.next_body(&role) {
                 Some(body) if completed => proposals.superseded_by(&body),
-                _ => proposals.ignored.into_iter().map(|(name, _)| name).collect(),
+                _ => proposals.ignored.iter().map(|(name, _)| name.clone()).collect(),
             };
+            let lost = proposals.pending.iter().filter(|pending| gone.contains(&pending.name));
+            settled.warnings.extend(lost.map(|pending| overtaken(before, &role, pending)));
             base.draft.drop_proposals(&role, &gone)?;
         }
         Ok(())
     }
+}
+
+/// What is said of a proposal whose base is no longer the role's file.
+fn overtaken(draft: &Draft, role: &RoleName, pending: &Pending) -> String {
+    let who = names(draft, pending.signers.iter()).join(", ");
+    let changes = pending.proposal.changed.targets.keys().map(|name| format!("+{name}"));
+    let removes = pending.proposal.removed.iter().map(|name| format!("-{name}"));
+    let what: Vec<String> = changes.chain(removes).take(MAX_NAMES_TOLD).collect();
+    format!(
+        "what {who} proposed for {role} is overtaken and has to be signed anew: {}",
+        what.join(" ")
+    )
 }
 
 /// The proposal, built on `standing`, of just what the draft has for a role; of several the one
@@ -357,3 +376,6 @@ fn best(
 fn falls_short(have: usize, keys: &RoleKeys) -> bool {
     u32::try_from(have).unwrap_or(u32::MAX) < keys.threshold.get()
 }
+
+/// Names told of one proposal: it can be about thousands.
+const MAX_NAMES_TOLD: usize = 10;

@@ -283,7 +283,8 @@ fn sign_tag(
     let mut replaced = Vec::new();
     let mut unchanged = true;
     for role in &roles {
-        let before = draft.targets(role).and_then(|file| file.targets.get(&wanted.tag)).cloned();
+        let before = trusted.and_then(|trusted| trusted.targets().get(role));
+        let before = before.and_then(|file| file.body().targets.get(&wanted.tag)).cloned();
         let target = wanted.target.clone();
         let outcome = draft
             .add_target(role, &wanted.tag, target, now)

@@ -661,3 +661,119 @@ const BASE_ROLES: [RoleName; 4] =
 const FORMAT: &str = "trust-root-ceremony";
 const VERSION: i64 = 1;
 const SECONDS_A_DAY: i64 = 86_400;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tuf::editor::{Draft, RootEdit};
+    use crate::tuf::testing::{Repo, TestKey, now, threshold};
+
+    fn held(key: &TestKey) -> BTreeMap<KeyId, PrivateKey> {
+        let copy = PrivateKey::from_pkcs8(&key.private.to_pkcs8().unwrap()).unwrap();
+        [(copy.id(), copy)].into()
+    }
+
+    /// One root key becomes two of two.
+    fn ceremony() -> (Repo, TestKey, Ceremony) {
+        let repo = Repo::new();
+        let bob = TestKey::certified(repo.gun.as_str());
+        let trusted = repo.first().unwrap();
+        let mut draft = Draft::from_trusted(&trusted);
+        let edit = RootEdit {
+            add: vec![bob.public.clone()],
+            threshold: Some(threshold(2)),
+            ..RootEdit::default()
+        };
+        draft.edit_root(&repo.gun, &edit, now()).unwrap();
+        let next = draft.next_root(now()).unwrap();
+        let made = Ceremony::new(repo.gun.clone(), trusted.root().clone(), next, None).unwrap();
+        (repo, bob, made)
+    }
+
+    #[test]
+    fn a_ceremony_is_complete_when_both_roots_are_content() {
+        let (repo, bob, mut ceremony) = ceremony();
+        let alice = repo.signers[&RoleName::Root][0].clone();
+        let incomplete = |ceremony: &Ceremony| match ceremony.files(now()) {
+            Err(CeremonyError::Incomplete { group, have, need, .. }) => (group, have, need),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(incomplete(&ceremony), ("the present root keys", 0, 1));
+        let mut of_bob = Ceremony::parse(&ceremony.encode(now())).unwrap();
+        of_bob.sign(&held(&bob)).unwrap();
+        assert_eq!(incomplete(&of_bob), ("the present root keys", 0, 1));
+        ceremony.sign(&held(&alice)).unwrap();
+        ceremony.sign(&held(&alice)).unwrap();
+        assert_eq!(incomplete(&ceremony), ("the next root keys", 1, 2));
+        ceremony.merge(&of_bob).unwrap();
+        ceremony.merge(&of_bob).unwrap();
+        let files = ceremony.files(now()).unwrap();
+        let root = Signed::<Root>::parse(&RoleName::Root, &files[&RoleName::Root]).unwrap();
+        assert_eq!(root.signatures().len(), 2);
+        let late = Timestamp::from_second(now().as_second() + 4000 * SECONDS_A_DAY).unwrap();
+        assert!(ceremony.files(late).is_err());
+        let early = Timestamp::from_second(now().as_second() - 2 * SECONDS_A_DAY).unwrap();
+        assert!(ceremony.files(early).is_err());
+    }
+
+    #[test]
+    fn a_strangers_signature_is_left_out_of_account() {
+        let (_, bob, mut ceremony) = ceremony();
+        let stranger = TestKey::certified("docker.io/library/alpine");
+        assert!(ceremony.sign(&held(&stranger)).unwrap().is_empty());
+        ceremony.root.signatures.push(stranger.signature(&ceremony.root.message));
+        ceremony.sign(&held(&bob)).unwrap();
+        let (tallies, strangers) = ceremony.tallies().unwrap();
+        assert_eq!((tallies[0].have, tallies[1].have, strangers), (0, 1, 1));
+    }
+
+    #[test]
+    fn another_ceremony_is_not_merged() {
+        let (_, _, mut one) = ceremony();
+        let (_, _, other) = ceremony();
+        assert_eq!(one.merge(&other), Err(CeremonyError::Different { part: "present root" }));
+    }
+
+    /// Wherever a byte of the file is changed, it is refused, or still is the same ceremony.
+    #[test]
+    fn no_altered_byte_is_signed() {
+        let (repo, _, mut ceremony) = ceremony();
+        ceremony.sign(&held(&repo.signers[&RoleName::Root][0].clone())).unwrap();
+        let bytes = ceremony.encode(now());
+        for place in (0..bytes.len()).step_by(bytes.len() / 150) {
+            let mut altered = bytes.clone();
+            altered[place] ^= 1;
+            let Ok(read) = Ceremony::parse(&altered) else { continue };
+            if read.tallies().is_err() {
+                continue;
+            }
+            assert_eq!(read.current.body(), ceremony.current.body(), "{place}");
+            assert!(read.root.message == ceremony.root.message, "{place} changes what is signed");
+        }
+        for length in (0..bytes.len()).step_by(bytes.len() / 50) {
+            assert!(Ceremony::parse(&bytes[..length]).is_err(), "{length}");
+        }
+    }
+
+    #[test]
+    fn what_changes_is_said_whatever_it_is() {
+        let (repo, _, ceremony) = ceremony();
+        let trusted = repo.first().unwrap();
+        let mut next = ceremony.next().clone();
+        let mallory = TestKey::bare();
+        next.keys.insert(mallory.id(), mallory.public.clone());
+        for role in [RoleName::Timestamp, RoleName::Snapshot] {
+            next.roles.get_mut(role.as_str()).unwrap().key_ids = vec![mallory.id()];
+        }
+        next.consistent_snapshot = true;
+        let made = Ceremony::new(repo.gun.clone(), trusted.root().clone(), next.clone(), None);
+        let said = made.unwrap().summary(now()).join("\n");
+        for words in ["timestamp: the key", "snapshot: the key", "comes", "consistent_snapshot"] {
+            assert!(said.contains(words), "{said}");
+        }
+        // The keys of targets change only together with its file.
+        next.roles.get_mut("targets").unwrap().key_ids = vec![mallory.id()];
+        let made = Ceremony::new(repo.gun, trusted.root().clone(), next, None);
+        assert_eq!(made.map(|_| ()), Err(CeremonyError::NoTargets));
+    }
+}

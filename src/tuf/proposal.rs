@@ -373,3 +373,229 @@ fn list<'a>(value: &'a Value, name: &str) -> Result<&'a [Value], ProposalError> 
 /// The format of proposals written here, and the only one read.
 const FORMAT: i64 = 1;
 const SECONDS_A_DAY: i64 = 86_400;
+
+#[cfg(test)]
+mod tests {
+    use test_case::test_case;
+
+    use super::*;
+    use crate::tuf::testing::{TestKey, days, empty_targets, name, now, role, target, threshold};
+
+    struct World {
+        alice: TestKey,
+        bob: TestKey,
+        keys: RoleKeys,
+        current: Arc<Targets>,
+        wanted: Targets,
+    }
+
+    /// Version 1 of `targets/releases`, and a version 2 that adds one tag and removes another.
+    fn world() -> World {
+        let (alice, bob) = (TestKey::bare(), TestKey::bare());
+        let pairs = [&alice, &bob].map(|key| (key.id(), key.public.clone()));
+        let keys =
+            RoleKeys { role: RoleName::releases(), keys: pairs.into(), threshold: threshold(2) };
+        let mut current = empty_targets();
+        current.targets.insert(name("old"), target("old"));
+        let mut wanted = empty_targets();
+        wanted.header.version = 2;
+        wanted.header.expires = days(1000);
+        wanted.targets.insert(name("new"), target("new"));
+        World { alice, bob, keys, current: Arc::new(current), wanted }
+    }
+
+    fn signed(world: &World, key: &TestKey, base: &Targets, body: &Targets) -> Proposal {
+        let signature = key.signature(&body.to_json().to_canonical());
+        Proposal::new(world.keys.role.clone(), Some(base), body, vec![signature])
+    }
+
+    fn companion(proposals: &[Proposal]) -> Targets {
+        let mut file = empty_targets();
+        for proposal in proposals {
+            file.targets.insert(proposal.name().unwrap(), proposal.to_target(1));
+        }
+        file
+    }
+
+    fn read(world: &World, file: &Targets) -> Proposals {
+        Proposals::read(&world.keys.role, Some(&world.current), &world.keys, file, now())
+    }
+
+    fn sole_error(world: &World, file: &Targets) -> ProposalError {
+        let mut found = read(world, file);
+        assert!(found.pending.is_empty(), "{found:?}");
+        assert_eq!(found.ignored.len(), 1, "{found:?}");
+        found.ignored.remove(0).1
+    }
+
+    #[test]
+    fn a_proposal_is_the_whole_file_for_whoever_has_its_base() {
+        let world = world();
+        let proposal = signed(&world, &world.alice, &world.current, &world.wanted);
+        assert_eq!(proposal.removed, [name("old")]);
+        let file = companion(&[proposal]);
+        // What is read back from the bytes of the companion is the same.
+        let file = Targets::from_json(&role("targets/proposals"), &file.to_json()).unwrap();
+        let found = read(&world, &file);
+        assert_eq!(found.ignored, []);
+        assert_eq!(*found.pending[0].body, world.wanted);
+        assert_eq!(found.pending[0].signers, [world.alice.id()].into());
+        assert_eq!(found.on(Some(&world.current)).count(), 1);
+        assert_eq!(found.on(None).count(), 0);
+        assert!(found.head(&[world.bob.id()].into()).is_none());
+        assert_eq!(found.head(&[world.alice.id()].into()), found.pending.first());
+    }
+
+    #[test]
+    fn one_proposal_builds_on_another_and_outlives_its_completion() {
+        let world = world();
+        let mut third = world.wanted.clone();
+        third.header.version = 3;
+        third.targets.insert(name("third"), target("third"));
+        let mut other = world.wanted.clone();
+        other.targets.insert(name("other"), target("other"));
+        let first = signed(&world, &world.alice, &world.current, &world.wanted);
+        let second = signed(&world, &world.alice, &world.wanted, &third);
+        let rival = signed(&world, &world.bob, &world.current, &other);
+        let file = companion(&[second.clone(), first.clone(), rival.clone()]);
+        let found = read(&world, &file);
+        assert_eq!(found.pending.len(), 3, "{found:?}");
+        let head = found.head(&[world.alice.id()].into()).unwrap();
+        assert_eq!(head.body.header.version, 3);
+        let mut gone = found.superseded_by(&world.wanted);
+        gone.sort();
+        let mut expected = vec![first.name().unwrap(), rival.name().unwrap()];
+        expected.sort();
+        assert_eq!(gone, expected);
+        // Without the first the second leads nowhere.
+        assert_eq!(sole_error(&world, &companion(&[second])), ProposalError::Stale);
+    }
+
+    #[test_case(3 => ProposalError::Version { version: 3, wanted: 2 }; "a version too many")]
+    #[test_case(1 => ProposalError::Version { version: 1, wanted: 2 }; "no new version")]
+    fn the_version_must_follow(version: u64) -> ProposalError {
+        let mut world = world();
+        world.wanted.header.version = version;
+        let proposal = signed(&world, &world.alice, &world.current, &world.wanted);
+        sole_error(&world, &companion(&[proposal]))
+    }
+
+    #[test_case(179 => Some(ProposalError::ExpiresSoon))]
+    #[test_case(180 => None)]
+    #[test_case(-1 => Some(ProposalError::ExpiresSoon))]
+    #[test_case(1096 => None)]
+    #[test_case(1097 => Some(ProposalError::ExpiresLate))]
+    fn the_proposer_chooses_the_expiry_within_bounds(day: i64) -> Option<ProposalError> {
+        let mut world = world();
+        world.wanted.header.expires = days(day);
+        let file = companion(&[signed(&world, &world.alice, &world.current, &world.wanted)]);
+        let found = read(&world, &file);
+        found.ignored.into_iter().next().map(|(_, error)| error)
+    }
+
+    #[test]
+    fn a_file_of_another_role_or_repository_is_not_built_on_this_one() {
+        let world = world();
+        let mut elsewhere = world.current.as_ref().clone();
+        elsewhere.targets.insert(name("elsewhere"), target("elsewhere"));
+        let proposal = signed(&world, &world.alice, &elsewhere, &world.wanted);
+        assert_eq!(sole_error(&world, &companion(&[proposal])), ProposalError::Stale);
+        // Proposals on other roles are not looked at.
+        let mut other = signed(&world, &world.alice, &world.current, &world.wanted);
+        other.role = role("targets/alice");
+        assert_eq!(read(&world, &companion(&[other])), Proposals::default());
+    }
+
+    #[test]
+    fn what_it_describes_must_be_what_was_signed() {
+        let world = world();
+        let mut proposal = signed(&world, &world.alice, &world.current, &world.wanted);
+        proposal.changed.targets.insert(name("more"), target("more"));
+        assert_eq!(sole_error(&world, &companion(&[proposal])), ProposalError::OtherBody);
+    }
+
+    #[test]
+    fn a_stranger_and_a_wrong_signature_count_for_nothing() {
+        let world = world();
+        let stranger = signed(&world, &TestKey::bare(), &world.current, &world.wanted);
+        assert_eq!(sole_error(&world, &companion(&[stranger])), ProposalError::Unsigned);
+        let mut wrong = signed(&world, &world.alice, &world.current, &world.wanted);
+        wrong.signatures = vec![world.alice.signature(b"something else")];
+        assert_eq!(sole_error(&world, &companion(&[wrong])), ProposalError::Unsigned);
+        let mut twice = signed(&world, &world.alice, &world.current, &world.wanted);
+        twice.signatures.push(twice.signatures[0].clone());
+        assert_eq!(read(&world, &companion(&[twice])).pending[0].signers.len(), 1);
+    }
+
+    #[test]
+    fn a_key_in_two_certificates_counts_once() {
+        let mut world = world();
+        let gun = "docker.io/library/alpine";
+        let first = TestKey::certified(gun);
+        let second = first.recertified(gun);
+        let pairs = [&first, &second].map(|key| (key.id(), key.public.clone()));
+        world.keys.keys = pairs.into();
+        let mut proposal = signed(&world, &first, &world.current, &world.wanted);
+        let message = world.wanted.to_json().to_canonical();
+        proposal.signatures.push(second.signature(&message));
+        assert_eq!(proposal.signatures.len(), 2);
+        assert_eq!(read(&world, &companion(&[proposal])).pending[0].signers.len(), 1);
+    }
+
+    #[test]
+    fn what_is_no_proposal_is_ignored() {
+        let world = world();
+        let good = signed(&world, &world.alice, &world.current, &world.wanted);
+        let at = good.name().unwrap();
+        let with = |custom: Option<Value>| {
+            let mut file = empty_targets();
+            file.targets.insert(at.clone(), Target { custom, ..target("x") });
+            sole_error(&world, &file)
+        };
+        let malformed = |error| matches!(error, ProposalError::Malformed(_));
+        assert!(malformed(with(None)));
+        for custom in ["1", "[]", "{}", "{\"format\":2}", "{\"format\":1,\"base\":\"zz\"}"] {
+            assert!(malformed(with(Some(Value::parse(custom.as_bytes()).unwrap()))), "{custom}");
+        }
+        let Some(Value::Object(members)) = good.to_target(1).custom else { panic!() };
+        for (member, value) in [("changed", "{}"), ("changed", "{\"_type\":\"Root\"}")] {
+            let mut members = members.clone();
+            members.insert(member, Value::parse(value.as_bytes()).unwrap());
+            let error = with(Some(Value::Object(members)));
+            assert!(matches!(error, ProposalError::Metadata(_)), "{error:?}");
+        }
+        for (member, value) in [("removed", "[1]"), ("removed", "[\"\"]"), ("signatures", "[{}]")] {
+            let mut members = members.clone();
+            members.insert(member, Value::parse(value.as_bytes()).unwrap());
+            assert!(malformed(with(Some(Value::Object(members)))), "{member}");
+        }
+        let mut file = empty_targets();
+        file.targets.insert(name(".trust/proposals/elsewhere"), target("x"));
+        assert!(malformed(sole_error(&world, &file)));
+    }
+
+    #[test]
+    fn there_is_a_bound_to_how_many_are_looked_at() {
+        let world = world();
+        let many: Vec<Proposal> = (0..=MAX_PROPOSALS)
+            .map(|number| {
+                let mut wanted = world.wanted.clone();
+                wanted.targets.insert(name(&number.to_string()), target("x"));
+                signed(&world, &world.alice, &world.current, &wanted)
+            })
+            .collect();
+        let found = read(&world, &companion(&many));
+        assert_eq!(found.pending.len(), MAX_PROPOSALS);
+        assert_eq!(found.ignored.len(), 1);
+        assert_eq!(found.ignored[0].1, ProposalError::TooMany);
+    }
+
+    #[test_case("targets/releases" => Some("targets/proposals".to_owned()))]
+    #[test_case("targets" => Some("targets/proposals".to_owned()))]
+    #[test_case("targets/a/b" => Some("targets/a/proposals".to_owned()))]
+    #[test_case("targets/proposals" => None)]
+    #[test_case("root" => None)]
+    fn each_role_has_its_place(of: &str) -> Option<String> {
+        companion_of(&role(of)).map(|companion| companion.to_string())
+    }
+}

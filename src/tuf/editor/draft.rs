@@ -9,7 +9,7 @@ use crate::codec::canonical_json::Value;
 use crate::codec::timestamp::Rfc3339;
 use crate::crypto::{KeyId, PublicKey};
 use crate::limits::{MAX_VERSION, ROOT_LIFETIME_DAYS, TARGETS_LIFETIME_DAYS};
-use crate::tuf::changelist::{Change, DelegationScope};
+use crate::tuf::changelist::{Change, DelegationEdit, DelegationScope};
 use crate::tuf::delegation::{effective_paths, permits};
 use crate::tuf::editor::errors::EditError;
 use crate::tuf::editor::proposing::Cosigned;
@@ -311,7 +311,13 @@ impl Draft {
             }
             Change::RemoveTarget { role, name } => self.remove_target(role, name),
             Change::ChangeDelegation { role: DelegationScope::One(role), create, edit } => {
-                self.edit_delegation(role, *create, edit, now)
+                // Notary writes 1 into every creation, and takes it for new roles alone: adding a
+                // key must not lower what others have agreed on.
+                let lowers =
+                    *create && edit.threshold == Some(NonZeroU32::MIN) && self.exists(role);
+                let threshold = if lowers { None } else { edit.threshold };
+                let edit = DelegationEdit { threshold, ..edit.clone() };
+                self.edit_delegation(role, *create, &edit, now)
             }
             Change::ChangeDelegation { role: DelegationScope::AllBelow(parent), edit, .. } => {
                 self.edit_all_below(parent, edit, now)

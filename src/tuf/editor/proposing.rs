@@ -264,3 +264,98 @@ fn endorse(
     }
     Ok(signatures)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tuf::changelist::{Change, DelegationEdit, DelegationScope};
+    use crate::tuf::testing::{Repo, TestKey, now, role, threshold};
+
+    const TARGETS: RoleName = RoleName::Targets;
+
+    fn set(draft: &mut Draft, of: &str, number: u32) -> Result<Outcome, EditError> {
+        let edit =
+            DelegationEdit { threshold: Some(threshold(number)), ..DelegationEdit::default() };
+        let outcome = draft.edit_delegation(&role(of), false, &edit, now());
+        draft.keep_companions(now()).map(|()| outcome)?
+    }
+
+    fn companion_keys(draft: &Draft) -> Option<BTreeSet<KeyId>> {
+        let keys = draft.role_keys(&role("targets/proposals"))?;
+        assert_eq!(keys.threshold, NonZeroU32::MIN);
+        assert_eq!(draft.paths(&role("targets/proposals")), [COMPANION_PATH]);
+        Some(keys.keys.into_keys().collect())
+    }
+
+    #[test]
+    fn a_companion_comes_and_goes_with_the_threshold() {
+        let mut repo = Repo::new();
+        let [alice, bob, carol] = [(); 3].map(|()| TestKey::bare());
+        repo.delegate("targets/a", vec![alice.clone(), bob.clone()], &[""]);
+        repo.delegate("targets/b", vec![bob.clone(), carol.clone()], &[""]);
+        let mut draft = Draft::from_trusted(&repo.first().unwrap());
+        assert_eq!(set(&mut draft, "targets/a", 1).unwrap(), Outcome::Unchanged);
+        assert_eq!(companion_keys(&draft), None);
+        set(&mut draft, "targets/a", 2).unwrap();
+        assert_eq!(companion_keys(&draft), Some([alice.id(), bob.id()].into()));
+        set(&mut draft, "targets/b", 2).unwrap();
+        assert_eq!(companion_keys(&draft), Some([alice.id(), bob.id(), carol.id()].into()));
+        set(&mut draft, "targets/a", 1).unwrap();
+        assert_eq!(companion_keys(&draft), Some([bob.id(), carol.id()].into()));
+        set(&mut draft, "targets/b", 1).unwrap();
+        assert_eq!(companion_keys(&draft), None);
+        let file = draft.targets(&TARGETS).unwrap();
+        assert_eq!(file.delegations.keys.len(), 3);
+    }
+
+    #[test]
+    fn no_role_needs_more_signatures_than_it_has_keys() {
+        let mut repo = Repo::new();
+        let [alice, bob] = [(); 2].map(|()| TestKey::bare());
+        repo.delegate("targets/a", vec![alice, bob.clone()], &[""]);
+        let mut draft = Draft::from_trusted(&repo.first().unwrap());
+        let too_high =
+            |have, need| Err(EditError::ThresholdTooHigh { role: role("targets/a"), have, need });
+        assert_eq!(set(&mut draft, "targets/a", 3), too_high(2, 3));
+        set(&mut draft, "targets/a", 2).unwrap();
+        let edit = DelegationEdit { remove_keys: vec![bob.id()], ..DelegationEdit::default() };
+        let removed = draft.edit_delegation(&role("targets/a"), false, &edit, now());
+        assert_eq!(removed, too_high(1, 2));
+    }
+
+    #[test]
+    fn somebodys_role_of_that_name_is_left_alone() {
+        let mut repo = Repo::new();
+        let [alice, bob] = [(); 2].map(|()| TestKey::bare());
+        repo.delegate("targets/a", vec![alice.clone(), bob], &[""]);
+        repo.delegate("targets/proposals", vec![alice], &[""]);
+        let mut draft = Draft::from_trusted(&repo.first().unwrap());
+        let taken = EditError::CompanionTaken { role: role("targets/proposals") };
+        assert_eq!(set(&mut draft, "targets/a", 2), Err(taken));
+        assert_eq!(draft.companion(&role("targets/a")), None);
+    }
+
+    /// Notary stages the threshold 1 with each key it adds.
+    #[test]
+    fn a_key_that_notary_adds_does_not_lower_the_threshold() {
+        let mut repo = Repo::new();
+        let [alice, bob, carol] = [(); 3].map(|()| TestKey::bare());
+        repo.delegate("targets/a", vec![alice, bob], &[""]);
+        let mut draft = Draft::from_trusted(&repo.first().unwrap());
+        set(&mut draft, "targets/a", 2).unwrap();
+        let add = |of: &str| Change::ChangeDelegation {
+            role: DelegationScope::One(role(of)),
+            create: true,
+            edit: DelegationEdit {
+                add_keys: vec![carol.public.clone()],
+                threshold: Some(threshold(1)),
+                ..DelegationEdit::default()
+            },
+        };
+        draft.apply(&add("targets/a"), now()).unwrap();
+        let keys = draft.role_keys(&role("targets/a")).unwrap();
+        assert_eq!((keys.threshold.get(), keys.keys.len()), (2, 3));
+        draft.apply(&add("targets/new"), now()).unwrap();
+        assert_eq!(draft.role_keys(&role("targets/new")).unwrap().threshold.get(), 1);
+    }
+}

@@ -1234,3 +1234,19 @@ fn empty_files_are_written_as_the_reference_does() {
     );
     assert!(text.contains(r#""targets":{},"version":1}"#));
 }
+
+/// What only waits for signatures can be spoilt by any of those who may sign it.
+#[test]
+fn a_huge_file_of_proposals_stops_nobody() {
+    let mut repo = Repo::new();
+    repo.delegate("targets/proposals", vec![TestKey::bare()], &[".trust/proposals/"]);
+    repo.with(&SNAPSHOT, |members| {
+        let Some(Value::Object(meta)) = members.get_mut("meta") else { panic!() };
+        let Some(Value::Object(companion)) = meta.get_mut("targets/proposals") else { panic!() };
+        companion.insert("length".to_owned(), Value::Int(100 << 20));
+    });
+    let trusted = repo.first().unwrap();
+    assert!(trusted.lookup(&name("v1"), &[TARGETS]).is_ok());
+    let problem = &trusted.unusable()[&role("targets/proposals")];
+    assert!(matches!(problem, UpdateError::TooLarge { length: 104_857_600, .. }), "{problem:?}");
+}

@@ -285,3 +285,37 @@ fn a_key_in_two_certificates_counts_once() {
     c.export(&["--remove-key", &"0".repeat(64)], "x.json").expect_code(8);
     assert!(!c.alice.home().join("x.json").exists());
 }
+
+/// Where the owner signs snapshots, whoever publishes the root needs that key, too.
+#[test]
+fn the_owner_signs_the_snapshot_of_the_new_root() {
+    let world = World::open();
+    let (owner, bob, reader) = (world.user(), world.user(), world.user());
+    let gun = world.repository();
+    owner.notary(&["init", "-p", &gun]).success();
+    reader.notary(&["list", &gun]).success();
+    bob.trust(&["repo", "root", "cert", &gun, "-o", "bob.crt"]).success();
+    hand_over(&bob, "bob.crt", &owner);
+    let export = ["--threshold", "2", "--add-key", "bob.crt", "--sign", "-o", "c.json"];
+    owner.trust(&[&["repo", "root", "export", &gun], &export[..]].concat()).success();
+    hand_over(&owner, "c.json", &bob);
+    bob.trust(&["repo", "root", "sign", "--yes", "c.json"]).success();
+    // Bob has no snapshot key, so the server does not take it from him.
+    let refused = bob.trust(&["repo", "root", "merge", "c.json"]).expect_code(11);
+    assert!(refused.stderr.contains("snapshot"), "{refused:?}");
+    fs::copy(bob.home().join("c.json"), owner.home().join("c-bob.json")).unwrap();
+    owner.trust(&["repo", "root", "merge", "c.json", "c-bob.json"]).success();
+    for who in [&reader, &world.user()] {
+        who.notary(&["list", &gun]).success();
+    }
+    let pushed = world.push("1", "one");
+    let size = pushed.size.to_string();
+    let add = ["addhash", "-p", &gun, "1", &size, "--sha256", pushed.hex()];
+    owner.notary(&add).success();
+    for who in [&reader, &world.user()] {
+        who.trust(&["verify", &world.name("1")]).success();
+    }
+    // Two keys of the root are needed to rotate one of them, by notary, too.
+    owner.notary(&["key", "rotate", &gun, "targets"]).expect_code(1);
+    reader.trust(&["verify", &world.name("1")]).success();
+}

@@ -1,8 +1,6 @@
 //! Several people's signatures add up, on a real notary-server, read by docker and notary.
 
-use super::world::{
-    World, assert_refused, assert_same_inspection, assert_trusted, hand_over, key_file,
-};
+use super::world::{World, assert_refused, assert_same_inspection, assert_trusted, hand_over};
 use crate::peers::process::Finished;
 use crate::peers::{Dockerd, User};
 
@@ -178,15 +176,50 @@ fn docker_and_notary_cannot_sign_alone() {
     let bob = &team.signers[1];
     super::world::import(bob, &world.name("1"), "one");
     let refused = bob.docker(&["trust", "sign", &world.name("1")]).expect_code(1);
-    println!("docker: {}", refused.stderr);
+    let words = "not enough signing keys: found 1 of 2 needed keys";
+    assert!(refused.stderr.contains(words), "{refused:?}");
+    assert_eq!(world.tags_in("targets/bob"), [""; 0]);
     let pushed = world.push("2", "two");
     let size = pushed.size.to_string();
     let args = ["addhash", "-p", &repository, "2", &size, "--sha256", pushed.hex()];
     let refused = bob.notary(&[&args[..], &["-r", "targets/releases"]].concat()).expect_code(1);
-    println!("notary: {}{}", refused.stdout, refused.stderr);
+    assert!(refused.stdout.contains(words), "{refused:?}");
     assert_refused(&team.reader, &world.name("2"), 3);
     assert_eq!(world.tags_in("targets/releases"), [""; 0]);
-    let _ = key_file(bob, "bob");
+}
+
+/// The companion does not know of a key that docker added, until the owner's next change with us.
+#[test]
+fn a_signer_whom_docker_added_completes_and_later_proposes() {
+    let team = Team::new(2, 2);
+    let world = &team.world;
+    let repository = world.repository();
+    let carol = world.user();
+    carol.trust(&["key", "generate", "carol"]).success();
+    hand_over(&carol, "carol.pub", &team.owner);
+    let add = ["trust", "signer", "add", "--key", "carol.pub", "carol", &repository];
+    team.owner.docker(&add).success();
+    world.push("1", "one");
+    let refused = carol.trust(&["sign", &world.name("1")]).expect_code(11);
+    assert!(refused.stderr.contains("1 of 2 keys needed"), "{refused:?}");
+    assert!(team.sign(0, "1").stdout.contains("waiting for one of bob, carol"));
+    let signed = carol.trust(&["sign", &world.name("1")]).success();
+    assert!(signed.stdout.starts_with("Successfully signed"), "{signed:?}");
+    assert_trusted(&team.reader, &world.name("1"), &world.served("1"));
+    // What carol could not take away is overtaken, and is no proposal any more.
+    assert_same_inspection(&team.reader, &repository);
+
+    let again = ["signer", "add", "--key", "carol.pub", "--threshold", "1", "carol", &repository];
+    team.owner.trust(&again).success();
+    let more = ["signer", "add", "--releases-threshold", "3", "--force", "alice", &repository];
+    team.owner.trust(&more).success();
+    world.push("2", "two");
+    let proposed = carol.trust(&["sign", &world.name("2")]).success();
+    assert!(proposed.stdout.contains("1 of 3"), "{proposed:?}");
+    assert!(team.sign(0, "2").stdout.contains("2 of 3 signatures, waiting for bob"));
+    assert!(team.sign(1, "2").stdout.starts_with("Successfully signed"));
+    assert_trusted(&team.reader, &world.name("2"), &world.served("2"));
+    assert_eq!(world.tags_in("targets/proposals"), [""; 0]);
 }
 
 /// A threshold is raised under content that fewer have signed only if that is really wanted.
@@ -236,4 +269,115 @@ fn a_signers_own_threshold() {
     owner.trust(&["verify", "--signer", "alice", &name]).expect_code(4);
     safe.trust(&["sign", &name]).success();
     owner.trust(&["verify", "--signer", "alice", &name]).success();
+}
+
+/// A co-signer who means ill can write into the companion what notary lets them; the others are
+/// warned, and go on.
+#[test]
+fn a_malicious_co_signer_can_only_propose() {
+    let team = Team::new(3, 2);
+    let world = &team.world;
+    let repository = world.repository();
+    let bob = &team.signers[1];
+    world.push("1", "one");
+    team.sign(0, "1");
+    let plant = |name: &str, custom: &str| {
+        let file = bob.home().join("custom.json");
+        std::fs::write(&file, custom).unwrap();
+        let file = file.display().to_string();
+        let hash = "0".repeat(64);
+        let args = ["addhash", "-p", &repository, name, "5", "--sha256", &hash];
+        let more = ["-r", "targets/proposals", "--custom", &file];
+        bob.notary(&[&args[..], &more].concat()).success();
+    };
+    let at = |role: &str| format!(".trust/proposals/{role}/{}", "1".repeat(64));
+    plant(&at("targets/releases"), "{}");
+    plant(&at("targets/alice"), "[1,2,3]");
+    plant(".trust/proposals/garbage", "\"x\"");
+    // The proposal of alice with other content under the very same name.
+    let proposals = world.tags_in("targets/proposals");
+    let real = proposals.iter().find(|name| {
+        name.starts_with(".trust/proposals/targets/releases/") && !name.contains("1111111")
+    });
+    let real = real.unwrap().clone();
+    let shown = team.reader.trust(&["inspect", "--pretty", &repository]).success();
+    assert!(shown.stdout.contains("1 of 2"), "{shown:?}");
+    assert!(shown.stderr.contains("is ignored"), "{shown:?}");
+    plant(&real, r#"{"base":"","changed":{},"format":1,"removed":[],"signatures":[]}"#);
+    let shown = team.reader.trust(&["inspect", "--pretty", &repository]).success();
+    assert!(!shown.stdout.contains("1 of 2"), "{shown:?}");
+    assert_refused(&team.reader, &world.name("1"), 3);
+    // Alice proposes anew, and carol completes; what was planted is swept away.
+    let again = team.sign(0, "1");
+    assert!(again.stdout.contains("1 of 2"), "{again:?}");
+    assert!(team.sign(2, "1").stdout.starts_with("Successfully signed"));
+    assert_trusted(&team.reader, &world.name("1"), &world.served("1"));
+    let left = world.tags_in("targets/proposals");
+    assert!(left.iter().all(|name| !name.contains("targets/releases")), "{left:?}");
+    // A name that looks like a tag's cannot be smuggled in through the companion.
+    assert!(!world.tags_in("targets/releases").iter().any(|name| name.starts_with('.')));
+}
+
+/// Two people at once: the server takes one, the other builds on it.
+#[test]
+fn two_who_sign_at_once_complete_each_other() {
+    let team = Team::new(2, 2);
+    let world = &team.world;
+    world.push("1", "one");
+    let name = world.name("1");
+    let (first, second) = std::thread::scope(|scope| {
+        let sign = |who: usize| {
+            let (signer, name) = (&team.signers[who], &name);
+            scope.spawn(move || signer.trust(&["sign", name]).success().stdout)
+        };
+        let (first, second) = (sign(0), sign(1));
+        (first.join().unwrap(), second.join().unwrap())
+    });
+    let complete = |text: &str| text.starts_with("Successfully signed");
+    assert!(complete(&first) != complete(&second), "{first}{second}");
+    assert_trusted(&team.reader, &name, &world.served("1"));
+}
+
+/// Docker's own tools can still give and take signers' keys, which the next change of ours follows.
+#[test]
+fn a_signer_named_proposals_is_somebodys_and_stays() {
+    let world = World::open();
+    let daemon = Dockerd::start();
+    let owner = world.docker_user(&daemon);
+    let repository = world.repository();
+    for name in ["alice", "bob"] {
+        owner.docker(&["trust", "key", "generate", name]).success();
+    }
+    owner.trust(&["signer", "add", "--key", "alice.pub", "proposals", &repository]).expect_code(2);
+    let add = ["trust", "signer", "add", "--key", "bob.pub", "proposals", &repository];
+    owner.docker(&add).success();
+    owner.trust(&["signer", "add", "--key", "alice.pub", "alice", &repository]).success();
+    let raise = ["signer", "add", "--releases-threshold", "2", "alice", &repository];
+    let refused = owner.trust(&raise).expect_code(12);
+    assert!(refused.stderr.contains("another name"), "{refused:?}");
+    assert_same_inspection(&owner, &repository);
+}
+
+/// A companion that is too large to be read is left aside, and begins anew.
+#[test]
+fn a_companion_that_is_blown_up_begins_anew() {
+    let team = Team::new(3, 2);
+    let world = &team.world;
+    let repository = world.repository();
+    let bob = &team.signers[1];
+    world.push("1", "one");
+    team.sign(0, "1");
+    let file = bob.home().join("huge.json");
+    std::fs::write(&file, format!("\"{}\"", "x".repeat(17 << 20))).unwrap();
+    let (file, hash) = (file.display().to_string(), "0".repeat(64));
+    let args = ["addhash", "-p", &repository, ".trust/proposals/x", "5", "--sha256", &hash];
+    bob.notary(&[&args[..], &["-r", "targets/proposals", "--custom", &file]].concat()).success();
+    let refused = team.reader.trust(&["verify", &world.name("1")]).expect_code(3);
+    assert!(!refused.stderr.contains("1 of 2"), "{refused:?}");
+    let shown = team.reader.trust(&["inspect", &repository]).success();
+    assert!(shown.stderr.contains("targets/proposals cannot be used"), "{shown:?}");
+    assert!(team.sign(0, "1").stdout.contains("1 of 2"));
+    assert_eq!(world.tags_in("targets/proposals").len(), 1);
+    assert!(team.sign(2, "1").stdout.starts_with("Successfully signed"));
+    team.reader.trust(&["verify", &world.name("1")]).success();
 }
