@@ -1,6 +1,7 @@
 //! Proof with the real programs: what they write we go on with, what we write they go on with.
 
 mod ceremony;
+mod collection_thresholds;
 mod config_file;
 mod docker;
 mod images;

@@ -1,5 +1,6 @@
 //! `trust delegation add GUN ROLE [KEYFILE…]`
 
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use crate::actions::Context;
@@ -38,6 +39,10 @@ pub struct Args {
     #[arg(long)]
     pub all_paths: bool,
 
+    /// How many of the role's keys must sign [default: 1 for a new role, else as it is]
+    #[arg(long, value_name = "N")]
+    pub threshold: Option<NonZeroU32>,
+
     /// Publish at once, or not
     #[command(flatten)]
     pub stage: StageArgs,
@@ -50,9 +55,9 @@ impl Args {
         let role = delegation_name(&self.role)?;
         let listed = path_list(&self.paths)?;
         let paths = if self.all_paths { vec![String::new()] } else { listed };
-        if self.keys.is_empty() && paths.is_empty() {
+        if self.keys.is_empty() && paths.is_empty() && self.threshold.is_none() {
             return Err(CliError::usage("no key and no path to add")
-                .hint("name files of public keys, `--paths` or `--all-paths`"));
+                .hint("name files of public keys, `--paths`, `--all-paths` or `--threshold`"));
         }
         let context = session.context()?;
         let keys = public_keys(&context, &self.keys)?;
@@ -65,8 +70,12 @@ impl Args {
         if !paths.is_empty() {
             with.push(format!("with paths [{}], ", paths_words(&paths)));
         }
+        if let Some(threshold) = self.threshold {
+            with.push(format!("with threshold {threshold}, "));
+        }
         let with = with.concat();
-        let changes = add(&context, &gun, &role, Addition { keys, paths })?;
+        let addition = Addition { keys, paths, threshold: self.threshold };
+        let changes = add(&context, &gun, &role, addition)?;
         let staged = format!(
             "Addition of delegation role {role} {with}to repository \"{gun}\" staged for next publish."
         );
