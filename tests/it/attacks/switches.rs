@@ -191,6 +191,22 @@ fn limits_are_configurable(role: &str) {
 }
 
 #[test]
+fn a_root_larger_than_usual_is_taken_on_request_and_then_known() {
+    let mut victim = Victim::new();
+    let filler = "x".repeat(1 << 20);
+    victim.repository.set("root", &["filler"], filler.as_str().into());
+    victim.publish();
+    let refused = verify(&victim, &[]);
+    assert_ne!(refused.code, 0, "{refused:?}");
+    assert!(victim.trust_files().is_empty());
+    let file = config(&victim, &json!({"trust": {"limits": {"root": 2 << 20}}}));
+    verify(&victim, &["-c", &file]).success();
+    // The anchor is read from the cache, whatever the setting is then.
+    let image = victim.image();
+    victim.user().trust(&["verify", "--offline", &image]).success();
+}
+
+#[test]
 fn the_number_of_rotations_is_configurable() {
     let mut victim = Victim::primed();
     for _ in 0..3 {
