@@ -4,6 +4,9 @@
 pub const MAX_TIMESTAMP_BYTES: u64 = 1 << 20;
 /// Largest `root.json` read, in bytes. A root with a hundred certificates stays under 200 KiB.
 pub const MAX_ROOT_BYTES: u64 = 1 << 20;
+/// Largest root or timestamp that a configuration may allow, in bytes, and that is read from the
+/// cache: what one run accepted, another with stricter settings still has to begin from.
+pub const MAX_CONFIGURED_BYTES: u64 = 16 << 20;
 /// Largest snapshot read, in bytes. Notary's cap: one with 75,000 entries has some 20 MiB.
 pub const MAX_SNAPSHOT_BYTES: u64 = 100 << 20;
 /// Largest targets or delegation file read, in bytes. Notary's cap.

@@ -148,7 +148,7 @@ impl Settings {
     pub fn load(args: &GlobalArgs, environment: &Environment) -> Result<Self, CliError> {
         let without = Self::resolve(args, environment, ClientConfig::default())?;
         let config = match &args.config_file {
-            Some(path) => ClientConfig::load(path).map_err(|error| {
+            Some(path) => ClientConfig::load(&without.config_file).map_err(|error| {
                 let error = CliError::from(error);
                 error.context(format!("cannot use `--config-file {}`", path.display()))
             })?,

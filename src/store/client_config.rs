@@ -16,7 +16,10 @@ use serde_json::value::RawValue;
 
 use crate::crypto::KeyId;
 use crate::crypto::certificate::Certificate;
-use crate::limits::{MAX_CONFIG_BYTES, MAX_KEY_FILE_BYTES};
+use crate::limits::{
+    MAX_CONFIG_BYTES, MAX_CONFIGURED_BYTES, MAX_KEY_FILE_BYTES, MAX_SNAPSHOT_BYTES,
+    MAX_TARGETS_BYTES,
+};
 use crate::store::StoreError;
 use crate::store::files::{
     Base, LockKind, PRIVATE_MODE, create_user_folder, mode, read_user_file,
@@ -312,10 +315,10 @@ fn read_bounds(node: &Node<'_>) -> Result<Bounds, ConfigError> {
     let mut bounds = Bounds::default();
     for member in node.named()? {
         match member.key().as_str() {
-            "timestamp" => bounds.timestamp = member.positive()?,
-            "root" => bounds.root = member.positive()?,
-            "snapshot" => bounds.snapshot = member.positive()?,
-            "targets" => bounds.targets = member.positive()?,
+            "timestamp" => bounds.timestamp = member.bytes(MAX_CONFIGURED_BYTES)?,
+            "root" => bounds.root = member.bytes(MAX_CONFIGURED_BYTES)?,
+            "snapshot" => bounds.snapshot = member.bytes(MAX_SNAPSHOT_BYTES)?,
+            "targets" => bounds.targets = member.bytes(MAX_TARGETS_BYTES)?,
             "rotations" => bounds.rotations = member.positive()?,
             "delegations" => {
                 bounds.delegations = usize::try_from(member.positive()?).unwrap_or(usize::MAX);
@@ -609,6 +612,14 @@ impl<'a> Node<'a> {
         }
     }
 
+    /// A bound in bytes. More than `most` would be accepted once and never read again.
+    fn bytes(&self, most: u64) -> Result<u64, ConfigError> {
+        match self.positive()? {
+            number if number > most => Err(self.wrong(format!("is more than {most}"))),
+            number => Ok(number),
+        }
+    }
+
     fn duration(&self) -> Result<Duration, ConfigError> {
         let text = self.text().or_else(|_| self.number().map(|number| number.to_string()));
         let text = text.map_err(|_| self.wrong("is not a duration such as \"72h\""))?;
@@ -793,6 +804,7 @@ mod tests {
     #[test_case("{\"trust\": {\"max_staleness\": \"1w\"}}", 1, 29, "trust.max_staleness"; "no duration")]
     #[test_case("{\"trust\": {\"limits\": {\"root\": 0}}}", 1, 31, "trust.limits.root"; "a limit of nothing")]
     #[test_case("{\"trust\": {\"limits\": {\"root\": -1}}}", 1, 31, "trust.limits.root"; "a negative limit")]
+    #[test_case("{\"trust\": {\"limits\": {\"root\": 16777217}}}", 1, 31, "trust.limits.root"; "a limit beyond the cache's")]
     #[test_case("{\"trust\": 1}", 1, 11, "trust"; "no object")]
     #[test_case("{\"trust_dir\": \"a\", \"Trust_Dir\": \"b\"}", 1, 33, "Trust_Dir"; "twice")]
     fn a_wrong_value_is_told_with_its_place(text: &str, line: usize, column: usize, member: &str) {

@@ -25,7 +25,7 @@ use jiff::SignedDuration;
 
 use crate::clock::Timestamp;
 use crate::limits::{
-    MAX_REMOVALS_BYTES, MAX_ROOT_BYTES, MAX_SNAPSHOT_BYTES, MAX_TARGETS_BYTES, MAX_TIMESTAMP_BYTES,
+    MAX_CONFIGURED_BYTES, MAX_REMOVALS_BYTES, MAX_SNAPSHOT_BYTES, MAX_TARGETS_BYTES,
 };
 use crate::store::StoreError;
 use crate::store::files::{Base, FileLock, LockKind, PRIVATE_MODE, Unsynced, exists};
@@ -393,8 +393,7 @@ fn role_of_staged(name: &str) -> Option<RoleName> {
 
 fn limit_of(role: &RoleName) -> u64 {
     match role {
-        RoleName::Root => MAX_ROOT_BYTES,
-        RoleName::Timestamp => MAX_TIMESTAMP_BYTES,
+        RoleName::Root | RoleName::Timestamp => MAX_CONFIGURED_BYTES,
         RoleName::Snapshot => MAX_SNAPSHOT_BYTES,
         RoleName::Targets | RoleName::Delegation(_) => MAX_TARGETS_BYTES,
     }
@@ -794,7 +793,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let base = Base::new(dir.path().to_owned());
         let metadata = dir.path().join("tuf/example.com/app/metadata");
-        let large = vec![b' '; usize::try_from(MAX_TIMESTAMP_BYTES).unwrap() + 1];
+        let large = vec![b' '; usize::try_from(MAX_CONFIGURED_BYTES).unwrap() + 1];
         base.write(&metadata.join("timestamp.json"), &large, 0o600).unwrap();
         assert_eq!(cache(dir.path()).read().unwrap(), Roles::new());
         base.write(&metadata.join("root.json"), &large, 0o600).unwrap();

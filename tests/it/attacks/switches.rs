@@ -2,8 +2,10 @@
 //! trust directory as it was; accepted with it, and told. Waits are never measured, only how they
 //! end.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
@@ -13,7 +15,8 @@ use trust::tuf::trusted::UpdateError;
 
 use super::assert_matches;
 use crate::harness::repository::expiry;
-use crate::harness::{Key, Reply, Victim};
+use crate::harness::server::not_found;
+use crate::harness::{Key, Reply, Server, Victim};
 use crate::peers::process::Finished;
 
 /// Runs `trust verify` with more flags; stdout is the digest.
@@ -93,6 +96,40 @@ fn a_root_that_others_signed_is_taken_on_no_request() {
     assert_eq!(victim.trust_files(), before);
 }
 
+/// Two roots of one version by the same keys: whoever takes either after the other could be led in
+/// circles for ever.
+#[test]
+fn a_server_that_exchanges_two_roots_of_one_version_is_given_up() {
+    let mut victim = Victim::primed();
+    let mut states: Vec<BTreeMap<String, Vec<u8>>> = Vec::new();
+    for hours in [300, 200] {
+        victim.repository.set("root", &["expires"], expiry(24 * hours));
+        victim.repository.bump(&["snapshot", "timestamp"]);
+        victim.publish();
+        // The newer timestamp in both: only root and snapshot are exchanged.
+        states.push(victim.repository.files().clone());
+    }
+    let asked = AtomicUsize::new(0);
+    let (gun, before) = (victim.repository.gun().to_owned(), victim.trust_files());
+    let server = Server::start(move |request| {
+        let file = request.target.split_once("/_trust/tuf/").map_or("", |(_, file)| file);
+        let of_state = |state: usize| states[state].get(file).cloned();
+        let found = if file == "timestamp.json" {
+            of_state(asked.fetch_add(1, Ordering::SeqCst) % 2)
+        } else {
+            of_state(1).or_else(|| of_state(0))
+        };
+        found.map_or_else(not_found, Reply::file)
+    });
+    let file = config(&victim, &json!({"trust": {"limits": {"rotations": 5}}}));
+    let image = format!("{gun}:1");
+    let flags = ["-s", &server.url(), "-c", &file, "--root-walk", "notary"];
+    let led = victim.user().trust(&[&flags[..], &["verify", "--no-registry", &image]].concat());
+    let led = led.expect_code(7);
+    assert!(led.stderr.contains("more than are followed"), "{led:?}");
+    assert_eq!(victim.trust_files(), before);
+}
+
 #[test_case("expired", 6)]
 #[test_case("signed by a stranger", 4)]
 #[test_case("vanished", 7)]
@@ -151,6 +188,22 @@ fn limits_are_configurable(role: &str) {
     assert!(refused.stderr.contains(&(size - 1).to_string()), "{refused:?}");
     assert!(victim.trust_files().is_empty());
     limit(size).success();
+}
+
+#[test]
+fn a_root_larger_than_usual_is_taken_on_request_and_then_known() {
+    let mut victim = Victim::new();
+    let filler = "x".repeat(1 << 20);
+    victim.repository.set("root", &["filler"], filler.as_str().into());
+    victim.publish();
+    let refused = verify(&victim, &[]);
+    assert_ne!(refused.code, 0, "{refused:?}");
+    assert!(victim.trust_files().is_empty());
+    let file = config(&victim, &json!({"trust": {"limits": {"root": 2 << 20}}}));
+    verify(&victim, &["-c", &file]).success();
+    // The anchor is read from the cache, whatever the setting is then.
+    let image = victim.image();
+    victim.user().trust(&["verify", "--offline", &image]).success();
 }
 
 #[test]
