@@ -125,8 +125,8 @@ where
     E: From<PublishError>,
 {
     let lock = lock(context, gun).await.map_err(PublishError::from)?;
-    let mut published =
-        publish_locked(context, gun, plan, &lock, BTreeMap::new(), facts, edit).await?;
+    let work = publish_locked(context, gun, plan, &lock, BTreeMap::new(), facts, edit);
+    let mut published = Box::pin(work).await?;
     published.rotation = settle(context, gun).unwrap_or_else(|error| {
         tracing::debug!("the rotation under way in {gun} is not settled: {error}");
         None
