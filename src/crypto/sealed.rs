@@ -176,6 +176,8 @@ fn wrapping_key(
 fn check_cost(log_n: u8) -> Result<(), SealedError> {
     let memory = 1_u64.checked_shl(log_n.into()).and_then(|n| n.checked_mul(128 * BLOCK_SIZE));
     match memory {
+        // A cost of one is none, and scrypt does not know it (RFC 7914 §2).
+        _ if log_n == 0 => Err(SealedError::MalformedHead),
         Some(memory) if memory <= MAX_SCRYPT_BYTES => Ok(()),
         _ => Err(SealedError::TooExpensive),
     }
