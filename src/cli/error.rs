@@ -20,6 +20,7 @@ use crate::crypto::secret::PassphraseError;
 use crate::crypto::{KeyError, KeyFileError};
 use crate::oci::reference::ReferenceError;
 use crate::store::StoreError;
+use crate::store::client_config::ConfigError;
 use crate::tuf::NameError;
 
 /// What went wrong, as far as the exit code tells.
@@ -220,6 +221,7 @@ classified_by! {
     KeyActionError => classify_key_action,
     BackupError => classify_backup,
     LoginError => classify_login,
+    ConfigError => classify_config,
     PromptError => classify_prompt,
 }
 
@@ -261,6 +263,20 @@ fn classify_store(error: &StoreError) -> Classified {
         StoreError::Io { cause, .. } if cause.kind() == io::ErrorKind::NotFound => {
             (ErrorKind::NotFound, None)
         }
+        _ => (ErrorKind::Storage, None),
+    }
+}
+
+fn classify_config(error: &ConfigError) -> Classified {
+    match error {
+        ConfigError::Store(cause) => classify_store(cause),
+        ConfigError::Format { .. } => {
+            (ErrorKind::Storage, Some("write it as JSON, which notary reads as well"))
+        }
+        ConfigError::Authority { .. } => (
+            ErrorKind::Storage,
+            Some("what it should protect is not trusted before it is readable"),
+        ),
         _ => (ErrorKind::Storage, None),
     }
 }
@@ -315,6 +331,9 @@ fn classify_notary(error: &NotaryError) -> Classified {
             ),
         ),
         NotaryError::Rejected { .. } => (ErrorKind::Network, None),
+        NotaryError::Transport(cause) if cause.is_offline() => {
+            (ErrorKind::Network, Some(SERVER_HINT))
+        }
         NotaryError::Transport(cause) => classify_transport(cause),
     }
 }

@@ -11,6 +11,7 @@
 //! a repository's metadata is all of the old or all of the new, and no key is lost.
 
 pub mod changelist;
+pub mod client_config;
 pub mod credential_helper;
 pub mod credentials;
 pub mod error;
@@ -20,6 +21,8 @@ pub mod files;
 pub(crate) mod key_migration;
 pub mod keyring;
 pub mod keys;
+#[cfg(debug_assertions)]
+pub mod kill;
 pub mod metadata;
 pub mod rotation;
 pub mod tls_files;

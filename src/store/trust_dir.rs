@@ -11,7 +11,7 @@
 //!
 //! Ours are only names starting with `.trust-`, which no repository name can have and which docker
 //! and notary do not look at: `.trust-lock`, `.trust-cache-lock`, `.trust-pending`, `.trust-commit`,
-//! `.trust-rotation`.
+//! `.trust-rotation`, `.trust-seen`.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -72,6 +72,16 @@ impl TrustDir {
         let path = self.folder(gun).join(".trust-lock");
         let lock = self.base.lock(&path, LockKind::Exclusive, wait, gun.as_str())?;
         Ok(RepositoryLock { _lock: lock })
+    }
+
+    /// Tells whether another process of ours is changing a repository; creates nothing.
+    pub fn is_locked(&self, gun: &Gun) -> Result<bool, StoreError> {
+        let path = self.folder(gun).join(".trust-lock");
+        match self.base.lock_existing(&path, LockKind::Exclusive, Duration::ZERO, gun.as_str()) {
+            Ok(_) => Ok(false),
+            Err(StoreError::Locked { .. }) => Ok(true),
+            Err(error) => Err(error),
+        }
     }
 
     /// Returns the repositories that have a cached root or staged changes, sorted.

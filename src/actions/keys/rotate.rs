@@ -18,7 +18,7 @@ use crate::actions::keys::KeyActionError;
 use crate::actions::keys::import::open;
 use crate::actions::keys::load::private_blocks;
 use crate::actions::keys::rm::remove;
-use crate::actions::publish::{PublishError, Published, lock, publish_locked};
+use crate::actions::publish::{PublishError, Published, hold, publish_locked};
 use crate::actions::root_certificate::root_certificate_for;
 use crate::actions::unlock::{UnlockError, unlock};
 use crate::actions::update::{RefreshError, Source, update};
@@ -272,7 +272,7 @@ pub enum RotateError {
 pub async fn rotate(context: &Context, request: &Request) -> Result<Rotated, RotateError> {
     let role = check(request)?;
     let gun = &request.gun;
-    let lock = lock(context, gun).await?;
+    let lock = hold(context, gun).await?;
     let notary = context.connections.notary(gun, "push,pull")?;
     let work = Work { context, gun, notary: &notary, file: context.trust_dir.rotation(gun) };
     let trusted = work.update().await?;
@@ -341,7 +341,7 @@ pub async fn rotate(context: &Context, request: &Request) -> Result<Rotated, Rot
 /// were here before. One that turns out to be published is finished instead.
 pub async fn abandon(context: &Context, gun: &Gun, role: &str) -> Result<Earlier, RotateError> {
     let role = base_role(role)?;
-    let _lock = lock(context, gun).await?;
+    let _lock = hold(context, gun).await?;
     let notary = context.connections.notary(gun, "pull")?;
     let work = Work { context, gun, notary: &notary, file: context.trust_dir.rotation(gun) };
     let found = work.file.read()?.filter(|record| record.role == role);

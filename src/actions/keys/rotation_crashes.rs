@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use test_case::test_case;
 
-use crate::actions::context::{Connections, Context, ServerChoice};
+use crate::actions::context::{Connections, Context, ServerChoice, Strictness};
 use crate::actions::initialize::Plan;
 use crate::actions::keys::rotate::{
     Earlier, Legacy, Request, RotateError, Rotated, abandon, rotate,
@@ -178,6 +178,7 @@ impl World {
                 ..Connections::default()
             },
             pinning: Pinning::default(),
+            strictness: Strictness::default(),
             example_keys_allowed: false,
             keyring: KeyringEnv { bus_address: None, runtime_dir: None, wait: KeyringEnv::WAIT },
         }
@@ -303,8 +304,8 @@ fn abandoned(what: (&str, bool)) {
 #[test]
 fn a_crash_while_a_crash_is_repaired() {
     let mut world = World::new();
-    for first in [4, 13, 19, 31] {
-        for second in (0..).step_by(2) {
+    for first in [4, 19, 31] {
+        for second in (0..).step_by(3) {
             world.reset();
             let (before, hit) = with_fault(first, Mode::Crash, || world.rotate(("targets", false)));
             if !hit {
