@@ -168,7 +168,7 @@ where
     E: From<PublishError>,
 {
     let lock = hold(context, gun).await.map_err(PublishError::from)?;
-    Box::pin(publish_held(context, gun, &lock, plan, facts, edit)).await
+    publish_held(context, gun, &lock, plan, facts, edit).await
 }
 
 /// Publishes as [`publish_with`] does, under a lock that the caller holds and keeps.
@@ -184,7 +184,8 @@ where
     E: From<PublishError>,
 {
     let unlocked = BTreeMap::new();
-    let mut published = publish_locked(context, gun, plan, lock, unlocked, facts, edit).await?;
+    let work = publish_locked(context, gun, plan, lock, unlocked, facts, edit);
+    let mut published = Box::pin(work).await?;
     published.rotation = settle(context, gun).unwrap_or_else(|error| {
         tracing::debug!("the rotation under way in {gun} is not settled: {error}");
         None

@@ -206,6 +206,8 @@ impl Passphrases {
             let (name, answer) = match place.checked_sub(1).map(|index| origins.get(index)) {
                 None => (None, self.state().accepted.get(&request.role).cloned()),
                 Some(Some(origin)) => (Some(origin.to_string()), Some(self.read(origin)?)),
+                // It remembers passphrases of keys, by their ids.
+                Some(None) if request.role == BACKUP_ROLE => continue,
                 Some(None) => (Some("the keyring".to_owned()), (self.keyring.0)(&request.key_id)),
             };
             let Some(answer) = answer else { continue };

@@ -8,7 +8,7 @@ pub mod notary;
 pub mod registry;
 pub mod retry;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 pub mod tls;
 
 pub use auth::{CredentialSource, Login};

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 use zeroize::Zeroizing;
 
 use crate::crypto::Passphrase;
-use crate::limits::{MAX_SCRYPT_BYTES, MAX_SCRYPT_WORK};
+use crate::limits::MAX_SCRYPT_BYTES;
 
 /// Why sealed bytes cannot be opened.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -176,7 +176,9 @@ fn wrapping_key(
 fn check_cost(log_n: u8) -> Result<(), SealedError> {
     let memory = 1_u64.checked_shl(log_n.into()).and_then(|n| n.checked_mul(128 * BLOCK_SIZE));
     match memory {
-        Some(memory) if memory <= MAX_SCRYPT_BYTES && memory <= MAX_SCRYPT_WORK => Ok(()),
+        // A cost of one is none, and scrypt does not know it (RFC 7914 §2).
+        _ if log_n == 0 => Err(SealedError::MalformedHead),
+        Some(memory) if memory <= MAX_SCRYPT_BYTES => Ok(()),
         _ => Err(SealedError::TooExpensive),
     }
 }

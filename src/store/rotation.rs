@@ -74,7 +74,8 @@ impl RotationFile {
         if self.base.remove(&self.path)?
             && let Some(folder) = self.path.parent()
         {
-            self.base.sync(folder)?;
+            // If a power cut brings it back, it is found again, and removed again.
+            drop(self.base.sync(folder));
         }
         Ok(())
     }
@@ -171,7 +172,7 @@ mod tests {
         let file = file(dir.path());
         assert_eq!(file.read().unwrap(), None);
         for (stage, server_managed) in [(Stage::Preparing, false), (Stage::Ready, true)] {
-            let rotation = Rotation { stage, server_managed, ..rotation() };
+            let rotation = Rotation { server_managed, stage, ..rotation() };
             file.write(&rotation).unwrap();
             assert_eq!(file.read().unwrap(), Some(rotation));
         }

@@ -159,7 +159,7 @@ pub fn backup(context: &Context, ids: &[String]) -> Result<Backup, BackupError> 
 }
 
 /// What is sealed: a list, an empty line, and the keys (`spec/key-backup.md` §3).
-fn write(made: &str, blocks: &[(KeyId, KeyBlock)]) -> Zeroizing<Vec<u8>> {
+pub(super) fn write(made: &str, blocks: &[(KeyId, KeyBlock)]) -> Zeroizing<Vec<u8>> {
     let size = blocks.iter().map(|(_, block)| block.to_pem().len()).sum();
     let mut keys = Zeroizing::new(Vec::with_capacity(size));
     for (_, block) in blocks {
@@ -167,9 +167,9 @@ fn write(made: &str, blocks: &[(KeyId, KeyBlock)]) -> Zeroizing<Vec<u8>> {
     }
     let mut head = format!("{FIRST_WORDS} {VERSION}\nmade {made}\nkeys {}\n", blocks.len());
     for (id, _) in blocks {
-        head.push_str(&format!("key {id}\n"));
+        head.extend(["key ", id.as_str(), "\n"]);
     }
-    head.push_str(&format!("sha256 {}\n\n", Sha256Hash::of(&keys).to_hex()));
+    head.extend(["sha256 ", &Sha256Hash::of(&keys).to_hex(), "\n\n"]);
     let mut contents = Zeroizing::new(Vec::with_capacity(head.len().saturating_add(keys.len())));
     contents.extend_from_slice(head.as_bytes());
     contents.extend_from_slice(&keys);

@@ -14,5 +14,7 @@ pub mod remember;
 pub mod restore;
 pub mod rm;
 pub mod rotate;
+#[cfg(test)]
+mod rotation_crashes;
 
 pub use error::KeyActionError;

@@ -56,19 +56,33 @@ pub fn restore(
         keys.push(describe(&store, id, block)?);
     }
     if !check_only {
-        let missing = keys.iter().zip(&blocks).filter(|(key, _)| key.state == State::Missing);
-        let mut stored = Vec::new();
-        for (key, (id, block)) in missing {
-            if let Err(error) = store.add_block(id, block) {
-                for id in stored {
-                    store.remove(id)?;
-                }
-                return Err(error.into());
-            }
-            stored.push(&key.id);
-        }
+        let described = keys.iter().zip(&blocks);
+        let missing = described.filter(|(key, _)| key.state == State::Missing);
+        store_all(&store, missing.map(|(_, block)| block))?;
     }
     Ok(keys)
+}
+
+/// Stores keys that are not here: all, or none if the disk fails and lets us clean up.
+fn store_all<'a>(
+    store: &KeyStore,
+    missing: impl Iterator<Item = &'a (KeyId, KeyBlock)>,
+) -> Result<(), StoreError> {
+    let mut stored = Vec::new();
+    for (id, block) in missing {
+        // Even a key that is said to be not stored can be there, when only its last step failed.
+        stored.push(id);
+        if let Err(error) = store.add_block(id, block) {
+            for id in stored {
+                match store.remove(id) {
+                    Ok(()) | Err(StoreError::NoSuchKey(_)) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            return Err(error);
+        }
+    }
+    Ok(())
 }
 
 fn open_sealed(
@@ -164,4 +178,91 @@ fn describe(store: &KeyStore, id: &KeyId, block: &KeyBlock) -> Result<BackedUp, 
     };
     let encrypted = block.is_encrypted();
     Ok(BackedUp { id: id.clone(), role: role.unwrap_or_default(), gun, encrypted, state })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::{Passphrase, PrivateKey};
+    use crate::store::TrustDir;
+    use crate::store::faults::{Mode, with_fault};
+
+    fn blocks() -> Vec<(KeyId, KeyBlock)> {
+        let passphrase = Passphrase::new("passphrase".to_owned());
+        let block = |role: &str| {
+            let key = PrivateKey::generate_ed25519().unwrap();
+            let headers = KeyHeaders { role: Some(role.to_owned()), ..KeyHeaders::default() };
+            (key.id(), KeyBlock::encrypt(&key, &headers, &passphrase).unwrap())
+        };
+        ["root", "alice", "bob"].map(block).into()
+    }
+
+    #[test]
+    fn a_full_disk_leaves_none_of_the_keys() {
+        let blocks = blocks();
+        for step in 0.. {
+            let dir = tempfile::tempdir().unwrap();
+            let store = TrustDir::new(dir.path().to_owned()).keys().unwrap();
+            let (done, hit) = with_fault(step, Mode::FullOnce, || store_all(&store, blocks.iter()));
+            let stored = store.list().unwrap().keys.len();
+            assert_eq!(stored, if done.is_ok() { 3 } else { 0 }, "step {step}: {done:?}");
+            if !hit {
+                done.unwrap();
+                assert!(step >= 9, "only {step} changes to the disk");
+                return;
+            }
+        }
+    }
+
+    #[test]
+    fn after_a_crash_the_rest_is_restored() {
+        let blocks = blocks();
+        for step in 0.. {
+            let dir = tempfile::tempdir().unwrap();
+            let store = TrustDir::new(dir.path().to_owned()).keys().unwrap();
+            let (done, hit) = with_fault(step, Mode::Crash, || store_all(&store, blocks.iter()));
+            if !hit {
+                done.unwrap();
+                return;
+            }
+            let state =
+                |(id, block): &(KeyId, KeyBlock)| describe(&store, id, block).unwrap().state;
+            let missing = blocks.iter().filter(|block| state(block) == State::Missing);
+            store_all(&store, missing).unwrap();
+            let list = store.list().unwrap();
+            assert_eq!((list.keys.len(), list.unusable.len()), (3, 0), "step {step}");
+        }
+    }
+
+    fn contents(made: &[(KeyId, KeyBlock)]) -> Vec<u8> {
+        let mut blocks = made.to_vec();
+        for (id, block) in &mut blocks {
+            let path = Some(id.to_string());
+            block.set_headers(&KeyHeaders { path, ..block.headers() });
+        }
+        crate::actions::keys::backup::write("2026-11-23T18:20:00Z", &blocks).to_vec()
+    }
+
+    /// Whatever is cut off or flipped, it is an error or the very same keys.
+    #[test]
+    fn altered_contents_are_refused() {
+        let good = contents(&blocks());
+        let file = Path::new("backup");
+        assert_eq!(read(file, &good).unwrap().len(), 3);
+        for length in 0..good.len() {
+            assert!(read(file, &good[..length]).is_err(), "{length} bytes");
+        }
+        for byte in 0..good.len() {
+            let mut altered = good.clone();
+            altered[byte] ^= 1;
+            // Only the time is free text.
+            let is_time = good[..byte].windows(5).any(|window| window == b"made ")
+                && !good[..byte].windows(6).any(|window| window == b"\nkeys ")
+                && good[byte] != b'\n';
+            if let Ok(keys) = read(file, &altered) {
+                assert!(is_time, "byte {byte}");
+                assert_eq!(keys.len(), 3);
+            }
+        }
+    }
 }

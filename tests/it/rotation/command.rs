@@ -39,6 +39,7 @@ fn what_makes_no_sense_is_refused_and_changes_nothing() {
     fs::write(owner.home().join("none.pem"), "nothing").unwrap();
     owner.trust(&["key", "generate", "bob"]).success();
 
+    owner.trust(&["verify", "--no-registry", &format!("{gun}:first")]).success();
     let before = files_under(&owner.trust_folder());
     let cases: &[(&[&str], i32, &str)] = &[
         (&["timestamp"], 2, "--server-managed"),

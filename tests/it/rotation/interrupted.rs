@@ -128,7 +128,11 @@ fn an_answer_is_lost(role: Role) {
         let gun = image.strip_suffix(":1").unwrap().to_owned();
         signer.user.trust(&["sign", "--quiet", &image]).success();
         let held = proxy.hold(requests, Moment::After);
-        let release = std::thread::spawn(move || held.reached.recv_timeout(PATIENCE).is_ok());
+        let release = std::thread::spawn(move || {
+            // Dropping it releases the request, whose answer is then thrown away.
+            let held = held;
+            held.reached.recv_timeout(PATIENCE).is_ok()
+        });
         let done = rotate(&signer.user, &gun, role.words());
         proxy.pass();
         let was_lost = release.join().unwrap();

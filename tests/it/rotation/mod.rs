@@ -3,4 +3,5 @@
 mod alternation;
 mod command;
 mod interrupted;
+mod terminal;
 mod world;
