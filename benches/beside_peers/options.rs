@@ -18,11 +18,12 @@ impl Options {
     /// of the package starts this program too, and has not asked for minutes of measuring.
     pub(crate) fn of_this_process() -> Option<Self> {
         let mut options = Self { runs: 15, write: false, only: Vec::new() };
-        let mut asked = false;
+        let (mut asked, mut quick) = (false, false);
         let mut words = std::env::args().skip(1);
         while let Some(word) = words.next() {
             match word.as_str() {
                 "--bench" => asked = true,
+                "--quick" => quick = true,
                 "--write" => options.write = true,
                 "--runs" => {
                     let number = words.next().and_then(|number| number.parse().ok());
@@ -32,7 +33,9 @@ impl Options {
                 name => options.only.push(name.to_owned()),
             }
         }
-        options.runs = options.runs.max(LEAST_RUNS);
+        options.runs = if quick { 1 } else { options.runs.max(LEAST_RUNS) };
+        // What one run says is not worth keeping.
+        options.write &= !quick;
         asked.then_some(options)
     }
 

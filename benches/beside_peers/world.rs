@@ -4,6 +4,9 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
+use trust::crypto::{Passphrase, PrivateKey};
+use trust::store::TrustDir;
+
 use crate::peers::image::{self, Pushed};
 use crate::peers::process::{self, find_program};
 use crate::peers::user::{REPOSITORY_PASSPHRASE, ROOT_PASSPHRASE};
@@ -107,6 +110,14 @@ impl Person<'_> {
     /// Forgets all trust data, as if no server had ever been asked.
     pub(crate) fn forget(&self) {
         fs::remove_dir_all(self.user.trust_folder()).ok();
+    }
+
+    /// Opens the root key.
+    pub(crate) fn root_key(&self) -> PrivateKey {
+        let keys = TrustDir::new(self.user.trust_folder()).keys().unwrap();
+        let root = keys.list().unwrap().keys.into_iter().find(|key| key.role == "root").unwrap();
+        let passphrase = Passphrase::new(ROOT_PASSPHRASE.to_owned());
+        keys.read(&root.id).unwrap().decrypt(Some(&passphrase)).unwrap()
     }
 
     fn command(&self, program: PathBuf, args: &[&str]) -> Command {

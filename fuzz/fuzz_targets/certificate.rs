@@ -2,10 +2,4 @@
 
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-use trust::crypto::certificate::Certificate;
-
-fuzz_target!(|data: &[u8]| {
-    let Ok(bundle) = Certificate::parse_bundle(data) else { return };
-    drop(Certificate::split_leaf(bundle));
-});
+libfuzzer_sys::fuzz_target!(|data: &[u8]| trust_fuzz::certificate(data));

@@ -2,10 +2,4 @@
 
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-use trust::wire::Challenge;
-
-fuzz_target!(|data: &[u8]| {
-    let Ok(text) = std::str::from_utf8(data) else { return };
-    drop(Challenge::parse_all([text]));
-});
+libfuzzer_sys::fuzz_target!(|data: &[u8]| trust_fuzz::challenge(data));

@@ -2,9 +2,4 @@
 
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-use trust::crypto::KeyBlock;
-
-fuzz_target!(|data: &[u8]| {
-    drop(KeyBlock::parse_all(data));
-});
+libfuzzer_sys::fuzz_target!(|data: &[u8]| trust_fuzz::pem_key(data));

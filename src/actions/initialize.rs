@@ -5,11 +5,11 @@
 use std::collections::BTreeMap;
 
 use crate::actions::context::Context;
+use crate::actions::root_certificate::root_certificate_for;
 use crate::actions::unlock::{UnlockError, unlock};
 use crate::client::{NotaryClient, NotaryError};
-use crate::crypto::certificate::Certificate;
 use crate::crypto::secret::{PassphraseError, PassphraseRequest};
-use crate::crypto::{KeyError, KeyHeaders, KeyId, KeyType, Passphrase, PrivateKey, PublicKey};
+use crate::crypto::{KeyError, KeyHeaders, KeyId, Passphrase, PrivateKey, PublicKey};
 use crate::store::{KeyInfo, KeyStore, StoreError};
 use crate::tuf::changelist::DelegationEdit;
 use crate::tuf::editor::{Draft, EditError, NewRepository};
@@ -110,12 +110,15 @@ pub enum InitializeError {
         role: RoleName,
     },
     /// The server handed out a key that cannot sign.
-    #[error("the trust server's {role} key is of the unusable type `{key_type}`")]
+    #[error("the trust server's {role} key, of type `{key_type}`, is not usable")]
     ServerKey {
         /// `timestamp` or `snapshot`.
         role: RoleName,
         /// Its type.
         key_type: String,
+        /// What is wrong with it.
+        #[source]
+        cause: KeyError,
     },
 }
 
@@ -268,11 +271,13 @@ impl Initialized {
 
 async fn server_key(notary: &NotaryClient, role: &RoleName) -> Result<PublicKey, InitializeError> {
     let key = notary.server_key(role).await?;
-    match key.key_type() {
-        KeyType::Unknown(key_type) => {
-            Err(InitializeError::ServerKey { role: role.clone(), key_type: key_type.clone() })
+    // With a key that verifies nothing the repository would be dead once its root is signed.
+    match key.check() {
+        Ok(()) => Ok(key),
+        Err(cause) => {
+            let key_type = key.key_type().as_str().to_owned();
+            Err(InitializeError::ServerKey { role: role.clone(), key_type, cause })
         }
-        _ => Ok(key),
     }
 }
 
@@ -288,30 +293,16 @@ fn root_keys(
         let held = open(context, store, &wanted.id, gun)?;
         let certified = match &wanted.certificate {
             Some(certified) => certified.clone(),
-            None => certified_key(context, gun, &held.key)?,
+            None => root_certificate_for(&held.key, gun, context.clock.now())?,
         };
         keys.push((held, certified));
     }
     if keys.is_empty() {
         let held = shared_root_key(context, store, gun)?;
-        let certified = certified_key(context, gun, &held.key)?;
+        let certified = root_certificate_for(&held.key, gun, context.clock.now())?;
         keys.push((held, certified));
     }
     Ok(keys)
-}
-
-/// The key in a certificate that it signs itself.
-fn certified_key(
-    context: &Context,
-    gun: &Gun,
-    key: &PrivateKey,
-) -> Result<PublicKey, InitializeError> {
-    let certificate = Certificate::self_signed(gun.as_str(), key, context.clock.now())?;
-    let key_type = match key.public_key().key_type() {
-        KeyType::Rsa => KeyType::RsaX509,
-        _ => KeyType::EcdsaX509,
-    };
-    Ok(PublicKey::new(key_type, certificate))
 }
 
 /// The root key that all repositories share: the one with the lowest id, as docker takes it.

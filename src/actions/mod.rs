@@ -3,6 +3,7 @@
 //! [`update`] and [`publish`] are the two halves that the others are made of: bringing what is known
 //! of a repository up to date, and changing it.
 
+mod contention;
 pub mod context;
 pub mod delegation;
 pub mod image;
@@ -10,9 +11,11 @@ pub mod initialize;
 pub mod inspect;
 pub mod keys;
 pub mod login;
+pub mod proposals;
 pub mod publish;
 pub mod repo;
 pub mod revoke;
+pub mod root_certificate;
 pub mod sign;
 pub mod signer;
 pub mod stage;

@@ -159,6 +159,9 @@ pub async fn publish_staged_with(
                     cause,
                 })?;
             }
+            if let Some(trusted) = trusted {
+                draft.settle(trusted, &witnessed(&changes));
+            }
             Ok(())
         })
         .await?;
@@ -169,6 +172,17 @@ pub async fn publish_staged_with(
     }
 }
 
+/// The roles that are to be signed again as they are.
+fn witnessed(changes: &[Staged]) -> Vec<&RoleName> {
+    let changes = changes.iter().map(|staged| &staged.change);
+    changes
+        .filter_map(|change| match change {
+            Change::Witness { role } => Some(role),
+            _ => None,
+        })
+        .collect()
+}
+
 /// What the roles to be witnessed held when they last verified here, or, of those in `unseen`,
 /// what the server serves.
 async fn lapsed(
@@ -177,13 +191,8 @@ async fn lapsed(
     changes: &[Staged],
     unseen: &[RoleName],
 ) -> Result<BTreeMap<RoleName, Vec<u8>>, StageError> {
-    let witnessed: Vec<&RoleName> = changes
-        .iter()
-        .filter_map(|staged| match &staged.change {
-            Change::Witness { role } if role.is_delegation() => Some(role),
-            _ => None,
-        })
-        .collect();
+    let mut witnessed = witnessed(changes);
+    witnessed.retain(|role| role.is_delegation());
     if witnessed.is_empty() {
         return Ok(BTreeMap::new());
     }
@@ -228,5 +237,113 @@ fn take_up(
             true
         }
         None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::actions::context::Connections;
+    use crate::clock::{FixedClock, Timestamp};
+    use crate::crypto::Passphrase;
+    use crate::crypto::secret::{PassphraseError, PassphraseRequest, PassphraseSource};
+    use crate::store::TrustDir;
+    use crate::store::faults::{self, Mode};
+    use crate::store::keyring::KeyringEnv;
+    use crate::tuf::{Pinning, TargetName};
+
+    struct Nobody;
+
+    impl PassphraseSource for Nobody {
+        fn passphrase(&self, _: &PassphraseRequest) -> Result<Passphrase, PassphraseError> {
+            Err(PassphraseError::Cancelled)
+        }
+    }
+
+    fn context(dir: &Path) -> Context {
+        Context {
+            trust_dir: TrustDir::new(dir.to_owned()),
+            clock: Arc::new(FixedClock(Timestamp::UNIX_EPOCH)),
+            passphrases: Arc::new(Nobody),
+            connections: Connections::default(),
+            pinning: Pinning::default(),
+            example_keys_allowed: false,
+            keyring: KeyringEnv { bus_address: None, runtime_dir: None, wait: KeyringEnv::WAIT },
+        }
+    }
+
+    fn gun() -> Gun {
+        Gun::parse("example.com/app").unwrap()
+    }
+
+    fn removals(names: &[&str]) -> Vec<Change> {
+        let removal = |name: &&str| Change::RemoveTarget {
+            role: RoleName::Targets,
+            name: TargetName::parse(name).unwrap(),
+        };
+        names.iter().map(removal).collect()
+    }
+
+    fn waiting(context: &Context) -> Vec<Change> {
+        let staged = staged(context, &gun()).unwrap();
+        staged.into_iter().map(|staged| staged.change).collect()
+    }
+
+    #[test]
+    fn changes_wait_in_the_order_in_which_they_were_staged() {
+        let dir = tempfile::tempdir().unwrap();
+        let context = context(dir.path());
+        stage(&context, &gun(), &removals(&["b", "a"])).unwrap();
+        stage(&context, &gun(), &removals(&["c"])).unwrap();
+        assert_eq!(waiting(&context), removals(&["b", "a", "c"]));
+    }
+
+    #[test]
+    fn all_changes_are_staged_or_none_when_the_disk_is_full_for_a_moment() {
+        for step in 0.. {
+            let dir = tempfile::tempdir().unwrap();
+            let context = context(dir.path());
+            stage(&context, &gun(), &removals(&["before"])).unwrap();
+            let work = || stage(&context, &gun(), &removals(&["a", "b", "c"]));
+            let (outcome, hit) = faults::with_fault(step, Mode::FullOnce, work);
+            let expected: &[&str] =
+                if outcome.is_ok() { &["before", "a", "b", "c"] } else { &["before"] };
+            assert_eq!(waiting(&context), removals(expected), "step {step}: {outcome:?}");
+            if !hit {
+                break;
+            }
+        }
+    }
+
+    #[test]
+    fn a_crash_leaves_whole_changes_the_first_ones_first() {
+        for step in 0.. {
+            let dir = tempfile::tempdir().unwrap();
+            let context = context(dir.path());
+            let work = || stage(&context, &gun(), &removals(&["a", "b"]));
+            let (_, crashed) = faults::with_fault(step, Mode::Crash, work);
+            let left = waiting(&context);
+            assert!(removals(&["a", "b"]).starts_with(&left), "step {step}: {left:?}");
+            if !crashed {
+                assert_eq!(left.len(), 2);
+                break;
+            }
+        }
+    }
+
+    #[test]
+    fn a_change_that_cannot_be_read_is_named_by_its_number() {
+        let dir = tempfile::tempdir().unwrap();
+        let context = context(dir.path());
+        stage(&context, &gun(), &removals(&["a"])).unwrap();
+        let list = context.trust_dir.changelist(&gun());
+        let broken = list.append(context.clock.now(), b"{").unwrap();
+        let error = staged(&context, &gun()).unwrap_err();
+        let StageError::Unreadable { number, file, cause, .. } = error else { panic!("{error}") };
+        assert_eq!((number, file), (1, broken));
+        assert!(matches!(cause, ChangeError::Malformed(_)), "{cause:?}");
     }
 }

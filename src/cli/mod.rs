@@ -6,6 +6,8 @@ pub mod commands;
 pub mod docker_format;
 pub mod error;
 pub mod exit_code;
+pub mod findings;
+pub mod guns;
 pub mod natural_order;
 pub mod outcome;
 pub mod output;

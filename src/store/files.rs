@@ -2,7 +2,8 @@
 //!
 //! [`Base`] is for folders that are ours: nothing it does leaves them. The free functions are for
 //! files that a person named. A crash at any point leaves a file as it was or as it should be,
-//! never half of it; at worst a hidden `.trust-tmp-…` stays behind.
+//! never half of it; at worst a hidden `.trust-tmp-…` stays behind, until somebody writes in the
+//! same folder: whoever makes such a file holds a lock on it, so one that is not locked is nobody's.
 //!
 //! To wait for the disk is what takes the time here. What has to last before the next step is
 //! therefore gathered as [`Unsynced`] and waited for at once: a journal has it in one commit.
@@ -11,7 +12,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Component, Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -21,6 +22,8 @@ use uuid::Uuid;
 use crate::store::StoreError;
 #[cfg(test)]
 use crate::store::faults;
+#[cfg(debug_assertions)]
+use crate::store::kill;
 
 /// Mode of files for their owner alone: keys, metadata, credentials.
 pub const PRIVATE_MODE: u32 = 0o600;
@@ -182,6 +185,14 @@ impl Base {
         }
     }
 
+    /// Removes the hidden files that crashed processes left directly in a folder, as far as that
+    /// can be done.
+    pub fn sweep(&self, folder: &Path) {
+        if self.confine(folder).is_ok() {
+            sweep(folder);
+        }
+    }
+
     /// Makes what was created, renamed or removed in a folder survive a power cut.
     pub fn sync(&self, folder: &Path) -> Result<(), StoreError> {
         sync_all(vec![self.changed(folder)?])
@@ -296,6 +307,9 @@ impl Base {
         if !inner.components().all(|part| matches!(part, Component::Normal(_))) {
             return Err(self.escape(path));
         }
+        if self.is_free_of_links(inner) {
+            return Ok(());
+        }
         let Ok(real_base) = fs::canonicalize(&self.path) else {
             return Ok(()); // Nothing is there that could be a link; the operation itself will tell.
         };
@@ -308,6 +322,21 @@ impl Base {
             }
         }
         Ok(())
+    }
+
+    /// Whether no part of a path below the folder is a link, as far as there is anything: then it
+    /// cannot lead elsewhere, and where all links lead need not be found out.
+    fn is_free_of_links(&self, inner: &Path) -> bool {
+        let mut current = self.path.clone();
+        for part in inner.components() {
+            current.push(part);
+            match fs::symlink_metadata(&current) {
+                Ok(found) if found.is_symlink() => return false,
+                Ok(_) => {}
+                Err(cause) => return is_absence(&cause),
+            }
+        }
+        true
     }
 
     fn escape(&self, path: &Path) -> StoreError {
@@ -392,6 +421,12 @@ pub fn create_user_folder(path: &Path) -> Result<(), StoreError> {
     sync_all(make_folders(path)?)
 }
 
+/// Removes the hidden files that crashed processes left in a folder that a person named, as far as
+/// that can be done.
+pub fn sweep_user_folder(folder: &Path) {
+    sweep(folder);
+}
+
 /// Refuses a file that a person named if others may do anything with it.
 pub fn require_private(path: &Path) -> Result<(), StoreError> {
     if is_open_to_others(mode(path)?) {
@@ -444,6 +479,8 @@ fn create(
     mut unsynced: Vec<Unsynced>,
 ) -> Result<(), StoreError> {
     if fs::symlink_metadata(path).is_ok() {
+        // Perhaps a crashed process made it, and left the other name of it behind.
+        sweep(folder_of(path));
         return Err(StoreError::Exists { path: path.to_owned() });
     }
     let temporary = Temporary::write(folder_of(path), bytes, mode)?;
@@ -496,13 +533,42 @@ fn make_folders(folder: &Path) -> Result<Vec<Unsynced>, StoreError> {
 struct Temporary {
     path: PathBuf,
     keep: bool,
+    /// Locked as long as it is open.
+    _file: File,
 }
 
 impl Temporary {
     fn write(folder: &Path, bytes: &[u8], mode: u32) -> Result<Self, StoreError> {
-        let path = folder.join(format!("{TEMPORARY_PREFIX}{}", Uuid::new_v4()));
-        write_synced(&path, bytes, mode)?;
-        Ok(Self { path, keep: false })
+        let (path, mut file) = Self::make(folder, mode)?;
+        let written = write_in_halves(&mut file, &path, bytes).and_then(|()| {
+            step("sync", &path)?;
+            file.sync_all().map_err(|cause| failed("sync", &path, cause))
+        });
+        let temporary = Self { path, keep: false, _file: file };
+        written?;
+        sweep(folder);
+        Ok(temporary)
+    }
+
+    /// Makes a file and locks it. Between the two somebody may have swept it away.
+    fn make(folder: &Path, mode: u32) -> Result<(PathBuf, File), StoreError> {
+        loop {
+            let path = folder.join(format!("{TEMPORARY_PREFIX}{}", Uuid::new_v4()));
+            let file = open_fresh(&path, mode)?;
+            match file.lock() {
+                // A file system without locks: nobody sweeps there.
+                Err(cause) if cause.kind() == io::ErrorKind::Unsupported => {}
+                Err(cause) => {
+                    discard(&path);
+                    return Err(failed("lock", &path, cause));
+                }
+                Ok(()) => {}
+            }
+            let metadata = file.metadata().map_err(|cause| failed("inspect", &path, cause))?;
+            if metadata.nlink() > 0 {
+                return Ok((path, file));
+            }
+        }
     }
 
     fn renamed(mut self) {
@@ -535,21 +601,47 @@ fn write_synced(path: &Path, bytes: &[u8], mode: u32) -> Result<(), StoreError> 
     synced
 }
 
+/// Removes hidden files that nobody holds a lock on: whoever made them is gone. A failure is not
+/// told: a stray hidden file does no harm.
+fn sweep(folder: &Path) {
+    for entry in entries(folder).unwrap_or_default() {
+        let is_ours = entry.file_name().as_encoded_bytes().starts_with(TEMPORARY_PREFIX.as_bytes());
+        let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
+        if !is_ours || !is_file {
+            continue;
+        }
+        let path = entry.path();
+        let flags = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
+        let Ok(file) = OpenOptions::new().read(true).custom_flags(flags).open(&path) else {
+            continue;
+        };
+        // Held until the file is gone, for its maker may be about to lock it.
+        if file.try_lock().is_ok() {
+            discard(&path);
+        }
+    }
+}
+
 /// Writes a file that does not exist yet; leaves none if that fails.
 fn write_fresh(path: &Path, bytes: &[u8], mode: u32) -> Result<File, StoreError> {
-    step("create", path)?;
-    let mut file = match OpenOptions::new().create_new(true).write(true).mode(mode).open(path) {
-        Ok(file) => file,
-        Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => {
-            return Err(StoreError::Exists { path: path.to_owned() });
-        }
-        Err(cause) => return Err(failed("create", path, cause)),
-    };
+    let mut file = open_fresh(path, mode)?;
     let written = write_in_halves(&mut file, path, bytes);
     if written.is_err() {
         discard(path);
     }
     written.map(|()| file)
+}
+
+/// Makes an empty file that does not exist yet.
+fn open_fresh(path: &Path, mode: u32) -> Result<File, StoreError> {
+    step("create", path)?;
+    match OpenOptions::new().create_new(true).write(true).mode(mode).open(path) {
+        Ok(file) => Ok(file),
+        Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => {
+            Err(StoreError::Exists { path: path.to_owned() })
+        }
+        Err(cause) => Err(failed("create", path, cause)),
+    }
 }
 
 /// In two halves, for the tests to see half a file.
@@ -666,12 +758,14 @@ fn failed(action: &'static str, path: &Path, cause: io::Error) -> StoreError {
     StoreError::Io { action, path: path.to_owned(), cause }
 }
 
-/// Stands before every change to the disk; tests make it fail.
+/// Stands before every change to the disk; tests make it fail, or end the process there.
 #[cfg_attr(
     not(test),
     expect(clippy::unnecessary_wraps, reason = "fails in tests, where the disk is made to fail")
 )]
 fn step(action: &'static str, path: &Path) -> Result<(), StoreError> {
+    #[cfg(debug_assertions)]
+    kill::step();
     #[cfg(test)]
     faults::step(action, path).map_err(|cause| failed(action, path, cause))?;
     let _ = (action, path);
@@ -895,6 +989,47 @@ mod tests {
             assert!(error.is_unwritable());
             assert_eq!(names(dir.path()), Vec::<String>::new(), "step {step}");
         }
+    }
+
+    #[test]
+    fn what_a_crash_left_is_swept_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let base = Base::new(dir.path().to_owned());
+        let crash = || create_file(&dir.path().join("key"), b"contents", 0o600);
+        let (_, crashed) = faults::with_fault(1, Mode::Crash, crash);
+        assert!(crashed);
+        let left = names(dir.path());
+        assert!(matches!(left.as_slice(), [one] if one.starts_with(TEMPORARY_PREFIX)), "{left:?}");
+        // Somebody else is writing; links and folders are nobody's; other names are not ours.
+        let held = Temporary::write(dir.path(), b"held", 0o600).unwrap();
+        let held_name = held.path.file_name().unwrap().to_str().unwrap().to_owned();
+        assert_eq!(names(dir.path()), [held_name.as_str()], "swept by whoever writes next");
+        symlink(&held.path, dir.path().join(".trust-tmp-link")).unwrap();
+        base.create_folder(&dir.path().join(".trust-tmp-folder")).unwrap();
+        fs::write(dir.path().join(".trust-tmp-stale"), b"half").unwrap();
+        fs::write(dir.path().join(".other-tmp"), b"other").unwrap();
+        base.sweep(dir.path());
+        let mut kept =
+            [".other-tmp", ".trust-tmp-folder", &held_name, ".trust-tmp-link"].map(str::to_owned);
+        kept.sort();
+        assert_eq!(names(dir.path()), kept);
+        assert_eq!(fs::read(&held.path).unwrap(), b"held");
+        drop(held);
+        base.sweep(&dir.path().join("none"));
+    }
+
+    #[test]
+    fn a_temporary_file_that_is_swept_before_it_is_locked_is_made_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("file");
+        thread::scope(|scope| {
+            let sweeper = scope.spawn(|| (0..2000).for_each(|_| sweep(dir.path())));
+            while !sweeper.is_finished() {
+                replace_file(&file, b"contents", 0o600).unwrap();
+            }
+        });
+        assert_eq!(read_user_file(&file, 100).unwrap(), b"contents");
+        assert_eq!(names(dir.path()), ["file"]);
     }
 
     #[test]

@@ -51,10 +51,13 @@ pub struct KeyStore {
 }
 
 impl KeyStore {
-    /// Opens the store and migrates old layouts, as far as the disk lets it.
+    /// Opens the store, migrates old layouts and sweeps up after crashed processes, as far as the
+    /// disk lets it.
     pub(crate) fn open(base: Base) -> Result<Self, StoreError> {
         let folder = base.path().join("private");
         migrate(&base, &folder)?;
+        // Half a key, or one whose owner believes that it is removed, is not left lying about.
+        base.sweep(&folder);
         Ok(Self { base, folder })
     }
 

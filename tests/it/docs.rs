@@ -96,6 +96,8 @@ fn the_readme_lists_every_variable_that_is_read() {
         let text = read(file);
         let code = text.split("#[cfg(test)]").next().unwrap();
         let words = code.split('"').filter(|word| is_variable(word) && *word != "FALSE");
+        // Only tests set these, and no release build reads them.
+        let words = words.filter(|word| !word.starts_with("TRUST_TEST_"));
         read_by_us.extend(words.map(str::to_owned));
     }
     assert!(read_by_us.contains("DOCKER_CONFIG") && read_by_us.contains("NOTARY_AUTH"));

@@ -12,9 +12,15 @@
 )]
 
 mod attacks;
+mod backup;
 mod bad_input;
 mod cli_keys;
+// No release build can be killed at a chosen place.
+#[cfg(debug_assertions)]
+mod crashes;
+mod crowds;
 mod docs;
+mod fuzz_smoke;
 mod harness;
 mod interop;
 mod keyring;
@@ -23,4 +29,8 @@ mod keys_example;
 mod peers;
 mod peers_selftest;
 mod renewal;
+mod repo_pin;
+mod rotation;
+mod scale;
 mod tidy;
+mod upkeep;

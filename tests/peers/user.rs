@@ -59,6 +59,22 @@ impl User {
         user
     }
 
+    /// Returns somebody with the same settings and a copy of all files.
+    pub(crate) fn twin(&self) -> Self {
+        let mut twin = Self::new();
+        let mut copy = Command::new("cp");
+        copy.arg("-a").arg(format!("{}/.", self.home().display())).arg(twin.home());
+        process::run(&copy, b"", TIMEOUT).success();
+        let own = ["HOME", "DOCKER_CONFIG"].map(|name| (name, twin.variables[name].clone()));
+        twin.variables.clone_from(&self.variables);
+        for (name, value) in own {
+            twin.set(name, &value);
+        }
+        twin.logins.clone_from(&self.logins);
+        twin.notary_options.clone_from(&self.notary_options);
+        twin
+    }
+
     /// Returns the home folder.
     pub(crate) fn home(&self) -> PathBuf {
         self.folder.path().to_owned()
@@ -161,6 +177,12 @@ impl User {
         self.run(Path::new("notary"), &words, input)
     }
 
+    /// Runs a program with nothing but these words.
+    #[must_use = "ask for its `success` or an exit code"]
+    pub(crate) fn program(&self, name: &str, args: &[&str]) -> Finished {
+        self.run(Path::new(name), args, b"")
+    }
+
     /// Runs the `trust` that was just built.
     #[must_use = "ask for its `success` or an exit code"]
     pub(crate) fn trust(&self, args: &[&str]) -> Finished {
@@ -171,6 +193,14 @@ impl User {
     #[must_use = "ask for its `success` or an exit code"]
     pub(crate) fn trust_with_input(&self, args: &[&str], input: &[u8]) -> Finished {
         self.run(Path::new(env!("CARGO_BIN_EXE_trust")), args, input)
+    }
+
+    /// A command of the `trust` that was just built, for the caller to start.
+    pub(crate) fn trust_command(&self, args: &[String]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_trust"));
+        command.args(args).env_clear().env("PATH", process::search_path()).envs(&self.variables);
+        command.current_dir(self.folder.path());
+        command
     }
 
     fn run(&self, program: &Path, args: &[&str], input: &[u8]) -> Finished {

@@ -1,22 +1,14 @@
 //! A repository with ten thousand tags: signing one more and verifying one, time and memory.
 
-use std::sync::Arc;
-
-use trust::actions::context::{Connections, Context, ServerChoice};
 use trust::actions::image::target_of;
-use trust::actions::publish::{PublishError, publish};
 use trust::clock::{Clock as _, SystemClock};
-use trust::crypto::Passphrase;
-use trust::crypto::secret::{PassphraseError, PassphraseRequest, PassphraseSource};
 use trust::oci::Digest;
-use trust::store::TrustDir;
-use trust::store::keyring::KeyringEnv;
-use trust::tuf::{Gun, Pinning, RoleName, TargetName};
+use trust::tuf::{RoleName, TargetName};
 
 use crate::measure::{Contestant, peak_memory, run, wall_times};
 use crate::peers::image::Pushed;
-use crate::peers::user::REPOSITORY_PASSPHRASE;
 use crate::report::Report;
+use crate::works::change::change;
 use crate::works::{MANY_TAGS_GOAL, MEMORY_GOAL};
 use crate::world::{Person, World};
 
@@ -54,6 +46,14 @@ pub(super) fn measure(world: &World, runs: usize, report: &mut Report) {
     let memory = peak_memory(MEMORY_RUNS, &mut sign);
     report.compare(&format!("{work}, memory"), MEMORY_GOAL, &memory);
 
+    let [asker, lookup] = [(); 2].map(|()| world.person());
+    let image = format!("{}:{TAG}", ours.1);
+    let mut look_up = [
+        Contestant::new("trust inspect", |_| asker.trust(&["inspect", &image])),
+        Contestant::new("notary lookup", |_| lookup.notary(&["lookup", &ours.1, TAG])),
+    ];
+    report.compare("10,000 tags: look one up", MANY_TAGS_GOAL, &wall_times(runs, &mut look_up));
+
     for (work, cold) in [("warm cache", false), ("cold cache", true)] {
         let [reader, lookup] = [(); 2].map(|()| world.person());
         let image = format!("{}:{TAG}", ours.1);
@@ -82,43 +82,14 @@ fn forget_if(person: &Person<'_>, cold: bool) {
 
 /// Signs ten thousand tags at once, which no program does.
 fn fill(world: &World, person: &Person<'_>, name: &str, pushed: &Pushed) {
-    let gun = Gun::parse(name).unwrap();
-    let context = context(world, person);
     let digest = Digest::parse(&pushed.digest).unwrap();
     let now = SystemClock.now();
-    let filling = publish(&context, &gun, None, |draft, _| {
+    change(world, person, name, |draft| {
         for number in 0..TAGS {
             let tag = TargetName::parse(&format!("tag-{number}")).unwrap();
             let target = target_of(pushed.size, &digest).unwrap();
             draft.add_target(&RoleName::Targets, &tag, target, now)?;
         }
-        Ok::<_, PublishError>(())
+        Ok(())
     });
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    drop(runtime.block_on(filling).unwrap());
-}
-
-fn context(world: &World, person: &Person<'_>) -> Context {
-    Context {
-        trust_dir: TrustDir::new(person.user.trust_folder()),
-        clock: Arc::new(SystemClock),
-        passphrases: Arc::new(Known),
-        connections: Connections {
-            config_dir: person.user.docker_config(),
-            server: ServerChoice::Fixed(world.notary.url()),
-            ..Connections::default()
-        },
-        pinning: Pinning::default(),
-        example_keys_allowed: false,
-        keyring: KeyringEnv { bus_address: None, runtime_dir: None, wait: KeyringEnv::WAIT },
-    }
-}
-
-/// Knows the passphrase of the repository's keys.
-struct Known;
-
-impl PassphraseSource for Known {
-    fn passphrase(&self, _: &PassphraseRequest) -> Result<Passphrase, PassphraseError> {
-        Ok(Passphrase::new(REPOSITORY_PASSPHRASE.to_owned()))
-    }
 }

@@ -1,7 +1,10 @@
 //! What is measured: one file for each kind of work.
 
+mod change;
+mod delegations;
 mod keys;
 mod many_tags;
+mod root_chain;
 mod sign;
 mod startup;
 mod verify;
@@ -18,11 +21,13 @@ pub(crate) struct Work {
 }
 
 /// Every work, in the order of the results.
-pub(crate) const ALL: [Work; 5] = [
+pub(crate) const ALL: [Work; 7] = [
     Work { name: "startup", measure: startup::measure },
     Work { name: "sign", measure: sign::measure },
     Work { name: "verify", measure: verify::measure },
     Work { name: "many-tags", measure: many_tags::measure },
+    Work { name: "delegations", measure: delegations::measure },
+    Work { name: "root-chain", measure: root_chain::measure },
     Work { name: "keys", measure: keys::measure },
 ];
 

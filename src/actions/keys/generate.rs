@@ -8,7 +8,7 @@ use crate::actions::keys::names::check_key_name;
 use crate::codec::pem::Pem;
 use crate::crypto::secret::PassphraseRequest;
 use crate::crypto::{KeyHeaders, KeyType, PrivateKey, PublicKey};
-use crate::store::files::{create_file, exists};
+use crate::store::files::{create_file, exists, sweep_user_folder};
 use crate::store::{KeyInfo, StoreError};
 
 /// The kind of key to make.
@@ -42,6 +42,7 @@ pub fn generate(
     check_key_name(name)?;
     let public_file = dir.join(format!("{name}.pub"));
     if exists(&public_file) {
+        sweep_user_folder(dir);
         return Err(KeyActionError::PublicFileExists { path: public_file });
     }
     let key = match algorithm {

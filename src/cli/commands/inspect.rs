@@ -1,10 +1,14 @@
 //! `trust inspect IMAGE…`
 
+use crate::actions::image::gun_of;
 use crate::actions::inspect::{InspectError, Inspected, inspect};
+use crate::actions::proposals::Proposed;
 use crate::actions::update::{RefreshError, Source};
-use crate::cli::docker_format::{Inspection, SignedTag, SignerKeys, documents, json, pretty};
+use crate::cli::docker_format::{
+    Inspection, ProposedTag, ShownProposal, SignedTag, SignerKeys, documents, json, pretty,
+};
 use crate::cli::error::{CliError, ErrorKind};
-use crate::cli::outcome::{InTurn, say_first_contact};
+use crate::cli::outcome::{InTurn, say_first_contact, with_cache_age};
 use crate::cli::output::FormatArgs;
 use crate::cli::run::Session;
 use crate::oci::Reference;
@@ -46,6 +50,10 @@ impl Args {
                     inspect(&context, &reference, source)
                         .await
                         .map_err(|error| unsigned(image, error))
+                        .map_err(|error| match gun_of(&reference) {
+                            Ok(gun) => with_cache_age(&context, &gun, error),
+                            Err(_) => error,
+                        })
                 })?;
                 for warning in &inspected.warnings {
                     session.ui.warn(warning);
@@ -102,5 +110,22 @@ fn inspection(image: &str, inspected: Inspected) -> Inspection {
         signers: inspected.signers.into_iter().map(signer).collect(),
         root_keys: texts(inspected.root_keys),
         repository_keys: texts(inspected.repository_keys),
+        proposals: inspected.proposed.into_iter().map(shown).collect(),
+    }
+}
+
+/// A proposal in the shape in which it is shown.
+pub(in crate::cli) fn shown(proposed: Proposed) -> ShownProposal {
+    let Proposed { progress, signed_by, adds, removes, changes_delegations } = proposed;
+    ShownProposal {
+        role: progress.role.to_string(),
+        version: progress.version,
+        signatures: progress.have,
+        threshold: progress.need,
+        signed_by,
+        waiting_for: progress.waiting_for,
+        adds: adds.into_iter().map(|(tag, digest)| ProposedTag { tag, digest }).collect(),
+        removes,
+        changes_signers: changes_delegations,
     }
 }

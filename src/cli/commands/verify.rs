@@ -2,10 +2,12 @@
 
 use serde::Serialize;
 
+use crate::actions::context::Context;
+use crate::actions::image::gun_of;
 use crate::actions::update::Source;
-use crate::actions::verify::{Request, Step, Verdict, Voucher, verify};
+use crate::actions::verify::{Request, Step, Verdict, VerifyImageError, Voucher, verify};
 use crate::cli::error::CliError;
-use crate::cli::outcome::{InTurn, say_first_contact};
+use crate::cli::outcome::{InTurn, say_first_contact, with_cache_age};
 use crate::cli::output::OutputArgs;
 use crate::cli::run::Session;
 use crate::cli::ui::printable;
@@ -78,7 +80,10 @@ impl Args {
                     children: self.children,
                 };
                 let mut steps = Vec::new();
-                let verdict = session.block_on(verify(&context, &request, &mut steps));
+                let verdict = session.block_on(async {
+                    let verdict = verify(&context, &request, &mut steps).await;
+                    verdict.map_err(|error| with_age(&context, &request.reference, error))
+                });
                 if !output.is_text() {
                     documents.push(Document::of(image, &request.reference, &verdict, steps));
                 } else if self.explain {
@@ -107,6 +112,15 @@ impl Args {
             }
             (verdict, printed) => verdict.and(printed.map(drop)),
         }
+    }
+}
+
+/// If it was the trust server that did not answer, says what the cache could.
+fn with_age(context: &Context, reference: &Reference, error: VerifyImageError) -> CliError {
+    let asked = matches!(error, VerifyImageError::Refresh(_));
+    match gun_of(reference) {
+        Ok(gun) if asked => with_cache_age(context, &gun, error.into()),
+        _ => error.into(),
     }
 }
 

@@ -7,15 +7,16 @@ use std::sync::Arc;
 use crate::clock::Timestamp;
 use crate::codec::canonical_json::Value;
 use crate::codec::timestamp::Rfc3339;
-use crate::crypto::PublicKey;
+use crate::crypto::{KeyId, PublicKey};
 use crate::limits::{MAX_VERSION, ROOT_LIFETIME_DAYS, TARGETS_LIFETIME_DAYS};
 use crate::tuf::changelist::{Change, DelegationScope};
 use crate::tuf::delegation::{effective_paths, permits};
 use crate::tuf::editor::errors::EditError;
+use crate::tuf::editor::proposing::Cosigned;
 use crate::tuf::metadata::{Delegations, Header, RoleSpec, Root, Snapshot, Target, Targets};
 use crate::tuf::names::{RoleName, TargetName};
 use crate::tuf::trusted::{TrustedRepository, Unpublished};
-use crate::tuf::verify::RoleKeys;
+use crate::tuf::verify::{RoleKeys, Verified};
 
 /// Whether a change changed anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +59,10 @@ pub struct Draft {
     pub(super) floors: BTreeMap<RoleName, u64>,
     /// Roles whose delegations a change of all delegations passes by.
     pub(super) spared: BTreeSet<RoleName>,
+    /// Keys of earlier roots that sign the next one, too, if they are at hand.
+    pub(super) earlier_root_keys: BTreeMap<KeyId, PublicKey>,
+    /// Roles whose next file others have signed already.
+    pub(super) cosigned: BTreeMap<RoleName, Cosigned>,
 }
 
 impl Draft {
@@ -90,6 +95,8 @@ impl Draft {
             unusable: BTreeSet::new(),
             floors: BTreeMap::new(),
             spared: BTreeSet::new(),
+            earlier_root_keys: BTreeMap::new(),
+            cosigned: BTreeMap::new(),
         }
     }
 
@@ -108,6 +115,8 @@ impl Draft {
             unusable: trusted.unusable().keys().cloned().collect(),
             floors: BTreeMap::new(),
             spared: BTreeSet::new(),
+            earlier_root_keys: BTreeMap::new(),
+            cosigned: BTreeMap::new(),
         }
     }
 
@@ -126,6 +135,8 @@ impl Draft {
             unusable: BTreeSet::new(),
             floors: BTreeMap::new(),
             spared: BTreeSet::new(),
+            earlier_root_keys: BTreeMap::new(),
+            cosigned: BTreeMap::new(),
         }
     }
 
@@ -196,6 +207,19 @@ impl Draft {
     /// Roles that a change of all delegations passes by.
     pub fn spared(&self) -> &BTreeSet<RoleName> {
         &self.spared
+    }
+
+    /// Does not have roles signed again in which several changes together came to nothing, but for
+    /// those that were to be signed as they are.
+    pub fn settle(&mut self, trusted: &TrustedRepository, touched: &[&RoleName]) {
+        let Self { dirty, targets, .. } = self;
+        dirty.retain(|role| {
+            let before = trusted.targets().get(role).map(Verified::body);
+            touched.contains(&role)
+                || !role.is_targets()
+                || before.is_none()
+                || targets.get(role).map(Arc::as_ref) != before
+        });
     }
 
     /// Has a role signed again though nothing in it changes.
@@ -271,6 +295,12 @@ impl Draft {
         if *role == RoleName::Targets {
             self.dirty.insert(RoleName::Targets);
         }
+    }
+
+    /// Has keys of earlier roots sign the next root besides those that must, as far as they are at
+    /// hand: for readers who trust such a root and cannot follow a chain (notary.md §4.7).
+    pub fn co_sign_root(&mut self, keys: &BTreeMap<KeyId, PublicKey>) {
+        self.earlier_root_keys = keys.clone();
     }
 
     /// Makes a staged change.

@@ -22,7 +22,7 @@ pub(crate) enum Moment {
 pub(crate) struct Proxy {
     server: Server,
     trap: Arc<Mutex<Option<Trap>>>,
-    _notary: NotaryServer,
+    notary: NotaryServer,
 }
 
 /// Where the next request is held up.
@@ -63,12 +63,17 @@ impl Proxy {
                 None => reply,
             }
         });
-        Self { server, trap, _notary: notary }
+        Self { server, trap, notary }
     }
 
     /// Returns the address that users are given.
     pub(crate) fn url(&self) -> String {
         self.server.url()
+    }
+
+    /// The server behind.
+    pub(crate) fn notary(&self) -> &NotaryServer {
+        &self.notary
     }
 
     /// Holds up the request after the next `requests_before`.

@@ -1,5 +1,7 @@
 //! Proof with the real programs: what they write we go on with, what we write they go on with.
 
+mod ceremony;
+mod config_file;
 mod docker;
 mod images;
 mod messages;
@@ -13,5 +15,6 @@ mod notary_tables;
 mod notary_world;
 mod servers;
 mod templates;
+mod thresholds;
 mod vectors;
 mod world;

@@ -295,6 +295,26 @@ fn root_keys_and_certificates_are_those_that_were_named() {
     assert!(refused.stderr.contains("has a key for `targets`, not a root key"), "{refused:?}");
 }
 
+#[test]
+fn a_wrong_passphrase_leaves_no_collection() {
+    let server = server();
+    let (mut owner, path) = owner(&server);
+    owner.set("DOCKER_CONTENT_TRUST_ROOT_PASSPHRASE", "not the passphrase");
+    owner.set("NOTARY_ROOT_PASSPHRASE", "nor this");
+    let keys = key_files(&owner);
+    let refused = Tool::Trust.run(&owner, "init", &["-p", "example.com/second"]).expect_code(11);
+    assert!(refused.stderr.contains("passphrase"), "{refused:?}");
+    assert!(!owner.trust_folder().join("tuf/example.com/second/metadata").exists());
+    assert_eq!(key_files(&owner), keys);
+    // What needs no root key goes on.
+    Tool::Trust.run(&owner, "add", &[GUN, "x", &path, "-p"]).success();
+    owner.set("DOCKER_CONTENT_TRUST_REPOSITORY_PASSPHRASE", "not the passphrase");
+    owner.set("NOTARY_TARGETS_PASSPHRASE", "nor this");
+    Tool::Trust.run(&owner, "add", &[GUN, "y", &path, "-p"]).expect_code(11);
+    assert_eq!(names(&seen_by(&owner, &[])), ["x"]);
+    assert_eq!(staged_by(&owner).len(), 2);
+}
+
 /// Bytes as metadata holds them.
 fn base64(bytes: &[u8]) -> String {
     use base64::Engine as _;

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use trust::actions::Context;
-use trust::actions::context::{Connections, ServerChoice};
+use trust::actions::context::{Connections, ServerChoice, Strictness};
 use trust::actions::stage::publish_staged;
 use trust::actions::update::{RefreshError, Source, refresh};
 use trust::clock::{Clock as _, FixedClock, SystemClock, Timestamp};
@@ -42,6 +42,7 @@ fn in_years(user: &User, server: &NotaryServer, years: i64) -> Context {
             ..Connections::default()
         },
         pinning: Pinning::default(),
+        strictness: Strictness::default(),
         example_keys_allowed: false,
         keyring: KeyringEnv { bus_address: None, runtime_dir: None, wait: KeyringEnv::WAIT },
     }

@@ -3,7 +3,8 @@
 use std::fs;
 
 use super::notary_world::{
-    GUN, Tool, cells, colleague, delegate, file, names, person, seen_by, server, signed, staged_by,
+    GUN, Tool, cells, changelist, colleague, delegate, file, names, person, seen_by, server,
+    signed, staged_by,
 };
 
 #[test]
@@ -211,6 +212,96 @@ fn witness_believes_the_server_only_when_told_to() {
     stranger.trust(&[&["repo"], &witness[..]].concat()).expect_code(2);
     stranger.trust(&[&["repo"], &witness[..], &["-p"]].concat()).success();
     assert_eq!(names(&seen_by(&person(&server), &["targets/releases"])), ["1"]);
+}
+
+/// Nobody's change is lost, whoever is first.
+#[test]
+fn clones_publish_at_once() {
+    let server = server();
+    let owner = person(&server);
+    Tool::Trust.run(&owner, "init", &["-p", GUN]).success();
+    let clones: Vec<_> = (0..4).map(|_| colleague(&server, &owner)).collect();
+    std::thread::scope(|scope| {
+        for (number, clone) in clones.iter().enumerate() {
+            scope.spawn(move || {
+                for round in 0..2 {
+                    let name = format!("{number}-{round}");
+                    let path = file(clone, "content", &name);
+                    Tool::Trust.run(clone, "add", &[GUN, &name, &path, "-p"]).success();
+                }
+            });
+        }
+    });
+    let rows = seen_by(&owner, &[]);
+    let expected = ["0-0", "0-1", "1-0", "1-1", "2-0", "2-1", "3-0", "3-1"];
+    assert_eq!(names(&rows), expected);
+}
+
+/// The server has accepted, and the process ends before the changes are removed.
+#[test]
+fn changes_that_were_published_already_are_published_again_without_harm() {
+    let server = server();
+    let owner = person(&server);
+    Tool::Trust.run(&owner, "init", &["-p", GUN]).success();
+    delegate(&owner, "targets/qa", "qa", &["qa/"]);
+    let path = file(&owner, "content", "content");
+    Tool::Notary.run(&owner, "add", &[GUN, "a", &path]).success();
+    Tool::Trust.run(&owner, "add", &[GUN, "b", &path]).success();
+    Tool::Trust.run(&owner, "add", &[GUN, "qa/c", &path, "-r", "targets/qa"]).success();
+    Tool::Notary.run(&owner, "remove", &[GUN, "a"]).success();
+    let aside = owner.home().join("aside");
+    super::world::copy_folder(&changelist(&owner), &aside);
+    Tool::Trust.publish(&owner);
+    let roles = ["root", "targets", "snapshot", "targets/qa"];
+    let before = roles.map(|role| signed(&server, role));
+    assert_eq!(staged_by(&owner).len(), 0);
+    super::world::copy_folder(&aside, &changelist(&owner));
+    assert_eq!(staged_by(&owner).len(), 7);
+    let again = Tool::Trust.run(&owner, "publish", &[GUN]).success();
+    assert!(again.stderr.contains("There was nothing to change"), "{again:?}");
+    assert_eq!(roles.map(|role| signed(&server, role)), before);
+    assert_eq!(staged_by(&owner).len(), 0);
+    assert_eq!(names(&seen_by(&owner, &[])), ["b", "qa/c"]);
+}
+
+/// What notary set up and did not publish is gone on with by the commands for images, too.
+#[test]
+fn signing_an_image_publishes_what_was_set_up() {
+    let world = super::world::World::open();
+    let owner = world.user();
+    let repository = world.repository();
+    owner.notary(&["init", &repository]).success();
+    let root = std::path::Path::new("tuf").join(&repository).join("metadata/root.json");
+    let root = fs::read(owner.trust_folder().join(root)).unwrap();
+    world.push("1", "one");
+    owner.trust(&["sign", "--signer", "alice", &world.name("1")]).success();
+    assert_eq!(world.notary.metadata(&repository, "root").body, root);
+    let served = world.served("1");
+    let stranger = world.user();
+    let verified = stranger.trust(&["verify", "--digest", &world.name("1")]).success();
+    assert_eq!(verified.stdout, format!("{repository}@{served}\n"));
+    let inspection = super::world::assert_same_inspection(&stranger, &repository);
+    assert_eq!(super::world::signers_of(&inspection, "1"), ["alice"]);
+    let listed = owner.notary(&["list", "-r", "targets/releases", &repository]).success();
+    assert!(listed.stdout.contains("targets/releases"), "{listed:?}");
+}
+
+/// Custom data that notary can read, but not publish.
+#[test]
+fn custom_data_is_signed_in_the_form_that_all_verify() {
+    let server = server();
+    let owner = person(&server);
+    Tool::Trust.run(&owner, "init", &["-p", GUN]).success();
+    let path = file(&owner, "content", "content");
+    let custom = file(&owner, "c.json", "{\"z\":\"<&>\u{2028}\",\n \"a\": [1.0e1, {}]}\n");
+    Tool::Trust.run(&owner, "add", &[GUN, "x", &path, "--custom", &custom]).success();
+    Tool::Notary.run(&owner, "publish", &[GUN]).expect_code(1);
+    assert_eq!(staged_by(&owner).len(), 2);
+    Tool::Trust.publish(&owner);
+    assert_eq!(names(&seen_by(&person(&server), &[])), ["x"]);
+    let printed = owner.trust(&["target", "lookup", "--json", GUN, "x"]).success().stdout;
+    let printed: serde_json::Value = serde_json::from_str(&printed).unwrap();
+    assert_eq!(printed["custom"], serde_json::json!({"a": [10, {}], "z": "<&>\u{2028}"}));
 }
 
 /// `delete` takes the cache and the changes, here and there, and no key.

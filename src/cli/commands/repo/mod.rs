@@ -1,10 +1,14 @@
 //! `trust repo …`, one file per verb.
 
 pub mod delete;
+pub mod doctor;
 pub mod init;
 pub mod ls;
+pub mod pin;
 pub mod publish;
+pub mod renew;
 pub mod reset;
+pub mod root;
 pub mod status;
 pub mod witness;
 
@@ -39,5 +43,9 @@ commands! {
         Publish(publish::Args),
         Witness(witness::Args),
         Delete(delete::Args),
+        Root(root::Command),
+        Doctor(doctor::Args),
+        Renew(renew::Args),
+        Pin(pin::Args),
     }
 }

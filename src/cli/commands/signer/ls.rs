@@ -2,10 +2,13 @@
 
 use serde::Serialize;
 
+use crate::actions::image::gun_of;
 use crate::actions::signer::ls::{Signer, Signers, list};
 use crate::actions::update::Source;
+use crate::cli::commands::inspect::shown;
+use crate::cli::docker_format::proposals_table;
 use crate::cli::error::CliError;
-use crate::cli::outcome::say_first_contact;
+use crate::cli::outcome::{say_first_contact, with_cache_age};
 use crate::cli::output::OutputArgs;
 use crate::cli::run::Session;
 use crate::cli::table::columns;
@@ -43,8 +46,12 @@ impl Args {
         let reference = Reference::parse(&self.repository)?;
         let context = session.context()?;
         let source = if self.offline { Source::Cache } else { Source::Server };
-        let listed = session.block_on(list(&context, &reference, source))?;
-        let Signers { signers, first_contact } = listed;
+        let listed = session.block_on(list(&context, &reference, source));
+        let listed = listed.map_err(|error| match gun_of(&reference) {
+            Ok(gun) => with_cache_age(&context, &gun, error),
+            Err(_) => error,
+        })?;
+        let Signers { signers, proposed, releases_threshold, first_contact } = listed;
         if let Some(root_keys) = first_contact {
             say_first_contact(session, &reference.familiar_name(), &root_keys);
         }
@@ -61,7 +68,17 @@ impl Args {
             session.ui.status(format!("{} has no signers.", self.repository));
             return Ok(());
         }
-        Ok(session.ui.data(table(&signers))?)
+        session.ui.data(table(&signers))?;
+        if let Some(threshold) = releases_threshold.filter(|threshold| *threshold > 1) {
+            session
+                .ui
+                .line(format!("\nA tag can be pulled when {threshold} of them have signed it."))?;
+        }
+        if !proposed.is_empty() {
+            let proposed: Vec<_> = proposed.into_iter().map(shown).collect();
+            session.ui.data(format!("\n{}", proposals_table(&proposed)))?;
+        }
+        Ok(())
     }
 }
 

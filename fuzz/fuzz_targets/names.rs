@@ -1,0 +1,5 @@
+//! Names, digests and times.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| trust_fuzz::names(data));
