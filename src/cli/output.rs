@@ -43,12 +43,7 @@ impl OutputArgs {
     /// Takes the flags of a listing. The default row tells a template which fields there are; a
     /// mistake in the template is found now.
     pub fn listing<R: Serialize + Default>(&self) -> Result<Output, CliError> {
-        match self.format.format.as_deref() {
-            _ if self.json => Ok(Output::Json),
-            None | Some("" | "table") => Ok(Output::Text),
-            Some("json") => Template::listing("{{json .}}", &R::default()).map(Output::template),
-            Some(text) => Template::listing(text, &R::default()).map(Output::template),
-        }
+        if self.json { Ok(Output::Json) } else { self.format.listing::<R>() }
     }
 
     /// Takes the flags of an inspection, with a sample of what it shows of one thing.
@@ -58,6 +53,15 @@ impl OutputArgs {
 }
 
 impl FormatArgs {
+    /// Takes the flag of a listing, as [`OutputArgs::listing`] does.
+    pub fn listing<R: Serialize + Default>(&self) -> Result<Output, CliError> {
+        match self.format.as_deref() {
+            None | Some("" | "table") => Ok(Output::Text),
+            Some("json") => Template::listing("{{json .}}", &R::default()).map(Output::template),
+            Some(text) => Template::listing(text, &R::default()).map(Output::template),
+        }
+    }
+
     /// Takes the flag of an inspection, with a sample of what it shows of one thing.
     pub fn inspection(&self, sample: &impl Serialize) -> Result<Output, CliError> {
         match self.format.as_deref() {
@@ -78,34 +82,51 @@ impl Output {
         matches!(self, Self::Text)
     }
 
-    /// Prints one thing, whose JSON is an object, and returns true, unless it is to be printed for
-    /// people.
-    pub fn print_one(&self, session: &Session, row: &impl Serialize) -> Result<bool, CliError> {
-        let internal = |error| CliError::new(ErrorKind::Internal, error);
-        match self {
-            Self::Text => return Ok(false),
-            Self::Json => {
-                session.ui.line(serde_json::to_string_pretty(row).map_err(internal)?)?;
-            }
-            Self::JsonLine => session.ui.line(serde_json::to_string(row).map_err(internal)?)?,
-            Self::Template(template) => {
-                session.ui.data(template.render(std::slice::from_ref(row))?)?;
-            }
-        }
-        Ok(true)
-    }
-
     /// Prints the entries and returns true, unless they are to be printed for people.
     pub fn print(&self, session: &Session, rows: &[impl Serialize]) -> Result<bool, CliError> {
+        self.print_as(session, &rows, rows)
+    }
+
+    /// Prints one thing, whose JSON is an object, as [`Self::print`] does.
+    pub fn print_one(&self, session: &Session, row: &impl Serialize) -> Result<bool, CliError> {
+        self.print_as(session, row, std::slice::from_ref(row))
+    }
+
+    /// Prints as [`Self::print`] does entries that are a part of what JSON has.
+    pub fn print_as(
+        &self,
+        session: &Session,
+        document: &impl Serialize,
+        rows: &[impl Serialize],
+    ) -> Result<bool, CliError> {
         let internal = |error| CliError::new(ErrorKind::Internal, error);
         match self {
             Self::Text => return Ok(false),
             Self::Json => {
-                session.ui.line(serde_json::to_string_pretty(rows).map_err(internal)?)?;
+                session.ui.line(serde_json::to_string_pretty(document).map_err(internal)?)?;
             }
-            Self::JsonLine => session.ui.line(serde_json::to_string(rows).map_err(internal)?)?,
+            Self::JsonLine => {
+                session.ui.line(serde_json::to_string(document).map_err(internal)?)?;
+            }
             Self::Template(template) => session.ui.data(template.render(rows)?)?,
         }
         Ok(true)
+    }
+}
+
+/// What a command ends with that has a verdict and printed something: a template that fits no entry
+/// must not hide the verdict.
+pub fn verdict_first(
+    session: &Session,
+    verdict: Result<(), CliError>,
+    printed: Result<bool, CliError>,
+) -> Result<(), CliError> {
+    match (verdict, printed) {
+        (Err(verdict), Err(unprinted)) if !unprinted.ends_everything() => {
+            session.ui.error(&unprinted);
+            Err(verdict)
+        }
+        (_, Err(unprinted)) => Err(unprinted),
+        (verdict, Ok(_)) => verdict,
     }
 }

@@ -83,6 +83,20 @@ mod tests {
         assert_eq!(columns(&rows, 2, false), "ROLE     ID\nroot     1\ntargets  22\n");
     }
 
+    /// The right side is what Go's `text/tabwriter` makes of the left with docker's settings.
+    #[test]
+    fn tab_stops_are_those_of_go() {
+        assert_eq!(
+            tab_stops("a\tb\tc\nlonger than that\tb\n"),
+            "a                  b         c\nlonger than that   b\n"
+        );
+        assert_eq!(
+            tab_stops("a\tb\nplain\nlonger than that\tb\n"),
+            "a         b\nplain\nlonger than that   b\n"
+        );
+        assert_eq!(tab_stops("äöü\tx\n\ty\n"), "äöü       x\n          y\n");
+    }
+
     #[test]
     fn a_cell_cannot_steer_the_terminal() {
         assert_eq!(columns(&[row(&["a\x1b[31m\nb"])], 1, false), "a\\u{1b}[31m\\nb\n");

@@ -9,7 +9,7 @@ use crate::cli::docker_format::{
 };
 use crate::cli::error::{CliError, ErrorKind};
 use crate::cli::outcome::{InTurn, say_first_contact, with_cache_age};
-use crate::cli::output::FormatArgs;
+use crate::cli::output::{FormatArgs, verdict_first};
 use crate::cli::run::Session;
 use crate::oci::Reference;
 
@@ -66,15 +66,22 @@ impl Args {
                 Ok(())
             });
         }
-        if self.pretty {
-            session.ui.data(pretty(&inspections))?;
-        } else if !output.print(session, &documents(&inspections))? {
-            let json =
-                json(&inspections).map_err(|error| CliError::new(ErrorKind::Internal, error))?;
-            session.ui.data(json)?;
-        }
-        turns.finish()
+        let printed = if self.pretty {
+            session.ui.data(pretty(&inspections)).map(|()| true).map_err(CliError::from)
+        } else {
+            match output.print(session, &documents(&inspections)) {
+                Ok(false) => print_as_docker(session, &inspections),
+                printed => printed,
+            }
+        };
+        verdict_first(session, turns.finish(), printed)
     }
+}
+
+fn print_as_docker(session: &Session, inspections: &[Inspection]) -> Result<bool, CliError> {
+    let json = json(inspections).map_err(|error| CliError::new(ErrorKind::Internal, error))?;
+    session.ui.data(json)?;
+    Ok(true)
 }
 
 /// One of everything that can be shown.

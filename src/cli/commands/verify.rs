@@ -8,7 +8,7 @@ use crate::actions::update::Source;
 use crate::actions::verify::{Request, Step, Verdict, VerifyImageError, Voucher, verify};
 use crate::cli::error::CliError;
 use crate::cli::outcome::{InTurn, say_first_contact, with_cache_age};
-use crate::cli::output::OutputArgs;
+use crate::cli::output::{OutputArgs, verdict_first};
 use crate::cli::run::Session;
 use crate::cli::ui::printable;
 use crate::oci::Reference;
@@ -104,14 +104,8 @@ impl Args {
                 }
             });
         }
-        match (turns.finish(), output.print(session, &documents)) {
-            // A template that fits no answer must not hide that there is no trust.
-            (Err(verdict), Err(unprinted)) => {
-                session.ui.error(&unprinted);
-                Err(verdict)
-            }
-            (verdict, printed) => verdict.and(printed.map(drop)),
-        }
+        let printed = output.print(session, &documents);
+        verdict_first(session, turns.finish(), printed)
     }
 }
 

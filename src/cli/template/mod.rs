@@ -33,12 +33,13 @@ impl std::fmt::Debug for Template {
 
 impl Template {
     /// Reads the template of a listing: one line an entry; after `table`, in columns with headings.
-    /// `\t` and `\n` stand for a tab and a new line.
+    /// `\t` and `\n` stand for a tab and a new line; spaces around the template do not count.
     pub fn listing(text: &str, sample: &impl Serialize) -> Result<Self, CliError> {
         let (table, text) = match text.strip_prefix("table") {
-            Some(columns) => (true, columns.trim()),
+            Some(columns) => (true, columns),
             None => (false, text),
         };
+        let text = text.trim_matches(' ');
         Self::parse(text.replace("\\t", "\t").replace("\\n", "\n"), table, sample)
     }
 

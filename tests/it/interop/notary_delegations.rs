@@ -385,6 +385,58 @@ fn a_key_that_moves_from_one_tool_to_the_other_signs_there() {
     }
 }
 
+#[test]
+fn warnings_tell_what_will_surprise() {
+    let (server, owner) = collection(Trust);
+    let other = person(&server);
+    owner.trust(&["key", "generate", "a"]).success();
+    other.trust(&["key", "generate", "b"]).success();
+    hand_over(&other, "b.pub", &owner);
+    owner.trust(&["delegation", "add", GUN, "targets/a", "a.pub", "--all-paths", "-p"]).success();
+    fs::write(owner.home().join("content"), "x").unwrap();
+    owner.trust(&["target", "add", GUN, "x", "content", "-r", "targets/a", "-p"]).success();
+    owner.trust(&["delegation", "add", GUN, "targets/a", "b.pub", "-p"]).success();
+    let id = |user: &User, file: &str| {
+        let shown = user.trust(&["key", "inspect", file, "--format", "{{.ID}}"]).success();
+        shown.stdout.trim().to_owned()
+    };
+    let (a, b, nobodys) = (id(&owner, "a.pub"), id(&other, "b.pub"), "0".repeat(64));
+    assert_eq!(key_ids(&owner, "targets/a").len(), 2);
+    let mended = format!("whoever has the key {b} can mend that with `trust repo witness");
+    for (change, warning) in [
+        (&["rm", GUN, "targets/a", &a][..], mended.as_str()),
+        (&["rm", GUN, "targets/a", "--paths", "nope"], "targets/a has no path nope"),
+        (&["rm", GUN, "targets/a", "--all-paths"], "targets/a may sign nothing"),
+        (&["rm", GUN, "targets/nobody", "-y"], "there is no role targets/nobody to remove"),
+        (&["rm", GUN, "targets/a", &nobodys], "targets/a has no key 0000"),
+        (&["purge", GUN, "--key", &nobodys], "no delegation has a key 0000"),
+        (&["add", GUN, "targets/new", "a.pub"], "targets/new may sign nothing"),
+        (&["add", GUN, "targets/new", "--all-paths"], "has 0 of the 1 keys it needs"),
+        (
+            &["add", GUN, "targets/no/where", "a.pub"],
+            "cannot be published: there is no role targets/no",
+        ),
+    ] {
+        let said = owner.trust(&[&["delegation"], change].concat()).success();
+        assert!(said.stderr.contains(warning), "{change:?}: {said:?}");
+        owner.trust(&["repo", "reset", GUN, "--all"]).success();
+    }
+    // What is mended already, or takes nothing away, is no cause for a warning.
+    for quiet in [
+        &["rm", GUN, "targets/a", &b][..],
+        &["add", GUN, "targets/a/below", "a.pub", "--all-paths"],
+        &["add", GUN, "targets/a", "a.pub"],
+        &["rm", GUN, "targets/a", "-y"],
+    ] {
+        let said = owner.trust(&[&["delegation"], quiet].concat()).success();
+        assert!(!said.stderr.contains("warning"), "{quiet:?}: {said:?}");
+        owner.trust(&["repo", "reset", GUN, "--all"]).success();
+    }
+    owner.trust(&["repo", "witness", GUN, "targets/a"]).success();
+    let said = owner.trust(&["delegation", "rm", GUN, "targets/a", &b]).success();
+    assert!(!said.stderr.contains("warning"), "{said:?}");
+}
+
 /// Which of the two programs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Tool {

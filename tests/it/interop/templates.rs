@@ -25,6 +25,10 @@ fn functions_give_what_dockers_give() {
         r#"{{html "<b>"}} {{js "it's"}} {{urlquery "a b&c"}} {{`raw`}} {{'a'}} {{0x1f}}"#,
         r#"{{range split "a b c" " "}}{{if eq . "b"}}{{continue}}{{end}}{{.}}{{end}}"#,
         r#"a\tb\n{{"x" | printf "%s-%s" "y"}}"#,
+        r#"  {{"spaces"}}  "#,
+        "\t{{\"tabs\"}}\t",
+        "table \t{{\"x\"}}\t",
+        r#"table {{"x"}}\n"#,
         r#"table {{"x" | upper}}\t{{pad "y" 1 1}}\tz"#,
     ] {
         let theirs = user.docker(&["context", "ls", "--format", template]).success();

@@ -7,7 +7,8 @@ use serde::Serialize;
 use crate::actions::keys::restore::{BackedUp, State, restore};
 use crate::cli::commands::key::backup::BackupPassphraseArgs;
 use crate::cli::commands::key::export::count;
-use crate::cli::error::{CliError, ErrorKind};
+use crate::cli::error::CliError;
+use crate::cli::output::OutputArgs;
 use crate::cli::run::Session;
 use crate::cli::ui::printable;
 
@@ -23,17 +24,17 @@ pub struct Args {
     #[arg(long)]
     pub check: bool,
 
-    /// Print JSON
-    #[arg(long)]
-    pub json: bool,
+    /// How to print what became of the keys.
+    #[command(flatten)]
+    pub output: OutputArgs,
 
     /// Where the backup's passphrase is read from.
     #[command(flatten)]
     pub passphrase: BackupPassphraseArgs,
 }
 
-/// A key as `--json` prints it.
-#[derive(Debug, Serialize)]
+/// A key as `--json` and `--format` print it.
+#[derive(Debug, Default, Serialize)]
 struct Row<'a> {
     id: &'a str,
     role: &'a str,
@@ -45,6 +46,7 @@ struct Row<'a> {
 impl Args {
     /// Checks and restores, and says what became of each key.
     pub fn run(self, session: &Session) -> Result<(), CliError> {
+        let output = self.output.listing::<Row<'_>>()?;
         let keys = restore(&self.passphrase.apply(session).context()?, &self.file, self.check)?;
         for key in keys.iter().filter(|key| key.state == State::Differs) {
             session.ui.warn(format!(
@@ -52,11 +54,9 @@ impl Args {
                 key.id
             ));
         }
-        if self.json {
-            let rows: Vec<Row<'_>> = keys.iter().map(|key| row(key, self.check)).collect();
-            let json = serde_json::to_string_pretty(&rows)
-                .map_err(|error| CliError::new(ErrorKind::Internal, error))?;
-            return Ok(session.ui.line(json)?);
+        let rows: Vec<Row<'_>> = keys.iter().map(|key| row(key, self.check)).collect();
+        if output.print(session, &rows)? {
+            return Ok(());
         }
         for key in &keys {
             let role = if key.role.is_empty() { "unnamed" } else { &key.role };

@@ -10,6 +10,7 @@ use crate::cli::findings;
 use crate::cli::findings::Words;
 use crate::cli::guns::{duration, named_or_all};
 use crate::cli::outcome::{InTurn, say_first_contact};
+use crate::cli::output::{OutputArgs, verdict_first};
 use crate::cli::run::Session;
 use crate::cli::table::columns;
 use crate::cli::ui::printable;
@@ -34,9 +35,9 @@ pub struct Args {
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub within: Option<Span>,
 
-    /// Print JSON
-    #[arg(long)]
-    pub json: bool,
+    /// How to print what was found.
+    #[command(flatten)]
+    pub output: OutputArgs,
 
     /// Ask nobody: judge the cache
     #[arg(long)]
@@ -50,7 +51,8 @@ struct Document {
     keys: Vec<Item>,
 }
 
-#[derive(Debug, Serialize)]
+/// A repository, as `--format` prints it.
+#[derive(Debug, Default, Serialize)]
 struct Judged {
     repository: String,
     healthy: bool,
@@ -64,7 +66,7 @@ struct Judged {
     steps: Vec<Stage>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 struct RoleRow {
     role: String,
     version: Option<u64>,
@@ -76,7 +78,7 @@ struct RoleRow {
     keys: Vec<Key>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 struct Key {
     id: String,
     canonical_id: Option<String>,
@@ -96,7 +98,7 @@ struct Item {
     kind: ErrorKind,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 struct Stage {
     role: String,
     cached: bool,
@@ -107,6 +109,7 @@ struct Stage {
 impl Args {
     /// Looks every repository over, then the key files.
     pub fn run(self, session: &Session) -> Result<(), CliError> {
+        let output = self.output.inspection(&Judged::sample())?;
         let context = session.context()?;
         let guns = named_or_all(&context, &self.guns, self.all)?;
         let source = if self.offline { Source::Cache } else { Source::Server };
@@ -128,14 +131,11 @@ impl Args {
             }
             document.repositories.push(Judged::of(report, &stored, now));
         }
-        if self.json {
-            let json = serde_json::to_string_pretty(&document)
-                .map_err(|error| CliError::new(ErrorKind::Internal, error))?;
-            session.ui.line(json)?;
-        } else {
+        let printed = output.print_as(session, &document, &document.repositories);
+        if output.is_text() {
             session.ui.data(document.text())?;
         }
-        document.verdict(session)
+        verdict_first(session, document.verdict(session), printed)
     }
 }
 
@@ -170,6 +170,17 @@ impl Document {
 }
 
 impl Judged {
+    /// One of everything that can be found.
+    fn sample() -> Self {
+        let words = Words { text: String::new(), mend: None };
+        Self {
+            roles: vec![RoleRow { keys: vec![Key::default()], ..RoleRow::default() }],
+            findings: vec![Item::new("", Severity::Note, None, words, ErrorKind::Policy)],
+            steps: vec![Stage::default()],
+            ..Self::default()
+        }
+    }
+
     fn of(report: Report, stored: &[KeyInfo], now: Timestamp) -> Self {
         let gun = report.gun.as_str().to_owned();
         let mut items = Vec::new();

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::actions::repo::pin::{Current, PinName, Request, change, current};
-use crate::cli::error::{CliError, ErrorKind};
+use crate::cli::error::CliError;
+use crate::cli::output::{FormatArgs, Output};
 use crate::cli::prompt;
 use crate::cli::run::Session;
 use crate::cli::table::columns;
@@ -20,7 +21,7 @@ use crate::store::client_config::Pins;
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct Args {
     /// Repository, or the beginning of names with * at the end
-    #[arg(value_name = "GUN|PREFIX*", requires = "what")]
+    #[arg(value_name = "GUN|PREFIX*", requires = "what", conflicts_with = "format")]
     pub name: Option<String>,
 
     /// Pin this root key and no other (more than once: each of them may sign)
@@ -40,11 +41,11 @@ pub struct Args {
     pub rm: bool,
 
     /// Believe no root at first sight that nothing pins
-    #[arg(long, conflicts_with_all = ["name", "allow_first_use"])]
+    #[arg(long, conflicts_with_all = ["name", "allow_first_use", "format"])]
     pub forbid_first_use: bool,
 
     /// Believe and remember the first root that is seen of a repository, unless it is pinned
-    #[arg(long, conflicts_with = "name")]
+    #[arg(long, conflicts_with_all = ["name", "format"])]
     pub allow_first_use: bool,
 
     /// Do not ask
@@ -52,8 +53,12 @@ pub struct Args {
     pub yes: bool,
 
     /// Print the list as JSON
-    #[arg(long, conflicts_with_all = ["name", "forbid_first_use", "allow_first_use"])]
+    #[arg(long, conflicts_with_all = ["name", "forbid_first_use", "allow_first_use", "format"])]
     pub json: bool,
+
+    /// How to print the list.
+    #[command(flatten)]
+    pub format: FormatArgs,
 }
 
 /// What is pinned, as `--json` prints it.
@@ -61,11 +66,11 @@ pub struct Args {
 struct Document<'a> {
     file: &'a Path,
     first_use: &'static str,
-    pins: Vec<Row<'a>>,
+    pins: &'a [Row<'a>],
 }
 
-/// A pin as `--json` prints it.
-#[derive(Debug, Serialize)]
+/// A pin as `--json` and `--format` print it.
+#[derive(Debug, Default, Serialize)]
 struct Row<'a> {
     name: &'a str,
     keys: Option<Vec<&'a str>>,
@@ -141,11 +146,10 @@ impl Args {
         let pins = &settings.config.pins;
         let rows = rows(pins);
         let first_use = if pins.disable_tofu { "forbidden" } else { "allowed" };
-        if self.json {
-            let document = Document { file: &settings.config_file, first_use, pins: rows };
-            let json = serde_json::to_string_pretty(&document)
-                .map_err(|error| CliError::new(ErrorKind::Internal, error))?;
-            return Ok(session.ui.line(json)?);
+        let output = if self.json { Output::Json } else { self.format.listing::<Row<'_>>()? };
+        let file = &settings.config_file;
+        if output.print_as(session, &Document { file, first_use, pins: &rows }, &rows)? {
+            return Ok(());
         }
         session.ui.status(format!("First use is {first_use}."));
         if rows.is_empty() {
