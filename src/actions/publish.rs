@@ -56,7 +56,7 @@ impl Published {
         let Settled { proposed, completed, warnings } = settled;
         let mut renewed = self.renewed;
         renewed.retain(|role| proposed.iter().all(|progress| progress.role != *role));
-        Self { proposed, completed, warnings, renewed, ..self }
+        Self { renewed, proposed, completed, warnings, ..self }
     }
 
     /// How far a role's next file is, if it still waits for signatures.
