@@ -7,7 +7,7 @@ use crate::actions::image::digest_of;
 use crate::actions::publish::{Base, Change, PublishError};
 use crate::crypto::KeyId;
 use crate::tuf::editor::{Draft, Need};
-use crate::tuf::proposal::{Pending, Proposals, digest, is_companion};
+use crate::tuf::proposal::{Pending, Proposals, digest, is_companion_role};
 use crate::tuf::trusted::TrustedRepository;
 use crate::tuf::verify::RoleKeys;
 use crate::tuf::{RoleName, Targets};
@@ -49,9 +49,9 @@ pub fn proposed(trusted: &TrustedRepository) -> (Vec<Proposed>, Vec<String>) {
     let draft = Draft::from_trusted(trusted);
     let delegated = trusted.targets().values().flat_map(|file| &file.body().delegations.roles);
     let roles: BTreeSet<RoleName> = delegated
+        .filter(|child| !is_companion_role(child))
         .map(|child| child.name.clone())
         .chain([RoleName::Targets])
-        .filter(|role| !is_companion(role))
         .collect();
     let (mut shown, mut warnings) = (Vec::new(), Vec::new());
     for role in roles {
@@ -115,7 +115,7 @@ fn names<'a>(draft: &Draft, keys: impl Iterator<Item = &'a KeyId>) -> Vec<String
         let owners = draft.all_targets().flat_map(|(_, file)| {
             let children = file.delegations.roles.iter();
             let children = children
-                .filter(|child| child.name != RoleName::releases() && !is_companion(&child.name));
+                .filter(|child| child.name != RoleName::releases() && !is_companion_role(child));
             children.filter(|child| {
                 let keys = child.key_ids.iter().filter_map(|id| file.delegations.keys.get(id));
                 keys.filter_map(|key| key.canonical_id().ok()).any(|key| key == *id)

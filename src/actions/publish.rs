@@ -61,7 +61,9 @@ pub struct Published {
 impl Published {
     fn with(self, settled: Settled) -> Self {
         let Settled { proposed, completed, warnings } = settled;
-        Self { proposed, completed, warnings, ..self }
+        let mut renewed = self.renewed;
+        renewed.retain(|role| proposed.iter().all(|progress| progress.role != *role));
+        Self { renewed, proposed, completed, warnings, ..self }
     }
 
     /// How far a role's next file is, if it still waits for signatures.

@@ -13,7 +13,6 @@ use crate::oci::{Digest, Reference};
 use crate::store::{KeyStore, StoreError};
 use crate::tuf::delegation::permits;
 use crate::tuf::editor::{Draft, EditError};
-use crate::tuf::proposal::is_companion;
 use crate::tuf::trusted::{TrustedRepository, UpdateError};
 use crate::tuf::{NameError, RoleName, Target, TargetName, VerifyError};
 
@@ -345,7 +344,7 @@ pub fn has_key(draft: &Draft, role: &RoleName, keys: &KeyStore) -> Result<bool, 
 fn children_of_targets(draft: &Draft) -> Vec<RoleName> {
     let top = draft.targets(&RoleName::Targets);
     let children = top.iter().flat_map(|top| &top.delegations.roles);
-    children.map(|child| child.name.clone()).filter(|role| !is_companion(role)).collect()
+    children.map(|child| child.name.clone()).filter(|role| !draft.is_companion(role)).collect()
 }
 
 /// Canonical ids of the keys that may sign a role.

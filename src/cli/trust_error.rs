@@ -220,9 +220,10 @@ impl From<InitializeError> for CliError {
 impl From<EditError> for CliError {
     fn from(error: EditError) -> Self {
         match &error {
-            EditError::NotEnoughKeys { candidates, .. } => {
+            EditError::NotEnoughKeys { candidates, role, .. } => {
+                let is_root = *role == RoleName::Root;
                 let hint = any_of(candidates);
-                Self::new(ErrorKind::Key, error).hint(hint)
+                by_ceremony(is_root, Self::new(ErrorKind::Key, error).hint(hint))
             }
             EditError::Key { .. } => Self::new(ErrorKind::Key, error),
             EditError::UnknownRole { .. } | EditError::NoSuchKey { .. } => {
@@ -256,9 +257,10 @@ impl From<PublishError> for CliError {
             PublishError::Server(error) => error.into(),
             PublishError::Unlock(error) => error.into(),
             PublishError::Store(error) => error.into(),
-            PublishError::ExpiredAbove { ref candidates, .. } => {
+            PublishError::ExpiredAbove { ref candidates, ref role, .. } => {
+                let is_root = *role == RoleName::Root;
                 let hint = any_of(candidates);
-                Self::new(ErrorKind::Expired, error).hint(hint)
+                by_ceremony(is_root, Self::new(ErrorKind::Expired, error).hint(hint))
             }
             PublishError::BadUnpublished { ref gun, .. } => {
                 let hint = format!(
@@ -588,6 +590,14 @@ fn signers_with(candidates: &[(RoleName, Vec<KeyId>)], role: &RoleName, keys: &[
         .map(|(other, _)| other.as_str().trim_start_matches("targets/"))
         .collect();
     if holders.is_empty() { String::new() } else { format!(" (of {})", holders.join(", ")) }
+}
+
+/// A root whose keys are in several hands is signed in a ceremony.
+fn by_ceremony(is_root: bool, error: CliError) -> CliError {
+    if !is_root {
+        return error;
+    }
+    error.hint("`trust repo root export` begins what several holders of root keys do together")
 }
 
 /// Keys as a person can look for them.

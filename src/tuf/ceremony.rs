@@ -13,7 +13,7 @@ use crate::crypto::{KeyError, KeyId, Method, PrivateKey, Signature};
 use crate::limits::{MAX_SIGNATURES, ROOT_LIFETIME_DAYS, TARGETS_LIFETIME_DAYS};
 use crate::tuf::metadata::{Document, MetadataError, Root, Signed, Targets, encode_envelope};
 use crate::tuf::names::{Gun, NameError, RoleName};
-use crate::tuf::proposal::is_companion;
+use crate::tuf::proposal::is_companion_role;
 use crate::tuf::root_trust::{Dates, RootTrustError, certified_keys};
 use crate::tuf::verify::{
     RoleKeys, Verified, VerifyError, valid_signers, verify, verify_successor,
@@ -612,7 +612,7 @@ fn summarize_targets(before: &Targets, next: &Targets, lines: &mut Vec<String>) 
     for child in &next.delegations.roles {
         match old(&child.name) {
             Some(old) if old == child => {}
-            _ if is_companion(&child.name) => {
+            _ if is_companion_role(child) => {
                 lines.push(format!("{}: a place for what waits for signatures", child.name));
             }
             _ => lines.push(format!("{} is added or changed", child.name)),

@@ -13,7 +13,7 @@ use crate::codec::canonical_json::Value;
 use crate::codec::text::{from_base64, to_base64};
 use crate::crypto::{Hashes, KeyId, Method, Sha256Hash, Signature};
 use crate::limits::{MAX_PROPOSALS, MAX_SIGNATURES, MIN_PROPOSAL_DAYS, TARGETS_LIFETIME_DAYS};
-use crate::tuf::metadata::{Document, MetadataError, Target, Targets};
+use crate::tuf::metadata::{DelegationRole, Document, MetadataError, Target, Targets};
 use crate::tuf::names::{RoleName, TargetName};
 use crate::tuf::verify::{RoleKeys, VerifyError, valid_signers};
 
@@ -33,8 +33,14 @@ pub fn companion_of(role: &RoleName) -> Option<RoleName> {
 }
 
 /// Tells whether a role has the name of a companion.
-pub fn is_companion(role: &RoleName) -> bool {
+fn is_companion(role: &RoleName) -> bool {
     role.is_delegation() && role.segments().last() == Some(COMPANION)
+}
+
+/// Tells whether a delegation is a companion: by its name and by all it may sign. Docker lets a
+/// signer bear the name.
+pub fn is_companion_role(child: &DelegationRole) -> bool {
+    is_companion(&child.name) && are_companion_paths(&child.paths)
 }
 
 /// Tells whether these are the paths of a companion, not of somebody who happens to bear its name.

@@ -8,7 +8,7 @@ use crate::actions::update::{Source, Updated, refresh};
 use crate::crypto::KeyId;
 use crate::oci::Reference;
 use crate::tuf::RoleName;
-use crate::tuf::proposal::{are_companion_paths, is_companion};
+use crate::tuf::proposal::is_companion_role;
 
 /// The signers of a repository.
 #[derive(Debug)]
@@ -54,7 +54,7 @@ pub async fn list(
                 releases_threshold = Some(child.threshold.get());
                 continue;
             }
-            if is_companion(&child.name) && are_companion_paths(&child.paths) {
+            if is_companion_role(child) {
                 continue;
             }
             let keys = &parent.body().delegations.keys;

@@ -13,7 +13,8 @@ use crate::tuf::editor::errors::EditError;
 use crate::tuf::metadata::{DelegationRole, Document, Header, Targets};
 use crate::tuf::names::{RoleName, TargetName};
 use crate::tuf::proposal::{
-    COMPANION_PATH, Pending, Proposal, Proposals, are_companion_paths, companion_of, is_companion,
+    COMPANION_PATH, Pending, Proposal, Proposals, are_companion_paths, companion_of,
+    is_companion_role,
 };
 use crate::tuf::verify::RoleKeys;
 
@@ -85,7 +86,7 @@ impl Draft {
     /// The keys of all roles whose proposals are below a role, by id.
     fn companion_keys(&self, parent: &RoleName, file: &Targets) -> BTreeMap<KeyId, PublicKey> {
         let several = |keys: &RoleKeys| keys.threshold > NonZeroU32::MIN;
-        let children = file.delegations.roles.iter().filter(|child| !is_companion(&child.name));
+        let children = file.delegations.roles.iter().filter(|child| !is_companion_role(child));
         let children = children.filter_map(|child| file.role_keys(&child.name));
         let own = match parent {
             RoleName::Targets => self.root.role_keys(parent),
@@ -100,6 +101,13 @@ impl Draft {
         let parent = self.targets.get(&companion.parent()?)?;
         let child = parent.delegations.roles.iter().find(|child| child.name == companion)?;
         are_companion_paths(&child.paths).then_some(companion)
+    }
+
+    /// Whether a role is one that holds proposals, not somebody who bears such a name.
+    pub fn is_companion(&self, role: &RoleName) -> bool {
+        let parent = role.parent().and_then(|parent| self.targets.get(&parent));
+        let children = parent.iter().flat_map(|parent| &parent.delegations.roles);
+        children.filter(|child| child.name == *role).any(is_companion_role)
     }
 
     /// The proposals on a role as its companion has them, checked against these keys of the role.

@@ -31,11 +31,12 @@ use crate::crypto::Sha256Hash;
 use crate::limits::{MAX_ALL_TARGETS_BYTES, MAX_DELEGATION_DEPTH, MAX_PROPOSALS_BYTES};
 use crate::tuf::delegation::effective_paths;
 use crate::tuf::metadata::{
-    Document, FileMeta, MetadataError, Root, Signed, Snapshot, Targets, TimestampFile,
+    DelegationRole, Document, FileMeta, MetadataError, Root, Signed, Snapshot, Targets,
+    TimestampFile,
 };
 use crate::tuf::names::{Gun, RoleName};
 use crate::tuf::pinning::Pin;
-use crate::tuf::proposal::is_companion;
+use crate::tuf::proposal::is_companion_role;
 use crate::tuf::root_trust::{Dates, certified_keys, pinned_keys};
 use crate::tuf::rules::{EqualTimestamp, RootWalk, Rules};
 use crate::tuf::verify::{Verified, VerifyError, verify, verify_successor};
@@ -293,7 +294,7 @@ impl TrustedSet {
             }
             let Some(meta) = listed(role) else { continue };
             // What waits for signatures must not stop those who only read.
-            if is_too_large(role, meta) {
+            if is_too_large(child, meta) {
                 continue;
             }
             // Before anything is downloaded, and those that turned out unusable count, too.
@@ -436,7 +437,7 @@ impl TrustedSet {
         let children = self.targets.values().flat_map(|parent| &parent.body().delegations.roles);
         let large = children.filter_map(|child| {
             let meta = self.snapshot.as_ref()?.body().meta.get(&child.name)?;
-            is_too_large(&child.name, meta).then(|| UpdateError::TooLarge {
+            is_too_large(child, meta).then(|| UpdateError::TooLarge {
                 role: child.name.clone(),
                 length: meta.length,
                 limit: MAX_PROPOSALS_BYTES,
@@ -479,8 +480,8 @@ impl TrustedSet {
 }
 
 /// Whether this is a file of proposals that is not read for its size (`spec/thresholds.md`).
-fn is_too_large(role: &RoleName, meta: &FileMeta) -> bool {
-    is_companion(role) && meta.length > MAX_PROPOSALS_BYTES
+fn is_too_large(child: &DelegationRole, meta: &FileMeta) -> bool {
+    is_companion_role(child) && meta.length > MAX_PROPOSALS_BYTES
 }
 
 fn self_signed_root(gun: &Gun, raw: &[u8]) -> Result<Verified<Root>, UpdateError> {

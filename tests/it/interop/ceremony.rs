@@ -2,11 +2,22 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use serde_json::Value;
+use trust::actions::Context;
+use trust::actions::context::{Connections, ServerChoice, Strictness};
+use trust::actions::publish::{PublishError, publish};
+use trust::clock::{Clock as _, FixedClock, SystemClock, Timestamp};
+use trust::crypto::Passphrase;
+use trust::crypto::secret::{PassphraseError, PassphraseRequest, PassphraseSource};
+use trust::store::TrustDir;
+use trust::store::keyring::KeyringEnv;
+use trust::tuf::{Gun, Pinning, RoleName};
 
 use super::world::{World, assert_same_inspection, assert_trusted, hand_over};
 use crate::peers::process::Finished;
+use crate::peers::user::{REPOSITORY_PASSPHRASE, ROOT_PASSPHRASE};
 use crate::peers::{Dockerd, User};
 
 /// A repository that alice began, and people who are to share its root.
@@ -318,4 +329,65 @@ fn the_owner_signs_the_snapshot_of_the_new_root() {
     // Two keys of the root are needed to rotate one of them, by notary, too.
     owner.notary(&["key", "rotate", &gun, "targets"]).expect_code(1);
     reader.trust(&["verify", &world.name("1")]).success();
+}
+
+/// A passphrase for each key, as the people's programs have them.
+struct Known;
+
+impl PassphraseSource for Known {
+    fn passphrase(&self, request: &PassphraseRequest) -> Result<Passphrase, PassphraseError> {
+        let known = if request.role == "root" { ROOT_PASSPHRASE } else { REPOSITORY_PASSPHRASE };
+        Ok(Passphrase::new(known.to_owned()))
+    }
+}
+
+/// Somebody's home, at another time.
+fn at(c: &Ceremony, user: &User, clock: FixedClock) -> Context {
+    Context {
+        trust_dir: TrustDir::new(user.trust_folder()),
+        clock: Arc::new(clock),
+        passphrases: Arc::new(Known),
+        connections: Connections {
+            config_dir: user.docker_config(),
+            server: ServerChoice::Fixed(c.world.notary.url()),
+            ..Connections::default()
+        },
+        pinning: Pinning::default(),
+        strictness: Strictness::default(),
+        example_keys_allowed: false,
+        keyring: KeyringEnv { bus_address: None, runtime_dir: None, wait: KeyringEnv::WAIT },
+    }
+}
+
+/// What two owners share and let expire they make valid again together.
+#[test]
+fn two_owners_renew_what_expired() {
+    let c = Ceremony::new();
+    c.bob.trust(&["key", "generate", "owner"]).success();
+    hand_over(&c.bob, "owner.pub", &c.alice);
+    c.export(&["--targets-key", "owner.pub", "--targets-threshold", "2"], "t.json").success();
+    c.sign(&c.alice, "t.json", "t-a.json");
+    c.sign(&c.bob, "t.json", "t-b.json");
+    c.merge(&["t-a.json", "t-b.json"]).success();
+
+    let late = SystemClock.now().as_second() + 4 * 365 * 86_400;
+    let late = FixedClock(Timestamp::from_second(late).unwrap());
+    let gun = Gun::parse(&c.gun()).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let renew = |who: &User| {
+        let context = at(&c, who, late);
+        let nothing = |_: &mut _, _: Option<&_>| Ok::<_, PublishError>(());
+        runtime.block_on(publish(&context, &gun, None, nothing)).unwrap()
+    };
+    let proposed = renew(&c.alice);
+    let waits = proposed.waits(&RoleName::Targets).unwrap();
+    assert_eq!((waits.have, waits.need), (1, 2));
+    assert!(!proposed.renewed.contains(&RoleName::Targets), "{:?}", proposed.renewed);
+    let renewed = renew(&c.bob);
+    assert_eq!(renewed.completed, [RoleName::Targets]);
+    assert!(renewed.renewed.contains(&RoleName::Targets), "{:?}", renewed.renewed);
+    let signed = &renewed.publication.unwrap().roles[&RoleName::Targets];
+    assert_eq!(signed.signed_by.len(), 2);
+    assert!(signed.expires.instant() > late.now());
+    assert!(renew(&c.bob).publication.is_none());
 }

@@ -356,6 +356,12 @@ fn a_signer_named_proposals_is_somebodys_and_stays() {
     let refused = owner.trust(&raise).expect_code(12);
     assert!(refused.stderr.contains("another name"), "{refused:?}");
     assert_same_inspection(&owner, &repository);
+    world.push("1", "one");
+    owner.trust(&["sign", &world.name("1")]).success();
+    assert_eq!(world.tags_in("targets/proposals"), ["1"]);
+    assert_same_inspection(&owner, &repository);
+    owner.trust(&["revoke", &world.name("1")]).success();
+    assert_eq!(world.tags_in("targets/proposals"), [""; 0]);
 }
 
 /// A companion that is too large to be read is left aside, and begins anew.
