@@ -210,6 +210,13 @@ pub fn remark(gun: &str, remark: &Remark) -> Words {
             ))
             .mend("set the one that is wrong: expiry is judged by it")
         }
+        Remark::TimestampRefused(error) => Words::new(format!(
+            "the server does not hand out the present timestamp: {error}"
+        ))
+        .mend(format!(
+            "if a snapshot has expired that its owner signs: `trust repo renew {gun}`, where \
+                     that key is; else the server's log tells"
+        )),
         Remark::Pinned(pin) => Words::new(match pin {
             Pin::KeyIds(ids) => {
                 let ids: Vec<&str> = ids.iter().map(KeyId::as_str).collect();

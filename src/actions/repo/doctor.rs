@@ -10,7 +10,7 @@ use jiff::Span;
 
 use crate::actions::context::Context;
 use crate::actions::update::{RefreshError, Source, Updated, update};
-use crate::client::{FileVersion, NotaryClient, NotaryError};
+use crate::client::{FileVersion, NotaryClient, NotaryError, TransportError};
 use crate::clock::Timestamp;
 use crate::crypto::{KeyFileError, KeyId, Sha256Hash};
 use crate::limits::{MAX_CLOCK_SKEW_SECONDS, MAX_ROOT_BYTES, MAX_TIMESTAMP_BYTES};
@@ -99,6 +99,9 @@ pub enum Remark {
         /// Seconds that the server is ahead of us.
         ahead: i64,
     },
+    /// The server does not hand out the present timestamp, so that nobody can read; what is told is
+    /// of the one it made last.
+    TimestampRefused(TransportError),
     /// Pinning decides which root keys count.
     Pinned(Pin),
     /// What was accepted could not be cached.
@@ -137,6 +140,7 @@ impl Remark {
         match self {
             Self::Staged { unreadable, .. } if unreadable.is_empty() => Severity::Note,
             Self::Locked | Self::Interrupted | Self::Pinned(_) => Severity::Note,
+            Self::TimestampRefused(_) => Severity::Problem,
             _ => Severity::Warning,
         }
     }
@@ -149,6 +153,7 @@ impl Remark {
             Self::Locked => "locked",
             Self::Interrupted => "cache-change-unfinished",
             Self::ClockSkew { .. } => "clock-skew",
+            Self::TimestampRefused(_) => "timestamp-refused",
             Self::Pinned(_) => "pinned",
             Self::NotCached(_) => "cache-not-written",
             Self::Unreadable(_) => "store-unreadable",
@@ -235,12 +240,14 @@ async fn look(
     }
     if online
         && report.broken.as_ref().is_none_or(|error| !is_offline(error))
-        && let Ok(Some(theirs)) = notary.time().await
+        && let Ok(probe) = notary.probe().await
     {
-        let ahead = theirs.as_second().saturating_sub(now.as_second());
-        report.clock_ahead = Some(ahead);
-        if ahead.abs() > MAX_CLOCK_SKEW_SECONDS {
-            report.remarks.push(Remark::ClockSkew { ahead });
+        let ahead = probe.time.map(|time| time.as_second().saturating_sub(now.as_second()));
+        report.clock_ahead = ahead;
+        let skew = ahead.filter(|ahead| ahead.abs() > MAX_CLOCK_SKEW_SECONDS);
+        report.remarks.extend(skew.map(|ahead| Remark::ClockSkew { ahead }));
+        if report.is_current {
+            report.remarks.extend(probe.refused.map(Remark::TimestampRefused));
         }
     }
 }
@@ -249,7 +256,7 @@ async fn look(
 fn is_offline(error: &RefreshError) -> bool {
     match error {
         RefreshError::Server(NotaryError::Transport(cause)) => {
-            cause.is_offline() || matches!(cause, crate::client::TransportError::Tls { .. })
+            cause.is_offline() || matches!(cause, TransportError::Tls { .. })
         }
         RefreshError::Connection(_) | RefreshError::Store(_) => true,
         _ => false,

@@ -133,3 +133,22 @@ fn a_cached_root_that_is_damaged_is_told() {
     let repository = told(&victim, 14, "cached-root-damaged");
     assert_eq!(break_of(&repository)["role"], "root");
 }
+
+#[test]
+fn a_timestamp_that_is_not_handed_out_is_found_by_its_number() {
+    let mut victim = Victim::new();
+    for version in 1..=11 {
+        victim.repository.set_version("timestamp", version);
+        victim.publish();
+        let raw = victim.repository.raw("timestamp");
+        victim.replies.set(&format!("{version}.timestamp.json"), Reply::file(raw));
+    }
+    victim.replies.set("timestamp.json", Reply::status(500, "no"));
+    let gun = victim.repository.gun().to_owned();
+    let finished = victim.user().trust(&["repo", "doctor", &gun, "--json"]).expect_code(10);
+    let document: Value = serde_json::from_str(&finished.stdout).unwrap();
+    let repository = &document["repositories"][0];
+    assert_eq!(repository["findings"][0]["id"], "timestamp-refused", "{repository:#}");
+    assert_eq!(repository["roles"][3]["version"], 11);
+    victim.verify_by_program().expect_code(10);
+}
