@@ -16,7 +16,7 @@ use crate::crypto::{KeyFileError, KeyId, Sha256Hash};
 use crate::limits::{MAX_CLOCK_SKEW_SECONDS, MAX_ROOT_BYTES, MAX_TIMESTAMP_BYTES};
 use crate::store::{KeyInfo, KeyStore, StoreError};
 use crate::tuf::changelist::Change;
-use crate::tuf::health::{Health, Horizon, Severity, examine};
+use crate::tuf::health::{Health, Horizon, LastFile, Severity, examine};
 use crate::tuf::metadata::{Document, Root, Signed, Targets};
 use crate::tuf::trusted::{Expiry, RootStep, TrustedRepository, TrustedSet, UpdateError, Wanted};
 use crate::tuf::{Gun, Pin, RoleName};
@@ -284,11 +284,11 @@ async fn judge(
             BTreeSet::new()
         }
     };
-    let claimed = match request.source {
-        Source::Server => claimed_signers(notary, &trusted).await,
+    let last = match request.source {
+        Source::Server => last_files(context, notary, &trusted).await,
         Source::Cache => BTreeMap::new(),
     };
-    report.health = Some(examine(&trusted, &here, &claimed, horizon));
+    report.health = Some(examine(&trusted, &here, &last, horizon));
 }
 
 /// Canonical ids of the private keys on this machine.
@@ -297,13 +297,15 @@ pub(super) fn keys_here(context: &Context) -> Result<BTreeSet<KeyId>, StoreError
     Ok(keys.into_iter().map(|key| key.id).collect())
 }
 
-/// Whose signatures the unusable files of delegations bear; a file that is not to be had tells
+/// The files of delegations that are not usable, from the server; one that is not to be had tells
 /// nothing.
-async fn claimed_signers(
+async fn last_files(
+    context: &Context,
     notary: &NotaryClient,
     trusted: &TrustedRepository,
-) -> BTreeMap<RoleName, Vec<KeyId>> {
-    let mut claimed = BTreeMap::new();
+) -> BTreeMap<RoleName, LastFile> {
+    let cached = context.trust_dir.metadata(trusted.gun()).read().unwrap_or_default();
+    let mut last = BTreeMap::new();
     for role in trusted.unusable().keys() {
         let Some(wanted) = trusted.listed(role) else { continue };
         let version = FileVersion::Hash(wanted.sha256);
@@ -312,10 +314,11 @@ async fn claimed_signers(
             && let Ok(file) = Signed::<Targets>::parse(role, &raw)
         {
             let ids = file.signatures().iter().map(|signature| signature.key_id.clone());
-            claimed.insert(role.clone(), ids.collect());
+            let seen = cached.get(role) == Some(&raw);
+            last.insert(role.clone(), LastFile { claimed: ids.collect(), seen });
         }
     }
-    claimed
+    last
 }
 
 fn local_remarks(context: &Context, gun: &Gun) -> Vec<Remark> {

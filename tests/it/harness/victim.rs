@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use trust::actions::context::{Connections, Context, ServerChoice};
+use trust::actions::repo::doctor::{Report, Request as DoctorRequest, doctor};
 use trust::actions::update::{RefreshError, Source, Updated, refresh};
 use trust::actions::verify::{Request as VerifyRequest, Verdict, VerifyImageError, verify};
 use trust::clock::SystemClock;
@@ -147,6 +148,14 @@ impl Victim {
         let gun = Gun::parse(self.repository.gun()).unwrap();
         let context = Context { pinning, ..self.context() };
         block_on(refresh(&context, &gun, Source::Server))
+    }
+
+    /// Looks it over under other rules of pinning.
+    pub(crate) fn doctor_pinned(&self, pinning: Pinning) -> Report {
+        let gun = Gun::parse(self.repository.gun()).unwrap();
+        let context = Context { pinning, ..self.context() };
+        let request = DoctorRequest { source: Source::Server, within: None };
+        block_on(doctor(&context, &gun, &request))
     }
 
     /// The program must end with `code` and the library with an error, which is returned; neither
