@@ -4,7 +4,6 @@ use std::fmt;
 use std::sync::Arc;
 
 use trust::actions::context::{Connections, Context, ServerChoice};
-use trust::actions::repo::doctor::{Report, Request as DoctorRequest, doctor};
 use trust::actions::update::{RefreshError, Source, Updated, refresh};
 use trust::actions::verify::{Request as VerifyRequest, Verdict, VerifyImageError, verify};
 use trust::clock::SystemClock;
@@ -151,10 +150,11 @@ impl Victim {
     }
 
     /// Looks it over under other rules of pinning.
-    pub(crate) fn doctor_pinned(&self, pinning: Pinning) -> Report {
+    pub(crate) fn doctor_pinned(&self, pinning: Pinning) -> trust::actions::repo::doctor::Report {
+        use trust::actions::repo::doctor::{Request, doctor};
         let gun = Gun::parse(self.repository.gun()).unwrap();
         let context = Context { pinning, ..self.context() };
-        let request = DoctorRequest { source: Source::Server, within: None };
+        let request = Request { source: Source::Server, within: None };
         block_on(doctor(&context, &gun, &request))
     }
 
