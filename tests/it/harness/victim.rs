@@ -149,15 +149,6 @@ impl Victim {
         block_on(refresh(&context, &gun, Source::Server))
     }
 
-    /// Looks it over under other rules of pinning.
-    pub(crate) fn doctor_pinned(&self, pinning: Pinning) -> trust::actions::repo::doctor::Report {
-        use trust::actions::repo::doctor::{Request, doctor};
-        let gun = Gun::parse(self.repository.gun()).unwrap();
-        let context = Context { pinning, ..self.context() };
-        let request = Request { source: Source::Server, within: None };
-        block_on(doctor(&context, &gun, &request))
-    }
-
     /// The program must end with `code` and the library with an error, which is returned; neither
     /// may change a byte of the trust directory.
     #[track_caller]
@@ -186,6 +177,15 @@ impl Victim {
     pub(crate) fn accepts(&self) -> Updated {
         self.verify_by_program().success();
         self.refresh().unwrap()
+    }
+
+    /// Looks it over under other rules of pinning.
+    pub(crate) fn doctor_pinned(&self, pinning: Pinning) -> trust::actions::repo::doctor::Report {
+        use trust::actions::repo::doctor::{Request, doctor};
+        let gun = Gun::parse(self.repository.gun()).unwrap();
+        let context = Context { pinning, ..self.context() };
+        let request = Request { source: Source::Server, within: None };
+        block_on(doctor(&context, &gun, &request))
     }
 
     #[track_caller]
