@@ -71,22 +71,27 @@ pub fn words(gun: &str, finding: &Finding) -> Words {
                  readers refuse the repository"
             ))
             .mend(format!(
-                "try `trust repo renew {gun}`; a server of the reference refuses it once it has such \
-                 a root: then its operator has to remove the repository's trust data, it is set up \
-                 anew with the same root key, and readers remove what they have cached of it"
+                "try `trust repo renew {gun}`; a server of the reference refuses it once it has \
+                 such a root: then its operator has to remove the repository's trust data, it is \
+                 set up anew with the same root key, and readers remove what they have cached of it"
             ))
         }
         Finding::CertificateExpired { id, since } => {
             Words::new(format!("the certificate of the root key {id} expired on {}", day(*since)))
                 .mend(format!("`trust repo renew {gun}`, where the root key is"))
         }
-        Finding::CertificateExpiresSoon { id, expires } => {
+        Finding::CertificateExpiresSoon { id, expires, by_authority } => {
             let day = day(*expires);
-            Words::new(format!(
+            let words = Words::new(format!(
                 "the certificate of the root key {id} expires on {day}; after that readers refuse \
                  the root, and a server of the reference every change"
-            ))
-            .mend(format!("`trust repo renew {gun}` before that day, where the root key is"))
+            ));
+            if *by_authority {
+                words.mend("its authority has to make the next one, for the same key, in time")
+            } else {
+                let place = "before that day, where the root key is";
+                words.mend(format!("`trust repo renew {gun}` {place}"))
+            }
         }
         Finding::CertificateNotYetValid { id, begins } => Words::new(format!(
             "the certificate of the root key {id} is valid only from {}",
@@ -107,34 +112,50 @@ pub fn words(gun: &str, finding: &Finding) -> Words {
             signers.need,
             any_of(&signers.candidates)
         )),
-        Finding::Unsigned { role, have, removed, signers } => unsigned(gun, role, *have, removed, signers),
-        Finding::Vanished { role, signers } => Words::new(format!(
+        Finding::Unsigned { role, have, removed, seen, signers } => {
+            let words = unsigned(role, *have, removed, signers);
+            let (unseen, caution) = if *seen {
+                ("", "")
+            } else {
+                (" --unseen", "; it was never seen valid on this machine: look at it first")
+            };
+            words.mend(format!(
+                "`trust repo witness {gun} {role}{unseen} -p` signs it again, {}{caution}; \
+                 `trust delegation rm {gun} {role} -p` removes it, with the key of {}",
+                whose(signers),
+                parent(role)
+            ))
+        }
+        Finding::Vanished { role, .. } => Words::new(format!(
             "{role} was there before and is no longer listed in the snapshot: either its file was \
              taken away, or whoever signs snapshots lost it"
         ))
         .mend(format!(
-            "ask the operator of the trust server; `trust repo witness {gun} {role} -p` publishes it \
-             again, {}; `trust delegation rm {gun} {role} -p` removes the role, with the key of {}",
-            whose(signers),
+            "ask the operator of the trust server; with the key of {}, \
+             `trust delegation rm {gun} {role} -p` removes the role, which can then be made anew",
             parent(role)
         )),
         Finding::Unusable { role, cause } => Words::new(format!("{role} cannot be used: {cause}")),
         Finding::NothingSigned { role, signers } => {
             Words::new(format!("{role} has signed nothing yet; {}", whose(signers)))
         }
-        Finding::NoPaths { role } => {
-            Words::new(format!("{role} may sign nothing: none of its paths lies within its parent's"))
-                .mend(format!("`trust delegation add {gun} {role} --all-paths -p`"))
-        }
+        Finding::NoPaths { role } => Words::new(format!(
+            "{role} may sign nothing: none of its paths lies within its parent's"
+        ))
+        .mend(format!(
+            "`trust delegation add {gun} {role} --paths PATH -p`, with the key of {}",
+            parent(role)
+        )),
         Finding::OtherTimestamp { version } => Words::new(format!(
-            "the server offers another timestamp of version {version} than before; it was not followed"
+            "the server offers another timestamp of version {version} than before; it was not \
+             followed"
         ))
         .mend("ask the operator whether its data was restored from a backup"),
         Finding::Noted { note } => Words::new(note.to_string()),
     }
 }
 
-fn unsigned(gun: &str, role: &RoleName, have: u32, removed: &[KeyId], signers: &Signers) -> Words {
+fn unsigned(role: &RoleName, have: u32, removed: &[KeyId], signers: &Signers) -> Words {
     let ids: Vec<&str> = removed.iter().map(KeyId::as_str).collect();
     let why = match ids.as_slice() {
         [] => String::new(),
@@ -143,15 +164,9 @@ fn unsigned(gun: &str, role: &RoleName, have: u32, removed: &[KeyId], signers: &
             format!(": it was signed by the keys {}, which may no longer sign it", more.join(", "))
         }
     };
-    let words = Words::new(format!(
+    Words::new(format!(
         "{role} has {have} of {} valid signatures it needs{why}; readers leave it out",
         signers.need
-    ));
-    words.mend(format!(
-        "`trust repo witness {gun} {role} -p` signs it again, {}; `trust delegation rm {gun} {role} -p` \
-         removes it, with the key of {}",
-        whose(signers),
-        parent(role)
     ))
 }
 
@@ -201,7 +216,8 @@ pub fn remark(gun: &str, remark: &Remark) -> Words {
         }
         Remark::Locked => Words::new("another process is changing the repository just now"),
         Remark::Interrupted => Words::new(
-            "a change of the cache was begun and not ended; whoever reads it next finishes or undoes it",
+            "a change of the cache was begun and not ended; whoever reads it next finishes it or \
+             undoes it",
         ),
         Remark::ClockSkew { ahead } => {
             let (minutes, direction) =
@@ -211,6 +227,13 @@ pub fn remark(gun: &str, remark: &Remark) -> Words {
             ))
             .mend("set the one that is wrong: expiry is judged by it")
         }
+        Remark::TimestampRefused(error) => Words::new(format!(
+            "the server does not hand out the present timestamp: {error}"
+        ))
+        .mend(format!(
+            "if a snapshot has expired that its owner signs: `trust repo renew {gun}`, where \
+                     that key is; else the server's log tells"
+        )),
         Remark::Pinned(pin) => Words::new(match pin {
             Pin::KeyIds(ids) => {
                 let ids: Vec<&str> = ids.iter().map(KeyId::as_str).collect();
@@ -281,11 +304,12 @@ pub fn left(left: &Left) -> String {
             format!("{role} (until {expires}) is signed by the server, with every change")
         }
         Reason::Authority => format!(
-            "the certificate of a root key (until {expires}) comes from an authority, which has to make \
-             the next one"
+            "the certificate of a root key (until {expires}) comes from an authority, which has to \
+             make the next one"
         ),
         Reason::Keys => format!(
-            "{role} (until {expires}) is left: {} of {} keys needed are here; it can be signed with {}",
+            "{role} (until {expires}) is left: {} of {} keys needed are here; it can be signed \
+             with {}",
             due.signers.here,
             due.signers.need,
             any_of(&due.signers.candidates)

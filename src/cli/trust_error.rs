@@ -275,8 +275,8 @@ impl From<PublishError> for CliError {
                      trust data there",
                 )
                 .hint(
-                    "then sign anew with the same root key, and readers remove what they have cached \
-                     of the repository",
+                    "then sign anew with the same root key, and readers remove what they have \
+                     cached of the repository",
                 ),
             PublishError::TooBusy { .. } => Self::new(ErrorKind::Busy, error),
         }

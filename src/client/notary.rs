@@ -38,6 +38,15 @@ pub struct NotaryClient {
     auth: Authenticator,
 }
 
+/// What a server said when it was asked for the present timestamp.
+#[derive(Debug)]
+pub struct Probe {
+    /// What time it has, as the head of any answer says; none if it does not.
+    pub time: Option<Timestamp>,
+    /// What it answered instead of the timestamp.
+    pub refused: Option<TransportError>,
+}
+
 /// What a notary server answers instead of doing what it was asked.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -208,13 +217,16 @@ impl NotaryClient {
         Err(answer.error().into())
     }
 
-    /// Asks the server what time it has, as the head of any answer says it; none if it does not.
-    pub async fn time(&self) -> Result<Option<Timestamp>, NotaryError> {
+    /// Asks whether the server hands out the present timestamp, and what time it has.
+    pub async fn probe(&self) -> Result<Probe, NotaryError> {
         let name = file_name(&RoleName::Timestamp, FileVersion::Current);
         let request = Request::get(self.address(&name)?, MAX_TIMESTAMP_BYTES);
         let answer = self.send(request, &self.actions).await?;
         let date = answer.header(DATE.as_str());
-        Ok(date.and_then(|date| DATES.parse_timestamp(date).ok()))
+        Ok(Probe {
+            time: date.and_then(|date| DATES.parse_timestamp(date).ok()),
+            refused: (!answer.status.is_success()).then(|| answer.error()),
+        })
     }
 
     /// The server's host and port, for messages.

@@ -88,6 +88,8 @@ pub enum Finding {
         id: KeyId,
         /// When.
         expires: Timestamp,
+        /// An authority made it, which has to make the next one.
+        by_authority: bool,
     },
     /// The certificate of a root key is not valid yet.
     CertificateNotYetValid {
@@ -120,6 +122,8 @@ pub enum Finding {
         have: u32,
         /// Ids in metadata of those who signed it and may no longer.
         removed: Vec<KeyId>,
+        /// Whether this very file was accepted on this machine before.
+        seen: bool,
         /// Who can sign it again.
         signers: Signers,
     },
@@ -187,6 +191,15 @@ pub struct RoleState {
     pub keys: Vec<RoleKey>,
     /// Who can sign it.
     pub signers: Signers,
+}
+
+/// The last file of a delegation that is not usable now.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LastFile {
+    /// The key ids that its signatures name.
+    pub claimed: Vec<KeyId>,
+    /// Whether this very file is in the cache, and so was accepted before.
+    pub seen: bool,
 }
 
 /// What is to be signed again.
@@ -370,12 +383,12 @@ impl Health {
 }
 
 /// Judges an accepted chain, in which what had expired was remembered. `here` has the canonical
-/// ids of the private keys at hand; `claimed` the key ids that the signatures of delegations'
-/// unusable files name, as far as these files were to be had.
+/// ids of the private keys at hand; `last` the unusable files of delegations, as far as they were
+/// to be had.
 pub fn examine(
     trusted: &TrustedRepository,
     here: &BTreeSet<KeyId>,
-    claimed: &BTreeMap<RoleName, Vec<KeyId>>,
+    last: &BTreeMap<RoleName, LastFile>,
     horizon: Horizon,
 ) -> Health {
     let mut health = Health { roles: Vec::new(), findings: Vec::new(), horizon };
@@ -409,8 +422,8 @@ pub fn examine(
             let signers = Signers::of(&keys, here);
             match trusted.unusable().get(&child.name) {
                 Some(cause) => {
-                    let claimed = claimed.get(&child.name);
-                    health.findings.push(unusable(&keys, signers, cause, claimed));
+                    let last = last.get(&child.name).cloned().unwrap_or_default();
+                    health.findings.push(unusable(&keys, signers, cause, &last));
                 }
                 None if own.is_none() => {
                     let role = child.name.clone();
@@ -511,7 +524,9 @@ impl Health {
             } else {
                 in_date.extend(key.canonical.clone());
                 if self.horizon.reaches(until) {
-                    self.findings.push(Finding::CertificateExpiresSoon { id, expires: until });
+                    let (expires, by_authority) = (until, !certificate.is_self_issued());
+                    let found = Finding::CertificateExpiresSoon { id, expires, by_authority };
+                    self.findings.push(found);
                 }
             }
         }
@@ -523,22 +538,16 @@ impl Health {
     }
 }
 
-fn unusable(
-    keys: &RoleKeys,
-    signers: Signers,
-    cause: &UpdateError,
-    claimed: Option<&Vec<KeyId>>,
-) -> Finding {
+fn unusable(keys: &RoleKeys, signers: Signers, cause: &UpdateError, last: &LastFile) -> Finding {
     let role = keys.role.clone();
     match cause {
         UpdateError::Expired { since, .. } => Finding::Expired { role, since: *since, signers },
         UpdateError::Vanished { .. } => Finding::Vanished { role, signers },
         UpdateError::Signatures(VerifyError::ThresholdNotMet { have, .. }) => {
-            let claimed = claimed.into_iter().flatten();
             let removed: BTreeSet<&KeyId> =
-                claimed.filter(|id| !keys.keys.contains_key(*id)).collect();
+                last.claimed.iter().filter(|id| !keys.keys.contains_key(*id)).collect();
             let removed = removed.into_iter().cloned().collect();
-            Finding::Unsigned { role, have: *have, removed, signers }
+            Finding::Unsigned { role, have: *have, removed, seen: last.seen, signers }
         }
         other => Finding::Unusable { role, cause: other.clone() },
     }
@@ -686,9 +695,10 @@ mod tests {
         let removed = TestKey::bare();
         repo.signed_by(&role("targets/a"), vec![removed.clone()]);
         let trusted = repo.first().unwrap();
-        let claimed = [(role("targets/a"), vec![removed.id()])].into();
-        let health = examine(&trusted, &BTreeSet::new(), &claimed, Horizon::usual(now()));
-        let [Finding::Unsigned { role: found, have: 0, removed: ids, .. }] =
+        let last = LastFile { claimed: vec![removed.id()], seen: true };
+        let last = [(role("targets/a"), last)].into();
+        let health = examine(&trusted, &BTreeSet::new(), &last, Horizon::usual(now()));
+        let [Finding::Unsigned { role: found, have: 0, removed: ids, seen: true, .. }] =
             health.findings.as_slice()
         else {
             panic!("{:?}", health.findings);

@@ -10,13 +10,13 @@ use jiff::Span;
 
 use crate::actions::context::Context;
 use crate::actions::update::{RefreshError, Source, Updated, update};
-use crate::client::{FileVersion, NotaryClient, NotaryError};
+use crate::client::{FileVersion, NotaryClient, NotaryError, TransportError};
 use crate::clock::Timestamp;
 use crate::crypto::{KeyFileError, KeyId, Sha256Hash};
 use crate::limits::{MAX_CLOCK_SKEW_SECONDS, MAX_ROOT_BYTES, MAX_TIMESTAMP_BYTES};
 use crate::store::{KeyInfo, KeyStore, StoreError};
 use crate::tuf::changelist::Change;
-use crate::tuf::health::{Health, Horizon, Severity, examine};
+use crate::tuf::health::{Health, Horizon, LastFile, Severity, examine};
 use crate::tuf::metadata::{Document, Root, Signed, Targets};
 use crate::tuf::trusted::{Expiry, RootStep, TrustedRepository, TrustedSet, UpdateError, Wanted};
 use crate::tuf::{Gun, Pin, RoleName};
@@ -99,6 +99,9 @@ pub enum Remark {
         /// Seconds that the server is ahead of us.
         ahead: i64,
     },
+    /// The server does not hand out the present timestamp, so that nobody can read; what is told is
+    /// of the one it made last.
+    TimestampRefused(TransportError),
     /// Pinning decides which root keys count.
     Pinned(Pin),
     /// What was accepted could not be cached.
@@ -137,6 +140,7 @@ impl Remark {
         match self {
             Self::Staged { unreadable, .. } if unreadable.is_empty() => Severity::Note,
             Self::Locked | Self::Interrupted | Self::Pinned(_) => Severity::Note,
+            Self::TimestampRefused(_) => Severity::Problem,
             _ => Severity::Warning,
         }
     }
@@ -149,6 +153,7 @@ impl Remark {
             Self::Locked => "locked",
             Self::Interrupted => "cache-change-unfinished",
             Self::ClockSkew { .. } => "clock-skew",
+            Self::TimestampRefused(_) => "timestamp-refused",
             Self::Pinned(_) => "pinned",
             Self::NotCached(_) => "cache-not-written",
             Self::Unreadable(_) => "store-unreadable",
@@ -235,12 +240,14 @@ async fn look(
     }
     if online
         && report.broken.as_ref().is_none_or(|error| !is_offline(error))
-        && let Ok(Some(theirs)) = notary.time().await
+        && let Ok(probe) = notary.probe().await
     {
-        let ahead = theirs.as_second().saturating_sub(now.as_second());
-        report.clock_ahead = Some(ahead);
-        if ahead.abs() > MAX_CLOCK_SKEW_SECONDS {
-            report.remarks.push(Remark::ClockSkew { ahead });
+        let ahead = probe.time.map(|time| time.as_second().saturating_sub(now.as_second()));
+        report.clock_ahead = ahead;
+        let skew = ahead.filter(|ahead| ahead.abs() > MAX_CLOCK_SKEW_SECONDS);
+        report.remarks.extend(skew.map(|ahead| Remark::ClockSkew { ahead }));
+        if report.is_current {
+            report.remarks.extend(probe.refused.map(Remark::TimestampRefused));
         }
     }
 }
@@ -249,7 +256,7 @@ async fn look(
 fn is_offline(error: &RefreshError) -> bool {
     match error {
         RefreshError::Server(NotaryError::Transport(cause)) => {
-            cause.is_offline() || matches!(cause, crate::client::TransportError::Tls { .. })
+            cause.is_offline() || matches!(cause, TransportError::Tls { .. })
         }
         RefreshError::Connection(_) | RefreshError::Store(_) => true,
         _ => false,
@@ -277,11 +284,11 @@ async fn judge(
             BTreeSet::new()
         }
     };
-    let claimed = match request.source {
-        Source::Server => claimed_signers(notary, &trusted).await,
+    let last = match request.source {
+        Source::Server => last_files(context, notary, &trusted).await,
         Source::Cache => BTreeMap::new(),
     };
-    report.health = Some(examine(&trusted, &here, &claimed, horizon));
+    report.health = Some(examine(&trusted, &here, &last, horizon));
 }
 
 /// Canonical ids of the private keys on this machine.
@@ -290,13 +297,15 @@ pub(super) fn keys_here(context: &Context) -> Result<BTreeSet<KeyId>, StoreError
     Ok(keys.into_iter().map(|key| key.id).collect())
 }
 
-/// Whose signatures the unusable files of delegations bear; a file that is not to be had tells
+/// The files of delegations that are not usable, from the server; one that is not to be had tells
 /// nothing.
-async fn claimed_signers(
+async fn last_files(
+    context: &Context,
     notary: &NotaryClient,
     trusted: &TrustedRepository,
-) -> BTreeMap<RoleName, Vec<KeyId>> {
-    let mut claimed = BTreeMap::new();
+) -> BTreeMap<RoleName, LastFile> {
+    let cached = context.trust_dir.metadata(trusted.gun()).read().unwrap_or_default();
+    let mut last = BTreeMap::new();
     for role in trusted.unusable().keys() {
         let Some(wanted) = trusted.listed(role) else { continue };
         let version = FileVersion::Hash(wanted.sha256);
@@ -305,10 +314,11 @@ async fn claimed_signers(
             && let Ok(file) = Signed::<Targets>::parse(role, &raw)
         {
             let ids = file.signatures().iter().map(|signature| signature.key_id.clone());
-            claimed.insert(role.clone(), ids.collect());
+            let seen = cached.get(role) == Some(&raw);
+            last.insert(role.clone(), LastFile { claimed: ids.collect(), seen });
         }
     }
-    claimed
+    last
 }
 
 fn local_remarks(context: &Context, gun: &Gun) -> Vec<Remark> {

@@ -129,7 +129,16 @@ pub async fn renew(context: &Context, gun: &Gun, request: &Request) -> Result<Re
         wake_the_server(context, draft, &renewal)?;
         Ok::<_, RenewError>(())
     })
-    .await?;
+    .await;
+    let published = match published {
+        // Nothing that is due was ours, and nothing else was changed.
+        Err(RenewError::Publish(PublishError::ExpiredAbove { .. }))
+            if renewal.renewed.is_empty() && !renewal.left.is_empty() =>
+        {
+            return Err(RenewError::NoKeys { gun: gun.clone(), left: renewal.left });
+        }
+        other => other?,
+    };
     if renewal.renewed.is_empty() && published.publication.is_none() {
         let ours = renewal.left.iter().any(|left| left.reason != Reason::Server);
         if ours {

@@ -236,6 +236,15 @@ impl Victim {
         self.refresh().unwrap()
     }
 
+    /// Looks it over under other rules of pinning.
+    pub(crate) fn doctor_pinned(&self, pinning: Pinning) -> trust::actions::repo::doctor::Report {
+        use trust::actions::repo::doctor::{Request, doctor};
+        let gun = Gun::parse(self.repository.gun()).unwrap();
+        let context = Context { pinning, ..self.context() };
+        let request = Request { source: Source::Server, within: None };
+        block_on(doctor(&context, &gun, &request))
+    }
+
     /// The trust directory must be as it was.
     #[track_caller]
     pub(crate) fn assert_untouched(&self, before: &Files) {

@@ -76,6 +76,7 @@ fn a_delegation_whose_signer_was_removed_is_mended_by_what_is_printed() {
     let server = NotaryServer::start(&NotaryOptions::default());
     let owner = person(&server);
     let owned = publish(&owner, &server, GUN, &Ends::new());
+    judged(&owner, &[GUN], 0);
     owner
         .trust(&["key", "generate", "carol", "--dir", &owner.home().display().to_string()])
         .success();
@@ -92,6 +93,9 @@ fn a_delegation_whose_signer_was_removed_is_mended_by_what_is_printed() {
     assert!(finding["text"].as_str().unwrap().contains(alice), "{finding}");
     let mend = finding["mend"].as_str().unwrap();
     assert!(mend.contains("whose key is here"), "{mend}");
+    let stranger = judged(&person(&server), &[GUN], 4);
+    let unseen = stranger["repositories"][0]["findings"][0]["mend"].as_str().unwrap();
+    assert!(unseen.contains("targets/releases --unseen -p"), "{unseen}");
     // The same words are notary's.
     let command = mend.split('`').nth(1).unwrap();
     let words: Vec<&str> = command.strip_prefix("trust repo ").unwrap().split(' ').collect();

@@ -1,10 +1,17 @@
 //! `trust repo doctor` beside a server that lies: it says where the chain breaks, and touches
 //! nothing.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use jiff::SignedDuration;
 use serde_json::Value;
 use test_case::test_case;
+use trust::actions::repo::doctor::Remark;
+use trust::actions::update::RefreshError;
 use trust::clock::{Clock, SystemClock};
+use trust::tuf::root_trust::RootTrustError;
+use trust::tuf::trusted::UpdateError;
+use trust::tuf::{Pin, Pinning};
 
 use crate::harness::{Key, Reply, Victim};
 
@@ -132,4 +139,39 @@ fn a_cached_root_that_is_damaged_is_told() {
     std::fs::write(root, "{").unwrap();
     let repository = told(&victim, 14, "cached-root-damaged");
     assert_eq!(break_of(&repository)["role"], "root");
+}
+
+#[test]
+fn a_timestamp_that_is_not_handed_out_is_found_by_its_number() {
+    let mut victim = Victim::new();
+    for version in 1..=11 {
+        victim.repository.set_version("timestamp", version);
+        victim.publish();
+        let raw = victim.repository.raw("timestamp");
+        victim.replies.set(&format!("{version}.timestamp.json"), Reply::file(raw));
+    }
+    victim.replies.set("timestamp.json", Reply::status(500, "no"));
+    let gun = victim.repository.gun().to_owned();
+    let finished = victim.user().trust(&["repo", "doctor", &gun, "--json"]).expect_code(10);
+    let document: Value = serde_json::from_str(&finished.stdout).unwrap();
+    let repository = &document["repositories"][0];
+    assert_eq!(repository["findings"][0]["id"], "timestamp-refused", "{repository:#}");
+    assert_eq!(repository["roles"][3]["version"], 11);
+    victim.verify_by_program().expect_code(10);
+}
+
+#[test]
+fn a_pin_is_told_and_so_is_a_root_that_it_refuses() {
+    let victim = Victim::primed();
+    let pinned = |key: &Key| Pinning {
+        key_ids: BTreeMap::from([(victim.repository.gun().to_owned(), BTreeSet::from([key.id()]))]),
+        ..Pinning::default()
+    };
+    let right = victim.doctor_pinned(pinned(&victim.repository.signers("root")[0]));
+    assert!(right.broken.is_none(), "{right:?}");
+    assert!(matches!(right.remarks.as_slice(), [Remark::Pinned(Pin::KeyIds(_))]), "{right:?}");
+    let wrong = victim.doctor_pinned(pinned(&Key::plain()));
+    let Some(RefreshError::Refused { cause, .. }) = wrong.broken else { panic!("{wrong:?}") };
+    assert!(matches!(cause, UpdateError::Root(RootTrustError::NotPinned { .. })), "{cause:?}");
+    assert!(wrong.health.is_none(), "what a pin refuses is not shown as if it were trusted");
 }

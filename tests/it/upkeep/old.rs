@@ -5,6 +5,11 @@ use std::num::NonZeroU32;
 use std::thread;
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, IsCa, KeyPair,
+    KeyUsagePurpose,
+};
 use serde_json::Value;
 use trust::actions::context::{Connections, ServerChoice};
 use trust::clock::{Clock, SystemClock, Timestamp};
@@ -33,6 +38,8 @@ pub(super) struct Ends {
     pub(super) own_snapshot: bool,
     /// Whether it takes two keys to sign `targets/alice`.
     pub(super) two_for_alice: bool,
+    /// Whether an authority made the root certificate.
+    pub(super) by_authority: bool,
 }
 
 pub(super) const DAY: i64 = 86_400;
@@ -47,6 +54,7 @@ impl Ends {
             delegations: 1095 * DAY,
             own_snapshot: false,
             two_for_alice: false,
+            by_authority: false,
         }
     }
 }
@@ -80,8 +88,11 @@ pub(super) fn publish(owner: &User, server: &NotaryServer, gun: &str, ends: &End
     let notary = connections.notary(&gun, "push,pull").unwrap();
     let run = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let timestamp = run.block_on(notary.server_key(&RoleName::Timestamp)).unwrap();
-    let certificate =
-        Certificate::self_signed(gun.as_str(), &root, before(ends.certificate, 3650)).unwrap();
+    let certificate = if ends.by_authority {
+        certified_by_authority(gun.as_str(), &root, before(ends.certificate, 0))
+    } else {
+        Certificate::self_signed(gun.as_str(), &root, before(ends.certificate, 3650)).unwrap()
+    };
     let keys = NewRepository {
         root: PublicKey::new(KeyType::EcdsaX509, certificate),
         targets: targets.public_key().clone(),
@@ -148,6 +159,25 @@ pub(super) fn publish(owner: &User, server: &NotaryServer, gun: &str, ends: &End
     }
     run.block_on(notary.publish(&files)).unwrap();
     owned
+}
+
+/// The leaf and its authority, in PEM.
+fn certified_by_authority(gun: &str, key: &PrivateKey, end: Timestamp) -> Vec<u8> {
+    let mut above = CertificateParams::new(Vec::new()).unwrap();
+    above.distinguished_name.push(DnType::CommonName, "authority");
+    above.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    above.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+    let above = CertifiedIssuer::self_signed(above, KeyPair::generate().unwrap()).unwrap();
+    let mut leaf = CertificateParams::new(Vec::new()).unwrap();
+    leaf.distinguished_name = DistinguishedName::new();
+    leaf.distinguished_name.push(DnType::CommonName, gun);
+    let end = end.to_zoned(TimeZone::UTC);
+    let (month, day) = (end.month().unsigned_abs(), end.day().unsigned_abs());
+    leaf.not_after = rcgen::date_time_ymd(end.year().into(), month, day);
+    let pair = KeyPair::try_from(key.to_pkcs8().unwrap().to_vec()).unwrap();
+    let mut bundle = leaf.signed_by(&pair, &above).unwrap().pem();
+    bundle.push_str(&above.pem());
+    bundle.into_bytes()
 }
 
 fn snapshot_of<'a>(

@@ -179,3 +179,17 @@ fn without_the_root_key_a_change_is_made_and_warned_of_what_ends() {
     let theirs = owner.notary(&["addhash", GUN, "2", "5", "--sha256", &hash, "-p"]);
     assert_ne!(theirs.code, 0, "notary gives up: {theirs:?}");
 }
+
+#[test]
+fn a_certificate_of_an_authority_is_left_to_it() {
+    let server = NotaryServer::start(&NotaryOptions::default());
+    let owner = person(&server);
+    let ends = Ends { certificate: 30 * DAY, by_authority: true, ..Ends::new() };
+    publish(&owner, &server, GUN, &ends);
+    is_readable_by_all(&owner, GUN);
+    let judged = owner.trust(&["repo", "doctor", GUN]).expect_code(12);
+    assert!(judged.stdout.contains("its authority has to make the next one"), "{judged:?}");
+    let left = owner.trust(&["repo", "renew", GUN]).expect_code(11);
+    assert!(left.stderr.contains("comes from an authority"), "{left:?}");
+    assert_eq!(version(&server, GUN, "root"), 1);
+}

@@ -3,7 +3,7 @@
 use jiff::Span;
 use serde::Serialize;
 
-use crate::actions::repo::doctor::{KeyRemark, Report, Request, Step, doctor, keys};
+use crate::actions::repo::doctor::{KeyRemark, Remark, Report, Request, Step, doctor, keys};
 use crate::actions::update::Source;
 use crate::cli::error::{CliError, ErrorKind};
 use crate::cli::findings;
@@ -208,7 +208,11 @@ impl Judged {
         }
         for remark in &report.remarks {
             let words = findings::remark(&gun, remark);
-            items.push(Item::new(remark.id(), remark.severity(), None, words, ErrorKind::Policy));
+            let kind = match remark {
+                Remark::TimestampRefused(_) => ErrorKind::Network,
+                _ => ErrorKind::Policy,
+            };
+            items.push(Item::new(remark.id(), remark.severity(), None, words, kind));
         }
         let mut repository = Self {
             healthy: !items.iter().any(|item| item.severity != "note"),

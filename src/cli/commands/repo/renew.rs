@@ -76,8 +76,8 @@ fn say(session: &Session, gun: &Gun, request: &Request, renewal: &Renewal) -> Re
     }
     for (old, new) in &renewal.certificates {
         ui.warn(format!(
-            "the root key {old} has a new certificate and with it a new id, {new}: whoever pinned the \
-             old id has to add the new one"
+            "the root key {old} has a new certificate and with it a new id, {new}: whoever pinned \
+             the old id has to add the new one"
         ));
     }
     for left in &renewal.left {
