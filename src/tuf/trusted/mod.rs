@@ -82,6 +82,8 @@ pub struct TrustedSet {
     paths: BTreeMap<RoleName, Vec<String>>,
     unusable: BTreeMap<RoleName, UpdateError>,
     expired: Vec<(RoleName, Timestamp)>,
+    /// A delegation has vanished of which nothing but the remembered snapshot tells.
+    missed_by_listing: bool,
     notes: Vec<Note>,
 }
 
@@ -139,6 +141,7 @@ impl TrustedSet {
             paths: BTreeMap::new(),
             unusable: BTreeMap::new(),
             expired: Vec::new(),
+            missed_by_listing: false,
             notes: Vec::new(),
         }
     }
@@ -394,6 +397,7 @@ impl TrustedSet {
             .filter(|child| !listed(child) && self.previous.knew(child))
             .collect();
         for role in vanished {
+            self.missed_by_listing |= !self.previous.has_file(&role);
             self.unusable.insert(role.clone(), UpdateError::Vanished { role });
         }
     }
