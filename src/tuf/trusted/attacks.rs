@@ -419,9 +419,29 @@ fn row_23_a_delegation_that_vanishes_from_the_snapshot() {
             read.lookup(&name("v1"), &[of.clone(), TARGETS]),
             Err(LookupError::RoleUnusable { role, .. }) if role == of
         ));
-        assert_eq!(read.files().keys().collect::<Vec<_>>(), [&ROOT]);
         cached.extend(read.files());
     }
+}
+
+#[test_case(true; "whose file is known")]
+#[test_case(false; "that was never usable")]
+fn row_23_what_vanishes_takes_no_memory_of_the_rest_along(usable: bool) {
+    let mut repo = delegated();
+    let (gone, rest) = (role("targets/a"), role("targets/releases"));
+    if !usable {
+        repo.signed_by(&gone, vec![TestKey::bare()]);
+    }
+    let mut cached = repo.cached();
+    assert_eq!(cached.contains_key(&gone), usable);
+    repo.unlisted.insert(gone.clone());
+    repo.bump(&[SNAPSHOT, TIMESTAMP]).version(&rest, 5);
+    let read = repo.again(&cached).unwrap();
+    assert_eq!(unusable(&read, "targets/a"), UpdateError::Vanished { role: gone.clone() });
+    cached.extend(read.files());
+    repo.bump(&[SNAPSHOT, TIMESTAMP]).version(&rest, 4);
+    rolled_back(repo.again(&cached), &rest, 5, 4);
+    let read = repo.version(&rest, 5).again(&cached).unwrap();
+    assert_eq!(unusable(&read, "targets/a"), UpdateError::Vanished { role: gone });
 }
 
 #[test]

@@ -89,6 +89,8 @@ pub struct TrustedSet {
     paths: BTreeMap<RoleName, Vec<String>>,
     unusable: BTreeMap<RoleName, UpdateError>,
     expired: Vec<(RoleName, Timestamp)>,
+    /// A delegation has vanished of which nothing but the remembered snapshot tells.
+    missed_by_listing: bool,
     notes: Vec<Note>,
 }
 
@@ -147,6 +149,7 @@ impl TrustedSet {
             paths: BTreeMap::new(),
             unusable: BTreeMap::new(),
             expired: Vec::new(),
+            missed_by_listing: false,
             notes: Vec::new(),
         }
     }
@@ -429,6 +432,7 @@ impl TrustedSet {
             .filter(|child| !listed(child) && self.previous.knew(child))
             .collect();
         for role in vanished {
+            self.missed_by_listing |= !self.previous.has_file(&role);
             self.unusable.insert(role.clone(), UpdateError::Vanished { role });
         }
     }

@@ -56,10 +56,15 @@ impl Previous {
         file.or_else(|| self.outgrown.get(role).copied())
     }
 
+    /// Whether a file of this role was accepted once and is still in the cache.
+    pub(super) fn has_file(&self, role: &RoleName) -> bool {
+        self.targets.contains_key(role) || self.outgrown.contains_key(role)
+    }
+
     /// Whether the earlier update had a file of this role, or its snapshot listed one. The
     /// snapshot is forgotten when its key is rotated; the file is not.
     pub(super) fn knew(&self, role: &RoleName) -> bool {
-        self.targets.contains_key(role)
+        self.has_file(role)
             || self.snapshot.as_ref().is_some_and(|file| file.body().meta.contains_key(role))
     }
 

@@ -261,21 +261,20 @@ impl TrustedRepository {
 
     /// Every usable file of the chain, as received: what to store.
     ///
-    /// Of a chain from which a delegation has vanished that is the root alone: with the new
-    /// snapshot in the cache, the next update would not know that something is missing.
+    /// Of a chain from which a delegation has vanished that must not be the snapshot and what names
+    /// it, if nothing but the snapshot before tells of that delegation: the next update would not
+    /// know that something is missing. The targets files are stored all the same, for whoever
+    /// withholds one role must not make us forget how new the others were.
     pub fn files(&self) -> BTreeMap<RoleName, Vec<u8>> {
-        if self.set.unusable.values().any(|cause| matches!(cause, UpdateError::Vanished { .. })) {
-            return BTreeMap::from([(RoleName::Root, self.root().raw().to_vec())]);
-        }
-        let base = [
-            (RoleName::Root, self.root().raw().to_vec()),
-            (RoleName::Timestamp, self.timestamp.raw().to_vec()),
-            (RoleName::Snapshot, self.snapshot.raw().to_vec()),
-        ];
+        let root = (RoleName::Root, self.root().raw().to_vec());
         let targets = self.set.targets.iter();
-        base.into_iter()
-            .chain(targets.map(|(role, file)| (role.clone(), file.raw().to_vec())))
-            .collect()
+        let targets = targets.map(|(role, file)| (role.clone(), file.raw().to_vec()));
+        let mut files: BTreeMap<_, _> = std::iter::once(root).chain(targets).collect();
+        if !self.set.missed_by_listing {
+            files.insert(RoleName::Timestamp, self.timestamp.raw().to_vec());
+            files.insert(RoleName::Snapshot, self.snapshot.raw().to_vec());
+        }
+        files
     }
 
     /// Checks that a file is the very one that the snapshot lists for a role.

@@ -10,6 +10,7 @@ mod mix_and_match;
 mod pinning;
 mod publishing;
 mod redirects;
+mod reference;
 mod rollback;
 mod root_rotation;
 mod rows;

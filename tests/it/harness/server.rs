@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::thread;
 use std::time::Duration;
 
+use rcgen::{CertifiedKey, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use trust::codec::text::to_base64;
@@ -152,7 +153,8 @@ impl Drop for Server {
 /// `targets/releases.<hash>.json`; what is not listed is not there. It is the registry of `app` as
 /// well, with `manifests/1` for example. Clones are the same script.
 ///
-/// A publication is answered by the entry of the empty name.
+/// A publication is answered by the entry of the empty name, and what is neither trust data nor a
+/// manifest by that of `?`.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Replies {
     table: Arc<Mutex<BTreeMap<String, Reply>>>,
@@ -319,14 +321,23 @@ fn flood(stream: &mut impl ReadWrite, start: &[u8], state: &State) -> Option<()>
 trait ReadWrite: Read + Write {}
 impl<T: Read + Write> ReadWrite for T {}
 
+/// The certificate of every server, in PEM, for programs that look at it.
+pub(crate) fn certificate_pem() -> String {
+    issued().cert.pem()
+}
+
 /// One certificate serves all: making it takes longer than using it.
+fn issued() -> &'static CertifiedKey<KeyPair> {
+    static ISSUED: OnceLock<CertifiedKey<KeyPair>> = OnceLock::new();
+    let names = || vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
+    ISSUED.get_or_init(|| rcgen::generate_simple_self_signed(names()).unwrap())
+}
+
 fn tls() -> Arc<ServerConfig> {
     static CONFIG: OnceLock<Arc<ServerConfig>> = OnceLock::new();
     let config = CONFIG.get_or_init(|| {
-        let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
-        let issued = rcgen::generate_simple_self_signed(names).unwrap();
-        let key = PrivatePkcs8KeyDer::from(issued.signing_key.serialize_der());
-        let chain: Vec<CertificateDer<'static>> = vec![issued.cert.der().clone()];
+        let key = PrivatePkcs8KeyDer::from(issued().signing_key.serialize_der());
+        let chain: Vec<CertificateDer<'static>> = vec![issued().cert.der().clone()];
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
