@@ -8,6 +8,9 @@ pub const MAX_ROOT_BYTES: u64 = 1 << 20;
 pub const MAX_SNAPSHOT_BYTES: u64 = 100 << 20;
 /// Largest targets or delegation file read, in bytes. Notary's cap.
 pub const MAX_TARGETS_BYTES: u64 = 100 << 20;
+/// Most bytes of targets and delegation files together, taken in one update: each may have a
+/// hundred MiB and there may be a thousand, but nobody's memory holds that.
+pub const MAX_ALL_TARGETS_BYTES: u64 = 512 << 20;
 /// Most root versions followed in one update (TUF 1.0 §5.3.3 leaves the number to us).
 pub const MAX_ROOT_ROTATIONS: u64 = 1024;
 /// Most delegation roles visited in one update; a real repository has one a signer.
@@ -28,8 +31,23 @@ pub const MAX_SIGNATURES_PER_KEY: usize = 4;
 pub const MAX_UNKNOWN_MEMBERS: usize = 64;
 /// Largest version number accepted: the integers that every JSON implementation can hold.
 pub const MAX_VERSION: u64 = (1 << 53) - 1;
+/// Largest version of a delegation that was removed that its successor is set above: nobody signs
+/// two thousand million times, and the server alone vouches for what it says was there.
+pub const MAX_LEARNED_VERSION: u64 = (1 << 31) - 1;
+/// Largest file of proposals read, in bytes: one that signs every tag of a repository of 75,000
+/// has some 12 MiB, and what only waits for signatures must not stop readers.
+pub const MAX_PROPOSALS_BYTES: u64 = 16 << 20;
+/// Most proposals on one role that are looked at: each costs a pass over the role's file.
+pub const MAX_PROPOSALS: usize = 64;
+/// Least time, in days, that a proposed file must still hold to be signed or completed; notary
+/// calls six months near expiry.
+pub const MIN_PROPOSAL_DAYS: i64 = 180;
+/// Largest file of a root ceremony read, in bytes: two roots and a targets file, base64.
+pub const MAX_CEREMONY_BYTES: u64 = 160 << 20;
 /// Largest key, certificate or public key file read, in bytes. Docker's cap.
 pub const MAX_KEY_FILE_BYTES: u64 = 1 << 20;
+/// Largest backup of keys read, in bytes: ten thousand keys have some 5 MiB.
+pub const MAX_BACKUP_BYTES: u64 = 16 << 20;
 /// Most PBKDF2 iterations a key file may ask of us, about ten seconds of work.
 pub const MAX_PBKDF2_ITERATIONS: u32 = 10_000_000;
 /// Most memory scrypt may ask of us, in bytes; OpenSSL writes files that need 16 MiB.
@@ -64,6 +82,8 @@ pub const MAX_PAGES: usize = 10_000;
 pub const MAX_CHANGEFEED_BYTES: u64 = 8 << 20;
 /// Largest change file read, in bytes. One holds a target with its custom data, or a few keys.
 pub const MAX_CHANGE_BYTES: u64 = 16 << 20;
+/// Largest file of custom data read, in bytes: every reader of the role's file carries it along.
+pub const MAX_CUSTOM_BYTES: u64 = 1 << 20;
 /// Largest list of roles to remove from the metadata cache, in bytes: more than any repository has.
 pub const MAX_REMOVALS_BYTES: u64 = 16 << 20;
 /// Largest `config.json` of docker read, in bytes: one with a thousand logins has some 200 KiB.
@@ -82,5 +102,9 @@ pub const MAX_UNLOCK_ATTEMPTS: u32 = 10;
 pub const ROOT_LIFETIME_DAYS: i64 = 3650;
 /// Lifetime of targets and delegations, in days. Docker's and notary's default.
 pub const TARGETS_LIFETIME_DAYS: i64 = 1095;
+/// How long before its end metadata is about to expire, in calendar months. Notary's rule.
+pub const NEAR_EXPIRY_MONTHS: i64 = 6;
+/// Most a server's clock may differ from ours before that is told, in seconds.
+pub const MAX_CLOCK_SKEW_SECONDS: i64 = 300;
 /// Lifetime of a snapshot, in days. Docker's and notary's default.
 pub const SNAPSHOT_LIFETIME_DAYS: i64 = 1095;

@@ -5,10 +5,11 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use jiff::SignedDuration;
 use url::Url;
 
 use crate::client::{
-    CredentialSource, HttpClient, HttpOptions, Login, NotaryClient, RegistryClient,
+    CredentialSource, HttpClient, HttpOptions, Login, NotaryClient, RegistryClient, Timeouts,
 };
 use crate::clock::Clock;
 use crate::crypto::Passphrase;
@@ -19,7 +20,7 @@ use crate::store::credentials::{Credential, DockerConfig};
 use crate::store::keyring::KeyringEnv;
 use crate::store::tls_files::TlsFiles;
 use crate::store::{StoreError, TrustDir};
-use crate::tuf::{Gun, Pinning};
+use crate::tuf::{Gun, Pinning, Rules};
 
 /// Everything outside the program that an action may touch.
 #[derive(Clone)]
@@ -34,6 +35,8 @@ pub struct Context {
     pub connections: Connections,
     /// Which roots may be believed on first sight.
     pub pinning: Pinning,
+    /// How strictly what servers say is judged.
+    pub strictness: Strictness,
     /// Sign with the keys of `keys-example/` for servers that are not on this machine.
     pub example_keys_allowed: bool,
     /// Where the operating system's keyring may be.
@@ -49,6 +52,16 @@ impl fmt::Debug for Context {
     }
 }
 
+/// How strictly what servers say is judged.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Strictness {
+    /// The rules of acceptance.
+    pub rules: Rules,
+    /// How long ago a server must have confirmed what is cached, where the cache alone answers.
+    /// Without it, expiry alone decides.
+    pub max_staleness: Option<SignedDuration>,
+}
+
 /// How servers are found and reached. Nothing is contacted, and no file read, before it is asked.
 #[derive(Debug, Clone, Default)]
 pub struct Connections {
@@ -60,6 +73,12 @@ pub struct Connections {
     pub insecure: bool,
     /// More TLS files for every server, besides those in docker's folders.
     pub tls: TlsFiles,
+    /// More TLS files for trust servers alone.
+    pub trust_server_tls: TlsFiles,
+    /// Accept any certificate, and plain HTTP, from trust servers.
+    pub insecure_trust_server: bool,
+    /// How long servers are waited for.
+    pub timeouts: Timeouts,
     /// A login for trust servers that goes before docker's (`NOTARY_AUTH`: user, password).
     pub trust_login: Option<(String, Passphrase)>,
 }
@@ -100,10 +119,11 @@ impl Connections {
     /// `pull,push`, `push,pull` or `*`.
     pub fn notary(&self, gun: &Gun, actions: &str) -> Result<NotaryClient, ConnectionError> {
         let registry = registry_host(gun);
-        let insecure = self.insecure || is_loopback(registry);
+        let insecure = self.insecure || self.insecure_trust_server || is_loopback(registry);
         let server = self.server.for_registry(registry, insecure)?;
         let dirs = [self.config_dir.join("tls")];
-        let http = self.http(&dirs, &authority(&server), insecure)?;
+        let own = [&self.tls, &self.trust_server_tls];
+        let http = self.http(&dirs, &authority(&server), insecure, &own)?;
         let logins = Arc::new(StoredLogins {
             config_dir: self.config_dir.clone(),
             host: registry.to_owned(),
@@ -140,7 +160,7 @@ impl Connections {
     ) -> Result<RegistryClient, ConnectionError> {
         let insecure = self.insecure || reference.is_loopback();
         let dirs = [self.config_dir.join("certs.d"), PathBuf::from("/etc/docker/certs.d")];
-        let http = self.http(&dirs, reference.domain(), insecure)?;
+        let http = self.http(&dirs, reference.domain(), insecure, &[&self.tls])?;
         Ok(RegistryClient::new(reference, http, logins))
     }
 
@@ -149,14 +169,18 @@ impl Connections {
         dirs: &[PathBuf],
         host: &str,
         insecure: bool,
+        given: &[&TlsFiles],
     ) -> Result<HttpClient, ConnectionError> {
         let mut files = TlsFiles::load(dirs, host)?;
-        files.roots_pem.extend(self.tls.roots_pem.iter().cloned());
-        let client = self.tls.client.clone().or(files.client);
+        files.roots_pem.extend(given.iter().flat_map(|given| &given.roots_pem).cloned());
+        let client = given.iter().find_map(|given| given.client.clone()).or(files.client);
         let options = HttpOptions {
             roots_pem: files.roots_pem,
             client_pem: client.map(|pair| (pair.certificate_pem, pair.key_pem)),
             insecure,
+            connect_timeout: self.timeouts.connect,
+            idle_timeout: self.timeouts.idle,
+            minimum_rate: self.timeouts.minimum_rate,
             ..HttpOptions::default()
         };
         Ok(HttpClient::new(options))

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::actions::context::Context;
 use crate::actions::image::{digest_of, gun_of};
+use crate::actions::proposals::{Proposed, proposed};
 use crate::actions::update::{RefreshError, Source, Updated, refresh};
 use crate::crypto::KeyId;
 use crate::oci::Reference;
@@ -23,6 +24,8 @@ pub struct Inspected {
     pub first_use: bool,
     /// Repository keys, by their id in metadata.
     pub repository_keys: Vec<KeyId>,
+    /// What waits for more signatures.
+    pub proposed: Vec<Proposed>,
     /// What a person should know.
     pub warnings: Vec<String>,
 }
@@ -64,7 +67,10 @@ pub async fn inspect(
     );
     warnings
         .extend(not_cached.map(|error| format!("what was learned could not be cached: {error}")));
+    let (waiting, about_proposals) = proposed(&trusted);
+    warnings.extend(about_proposals);
     Ok(Inspected {
+        proposed: about(waiting, reference.tag()),
         tags: tags(&trusted, reference.tag()),
         signers: signers(&trusted),
         root_keys: trusted.root_key_ids(),
@@ -72,6 +78,16 @@ pub async fn inspect(
         repository_keys: repository_keys(&trusted),
         warnings,
     })
+}
+
+/// A tag in the reference leaves only what is proposed about that tag.
+fn about(waiting: Vec<Proposed>, tag: Option<&str>) -> Vec<Proposed> {
+    let Some(tag) = tag else { return waiting };
+    let concerns = |proposed: &Proposed| {
+        proposed.adds.iter().any(|(name, _)| name == tag)
+            || proposed.removes.iter().any(|name| name == tag)
+    };
+    waiting.into_iter().filter(concerns).collect()
 }
 
 fn tags(trusted: &TrustedRepository, only: Option<&str>) -> Vec<InspectedTag> {

@@ -5,15 +5,21 @@
 
 mod contention;
 pub mod context;
+pub mod delegation;
 pub mod image;
 pub mod initialize;
 pub mod inspect;
 pub mod keys;
 pub mod login;
+pub mod proposals;
 pub mod publish;
+pub mod repo;
 pub mod revoke;
+pub mod root_certificate;
 pub mod sign;
 pub mod signer;
+pub mod stage;
+pub mod target;
 pub mod unlock;
 pub mod update;
 pub mod verify;

@@ -10,6 +10,7 @@ use crate::crypto::KeyId;
 use crate::oci::Reference;
 use crate::store::StoreError;
 use crate::tuf::editor::{Draft, Outcome};
+use crate::tuf::proposal::is_companion;
 use crate::tuf::{NameError, RoleName, TargetName};
 
 /// What was revoked.
@@ -131,8 +132,9 @@ fn tags(draft: &Draft, reference: &Reference) -> Result<Vec<TargetName>, RevokeE
         }
         return Ok(vec![name]);
     }
+    let files = draft.all_targets().filter(|(role, _)| !is_companion(role));
     let all: BTreeSet<TargetName> =
-        draft.all_targets().flat_map(|(_, file)| file.targets.keys().cloned()).collect();
+        files.flat_map(|(_, file)| file.targets.keys().cloned()).collect();
     if all.is_empty() {
         return Err(RevokeError::NothingSigned { reference: reference.familiar() });
     }
@@ -142,7 +144,7 @@ fn tags(draft: &Draft, reference: &Reference) -> Result<Vec<TargetName>, RevokeE
 fn roles_naming(draft: &Draft, tag: &TargetName) -> Vec<RoleName> {
     draft
         .all_targets()
-        .filter(|(_, file)| file.targets.contains_key(tag))
+        .filter(|(role, file)| !is_companion(role) && file.targets.contains_key(tag))
         .map(|(role, _)| role.clone())
         .collect()
 }

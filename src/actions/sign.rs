@@ -1,8 +1,11 @@
 //! Signing an image that is in its registry.
 
 use crate::actions::context::Context;
-use crate::actions::image::{ImageError, digest_of, fetch_from, gun_of, narrow, target_of};
+use crate::actions::image::{
+    ImageError, digest_of, fetch_from, gun_of, narrow, pull_roles, target_of,
+};
 use crate::actions::initialize::Plan;
+use crate::actions::proposals::Progress;
 use crate::actions::publish::{PublishError, Published, publish_with};
 use crate::crypto::KeyId;
 use crate::oci::platform::Platform;
@@ -10,6 +13,7 @@ use crate::oci::{Digest, Reference};
 use crate::store::{KeyStore, StoreError};
 use crate::tuf::delegation::permits;
 use crate::tuf::editor::{Draft, EditError};
+use crate::tuf::proposal::is_companion;
 use crate::tuf::trusted::{TrustedRepository, UpdateError};
 use crate::tuf::{NameError, RoleName, Target, TargetName, VerifyError};
 
@@ -57,6 +61,20 @@ pub struct SignedTag {
     pub unchanged: bool,
     /// The top-level role still vouches for another digest, and its key is not here.
     pub stale: Option<Digest>,
+    /// Of `roles` those in which it is published with this content.
+    pub already: Vec<RoleName>,
+}
+
+impl Signed {
+    /// How far the signing of a tag is, if there are roles whose next file must be signed by more
+    /// people before they vouch for it; those that count for a pull first.
+    pub fn waits(&self, tag: &SignedTag) -> Option<&Progress> {
+        let waiting = tag.roles.iter().filter(|role| !tag.already.contains(role));
+        let mut waiting: Vec<&Progress> =
+            waiting.filter_map(|role| self.published.waits(role)).collect();
+        waiting.sort_by_key(|progress| !pull_roles().contains(&progress.role));
+        waiting.first().copied()
+    }
 }
 
 /// Why an image was not signed.
@@ -133,7 +151,7 @@ pub async fn sign(context: &Context, request: &Request) -> Result<Signed, SignEr
     if reference.tag().is_none() && !request.all_tags {
         return Err(SignError::NoTag { reference: reference.familiar() });
     }
-    let plan = Plan { signer: new_signer(context, request)? };
+    let plan = Plan { signer: new_signer(context, request)?, ..Plan::default() };
     let keys = context.trust_dir.keys()?;
     let mut tags = Vec::new();
     let mut restarted = Vec::new();
@@ -209,7 +227,7 @@ fn new_signer(context: &Context, request: &Request) -> Result<Option<String>, Si
 }
 
 /// Lets delegations begin anew that nobody trusts any more, because whoever signed them last was
-/// removed, if we may sign them now.
+/// removed, or because more must sign them now, if we may sign them.
 fn restart_roles(
     draft: &mut Draft,
     trusted: Option<&TrustedRepository>,
@@ -218,7 +236,7 @@ fn restart_roles(
     let mut restarted = Vec::new();
     for (role, cause) in trusted.iter().flat_map(|trusted| trusted.unusable()) {
         let unsigned =
-            matches!(cause, UpdateError::Signatures(VerifyError::ThresholdNotMet { have: 0, .. }));
+            matches!(cause, UpdateError::Signatures(VerifyError::ThresholdNotMet { .. }));
         if unsigned && has_key(draft, role, keys)? {
             draft.restart(role);
             restarted.push(role.clone());
@@ -256,10 +274,17 @@ fn sign_tag(
             stale = Some(digest);
         }
     }
+    // What is published, not what is drafted: a draft can stand on what only waits.
+    let published = |role: &RoleName| {
+        let file = trusted.and_then(|trusted| trusted.targets().get(role));
+        file.is_some_and(|file| file.body().targets.get(&wanted.tag) == Some(&wanted.target))
+    };
+    let already = roles.iter().filter(|role| published(role)).cloned().collect();
     let mut replaced = Vec::new();
     let mut unchanged = true;
     for role in &roles {
-        let before = draft.targets(role).and_then(|file| file.targets.get(&wanted.tag)).cloned();
+        let before = trusted.and_then(|trusted| trusted.targets().get(role));
+        let before = before.and_then(|file| file.body().targets.get(&wanted.tag)).cloned();
         let target = wanted.target.clone();
         let outcome = draft
             .add_target(role, &wanted.tag, target, now)
@@ -277,6 +302,7 @@ fn sign_tag(
         replaced,
         unchanged,
         stale,
+        already,
     })
 }
 
@@ -319,7 +345,7 @@ pub fn has_key(draft: &Draft, role: &RoleName, keys: &KeyStore) -> Result<bool, 
 fn children_of_targets(draft: &Draft) -> Vec<RoleName> {
     let top = draft.targets(&RoleName::Targets);
     let children = top.iter().flat_map(|top| &top.delegations.roles);
-    children.map(|child| child.name.clone()).collect()
+    children.map(|child| child.name.clone()).filter(|role| !is_companion(role)).collect()
 }
 
 /// Canonical ids of the keys that may sign a role.

@@ -7,17 +7,24 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use futures_util::future::try_join_all;
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+use jiff::SignedDuration;
 
 use crate::actions::context::{ConnectionError, Context};
 use crate::client::notary::NotFoundBody;
 use crate::client::{FileVersion, NotaryClient, NotaryError, TransportError};
 use crate::clock::Timestamp;
-use crate::limits::{MAX_ROOT_BYTES, MAX_ROOT_ROTATIONS, MAX_TIMESTAMP_BYTES};
+use crate::limits::MAX_VERSION;
 use crate::store::StoreError;
-use crate::tuf::metadata::{MetadataError, Root, Signed};
-use crate::tuf::trusted::{Expiry, RootStep, TrustedRepository, TrustedSet, UpdateError, Wanted};
+use crate::tuf::metadata::{MetadataError, Root, Signed, TimestampFile};
+use crate::tuf::rules::{RootWalk, Rules};
+use crate::tuf::trusted::{
+    Expiry, Note, RootStep, TrustedRepository, TrustedSet, Unpublished, UpdateError, Wanted,
+};
 use crate::tuf::{Gun, Pin, RoleName};
+
+/// Most files asked for at the same time.
+const MAX_AT_ONCE: usize = 16;
 
 /// Where the answer is to come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -42,7 +49,8 @@ pub struct Updated {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RefreshError {
-    /// The server has nothing on this repository, and nothing was known before.
+    /// The server has nothing on this repository, and nothing was known before, or only what was
+    /// set up on this machine and never published.
     #[error("{server} does not have trust data for {gun}")]
     NoTrustData {
         /// Host of the trust server.
@@ -75,6 +83,16 @@ pub enum RefreshError {
     NotCached {
         /// The repository.
         gun: Gun,
+    },
+    /// The cache answers only as long as a server confirmed it not too long ago.
+    #[error("{}", stale(gun, confirmed.as_ref(), *limit))]
+    TooStale {
+        /// The repository.
+        gun: Gun,
+        /// When a server last confirmed what is cached, if that is known.
+        confirmed: Option<Timestamp>,
+        /// How long that may be ago.
+        limit: SignedDuration,
     },
     /// The cached root, the anchor of all trust, does not verify.
     #[error("the cached root of {gun} is damaged")]
@@ -141,20 +159,62 @@ pub async fn update(
 ) -> Result<Updated, RefreshError> {
     let cache = context.trust_dir.metadata(gun);
     let cached = cache.read()?;
-    let now = context.clock.now();
+    let confirmed = cache.last_update();
+    let clock = context.clock.now();
+    // What was fresh then is accepted no longer by turning the clock back.
+    let now = confirmed.map_or(clock, |confirmed| confirmed.max(clock));
+    if source == Source::Cache
+        && cached.contains_key(&RoleName::Root)
+        && let Some(limit) = context.strictness.max_staleness
+        && confirmed.is_none_or(|confirmed| now.duration_since(confirmed) > limit)
+    {
+        return Err(RefreshError::TooStale { gun: gun.clone(), confirmed, limit });
+    }
     let pin = context.pinning.rule(gun);
-    let update = Update { gun, notary, source, cached: &cached };
+    let rules = context.strictness.rules;
+    let update = Update { gun, notary, source, expiry, cached: &cached, rules };
     let set = update.anchor(now, expiry, pin).await?;
-    let trusted = update.chain(set).await?;
-    let not_cached = cache.commit(&trusted.files(), &[]).err();
+    let mut trusted = update.chain(set).await?;
+    if now.duration_since(clock) > CLOCK_TOLERANCE {
+        trusted.note(Note::ClockBehind { clock, seen: now });
+    }
+    let mut not_cached = cache.commit(&trusted.files(), &[]).err();
+    if source == Source::Server && not_cached.is_none() && trusted.expired().is_empty() {
+        not_cached = cache.record_update(now).err();
+    }
     Ok(Updated { trusted, not_cached })
 }
+
+/// When a server last confirmed what is cached of a repository, to the hour; `None` if it was
+/// never asked, or by another program.
+pub fn last_confirmed(context: &Context, gun: &Gun) -> Option<Timestamp> {
+    context.trust_dir.metadata(gun).last_update()
+}
+
+fn stale(gun: &Gun, confirmed: Option<&Timestamp>, limit: SignedDuration) -> String {
+    let hours = limit.as_hours();
+    match confirmed {
+        Some(confirmed) => format!(
+            "what is cached of {gun} was last confirmed at {confirmed}, longer ago than the \
+             {hours} hours allowed"
+        ),
+        None => format!(
+            "it is not known when what is cached of {gun} was confirmed last, and {hours} hours \
+             are allowed"
+        ),
+    }
+}
+
+/// How far the clock may be behind the last update before it is told.
+const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
 
 struct Update<'a> {
     gun: &'a Gun,
     notary: &'a NotaryClient,
     source: Source,
+    expiry: Expiry,
     cached: &'a BTreeMap<RoleName, Vec<u8>>,
+    rules: Rules,
 }
 
 impl Update<'_> {
@@ -167,24 +227,29 @@ impl Update<'_> {
         let gun = self.gun.clone();
         if self.cached.contains_key(&RoleName::Root) {
             return TrustedSet::resume(gun.clone(), now, expiry, pin, self.cached)
+                .map(|set| set.with_rules(self.rules))
                 .map_err(|cause| RefreshError::BadAnchor { gun, cause });
         }
         if self.source == Source::Cache {
             return Err(RefreshError::NotCached { gun });
         }
-        let root = self.notary.file(&RoleName::Root, FileVersion::Current, MAX_ROOT_BYTES).await;
+        let limit = self.rules.bounds.root;
+        let root = self.notary.file(&RoleName::Root, FileVersion::Current, limit).await;
         let root = match root {
             Err(NotaryError::NotFound { server, seen: NotFoundBody::Notary, .. }) => {
                 return Err(RefreshError::NoTrustData { server, gun });
             }
             other => other?,
         };
-        TrustedSet::first_use(gun, now, expiry, pin, &root).map_err(|cause| self.refused(cause))
+        TrustedSet::first_use(gun, now, expiry, pin, &root)
+            .map(|set| set.with_rules(self.rules))
+            .map_err(|cause| self.refused(cause))
     }
 
     /// Takes the chain below the root; if something does not fit, takes newer roots and tries
     /// again.
     async fn chain(&self, mut set: TrustedSet) -> Result<TrustedRepository, RefreshError> {
+        let mut rounds: u64 = 0;
         loop {
             let error = match self.below_root(&mut set).await {
                 Ok(()) => return set.finish().map_err(|cause| self.refused(cause)),
@@ -198,6 +263,12 @@ impl Update<'_> {
             };
             if self.source == Source::Cache {
                 return Err(self.refused(error));
+            }
+            // A server may have one root more each time, or, where versions need not grow, go
+            // round in circles.
+            rounds += 1;
+            if rounds > self.rules.bounds.rotations {
+                return Err(RefreshError::TooManyRoots { gun: self.gun.clone(), behind: rounds });
             }
             tracing::debug!("looking for a newer root of {}: {error}", self.gun);
             if self.advance_root(&mut set, listed).await? == RootStep::Unchanged {
@@ -217,7 +288,9 @@ impl Update<'_> {
             if wanted.is_empty() {
                 return Ok(());
             }
-            let files = try_join_all(wanted.into_iter().map(|wanted| self.by_hash(wanted))).await?;
+            let files = wanted.into_iter().map(|wanted| self.by_hash(wanted));
+            // A thousand connections at once would serve nobody.
+            let files: Vec<_> = stream::iter(files).buffered(MAX_AT_ONCE).try_collect().await?;
             for (role, raw) in files {
                 set.accept_targets(&role, &raw).map_err(|cause| self.refused(cause))?;
             }
@@ -230,14 +303,60 @@ impl Update<'_> {
             let cached = self.cached.get(&role).cloned();
             return cached.ok_or_else(|| RefreshError::NotCached { gun: self.gun.clone() });
         }
-        self.notary.file(&role, FileVersion::Current, MAX_TIMESTAMP_BYTES).await.map_err(|error| {
-            match error {
-                NotaryError::NotFound { seen: NotFoundBody::Notary, .. } => {
-                    RefreshError::Gone { gun: self.gun.clone(), cause: error }
-                }
-                other => other.into(),
+        let limit = self.rules.bounds.timestamp;
+        let current = self.notary.file(&role, FileVersion::Current, limit).await;
+        // A server of the reference has no answer once a snapshot that is not its to sign has
+        // expired (notary.md §3.5), which its owner must be able to sign again all the same.
+        if let Err(NotaryError::Transport(TransportError::Status { status: 500, .. })) = &current
+            && self.expiry == Expiry::Remembered
+            && let Some(last) = self.last_timestamp().await
+        {
+            return Ok(last);
+        }
+        current.map_err(|error| match error {
+            NotaryError::NotFound { server, seen: NotFoundBody::Notary, .. }
+                if Unpublished::is_in(self.cached) =>
+            {
+                RefreshError::NoTrustData { server, gun: self.gun.clone() }
             }
+            NotaryError::NotFound { seen: NotFoundBody::Notary, .. } => {
+                RefreshError::Gone { gun: self.gun.clone(), cause: error }
+            }
+            other => other.into(),
         })
+    }
+
+    /// The timestamp that was made last, found by the numbers that there are: each is one above the
+    /// one before.
+    async fn last_timestamp(&self) -> Option<Vec<u8>> {
+        let role = RoleName::Timestamp;
+        let cached = self.cached.get(&role).and_then(|raw| {
+            let file = Signed::<TimestampFile>::parse(&role, raw).ok()?;
+            Some(file.unverified().header.version)
+        });
+        let (mut there, mut step) = (cached.unwrap_or(1), 1_u64);
+        let mut last = self.numbered_timestamp(there).await?;
+        let mut absent = None;
+        while absent.is_none_or(|absent| there + 1 < absent) {
+            let next = match absent {
+                None => there.saturating_add(step),
+                Some(absent) => there + (absent - there) / 2,
+            };
+            if next > MAX_VERSION {
+                return None;
+            }
+            match self.numbered_timestamp(next).await {
+                Some(raw) => (last, there) = (raw, next),
+                None => absent = Some(next),
+            }
+            step = step.saturating_mul(2);
+        }
+        Some(last)
+    }
+
+    async fn numbered_timestamp(&self, version: u64) -> Option<Vec<u8>> {
+        let number = FileVersion::Number(version);
+        self.notary.file(&RoleName::Timestamp, number, self.rules.bounds.timestamp).await.ok()
     }
 
     /// The file of this hash: the cached one if it is that, else the server's.
@@ -259,11 +378,17 @@ impl Update<'_> {
                 let got = listed.saturating_add(1);
                 Err(self.refused(UpdateError::Length { role: wanted.role, listed, got }))
             }
-            Err(cause @ NotaryError::NotFound { seen: NotFoundBody::Notary, .. }) => {
-                let (gun, role) = (self.gun.clone(), wanted.role);
-                Err(RefreshError::Withheld { gun, role, cause })
+            Err(error) => Err(self.not_handed_out(&wanted.role, error)),
+        }
+    }
+
+    /// A file that must be there and that the server says it does not have.
+    fn not_handed_out(&self, role: &RoleName, cause: NotaryError) -> RefreshError {
+        match cause {
+            NotaryError::NotFound { seen: NotFoundBody::Notary, .. } => {
+                RefreshError::Withheld { gun: self.gun.clone(), role: role.clone(), cause }
             }
-            Err(error) => Err(error.into()),
+            other => other.into(),
         }
     }
 
@@ -278,7 +403,8 @@ impl Update<'_> {
             None => FileVersion::Current,
         };
         let role = RoleName::Root;
-        let newest = self.notary.file(&role, version, MAX_ROOT_BYTES).await?;
+        let newest = self.notary.file(&role, version, self.rules.bounds.root).await;
+        let newest = newest.map_err(|error| self.not_handed_out(&role, error))?;
         let offered = Signed::<Root>::parse(&role, &newest)
             .map_err(|cause: MetadataError| {
                 self.refused(UpdateError::Metadata { role: role.clone(), cause: Box::new(cause) })
@@ -287,13 +413,21 @@ impl Update<'_> {
             .header
             .version;
         let behind = offered.saturating_sub(set.root_version());
-        if behind > MAX_ROOT_ROTATIONS {
+        if behind > self.rules.bounds.rotations {
             return Err(RefreshError::TooManyRoots { gun: self.gun.clone(), behind });
         }
+        if behind > 1 && self.rules.root_walk == RootWalk::Notary {
+            // As the reference: one that the trusted root signed needs none in between.
+            match set.accept_root(&newest) {
+                Err(UpdateError::RootNotVouchedFor { .. }) => {}
+                step => return step.map_err(|cause| self.refused(cause)),
+            }
+        }
         for version in set.root_version().saturating_add(1)..offered {
-            let between = self.notary.file(&role, FileVersion::Number(version), MAX_ROOT_BYTES);
+            let limit = self.rules.bounds.root;
+            let between = self.notary.file(&role, FileVersion::Number(version), limit);
             let between = match between.await {
-                Err(NotaryError::NotFound { .. }) => {
+                Err(NotaryError::NotFound { seen: NotFoundBody::Notary, .. }) => {
                     return Err(RefreshError::MissingRoot { gun: self.gun.clone(), version });
                 }
                 other => other?,

@@ -6,6 +6,7 @@ use crate::actions::context::Context;
 use crate::actions::image::{
     ImageError, Served, digest_of, fetch_from, gun_of, narrow, pull_roles,
 };
+use crate::actions::proposals::{Progress, proposed};
 use crate::actions::update::{RefreshError, Source, Updated, refresh};
 use crate::clock::Timestamp;
 use crate::crypto::KeyId;
@@ -87,6 +88,8 @@ pub enum VerifyImageError {
         what: String,
         /// Roles that do name it, but whose word does not count for a pull.
         only_in: Vec<RoleName>,
+        /// Roles whose next file would name it, and how many have signed that so far.
+        waits: Vec<Progress>,
     },
     /// A role that counts cannot be used, so that nothing can be said.
     #[error(transparent)]
@@ -269,7 +272,8 @@ fn find(
         }
         _ => {
             let only_in = trusted.all(&tag).iter().map(|found| found.role.clone()).collect();
-            return Err(VerifyImageError::NotSigned { what: tag.to_string(), only_in });
+            let waits = waiting(trusted, |name, _| name == tag.as_str());
+            return Err(VerifyImageError::NotSigned { what: tag.to_string(), only_in, waits });
         }
     };
     let digest = digest_of(found.target)
@@ -325,7 +329,22 @@ fn find_digest(
     content.ok_or_else(|| VerifyImageError::NotSigned {
         what: digest.to_string(),
         only_in: Vec::new(),
+        waits: waiting(trusted, |_, hex| hex == Some(digest.hex())),
     })
+}
+
+/// The proposals, for roles that count, of what is asked about.
+fn waiting(
+    trusted: &TrustedRepository,
+    is_asked: impl Fn(&str, Option<&str>) -> bool,
+) -> Vec<Progress> {
+    let (proposed, _) = proposed(trusted);
+    proposed
+        .into_iter()
+        .filter(|proposed| pull_roles().contains(&proposed.progress.role))
+        .filter(|proposed| proposed.adds.iter().any(|(name, hex)| is_asked(name, hex.as_deref())))
+        .map(|proposed| proposed.progress)
+        .collect()
 }
 
 fn check_signers(

@@ -1,10 +1,13 @@
 //! What can be typed: the global flags, and the list of commands.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
-use clap::{Args, Parser};
+use clap::{Args, Parser, ValueEnum};
 
 use crate::cli::commands::Command;
+use crate::store::client_config::parse_duration;
+use crate::tuf::rules::RootWalk;
 
 /// Sign container images and verify their signatures
 ///
@@ -42,6 +45,10 @@ pub struct GlobalArgs {
     #[arg(long, short = 'd', global = true, value_name = "DIR", alias = "trustDir")]
     pub trust_dir: Option<PathBuf>,
 
+    /// Configuration file [default: config.json in the directory of keys and trust data]
+    #[arg(long, short = 'c', global = true, value_name = "FILE", alias = "configFile")]
+    pub config_file: Option<PathBuf>,
+
     /// Docker's folder, with config.json and tls/ [default: `$DOCKER_CONFIG`, or ~/.docker]
     #[arg(long, global = true, value_name = "DIR")]
     pub config: Option<PathBuf>,
@@ -67,6 +74,34 @@ pub struct GlobalArgs {
     /// What is signed is still verified; but others may listen, and see your login.
     #[arg(long, global = true)]
     pub insecure: bool,
+
+    /// Which root may follow the trusted one: the next, or, as notary has it, any later one
+    #[arg(long, global = true, hide_short_help = true, value_name = "MODE")]
+    pub root_walk: Option<RootWalkArg>,
+
+    /// Follow another timestamp of a version seen before, as notary does
+    #[arg(long, global = true, hide_short_help = true)]
+    pub accept_equal_timestamp: bool,
+
+    /// Let the next role answer for a delegation that cannot be used, as notary does
+    #[arg(long, global = true, hide_short_help = true)]
+    pub allow_missing_delegation: bool,
+
+    /// Answer from the cache only if a server confirmed it within this time, such as 72h
+    #[arg(long, global = true, hide_short_help = true, value_name = "DURATION", value_parser = duration)]
+    pub max_staleness: Option<Duration>,
+
+    /// Wait this long for a connection [default: 10s]
+    #[arg(long, global = true, hide_short_help = true, value_name = "DURATION", value_parser = duration)]
+    pub connect_timeout: Option<Duration>,
+
+    /// Wait this long for an answer, or for the next piece of one [default: 30s]
+    #[arg(long, global = true, hide_short_help = true, value_name = "DURATION", value_parser = duration)]
+    pub idle_timeout: Option<Duration>,
+
+    /// Give up if the work with servers takes longer than this altogether [default: 1h]
+    #[arg(long, global = true, hide_short_help = true, value_name = "DURATION", value_parser = duration)]
+    pub deadline: Option<Duration>,
 
     /// Sign with the published example keys for servers that are not on this machine
     #[arg(long, global = true)]
@@ -95,6 +130,28 @@ pub struct GlobalArgs {
     /// Where passphrases are read from.
     #[command(flatten)]
     pub passphrases: PassphraseArgs,
+}
+
+/// Which root may follow the trusted one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum RootWalkArg {
+    /// The next version, signed by both
+    Strict,
+    /// Also a later version, or another root of the same, that the trusted root's keys signed
+    Notary,
+}
+
+impl From<RootWalkArg> for RootWalk {
+    fn from(walk: RootWalkArg) -> Self {
+        match walk {
+            RootWalkArg::Strict => Self::Strict,
+            RootWalkArg::Notary => Self::Notary,
+        }
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    parse_duration(text).map_err(|problem| format!("a duration {problem}"))
 }
 
 /// Where passphrases are read from, before the environment, the keyring and the terminal.

@@ -22,6 +22,43 @@ pub struct Inspection {
     pub root_keys: Vec<String>,
     /// Key ids of the targets role.
     pub repository_keys: Vec<String>,
+    /// What waits for more signatures, which docker does not know: without any, nothing is shown
+    /// that docker does not show.
+    pub proposals: Vec<ShownProposal>,
+}
+
+/// A role's next file that not enough people have signed yet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct ShownProposal {
+    /// The role.
+    pub role: String,
+    /// The version that its file would have.
+    pub version: u64,
+    /// Different keys that have signed it.
+    pub signatures: usize,
+    /// Signatures needed.
+    pub threshold: u32,
+    /// Who has signed it.
+    pub signed_by: Vec<String>,
+    /// Who could sign it.
+    pub waiting_for: Vec<String>,
+    /// Tags it adds or changes.
+    pub adds: Vec<ProposedTag>,
+    /// Tags it takes away.
+    pub removes: Vec<String>,
+    /// Whether it changes who may sign.
+    pub changes_signers: bool,
+}
+
+/// A tag that is to be signed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct ProposedTag {
+    /// The tag.
+    pub tag: String,
+    /// SHA-256 of the manifest, in hex.
+    pub digest: Option<String>,
 }
 
 /// A tag that is released: it is in `targets` or in `targets/releases`.
@@ -47,14 +84,18 @@ pub struct SignerKeys {
 
 /// The JSON of `docker trust inspect` for these repositories, with the final newline.
 pub fn json(inspections: &[Inspection]) -> Result<String, serde_json::Error> {
-    let documents: Vec<json::Repository<'_>> =
-        inspections.iter().map(json::Repository::of).collect();
+    let documents = documents(inspections);
     let mut bytes = Vec::new();
     let formatter = PrettyFormatter::with_indent(b"    ");
     let mut serializer = serde_json::Serializer::with_formatter(&mut bytes, formatter);
     documents.serialize(&mut serializer)?;
     let text = String::from_utf8_lossy(&bytes);
     Ok(escape_as_go(&text) + "\n")
+}
+
+/// What docker's JSON holds, one document a repository.
+pub fn documents(inspections: &[Inspection]) -> Vec<impl Serialize> {
+    inspections.iter().map(json::Repository::of).collect()
 }
 
 /// The text of `docker trust inspect --pretty` for these repositories.
@@ -78,7 +119,14 @@ fn pretty_one(inspection: &Inspection) -> String {
     let key = |kind: &str, ids: &[String]| format!("  {kind} Key:\t{}\n", sorted(ids).join(", "));
     let repository = key("Repository", &inspection.repository_keys);
     let root = key("Root", &inspection.root_keys);
-    format!("{signatures}{signers}\nAdministrative keys for {name}\n\n{repository}{root}")
+    let proposals = if inspection.proposals.is_empty() {
+        String::new()
+    } else {
+        format!("\nProposals for {name}\n\n{}", proposals_table(&inspection.proposals))
+    };
+    format!(
+        "{signatures}{signers}\nAdministrative keys for {name}\n\n{repository}{root}{proposals}"
+    )
 }
 
 fn tags_table(tags: &[SignedTag]) -> String {
@@ -101,6 +149,31 @@ fn signers_table(signers: &[SignerKeys]) -> String {
         let cut = |id: String| id.chars().take(SHORT_ID_CHARS).collect::<String>();
         let keys: Vec<String> = sorted(&signer.key_ids).into_iter().map(cut).collect();
         rows.push(vec![signer.name.clone(), keys.join(", ")]);
+    }
+    table(&rows)
+}
+
+/// What waits for signatures, one row a change: `+` adds or changes a tag, `-` takes it away.
+pub fn proposals_table(proposals: &[ShownProposal]) -> String {
+    let header = ["ROLE", "CHANGE", "SIGNATURES", "SIGNED BY", "WAITING FOR"];
+    let mut rows = vec![header.map(str::to_owned).to_vec()];
+    for proposal in proposals {
+        let adds = proposal.adds.iter().map(|added| format!("+{}", added.tag));
+        let removes = proposal.removes.iter().map(|tag| format!("-{tag}"));
+        let signers = proposal.changes_signers.then(|| "(signers)".to_owned());
+        let mut changes: Vec<String> = adds.chain(removes).chain(signers).collect();
+        if changes.is_empty() {
+            changes.push("(renewal)".to_owned());
+        }
+        for change in changes {
+            rows.push(vec![
+                proposal.role.clone(),
+                change,
+                format!("{} of {}", proposal.signatures, proposal.threshold),
+                proposal.signed_by.join(", "),
+                proposal.waiting_for.join(", "),
+            ]);
+        }
     }
     table(&rows)
 }
@@ -174,7 +247,7 @@ const SHORT_ID_CHARS: usize = 12;
 mod json {
     use serde::Serialize;
 
-    use super::{Inspection, OWNER, in_order};
+    use super::{Inspection, OWNER, ShownProposal, in_order};
 
     #[derive(Serialize)]
     #[serde(rename_all = "PascalCase")]
@@ -183,6 +256,8 @@ mod json {
         signed_tags: Vec<Tag<'a>>,
         signers: Vec<Holder<'a>>,
         administrative_keys: Vec<Holder<'a>>,
+        #[serde(skip_serializing_if = "<[_]>::is_empty")]
+        proposals: &'a [ShownProposal],
     }
 
     #[derive(Serialize)]
@@ -233,6 +308,7 @@ mod json {
                     holder("Root", &inspection.root_keys),
                     holder("Repository", &inspection.repository_keys),
                 ],
+                proposals: &inspection.proposals,
             }
         }
     }
@@ -283,6 +359,7 @@ mod tests {
             repository_keys: vec![
                 "7cac86a581920a4c349d60c64aaa5681c391258e92bb2b4761ff8a2e603a5b10".into(),
             ],
+            proposals: vec![],
         }
     }
 
@@ -349,6 +426,7 @@ mod tests {
             repository_keys: vec![
                 "dd69c5a3eb32c1bd473b59bbd63f0ba2439bc563a16c66f267568052e837cd4c".into(),
             ],
+            proposals: vec![],
         }]);
         assert_eq!(shown, printed(&format!("docker trust inspect --pretty {name}"), 0));
     }
@@ -387,6 +465,7 @@ mod tests {
             repository_keys: vec![
                 "1085c603c92ddacb64782259df90b041988aadface5d57975878597f193872e1".into(),
             ],
+            proposals: vec![],
         }
     }
 

@@ -9,15 +9,18 @@ use std::io;
 
 use crate::actions::context::ConnectionError;
 use crate::actions::keys::KeyActionError;
+use crate::actions::keys::backup::BackupError;
 use crate::actions::login::LoginError;
 use crate::cli::exit_code;
 use crate::cli::prompt::PromptError;
 use crate::client::notary::NotFoundBody;
 use crate::client::{NotaryError, RegistryError, TransportError};
+use crate::crypto::sealed::SealedError;
 use crate::crypto::secret::PassphraseError;
 use crate::crypto::{KeyError, KeyFileError};
 use crate::oci::reference::ReferenceError;
 use crate::store::StoreError;
+use crate::store::client_config::ConfigError;
 use crate::tuf::NameError;
 
 /// What went wrong, as far as the exit code tells.
@@ -216,7 +219,9 @@ classified_by! {
     TransportError => classify_transport,
     ConnectionError => classify_connection,
     KeyActionError => classify_key_action,
+    BackupError => classify_backup,
     LoginError => classify_login,
+    ConfigError => classify_config,
     PromptError => classify_prompt,
 }
 
@@ -258,6 +263,20 @@ fn classify_store(error: &StoreError) -> Classified {
         StoreError::Io { cause, .. } if cause.kind() == io::ErrorKind::NotFound => {
             (ErrorKind::NotFound, None)
         }
+        _ => (ErrorKind::Storage, None),
+    }
+}
+
+fn classify_config(error: &ConfigError) -> Classified {
+    match error {
+        ConfigError::Store(cause) => classify_store(cause),
+        ConfigError::Format { .. } => {
+            (ErrorKind::Storage, Some("write it as JSON, which notary reads as well"))
+        }
+        ConfigError::Authority { .. } => (
+            ErrorKind::Storage,
+            Some("what it should protect is not trusted before it is readable"),
+        ),
         _ => (ErrorKind::Storage, None),
     }
 }
@@ -312,6 +331,9 @@ fn classify_notary(error: &NotaryError) -> Classified {
             ),
         ),
         NotaryError::Rejected { .. } => (ErrorKind::Network, None),
+        NotaryError::Transport(cause) if cause.is_offline() => {
+            (ErrorKind::Network, Some(SERVER_HINT))
+        }
         NotaryError::Transport(cause) => classify_transport(cause),
     }
 }
@@ -396,6 +418,27 @@ fn classify_key_action(error: &KeyActionError) -> Classified {
         KeyActionError::KeyFile(cause) => classify_key_file(cause),
         KeyActionError::Key(cause) => classify_key(cause),
         KeyActionError::Passphrase(cause) => classify_passphrase(cause),
+        _ => (ErrorKind::Key, None),
+    }
+}
+
+fn classify_backup(error: &BackupError) -> Classified {
+    match error {
+        BackupError::NoKeys => (ErrorKind::NotFound, None),
+        BackupError::OutputExists { .. } => {
+            (ErrorKind::Storage, Some("`--force` overwrites the file"))
+        }
+        BackupError::NoPassphrase => (
+            ErrorKind::Key,
+            Some("give it with `--backup-passphrase-file FILE`, or in TRUST_BACKUP_PASSPHRASE"),
+        ),
+        BackupError::Passphrase(cause) => classify_passphrase(cause),
+        BackupError::Lookup(cause) => classify_key_action(cause),
+        BackupError::Key(cause) => classify_key(cause),
+        BackupError::Store(cause) => classify_store(cause),
+        BackupError::Sealed { cause: SealedError::Damaged, .. } => {
+            (ErrorKind::Key, Some("nothing of it was restored; take another copy of the backup"))
+        }
         _ => (ErrorKind::Key, None),
     }
 }

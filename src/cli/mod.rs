@@ -1,17 +1,23 @@
 //! The command line: arguments, settings, screen, errors and exit codes, one file per command.
 
 pub mod args;
+pub mod collection;
 pub mod commands;
 pub mod docker_format;
 pub mod error;
 pub mod exit_code;
+pub mod findings;
+pub mod guns;
 pub mod natural_order;
 pub mod outcome;
+pub mod output;
 pub mod passphrases;
 pub mod prompt;
 pub mod run;
 pub mod settings;
+pub mod staging;
 pub mod table;
+pub mod template;
 pub mod trust_error;
 pub mod ui;
 

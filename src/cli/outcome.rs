@@ -1,9 +1,15 @@
 //! What several commands say alike: results image by image, and what was published.
 
+use crate::actions::context::Context;
+use crate::actions::keys::rotate::Earlier;
+use crate::actions::proposals::Progress;
 use crate::actions::publish::Published;
-use crate::cli::error::CliError;
+use crate::actions::update::last_confirmed;
+use crate::cli::error::{CliError, ErrorKind};
+use crate::cli::findings;
 use crate::cli::run::Session;
 use crate::crypto::KeyId;
+use crate::tuf::Gun;
 
 /// Takes several images in turn, goes on after one that fails, and remembers which error decides
 /// the exit code (`spec/exit-codes.md`): the first verdict, else the first.
@@ -46,6 +52,28 @@ impl<'a> InTurn<'a> {
     }
 }
 
+/// Adds what the cache could say instead to an error of asking the trust server.
+pub fn with_cache_age(context: &Context, gun: &Gun, error: CliError) -> CliError {
+    if !matches!(error.kind, ErrorKind::Network | ErrorKind::Authentication) {
+        return error;
+    }
+    let now = context.clock.now();
+    match last_confirmed(context, gun) {
+        Some(confirmed) => {
+            let hours = now.duration_since(confirmed).as_hours().max(0);
+            let age = match (hours / 24, hours) {
+                (0, 0 | 1) => "about an hour".to_owned(),
+                (0 | 1, hours) => format!("{hours} hours"),
+                (days, _) => format!("{days} days"),
+            };
+            error.hint(format!(
+                "what is cached was confirmed {age} ago; `--offline` answers from it while it is fresh"
+            ))
+        }
+        None => error,
+    }
+}
+
 /// Says which root keys were believed on first contact: a person can compare them.
 pub fn say_first_contact(session: &Session, repository: &str, root_keys: &[KeyId]) {
     let keys: Vec<&str> = root_keys.iter().map(KeyId::as_str).collect();
@@ -67,6 +95,9 @@ pub fn say_published(session: &Session, repository: &str, published: &Published)
         ui.status(format!("  root key        {}", initialized.root_key));
         ui.status(format!("  in its root     {}", initialized.root_certificate));
         ui.status(format!("  repository key  {}", initialized.targets_key));
+        if let Some(key) = &initialized.snapshot_key {
+            ui.status(format!("  snapshot key    {key}"));
+        }
         if let Some((name, key)) = &initialized.signer {
             ui.status(format!("Created signer: {name}"));
             ui.status(format!("  signer key      {key}"));
@@ -88,11 +119,25 @@ pub fn say_published(session: &Session, repository: &str, published: &Published)
             signed.expires
         ));
     }
+    for role in &published.completed {
+        ui.status(format!("{role} has all the signatures it needs"));
+    }
+    for progress in &published.proposed {
+        let word = if progress.added { "Signed" } else { "You have signed" };
+        let (role, version) = (&progress.role, progress.version);
+        ui.status(format!("{word} the proposed {role} version {version}: {}", so_far(progress)));
+    }
+    for warning in &published.warnings {
+        ui.warn(warning);
+    }
     for role in &published.renewed {
-        ui.warn(format!("{role} had expired and was made valid again"));
+        ui.warn(format!("{role} had expired or was about to, and was made valid for long again"));
     }
     for role in &published.still_expired {
         ui.warn(format!("{role} has expired; only its signer can make it valid again"));
+    }
+    for finding in &published.foreseen {
+        ui.warn(findings::words(repository, finding).text);
     }
     for member in &published.dropped_members {
         ui.warn(format!("a member unknown to this program was not kept: {member}"));
@@ -100,4 +145,46 @@ pub fn say_published(session: &Session, repository: &str, published: &Published)
     if let Some(error) = &published.not_cached {
         ui.warn(format!("the trust data could not be cached: {error}"));
     }
+    if let Some(rotation) = &published.rotation {
+        say_rotation(session, rotation);
+    }
+}
+
+/// Says what became of a key rotation that was found under way.
+pub fn say_rotation(session: &Session, earlier: &Earlier) {
+    let ui = session.ui;
+    let mut gone = &Vec::new();
+    match earlier {
+        Earlier::Undone { role, removed } => {
+            ui.status(format!("A rotation of the {role} key that was not published was undone"));
+            gone = removed;
+        }
+        Earlier::Finished { role, removed } => {
+            ui.status(format!(
+                "A rotation of the {role} key was published before, and is finished"
+            ));
+            gone = removed;
+        }
+        Earlier::Resumed { role } => {
+            ui.status(format!("Resuming a rotation of the {role} key that was begun before"));
+        }
+        Earlier::Pending { role } => ui.warn(format!(
+            "a rotation of the {role} key was begun and is not published: \
+             `trust key rotate` resumes it, `--abandon` undoes it"
+        )),
+    }
+    for id in gone {
+        ui.status(format!("The private key {id} is not needed any more; it was removed"));
+    }
+}
+
+/// How far a proposal is, in words.
+pub fn so_far(progress: &Progress) -> String {
+    let Progress { have, need, waiting_for, .. } = progress;
+    let who = match waiting_for.as_slice() {
+        [] => "nobody is left to sign".to_owned(),
+        [one] => format!("waiting for {one}"),
+        several => format!("waiting for one of {}", several.join(", ")),
+    };
+    format!("{have} of {need} signatures, {who}")
 }

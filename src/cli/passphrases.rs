@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use zeroize::Zeroizing;
 
+use crate::actions::keys::backup::BACKUP_ROLE;
 use crate::actions::keys::import::UNKNOWN_KEY_ID;
 use crate::cli::args::PassphraseArgs;
 use crate::cli::prompt;
@@ -43,6 +44,8 @@ pub struct PassphraseSettings {
     repository: Vec<Origin>,
     /// Notary's variables, by the role they are for (`delegation` for what has no own one).
     notary: Vec<(&'static str, Origin)>,
+    /// In order of preference for backups of keys.
+    backup: Vec<Origin>,
 }
 
 impl PassphraseSettings {
@@ -68,10 +71,19 @@ impl PassphraseSettings {
             root: root.into_iter().chain(any.clone()).chain(docker_root).collect(),
             repository: repository.into_iter().chain(any).chain(docker_repository).collect(),
             notary: notary.into_iter().filter_map(|(role, o)| Some((role, o?))).collect(),
+            backup: variable("TRUST_BACKUP_PASSPHRASE").into_iter().collect(),
         }
     }
 
+    /// Puts what a command's own flags name before all else, for backups of keys.
+    pub fn prefer_for_backups(&mut self, given: Option<Origin>) {
+        self.backup.splice(0..0, given);
+    }
+
     fn for_role(&self, role: &str) -> Vec<Origin> {
+        if role == BACKUP_ROLE {
+            return self.backup.clone();
+        }
         let common = if role == "root" { &self.root } else { &self.repository };
         let notary_role = match role {
             "root" | "targets" | "snapshot" => role,
@@ -295,6 +307,9 @@ fn subject(request: &PassphraseRequest) -> String {
         "" => "signer",
         other => other,
     };
+    if request.role == BACKUP_ROLE {
+        return "backup".to_owned();
+    }
     let id = request.key_id.short(PROMPT_ID_CHARS);
     match &request.gun {
         _ if request.key_id.as_str() == UNKNOWN_KEY_ID => format!("{alias} key {IN_THE_FILE}"),

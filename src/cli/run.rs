@@ -6,8 +6,10 @@ use std::panic;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::{CommandFactory, FromArgMatches};
+use tokio::time::timeout;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -48,7 +50,7 @@ impl Session {
         self.settings.context(self.passphrases())
     }
 
-    /// Runs network work to its end, or to Ctrl-C, at which it is dropped.
+    /// Runs network work to its end, or to Ctrl-C or the deadline, at which it is dropped.
     ///
     /// Nothing is half done then: every write is atomic.
     pub fn block_on<T, E: Into<CliError>>(
@@ -60,14 +62,23 @@ impl Session {
             .build()
             .map_err(|error| CliError::new(ErrorKind::Internal, error))?;
         let work = Box::pin(work);
+        let deadline = self.settings.deadline;
         runtime.block_on(async {
             tokio::select! {
                 biased;
                 _ = tokio::signal::ctrl_c() => Err(CliError::interrupted()),
-                done = work => done.map_err(Into::into),
+                done = timeout(deadline, work) => match done {
+                    Ok(done) => done.map_err(Into::into),
+                    Err(_) => Err(too_long(deadline)),
+                },
             }
         })
     }
+}
+
+fn too_long(deadline: Duration) -> CliError {
+    let words = format!("not done within {} seconds, so it was given up", deadline.as_secs());
+    CliError::new(ErrorKind::Network, words).hint("`--deadline` allows more")
 }
 
 /// Runs the program.
@@ -91,12 +102,15 @@ fn run(arguments: &[OsString]) -> u8 {
     let environment = Environment::of_this_process();
     #[cfg(debug_assertions)]
     environment.arm_kill();
-    let settings = match Settings::resolve(&cli.global, &environment) {
+    let settings = match Settings::load(&cli.global, &environment) {
         Ok(settings) => settings,
         Err(error) => return finish(Ui::default(), Err(error)),
     };
     let ui = Ui::new(settings.verbosity, settings.colour);
     start_diagnostics(ui.verbosity());
+    for warning in &settings.config.warnings {
+        ui.warn(warning);
+    }
     let session = Session { ui, settings };
     finish(ui, cli.command.run(&session))
 }

@@ -1,8 +1,8 @@
 //! What the command line and the environment mean together: the one place that reads the
 //! environment.
 //!
-//! A flag goes before a variable, a variable before the default. [`Settings::resolve`] is pure:
-//! it sees an [`Environment`], not the process.
+//! A flag goes before a variable, a variable before the configuration file, that before the
+//! default. [`Settings::resolve`] is pure: it sees an [`Environment`], not the process, and no file.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -10,26 +10,31 @@ use std::fmt;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use jiff::SignedDuration;
 use zeroize::Zeroizing;
 
 use crate::actions::Context;
-use crate::actions::context::{Connections, ServerChoice};
+use crate::actions::context::{Connections, ServerChoice, Strictness};
 use crate::cli::args::GlobalArgs;
 use crate::cli::error::{CliError, ErrorKind};
 use crate::cli::passphrases::{PassphraseSettings, Passphrases};
 use crate::cli::prompt::{Console, NoConsole, Terminal};
 use crate::cli::ui::Verbosity;
+use crate::client::Timeouts;
 use crate::clock::SystemClock;
 use crate::crypto::Passphrase;
 use crate::limits::MAX_KEY_FILE_BYTES;
 use crate::store::TrustDir;
+use crate::store::client_config::{ClientConfig, RemoteServer};
 use crate::store::files::read_user_file;
 use crate::store::keyring::KeyringEnv;
 use crate::store::tls_files::{ClientPair, TlsFiles};
-use crate::tuf::Pinning;
+use crate::tuf::Rules;
+use crate::tuf::rules::{EqualTimestamp, MissingDelegation, RootWalk};
 
 /// The variables of a process, and whether its stderr is a terminal.
 #[derive(Clone, Default)]
@@ -95,8 +100,18 @@ pub struct Settings {
     pub trust_dir: PathBuf,
     /// Whether content trust is on for push and pull (`DOCKER_CONTENT_TRUST`).
     pub content_trust: bool,
+    /// The configuration file; it need not exist.
+    pub config_file: PathBuf,
+    /// What it says.
+    pub config: ClientConfig,
     /// Which trust server is asked.
     pub server: ServerChoice,
+    /// How strictly what servers say is judged.
+    pub strictness: Strictness,
+    /// How long servers are waited for.
+    pub timeouts: Timeouts,
+    /// How long all the work with servers may take.
+    pub deadline: Duration,
     /// Accept any certificate from every server.
     pub insecure: bool,
     /// Sign with the example keys everywhere.
@@ -129,20 +144,58 @@ pub struct TlsPaths {
 }
 
 impl Settings {
-    /// Merges flags and environment.
-    pub fn resolve(args: &GlobalArgs, environment: &Environment) -> Result<Self, CliError> {
+    /// Reads the configuration file, and merges flags, environment and what it says.
+    pub fn load(args: &GlobalArgs, environment: &Environment) -> Result<Self, CliError> {
+        let without = Self::resolve(args, environment, ClientConfig::default())?;
+        let config = match &args.config_file {
+            Some(path) => ClientConfig::load(path).map_err(|error| {
+                let error = CliError::from(error);
+                error.context(format!("cannot use `--config-file {}`", path.display()))
+            })?,
+            // That one is docker's.
+            None if without.config_file == without.config_dir.join("config.json") => {
+                return Ok(without);
+            }
+            None => match ClientConfig::load_if_present(&without.config_file)? {
+                Some(config) => config,
+                None => return Ok(without),
+            },
+        };
+        let settings = Self::resolve(args, environment, config)?;
+        Ok(Self { config_file: without.config_file, ..settings })
+    }
+
+    /// Merges flags, environment and what a configuration file says.
+    pub fn resolve(
+        args: &GlobalArgs,
+        environment: &Environment,
+        config: ClientConfig,
+    ) -> Result<Self, CliError> {
         let config_dir = config_dir(args, environment)?;
-        let trust_dir = args.trust_dir.clone().unwrap_or_else(|| config_dir.join("trust"));
+        let configured = config.trust_dir.as_deref().filter(|dir| !dir.is_empty());
+        let configured = configured.map(|dir| expand_home(dir, environment));
+        let trust_dir = args.trust_dir.clone().or(configured);
+        let trust_dir = trust_dir.unwrap_or_else(|| config_dir.join("trust"));
         let (config_dir, trust_dir) = (absolute(&config_dir)?, absolute(&trust_dir)?);
-        let server =
-            args.server.clone().or_else(|| environment.text("DOCKER_CONTENT_TRUST_SERVER"));
+        let config_file = match &args.config_file {
+            Some(path) => absolute(path)?,
+            None => trust_dir.join("config.json"),
+        };
+        let server = args.server.clone();
+        let server = server.or_else(|| environment.text("DOCKER_CONTENT_TRUST_SERVER"));
+        let server = server.or_else(|| config.remote_server.url.clone());
         if args.tlscert.is_some() != args.tlskey.is_some() {
             return Err(CliError::usage("`--tlscert` and `--tlskey` go together"));
         }
         Ok(Self {
             trust_dir,
             content_trust: environment.text("DOCKER_CONTENT_TRUST").is_some_and(|v| is_truthy(&v)),
+            config_file,
             server: server.map_or(ServerChoice::OfTheRegistry, ServerChoice::Fixed),
+            strictness: strictness(args, &config)?,
+            timeouts: timeouts(args, &config),
+            deadline: args.deadline.or(config.own.timeouts.deadline).unwrap_or(DEADLINE),
+            config,
             insecure: args.insecure,
             example_keys_allowed: args.allow_example_keys,
             tls: TlsPaths {
@@ -183,12 +236,38 @@ impl Settings {
                 server: self.server.clone(),
                 insecure: self.insecure,
                 tls: self.tls.load()?,
+                trust_server_tls: self.trust_server_tls()?,
+                insecure_trust_server: self.config.remote_server.skip_tls_verify,
+                timeouts: self.timeouts,
                 trust_login: self.trust_login.clone(),
             },
-            pinning: Pinning::default(),
+            pinning: self.config.pins.pinning()?,
+            strictness: self.strictness,
             example_keys_allowed: self.example_keys_allowed,
             keyring: self.keyring.clone(),
         })
+    }
+}
+
+impl Settings {
+    /// The TLS files of `remote_server`, as far as no flag names others.
+    fn trust_server_tls(&self) -> Result<TlsFiles, CliError> {
+        let RemoteServer { root_ca, tls_client_cert, tls_client_key, .. } =
+            &self.config.remote_server;
+        if tls_client_cert.is_some() != tls_client_key.is_some() {
+            return Err(CliError::usage(format!(
+                "`tls_client_cert` and `tls_client_key` go together in {}",
+                self.config_file.display()
+            )));
+        }
+        let own_pair = self.tls.certificate.is_some();
+        let unless = |given: bool, path: &Option<PathBuf>| path.clone().filter(|_| !given);
+        let paths = TlsPaths {
+            ca: unless(self.tls.ca.is_some(), root_ca),
+            certificate: unless(own_pair, tls_client_cert),
+            key: unless(own_pair, tls_client_key),
+        };
+        paths.load()
     }
 }
 
@@ -203,7 +282,7 @@ impl TlsPaths {
             (Some(certificate), Some(key)) => {
                 let key = Zeroizing::new(read(key)?);
                 let key = std::str::from_utf8(&key)
-                    .map_err(|_| CliError::usage("the file of `--tlskey` is not PEM"))?
+                    .map_err(|_| CliError::usage("the file of the client's TLS key is not PEM"))?
                     .to_owned();
                 Some(ClientPair {
                     certificate_pem: read(certificate)?,
@@ -229,6 +308,47 @@ fn config_dir(args: &GlobalArgs, environment: &Environment) -> Result<PathBuf, C
             .hint("name one with `--trust-dir DIR`, or docker's folder with `--config DIR`")),
     }
 }
+
+fn strictness(args: &GlobalArgs, config: &ClientConfig) -> Result<Strictness, CliError> {
+    let own = config.own;
+    let equal_timestamp =
+        if args.accept_equal_timestamp { EqualTimestamp::Follow } else { own.equal_timestamp };
+    let missing_delegation = if args.allow_missing_delegation {
+        MissingDelegation::FallBack
+    } else {
+        own.missing_delegation
+    };
+    let root_walk = args.root_walk.map_or(own.root_walk, RootWalk::from);
+    let rules = Rules { root_walk, equal_timestamp, missing_delegation, bounds: own.bounds };
+    let max_staleness = args.max_staleness.map(SignedDuration::try_from).transpose();
+    let max_staleness = max_staleness.map_err(|error| CliError::usage(error.to_string()))?;
+    Ok(Strictness { rules, max_staleness: max_staleness.or(own.max_staleness) })
+}
+
+fn timeouts(args: &GlobalArgs, config: &ClientConfig) -> Timeouts {
+    let (own, default) = (config.own.timeouts, Timeouts::default());
+    Timeouts {
+        connect: args.connect_timeout.or(own.connect).unwrap_or(default.connect),
+        idle: args.idle_timeout.or(own.idle).unwrap_or(default.idle),
+        minimum_rate: own.minimum_rate.unwrap_or(default.minimum_rate),
+    }
+}
+
+/// `~` and `~/…` are the home folder, as notary has it; variables are left as they are.
+fn expand_home(dir: &str, environment: &Environment) -> PathBuf {
+    let rest = match dir.strip_prefix('~') {
+        Some(rest) if rest.is_empty() || rest.starts_with('/') => rest.trim_start_matches('/'),
+        _ => return PathBuf::from(dir),
+    };
+    match environment.path("HOME") {
+        Some(home) if rest.is_empty() => home,
+        Some(home) => home.join(rest),
+        None => PathBuf::from(dir),
+    }
+}
+
+/// How long all the work of a command with servers may take.
+const DEADLINE: Duration = Duration::from_hours(1);
 
 fn absolute(path: &Path) -> Result<PathBuf, CliError> {
     std::path::absolute(path).map_err(|error| {
@@ -265,9 +385,15 @@ mod tests {
     use test_case::test_case;
 
     use super::*;
+    use crate::cli::args::RootWalkArg;
 
     fn resolve(args: &GlobalArgs, variables: &[(&str, &str)]) -> Settings {
-        Settings::resolve(args, &Environment::of(variables)).unwrap()
+        with_config(args, variables, "{}")
+    }
+
+    fn with_config(args: &GlobalArgs, variables: &[(&str, &str)], text: &str) -> Settings {
+        let config = ClientConfig::parse(Path::new("/etc/x/config.json"), text).unwrap();
+        Settings::resolve(args, &Environment::of(variables), config).unwrap()
     }
 
     #[test]
@@ -286,7 +412,7 @@ mod tests {
 
     #[test]
     fn without_home_and_flags_there_is_advice() {
-        let error = Settings::resolve(&GlobalArgs::default(), &Environment::default()).unwrap_err();
+        let error = Settings::load(&GlobalArgs::default(), &Environment::default()).unwrap_err();
         assert!(error.render().contains("--trust-dir"));
     }
 
@@ -326,7 +452,67 @@ mod tests {
     #[test]
     fn a_client_certificate_needs_its_key() {
         let args = GlobalArgs { tlscert: Some("c".into()), ..GlobalArgs::default() };
-        let error = Settings::resolve(&args, &Environment::of(&[("HOME", "/h")])).unwrap_err();
+        let environment = Environment::of(&[("HOME", "/h")]);
+        let error = Settings::resolve(&args, &environment, ClientConfig::default()).unwrap_err();
         assert!(error.render().contains("--tlskey"));
+    }
+
+    #[test]
+    fn flags_go_before_variables_before_the_file_before_the_default() {
+        let text = r#"{"trust_dir": "~/n", "remote_server": {"url": "https://c"},
+            "trust": {"root_walk": "notary", "max_staleness": "2h",
+            "timeouts": {"idle": "7s", "deadline": "9s", "minimum_rate": 5}}}"#;
+        let home = ("HOME", "/h");
+        let file = with_config(&GlobalArgs::default(), &[home], text);
+        assert_eq!(file.trust_dir, Path::new("/h/n"));
+        assert_eq!(file.server, ServerChoice::Fixed("https://c".to_owned()));
+        assert_eq!(file.strictness.rules.root_walk, RootWalk::Notary);
+        assert_eq!(file.strictness.max_staleness, Some(SignedDuration::from_hours(2)));
+        let expected =
+            Timeouts { idle: Duration::from_secs(7), minimum_rate: 5, ..Timeouts::default() };
+        assert_eq!((file.timeouts, file.deadline), (expected, Duration::from_secs(9)));
+        let server = ("DOCKER_CONTENT_TRUST_SERVER", "https://a");
+        let variable = with_config(&GlobalArgs::default(), &[home, server], text);
+        assert_eq!(variable.server, ServerChoice::Fixed("https://a".to_owned()));
+        let args = GlobalArgs {
+            trust_dir: Some("/t".into()),
+            server: Some("https://b".to_owned()),
+            root_walk: Some(RootWalkArg::Strict),
+            max_staleness: Some(Duration::from_mins(1)),
+            idle_timeout: Some(Duration::from_secs(8)),
+            deadline: Some(Duration::from_secs(10)),
+            ..GlobalArgs::default()
+        };
+        let flags = with_config(&args, &[home, server], text);
+        assert_eq!(flags.trust_dir, Path::new("/t"));
+        assert_eq!(flags.server, ServerChoice::Fixed("https://b".to_owned()));
+        assert_eq!(flags.strictness.rules.root_walk, RootWalk::Strict);
+        assert_eq!(flags.strictness.max_staleness, Some(SignedDuration::from_mins(1)));
+        assert_eq!(flags.timeouts.idle, Duration::from_secs(8));
+        assert_eq!(flags.deadline, Duration::from_secs(10));
+        let nothing = resolve(&GlobalArgs::default(), &[home]);
+        assert_eq!(nothing.strictness.rules, Rules::default());
+        assert_eq!((nothing.timeouts, nothing.deadline), (Timeouts::default(), DEADLINE));
+    }
+
+    #[test_case("~", "/h"; "home itself")]
+    #[test_case("~/a/b", "/h/a/b"; "below home")]
+    #[test_case("~other/a", "~other/a"; "the home of others")]
+    #[test_case("$HOME/a", "$HOME/a"; "variables are not looked at, as by notary")]
+    fn a_tilde_in_the_trust_directory(dir: &str, expected: &str) {
+        let expanded = expand_home(dir, &Environment::of(&[("HOME", "/h")]));
+        assert_eq!(expanded, Path::new(expected));
+    }
+
+    #[test]
+    fn the_file_is_in_the_trust_directory_unless_named() {
+        let home = [("HOME", "/h")];
+        let nothing = resolve(&GlobalArgs::default(), &home);
+        assert_eq!(nothing.config_file, Path::new("/h/.docker/trust/config.json"));
+        let args = GlobalArgs { config_file: Some("/c.json".into()), ..GlobalArgs::default() };
+        assert_eq!(resolve(&args, &home).config_file, Path::new("/c.json"));
+        let args = GlobalArgs { config_file: Some("/none/c".into()), ..GlobalArgs::default() };
+        let error = Settings::load(&args, &Environment::of(&home)).unwrap_err();
+        assert!(error.render().contains("--config-file /none/c"), "{}", error.render());
     }
 }

@@ -23,6 +23,38 @@ pub fn columns(rows: &[Vec<String>], gap: usize, pad_last: bool) -> String {
     text
 }
 
+/// Aligns cells that end with a tab as Go's `text/tabwriter` does with docker's settings: a column
+/// is three wider than its widest cell and at least ten wide, and ends where a line has no such
+/// cell.
+pub fn tab_stops(text: &str) -> String {
+    let mut lines: Vec<(String, Vec<&str>)> =
+        text.split('\n').map(|line| (String::new(), line.split('\t').collect())).collect();
+    align(&mut lines, 0);
+    let last = |(aligned, cells): &(String, Vec<&str>)| {
+        format!("{aligned}{}", cells.last().copied().unwrap_or_default())
+    };
+    lines.iter().map(last).collect::<Vec<_>>().join("\n")
+}
+
+/// Aligns one column and those behind it, block by block.
+fn align(lines: &mut [(String, Vec<&str>)], column: usize) {
+    let has_cell = |(_, cells): &(String, Vec<&str>)| cells.len() > column + 1;
+    for block in lines.chunk_by_mut(|a, b| has_cell(a) == has_cell(b)) {
+        if !block.first().is_some_and(has_cell) {
+            continue;
+        }
+        let cells = block.iter().filter_map(|(_, cells)| cells.get(column));
+        let widest = cells.map(|cell| cell.chars().count()).max().unwrap_or_default();
+        let width = (widest + 3).max(10);
+        for (aligned, cells) in &mut *block {
+            let cell = cells.get(column).copied().unwrap_or_default();
+            aligned.push_str(cell);
+            aligned.extend(std::iter::repeat_n(' ', width - cell.chars().count()));
+        }
+        align(block, column + 1);
+    }
+}
+
 fn widths(rows: &[Vec<String>]) -> Vec<usize> {
     let mut widths = Vec::new();
     for row in rows {

@@ -1,22 +1,33 @@
 //! The errors of trust, as kinds and hints: what [`crate::cli::error`] is for the layers below.
 
+use crate::actions::delegation::DelegationError;
 use crate::actions::image::ImageError;
 use crate::actions::initialize::InitializeError;
 use crate::actions::inspect::InspectError;
+use crate::actions::keys::rotate::RotateError;
 use crate::actions::publish::PublishError;
+use crate::actions::repo::RepoError;
+use crate::actions::repo::renew::RenewError;
+use crate::actions::repo::root::CeremonyFailure;
 use crate::actions::revoke::{Remaining, RevokeError};
 use crate::actions::sign::SignError;
 use crate::actions::signer::SignerError;
+use crate::actions::stage::StageError;
+use crate::actions::target::TargetError;
 use crate::actions::unlock::UnlockError;
 use crate::actions::update::RefreshError;
 use crate::actions::verify::VerifyImageError;
 use crate::cli::error::{CliError, ErrorKind};
+use crate::cli::findings;
+use crate::cli::outcome::so_far;
 use crate::crypto::KeyId;
 use crate::oci::manifest::ManifestError;
-use crate::tuf::RoleName;
+use crate::tuf::ceremony::CeremonyError;
+use crate::tuf::changelist::ChangeError;
 use crate::tuf::editor::EditError;
 use crate::tuf::root_trust::RootTrustError;
 use crate::tuf::trusted::{LookupError, UpdateError};
+use crate::tuf::{Gun, RoleName};
 
 impl From<RefreshError> for CliError {
     fn from(error: RefreshError) -> Self {
@@ -42,6 +53,9 @@ fn classify_refresh(error: &RefreshError) -> (ErrorKind, Option<&'static str>) {
         RefreshError::NotCached { .. } => {
             (ErrorKind::Network, Some("ask the trust server once, without `--offline`"))
         }
+        RefreshError::TooStale { .. } => {
+            (ErrorKind::Expired, Some("ask the trust server once, without `--offline`"))
+        }
         RefreshError::BadAnchor { .. } => (
             ErrorKind::Storage,
             Some(
@@ -51,9 +65,16 @@ fn classify_refresh(error: &RefreshError) -> (ErrorKind, Option<&'static str>) {
             ),
         ),
         RefreshError::Refused { cause, .. } => classify_update(cause),
-        RefreshError::Withheld { .. }
-        | RefreshError::MissingRoot { .. }
-        | RefreshError::TooManyRoots { .. } => (ErrorKind::Tampered, None),
+        RefreshError::MissingRoot { .. } => (
+            ErrorKind::Tampered,
+            Some(
+                "if the repository's owner confirms that this version was never published, \
+                 `--root-walk notary` does without it",
+            ),
+        ),
+        RefreshError::Withheld { .. } | RefreshError::TooManyRoots { .. } => {
+            (ErrorKind::Tampered, None)
+        }
         _ => (ErrorKind::Internal, None),
     }
 }
@@ -62,11 +83,22 @@ fn classify_update(error: &UpdateError) -> (ErrorKind, Option<&'static str>) {
     match error {
         UpdateError::Expired { .. } | UpdateError::Root(RootTrustError::OutOfDate { .. }) => (
             ErrorKind::Expired,
-            Some("whoever has the keys can make it valid again by signing anew"),
+            Some(
+                "whoever has its keys makes it valid again with `trust repo renew`; \
+                 `trust repo doctor` tells which keys",
+            ),
         ),
-        UpdateError::Root(
-            RootTrustError::NotPinned { .. } | RootTrustError::FirstUseForbidden { .. },
-        ) => (ErrorKind::Policy, None),
+        UpdateError::Root(RootTrustError::NotPinned { .. }) => (
+            ErrorKind::Policy,
+            Some(
+                "if the repository's owner confirms its new root key, pin that; `trust repo pin` \
+                 lists what is pinned",
+            ),
+        ),
+        UpdateError::Root(RootTrustError::FirstUseForbidden { .. }) => (
+            ErrorKind::Policy,
+            Some("`trust repo pin GUN --key ID` pins a root key that its owner told you"),
+        ),
         UpdateError::OutOfOrder => (ErrorKind::Internal, None),
         _ => {
             (ErrorKind::Tampered, Some("nothing of it was kept; what was trusted before still is"))
@@ -116,6 +148,13 @@ impl From<VerifyImageError> for CliError {
             VerifyImageError::RoleUnusable(error) => error.into(),
             VerifyImageError::Image(error) => error.into(),
             VerifyImageError::Name(error) => error.into(),
+            VerifyImageError::NotSigned { ref waits, .. } if !waits.is_empty() => {
+                let hints: Vec<String> = waits
+                    .iter()
+                    .map(|waits| format!("it is proposed for {}: {}", waits.role, so_far(waits)))
+                    .collect();
+                hints.into_iter().fold(Self::new(ErrorKind::Untrusted, error), Self::hint)
+            }
             VerifyImageError::NotSigned { ref only_in, .. } if !only_in.is_empty() => {
                 let roles: Vec<&str> = only_in.iter().map(RoleName::as_str).collect();
                 let roles = roles.join(", ");
@@ -173,6 +212,7 @@ impl From<InitializeError> for CliError {
             InitializeError::Server(error) => error.into(),
             InitializeError::Edit(error) => error.into(),
             InitializeError::ServerKey { .. } => Self::new(ErrorKind::Network, error),
+            InitializeError::NoKey { .. } => Self::new(ErrorKind::Storage, error),
         }
     }
 }
@@ -185,11 +225,18 @@ impl From<EditError> for CliError {
                 Self::new(ErrorKind::Key, error).hint(hint)
             }
             EditError::Key { .. } => Self::new(ErrorKind::Key, error),
-            EditError::UnknownRole { .. } => Self::new(ErrorKind::NotFound, error),
+            EditError::UnknownRole { .. } | EditError::NoSuchKey { .. } => {
+                Self::new(ErrorKind::NotFound, error)
+            }
             EditError::NotPermitted { .. } => Self::new(ErrorKind::Policy, error),
             EditError::Custom { .. } | EditError::Target { .. } | EditError::Path { .. } => {
                 Self::new(ErrorKind::Usage, error)
             }
+            EditError::ThresholdTooHigh { .. } => Self::new(ErrorKind::Usage, error),
+            EditError::CompanionTaken { .. } => Self::new(ErrorKind::Policy, error)
+                .hint("a threshold above 1 needs this role: give its signer another name"),
+            EditError::NotARootKey { .. } => Self::new(ErrorKind::Key, error)
+                .hint("`trust repo root cert` makes one for the root key that is here"),
             EditError::Unwritable { .. } => Self::new(ErrorKind::Storage, error)
                 .hint("what another program put there cannot be signed again by anyone"),
             EditError::UnusableRole { .. } => Self::new(ErrorKind::WrongSigner, error)
@@ -213,7 +260,155 @@ impl From<PublishError> for CliError {
                 let hint = any_of(candidates);
                 Self::new(ErrorKind::Expired, error).hint(hint)
             }
+            PublishError::BadUnpublished { ref gun, .. } => {
+                let hint = format!(
+                    "`trust repo delete {gun}` removes it (keys stay), so that the repository can be set up again"
+                );
+                Self::new(ErrorKind::Storage, error).hint(hint)
+            }
+            PublishError::RootOutOfDate { .. } => Self::new(ErrorKind::Expired, error)
+                .hint(
+                    "a server of the reference takes no change of any kind once the root it has \
+                     stored has no valid certificate: its operator has to remove the repository's \
+                     trust data there",
+                )
+                .hint(
+                    "then sign anew with the same root key, and readers remove what they have cached \
+                     of the repository",
+                ),
             PublishError::TooBusy { .. } => Self::new(ErrorKind::Busy, error),
+        }
+    }
+}
+
+impl From<RotateError> for CliError {
+    fn from(error: RotateError) -> Self {
+        match error {
+            RotateError::Unfinished { gun, role, cause } => {
+                let words = format!("the rotation of the {role} key of {gun} is not finished");
+                Self::from(*cause).context(words).hint(
+                    "the same command again finishes or resumes it, with the same new key; \
+                     `--abandon` undoes it if it was not published",
+                )
+            }
+            RotateError::Publish(error) => error.into(),
+            RotateError::Refresh(error) => error.into(),
+            RotateError::Server(error) => error.into(),
+            RotateError::Connection(error) => error.into(),
+            RotateError::KeyFile { path, cause } => {
+                let words = format!("the key in {} cannot be used", path.display());
+                Self::from(cause).context(words)
+            }
+            RotateError::Key(error) => error.into(),
+            RotateError::Unlock(error) => error.into(),
+            RotateError::Passphrase(error) => error.into(),
+            RotateError::Store(error) => error.into(),
+            error => {
+                let (kind, hint) = classify_rotate(&error);
+                hinted(Self::new(kind, error), hint)
+            }
+        }
+    }
+}
+
+fn classify_rotate(error: &RotateError) -> (ErrorKind, Option<&'static str>) {
+    match error {
+        RotateError::NotRotatable { delegation: true, .. } => (
+            ErrorKind::Usage,
+            Some(
+                "`trust delegation add` and `trust delegation rm` change the keys of a \
+                 delegation, `trust signer` those of a signer",
+            ),
+        ),
+        RotateError::NotRotatable { .. } => {
+            (ErrorKind::Usage, Some("root, targets, snapshot and timestamp have keys to rotate"))
+        }
+        RotateError::OnlyTheServers { .. } => {
+            (ErrorKind::Usage, Some("`--server-managed` has the server make a new one"))
+        }
+        RotateError::TooFewKeys { .. } => {
+            (ErrorKind::Policy, Some("`--key FILE`, given once for each, names the new keys"))
+        }
+        RotateError::ServerKey { .. } => (ErrorKind::Network, None),
+        RotateError::OtherPending { .. } => (
+            ErrorKind::Busy,
+            Some("rotate that key, with the same flags, to resume it; `--abandon` undoes it"),
+        ),
+        RotateError::NewKeyGone { .. } => {
+            (ErrorKind::Key, Some("import the key from a backup, or `--abandon` the rotation"))
+        }
+        RotateError::NoneUnderWay { .. } => (ErrorKind::NotFound, None),
+        RotateError::BadChain { .. } => (ErrorKind::Tampered, None),
+        RotateError::SeveralKeys { .. }
+        | RotateError::OtherPurpose { .. }
+        | RotateError::NotForRoot { .. } => (ErrorKind::Key, None),
+        _ => (ErrorKind::Usage, None),
+    }
+}
+
+impl From<RenewError> for CliError {
+    fn from(error: RenewError) -> Self {
+        match error {
+            RenewError::Publish(error) => error.into(),
+            RenewError::Refresh(error) => error.into(),
+            RenewError::Unlock(error) => error.into(),
+            RenewError::Store(error) => error.into(),
+            RenewError::Certificate { .. } => Self::new(ErrorKind::Key, error),
+            RenewError::NoSuchRole { .. } => Self::new(ErrorKind::NotFound, error).hint(
+                "`trust repo doctor` lists the roles, and what mends those that do not verify",
+            ),
+            RenewError::NoKeys { ref left, .. } => {
+                let hints: Vec<String> = left.iter().map(findings::left).collect();
+                hints.into_iter().fold(Self::new(ErrorKind::Key, error), Self::hint)
+            }
+        }
+    }
+}
+
+impl From<CeremonyError> for CliError {
+    fn from(error: CeremonyError) -> Self {
+        match &error {
+            CeremonyError::Incomplete { missing, .. } => {
+                let hint = format!("`trust repo root sign` with {}", any_of(missing));
+                Self::new(ErrorKind::WrongSigner, error).hint(hint)
+            }
+            CeremonyError::Different { .. } | CeremonyError::Format(_) => {
+                Self::new(ErrorKind::Usage, error)
+            }
+            CeremonyError::Expired { .. } => Self::new(ErrorKind::Expired, error),
+            CeremonyError::Key(_) => Self::new(ErrorKind::Key, error),
+            _ => Self::new(ErrorKind::Tampered, error)
+                .hint("nothing of it was used; ask for the file again"),
+        }
+    }
+}
+
+impl From<CeremonyFailure> for CliError {
+    fn from(error: CeremonyFailure) -> Self {
+        match error {
+            CeremonyFailure::Ceremony(error) => error.into(),
+            CeremonyFailure::Refresh(error) => error.into(),
+            CeremonyFailure::Edit(error) => error.into(),
+            CeremonyFailure::Connection(error) => error.into(),
+            CeremonyFailure::Server(error) => error.into(),
+            CeremonyFailure::Unlock(error) => error.into(),
+            CeremonyFailure::KeyAction(error) => error.into(),
+            CeremonyFailure::Key(error) => error.into(),
+            CeremonyFailure::Store(error) => error.into(),
+            CeremonyFailure::Publish(error) => error.into(),
+            CeremonyFailure::Stale { .. } | CeremonyFailure::Overtaken { .. } => {
+                Self::new(ErrorKind::Busy, error)
+                    .hint("begin a new ceremony: `trust repo root export`")
+            }
+            CeremonyFailure::NoKeyHere { ref candidates }
+            | CeremonyFailure::UselessKey { ref candidates, .. } => {
+                let hint = any_of(candidates);
+                Self::new(ErrorKind::Key, error).hint(format!("it can be signed with {hint}"))
+            }
+            CeremonyFailure::NoFile => Self::new(ErrorKind::Usage, error),
+            CeremonyFailure::OtherRoot { .. } | CeremonyFailure::Targets { .. } => {
+                Self::new(ErrorKind::Tampered, error)
+            }
         }
     }
 }
@@ -230,7 +425,10 @@ impl From<SignError> for CliError {
             SignError::NoSigningKey { ref candidates, .. } => {
                 let hints: Vec<String> = candidates
                     .iter()
-                    .map(|(role, keys)| format!("{role} can be signed with {}", any_of(keys)))
+                    .map(|(role, keys)| {
+                        let holders = signers_with(candidates, role, keys);
+                        format!("{role} can be signed with {}{holders}", any_of(keys))
+                    })
                     .collect();
                 hints.into_iter().fold(Self::new(ErrorKind::Key, error), Self::hint)
             }
@@ -274,6 +472,8 @@ impl From<SignerError> for CliError {
             SignerError::Refresh(error) => error.into(),
             SignerError::Store(error) => error.into(),
             SignerError::Name(error) => error.into(),
+            SignerError::ReleasesTooFew { .. } => Self::new(ErrorKind::Policy, error)
+                .hint("`--force` does it all the same; enough signers have to sign anew then"),
             SignerError::NoSuchSigner { .. } => Self::new(ErrorKind::NotFound, error),
             SignerError::LastSigner { .. } => Self::new(ErrorKind::Policy, error)
                 .hint("`--force` removes the signer all the same; somebody else has to sign then"),
@@ -282,7 +482,116 @@ impl From<SignerError> for CliError {
     }
 }
 
-fn any_of(keys: &[KeyId]) -> String {
+impl From<RepoError> for CliError {
+    fn from(error: RepoError) -> Self {
+        match error {
+            RepoError::Key(error) => error.into(),
+            RepoError::Initialize(error) => error.into(),
+            RepoError::Stage(error) => error.into(),
+            RepoError::Publish(error) => error.into(),
+            RepoError::Connection(error) => error.into(),
+            RepoError::Server(error) => error.into(),
+            RepoError::Store(error) => error.into(),
+            RepoError::NotARootKey { .. }
+            | RepoError::Certificate { .. }
+            | RepoError::OtherKey { .. } => Self::new(ErrorKind::Key, error),
+            RepoError::NoSuchChange { ref gun, .. } => {
+                let hint = format!("`trust repo status {gun}` lists them");
+                Self::new(ErrorKind::NotFound, error).hint(hint)
+            }
+            RepoError::OnThisMachine { ref gun } => {
+                let hint = format!(
+                    "`trust repo publish {gun}` publishes it; `trust repo delete {gun}` removes it"
+                );
+                Self::new(ErrorKind::Usage, error).hint(hint)
+            }
+            RepoError::OnServer { .. } => Self::new(ErrorKind::Usage, error)
+                .hint("whoever has its keys can add to it; it cannot be set up again"),
+            error => Self::new(ErrorKind::Usage, error),
+        }
+    }
+}
+
+impl From<TargetError> for CliError {
+    fn from(error: TargetError) -> Self {
+        match error {
+            TargetError::Lookup(error) => error.into(),
+            TargetError::Edit(error) => error.into(),
+            TargetError::Stage(error) => error.into(),
+            TargetError::Refresh(error) => error.into(),
+            TargetError::Store(error) => error.into(),
+            TargetError::Length { .. } | TargetError::Mismatch { .. } => {
+                Self::new(ErrorKind::Moved, error)
+            }
+            error => Self::new(ErrorKind::Usage, error),
+        }
+    }
+}
+
+impl From<DelegationError> for CliError {
+    fn from(error: DelegationError) -> Self {
+        match error {
+            DelegationError::Name(error) => error.into(),
+            DelegationError::Refresh(error) => error.into(),
+            DelegationError::Stage(error) => error.into(),
+            error => Self::new(ErrorKind::Usage, error),
+        }
+    }
+}
+
+impl From<StageError> for CliError {
+    fn from(error: StageError) -> Self {
+        match error {
+            StageError::Publish(error) => error.into(),
+            StageError::Store(error) => error.into(),
+            StageError::Refused { ref gun, number, ref cause, .. } => {
+                let of_cause = Self::from(cause.clone());
+                let hint = reset_hint(gun, number);
+                let refused = Self { hints: of_cause.hints, ..Self::new(of_cause.kind, error) };
+                refused.hint(hint)
+            }
+            StageError::Unreadable { ref gun, number, ref cause, .. } => {
+                let kind = match cause {
+                    ChangeError::Malformed(_) => ErrorKind::Storage,
+                    _ => ErrorKind::Usage,
+                };
+                let hint = reset_hint(gun, number);
+                Self::new(kind, error).hint(hint)
+            }
+            StageError::NeverValid { ref gun, number, ref role, .. } => {
+                let sign = format!(
+                    "its signers were changed since; if you know what it holds, \
+                     `trust repo witness {gun} {role} --unseen -p` signs what the server serves"
+                );
+                let hint = reset_hint(gun, number);
+                Self::new(ErrorKind::WrongSigner, error).hint(sign).hint(hint)
+            }
+            StageError::NotCleared { .. } => Self::new(ErrorKind::Storage, error).hint(
+                "publishing them again changes nothing; make the folder writable, and do that",
+            ),
+        }
+    }
+}
+
+fn reset_hint(gun: &Gun, number: usize) -> String {
+    format!(
+        "nothing was published, and all changes are still staged; `trust repo reset {gun} -n {number}` takes this one back"
+    )
+}
+
+/// Which signers hold keys of a role that is not their own.
+fn signers_with(candidates: &[(RoleName, Vec<KeyId>)], role: &RoleName, keys: &[KeyId]) -> String {
+    let others =
+        candidates.iter().filter(|(other, _)| other != role && *role == RoleName::releases());
+    let holders: Vec<&str> = others
+        .filter(|(_, held)| held.iter().any(|id| keys.contains(id)))
+        .map(|(other, _)| other.as_str().trim_start_matches("targets/"))
+        .collect();
+    if holders.is_empty() { String::new() } else { format!(" (of {})", holders.join(", ")) }
+}
+
+/// Keys as a person can look for them.
+pub fn any_of(keys: &[KeyId]) -> String {
     let keys: Vec<&str> = keys.iter().map(KeyId::as_str).collect();
     match keys.as_slice() {
         [] => "no key at all".to_owned(),

@@ -112,7 +112,7 @@ fn is_direction_mark(character: char) -> bool {
 }
 
 /// As [`printable`], line by line.
-fn printable_lines(text: &str) -> String {
+pub fn printable_lines(text: &str) -> String {
     text.split('\n').map(printable).collect::<Vec<_>>().join("\n")
 }
 

@@ -49,16 +49,34 @@ pub struct HttpOptions {
     pub user_agent: String,
 }
 
+/// How long a server is waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// Longest wait for a connection, TLS included.
+    pub connect: Duration,
+    /// Longest wait for an answer, or for the next piece of one.
+    pub idle: Duration,
+    /// Bytes a second below which a transfer is given up after `idle`.
+    pub minimum_rate: u64,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self { connect: Duration::from_secs(10), idle: Duration::from_secs(30), minimum_rate: 1024 }
+    }
+}
+
 impl Default for HttpOptions {
     fn default() -> Self {
+        let Timeouts { connect, idle, minimum_rate } = Timeouts::default();
         Self {
             roots_pem: Vec::new(),
             client_pem: None,
             insecure: false,
-            connect_timeout: Duration::from_secs(10),
-            idle_timeout: Duration::from_secs(30),
+            connect_timeout: connect,
+            idle_timeout: idle,
             total_timeout: Duration::from_mins(10),
-            minimum_rate: 1024,
+            minimum_rate,
             retry_wait: Duration::from_millis(100),
             user_agent: concat!("trust/", env!("CARGO_PKG_VERSION")).to_owned(),
         }

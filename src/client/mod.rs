@@ -13,7 +13,7 @@ pub mod tls;
 
 pub use auth::{CredentialSource, Login};
 pub use error::TransportError;
-pub use http::{HttpClient, HttpOptions};
+pub use http::{HttpClient, HttpOptions, Timeouts};
 pub use notary::{FileVersion, NotaryClient, NotaryError};
 pub use registry::{RegistryClient, RegistryError};
 pub use tls::TlsError;

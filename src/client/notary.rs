@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use reqwest::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use jiff::fmt::rfc2822::DateTimeParser;
+use reqwest::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, DATE, HeaderValue};
 use reqwest::{Method, StatusCode};
 use url::Url;
 use uuid::Uuid;
@@ -11,9 +12,12 @@ use uuid::Uuid;
 use crate::client::auth::Authenticator;
 use crate::client::http::{Answer, Request};
 use crate::client::{CredentialSource, HttpClient, TransportError};
+use crate::clock::Timestamp;
 use crate::codec::canonical_json::Value;
 use crate::crypto::PublicKey;
-use crate::limits::{MAX_CHANGEFEED_BYTES, MAX_ERROR_BODY_BYTES, MAX_KEY_FILE_BYTES};
+use crate::limits::{
+    MAX_CHANGEFEED_BYTES, MAX_ERROR_BODY_BYTES, MAX_KEY_FILE_BYTES, MAX_TIMESTAMP_BYTES,
+};
 use crate::tuf::{Gun, RoleName};
 use crate::wire::auth::repository_scope;
 use crate::wire::errors::is_html;
@@ -204,6 +208,15 @@ impl NotaryClient {
         Err(answer.error().into())
     }
 
+    /// Asks the server what time it has, as the head of any answer says it; none if it does not.
+    pub async fn time(&self) -> Result<Option<Timestamp>, NotaryError> {
+        let name = file_name(&RoleName::Timestamp, FileVersion::Current);
+        let request = Request::get(self.address(&name)?, MAX_TIMESTAMP_BYTES);
+        let answer = self.send(request, &self.actions).await?;
+        let date = answer.header(DATE.as_str());
+        Ok(date.and_then(|date| DATES.parse_timestamp(date).ok()))
+    }
+
     /// The server's host and port, for messages.
     pub fn server(&self) -> &str {
         &self.server
@@ -271,6 +284,9 @@ impl NotaryClient {
         })
     }
 }
+
+/// HTTP writes dates as mail does (RFC 9110 §5.6.7).
+static DATES: DateTimeParser = DateTimeParser::new();
 
 /// An address below which paths are joined: no user, no query, a slash at the end.
 fn as_folder(mut base: Url) -> Url {

@@ -116,6 +116,11 @@ impl Certificate {
         name == gun || (name.ends_with('*') && gun.starts_with(name.trim_end_matches('*')))
     }
 
+    /// Tells whether it names itself as its issuer: no authority has to make its successor.
+    pub fn is_self_issued(&self) -> bool {
+        self.x509().is_ok_and(|x509| x509.subject().as_raw() == x509.issuer().as_raw())
+    }
+
     /// Checks that neither signature nor key is weak: no SHA-1, MD5 or DSA, RSA of 2048 bits or more.
     pub fn check_algorithms(&self) -> Result<(), KeyError> {
         let x509 = self.x509()?;

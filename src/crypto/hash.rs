@@ -141,6 +141,27 @@ impl<'a> FromIterator<(&'a str, Vec<u8>)> for Hashes {
     }
 }
 
+/// Hashes what comes piece by piece, by `sha256` and `sha512`.
+#[derive(Debug, Clone, Default)]
+pub struct Hasher {
+    sha256: sha2::Sha256,
+    sha512: sha2::Sha512,
+}
+
+impl Hasher {
+    /// Takes the next piece.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.sha256.update(bytes);
+        self.sha512.update(bytes);
+    }
+
+    /// Returns the hashes of all that came.
+    pub fn finish(self) -> Hashes {
+        let sha256 = ("sha256", self.sha256.finalize().to_vec());
+        [sha256, ("sha512", self.sha512.finalize().to_vec())].into_iter().collect()
+    }
+}
+
 /// The algorithms of the reference.
 #[derive(Clone, Copy)]
 enum Algorithm {
@@ -177,6 +198,15 @@ mod tests {
         assert_eq!(Sha256Hash::from_hex(hex), Ok(Sha256Hash::of(b"abc")));
         assert_eq!(Sha256Hash::from_hex("ba7816bf"), Err(TextError::Hex));
         assert_eq!(Hashes::of(b"abc").get("sha512").unwrap()[..4], [0xdd, 0xaf, 0x35, 0xa1]);
+    }
+
+    #[test]
+    fn pieces_hash_as_the_whole() {
+        let mut hasher = Hasher::default();
+        for piece in [&b"a"[..], b"", b"bc"] {
+            hasher.update(piece);
+        }
+        assert_eq!(hasher.finish(), Hashes::of(b"abc"));
     }
 
     #[test]

@@ -12,6 +12,7 @@ pub mod key_file;
 pub mod private_key;
 mod private_key_der;
 pub mod public_key;
+pub mod sealed;
 pub mod secret;
 mod self_signed;
 pub mod signature;

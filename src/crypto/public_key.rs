@@ -280,6 +280,43 @@ impl PublicKey {
         Ok(if self.key_type.is_x509() { self.bare()?.id() } else { self.id() })
     }
 
+    /// Checks that there is a key which could verify something: of a known type, of a usable size, a
+    /// point on its curve.
+    pub fn check(&self) -> Result<(), KeyError> {
+        let key = self.bare()?;
+        match &key.key_type {
+            KeyType::Ed25519 => ed25519_key(&key.public).map(drop),
+            KeyType::Unknown(what) => {
+                Err(KeyError::Unsupported { what: format!("key type {what}") })
+            }
+            expected => match spki::check(&key.public)? {
+                found if found == *expected => Ok(()),
+                _ => Err(KeyError::WrongKind { expected: expected.clone() }),
+            },
+        }
+    }
+
+    /// Returns what tells this key from every other, however it is written: the hash of the curve
+    /// and point, of modulus and exponent, or of the 32 bytes. Certificates, PEM and DER with or
+    /// without parameters around the same key make no difference; bytes that are no key stand for
+    /// themselves.
+    pub fn fingerprint(&self) -> Sha256Hash {
+        let own = || self.to_json().to_canonical();
+        let bare = self.bare();
+        let bare = bare.as_ref().unwrap_or(self);
+        let material = match bare.key_type {
+            KeyType::Ecdsa => spki::material(&bare.public).ok(),
+            // The reference takes RSA keys in PEM, too, for the method `rsapycrypto`.
+            KeyType::Rsa => spki::material(&bare.public).ok().or_else(|| {
+                let block = Pem::parse_all(&bare.public).ok()?.into_iter().next()?;
+                spki::material(&block.contents).ok()
+            }),
+            KeyType::Ed25519 => Some([b"ed25519:", bare.public.as_slice()].concat()),
+            KeyType::EcdsaX509 | KeyType::RsaX509 | KeyType::Unknown(_) => None,
+        };
+        Sha256Hash::of(&material.unwrap_or_else(own))
+    }
+
     /// Returns the bare `ecdsa` or `rsa` key of the leaf for x509 types; else the key itself.
     pub fn bare(&self) -> Result<Self, KeyError> {
         let expected = match self.key_type {

@@ -75,6 +75,14 @@ pub(super) fn ed25519(der: &[u8]) -> Option<Vec<u8>> {
     (info.algorithm.oid == ED25519).then(|| raw.to_vec())
 }
 
+/// Returns what the key is made of, whatever was optional in writing it down.
+pub(super) fn material(der: &[u8]) -> Result<Vec<u8>, KeyError> {
+    Ok(match Spki::parse(der)? {
+        Spki::Ec { curve, point } => [curve.oid().as_bytes(), b":", point].concat(),
+        Spki::Rsa { pkcs1 } => [b"rsa:", pkcs1].concat(),
+    })
+}
+
 /// Checks a key fully: the point is on its curve, the modulus is usable.
 pub(super) fn check(der: &[u8]) -> Result<KeyType, KeyError> {
     let spki = Spki::parse(der)?;

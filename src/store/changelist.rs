@@ -37,6 +37,7 @@ impl ChangelistDir {
     }
 
     /// Adds a change behind all others, as `<20-digit UnixNano>_<uuid4>.change`; returns the name.
+    /// If that fails, nothing of it is left.
     ///
     /// When the clock has gone back, or stands still, the name gets the next nanosecond after the
     /// last one, so that changes keep the order in which they were made.
@@ -45,8 +46,15 @@ impl ChangelistDir {
         let now = u128::try_from(now.as_nanosecond()).unwrap_or(0);
         let stamp = last.map_or(now, |last| now.max(last + 1)).min(MAX_STAMP);
         let name = format!("{stamp:020}_{}.change", Uuid::new_v4());
-        self.base.create(&self.folder.join(&name), change, PRIVATE_MODE)?;
-        Ok(name)
+        let path = self.folder.join(&name);
+        match self.base.create(&path, change, PRIVATE_MODE) {
+            Ok(()) => Ok(name),
+            Err(error) => {
+                // It may be in its place, and only not be safe there.
+                drop(self.base.remove(&path));
+                Err(error)
+            }
+        }
     }
 
     /// Removes these changes; one that is gone already is no error.
@@ -71,7 +79,7 @@ impl ChangelistDir {
     }
 
     /// The names of the change files directly in the folder, sorted.
-    fn names(&self) -> Result<Vec<String>, StoreError> {
+    pub fn names(&self) -> Result<Vec<String>, StoreError> {
         let mut names = Vec::new();
         for path in self.base.list(&self.folder)? {
             if path.parent() == Some(&self.folder)

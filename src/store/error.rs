@@ -89,6 +89,12 @@ pub enum StoreError {
         /// The id of the key in it.
         found: String,
     },
+    /// The record of a key rotation cannot be read, or was written by a newer version of us.
+    #[error("{} is no record of a key rotation", path.display())]
+    BadRotation {
+        /// The file.
+        path: PathBuf,
+    },
     /// No passphrase, or none that is right.
     #[error(transparent)]
     Passphrase(#[from] PassphraseError),

@@ -33,6 +33,8 @@ pub const PUBLIC_MODE: u32 = 0o644;
 const FOLDER_MODE: u32 = 0o700;
 const TEMPORARY_PREFIX: &str = ".trust-tmp-";
 const LOCK_POLL: Duration = Duration::from_millis(20);
+/// How much of a file is held at once when it is passed on, in bytes.
+const PIECE: usize = 64 << 10;
 
 /// A folder that is ours, and that nothing done through it leaves.
 ///
@@ -368,6 +370,27 @@ pub fn read_user_file_if_present(path: &Path, limit: u64) -> Result<Option<Vec<u
         Ok(bytes) => Ok(Some(bytes)),
         Err(StoreError::Io { cause, .. }) if is_absence(&cause) => Ok(None),
         Err(error) => Err(error),
+    }
+}
+
+/// Passes a file that a person named on, piece by piece; returns its size in bytes.
+pub fn pass_user_file(path: &Path, take: &mut dyn FnMut(&[u8])) -> Result<u64, StoreError> {
+    let mut file = File::open(path).map_err(|cause| failed("open", path, cause))?;
+    if file.metadata().map_err(|cause| failed("inspect", path, cause))?.is_dir() {
+        return Err(StoreError::NotAFile { path: path.to_owned() });
+    }
+    let mut piece = vec![0; PIECE];
+    let mut size = 0_u64;
+    loop {
+        match file.read(&mut piece) {
+            Ok(0) => return Ok(size),
+            Ok(read) => {
+                take(piece.get(..read).unwrap_or_default());
+                size = size.saturating_add(read as u64);
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(cause) => return Err(failed("read", path, cause)),
+        }
     }
 }
 

@@ -21,11 +21,14 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use jiff::SignedDuration;
+
+use crate::clock::Timestamp;
 use crate::limits::{
     MAX_REMOVALS_BYTES, MAX_ROOT_BYTES, MAX_SNAPSHOT_BYTES, MAX_TARGETS_BYTES, MAX_TIMESTAMP_BYTES,
 };
 use crate::store::StoreError;
-use crate::store::files::{Base, FileLock, LockKind, Unsynced, exists};
+use crate::store::files::{Base, FileLock, LockKind, PRIVATE_MODE, Unsynced, exists};
 use crate::tuf::{Gun, RoleName};
 
 /// The cached metadata of one repository, `<base>/tuf/<gun>/metadata`.
@@ -43,6 +46,12 @@ impl MetadataCache {
     /// Names the cache of a repository; `folder` is `<base>/tuf/<gun>`.
     pub(crate) fn new(base: Base, folder: PathBuf, gun: &Gun) -> Self {
         Self { base, folder, gun: gun.as_str().to_owned() }
+    }
+
+    /// Whether a change of the cache was begun and not ended: by a process that is at it, or by one
+    /// that crashed. The next [`Self::read`] finishes or undoes the latter.
+    pub fn is_being_changed(&self) -> bool {
+        self.is_unfinished()
     }
 
     /// Returns all cached roles; finishes or undoes an interrupted commit first.
@@ -98,6 +107,22 @@ impl MetadataCache {
         let roles: Vec<RoleName> = self.placed()?.into_iter().map(|(role, _)| role).collect();
         let changes = Changes { put: Vec::new(), remove: roles.iter().collect() };
         self.write_changes(&changes, Vec::new())
+    }
+
+    /// When a server last confirmed what is cached, to the hour; `None` if that is not known, as
+    /// after docker or notary filled the cache.
+    pub fn last_update(&self) -> Option<Timestamp> {
+        let file = self.base.read(&self.folder.join(SEEN), MAX_SEEN_BYTES).ok()??;
+        std::str::from_utf8(&file.bytes).ok()?.trim().parse().ok()
+    }
+
+    /// Remembers when a server confirmed what is cached; an hour more or less is not written.
+    pub fn record_update(&self, now: Timestamp) -> Result<(), StoreError> {
+        let known = self.last_update();
+        if known.is_some_and(|known| now.duration_since(known) < SEEN_PRECISION) {
+            return Ok(());
+        }
+        self.base.write(&self.folder.join(SEEN), format!("{now}\n").as_bytes(), PRIVATE_MODE)
     }
 
     /// Leaves out what is as it should be already.
@@ -376,6 +401,12 @@ fn limit_of(role: &RoleName) -> u64 {
 }
 
 const METADATA: &str = "metadata";
+/// When a server last confirmed what is cached.
+const SEEN: &str = ".trust-seen";
+/// Larger than any instant.
+const MAX_SEEN_BYTES: u64 = 64;
+/// How exactly that is written: not at every update.
+const SEEN_PRECISION: SignedDuration = SignedDuration::from_hours(1);
 const LOCK: &str = ".trust-cache-lock";
 /// In the folder of a commit: the names of the roles to remove, one a line.
 const REMOVALS: &str = "removals";

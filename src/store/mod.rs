@@ -4,12 +4,14 @@
 //! * private keys: [`keys`]; the folders of notary before 0.6: `key_migration`
 //! * cached trust metadata: [`metadata`]; staged changes: [`changelist`]
 //! * registry logins: [`credentials`], which may ask a helper program: [`credential_helper`]
+//! * key rotations under way: [`rotation`]
 //! * certificates of hosts: [`tls_files`]; remembered passphrases: [`keyring`]
 //!
 //! Only [`files`] touches the disk. After a crash at any moment a file is the old or the new one,
 //! a repository's metadata is all of the old or all of the new, and no key is lost.
 
 pub mod changelist;
+pub mod client_config;
 pub mod credential_helper;
 pub mod credentials;
 pub mod error;
@@ -22,6 +24,7 @@ pub mod keys;
 #[cfg(debug_assertions)]
 pub mod kill;
 pub mod metadata;
+pub mod rotation;
 pub mod tls_files;
 pub mod trust_dir;
 
@@ -29,4 +32,5 @@ pub use changelist::ChangelistDir;
 pub use error::StoreError;
 pub use keys::{KeyInfo, KeyList, KeyStore};
 pub use metadata::MetadataCache;
+pub use rotation::{Rotation, RotationFile, Stage};
 pub use trust_dir::TrustDir;

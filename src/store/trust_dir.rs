@@ -10,14 +10,15 @@
 //! ```
 //!
 //! Ours are only names starting with `.trust-`, which no repository name can have and which docker
-//! and notary do not look at: `.trust-lock`, `.trust-cache-lock`, `.trust-pending`, `.trust-commit`.
+//! and notary do not look at: `.trust-lock`, `.trust-cache-lock`, `.trust-pending`, `.trust-commit`,
+//! `.trust-rotation`, `.trust-seen`.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::store::files::{Base, FileLock, LockKind};
-use crate::store::{ChangelistDir, KeyStore, MetadataCache, StoreError};
+use crate::store::{ChangelistDir, KeyStore, MetadataCache, RotationFile, StoreError};
 use crate::tuf::Gun;
 
 /// A trust directory in docker's layout. Creates nothing until something is written.
@@ -58,6 +59,11 @@ impl TrustDir {
         ChangelistDir::new(self.base.clone(), self.folder(gun).join("changelist"))
     }
 
+    /// The record of a key rotation in a repository that is under way.
+    pub fn rotation(&self, gun: &Gun) -> RotationFile {
+        RotationFile::new(self.base.clone(), self.folder(gun).join(".trust-rotation"))
+    }
+
     /// Locks a repository against other processes of ours; waits up to `wait`, then
     /// [`StoreError::Locked`].
     ///
@@ -66,6 +72,16 @@ impl TrustDir {
         let path = self.folder(gun).join(".trust-lock");
         let lock = self.base.lock(&path, LockKind::Exclusive, wait, gun.as_str())?;
         Ok(RepositoryLock { _lock: lock })
+    }
+
+    /// Tells whether another process of ours is changing a repository; creates nothing.
+    pub fn is_locked(&self, gun: &Gun) -> Result<bool, StoreError> {
+        let path = self.folder(gun).join(".trust-lock");
+        match self.base.lock_existing(&path, LockKind::Exclusive, Duration::ZERO, gun.as_str()) {
+            Ok(_) => Ok(false),
+            Err(StoreError::Locked { .. }) => Ok(true),
+            Err(error) => Err(error),
+        }
     }
 
     /// Returns the repositories that have a cached root or staged changes, sorted.

@@ -49,6 +49,19 @@ pub enum Change {
     },
 }
 
+/// What a change is about, in the words of notary's files and tables.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChangeHead<'a> {
+    /// `create`, `update` or `delete`.
+    pub action: &'static str,
+    /// The role, or `targets/*` and the like.
+    pub scope: String,
+    /// `target`, `delegation` or `witness`.
+    pub kind: &'static str,
+    /// The target's name; empty for all else.
+    pub path: &'a str,
+}
+
 /// Which delegations a change is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DelegationScope {
@@ -152,25 +165,36 @@ impl Change {
         }
     }
 
-    /// Writes the change as notary does, member order and all.
-    pub fn encode(&self) -> Vec<u8> {
-        let (action, scope, kind, path, data) = match self {
-            Self::AddTarget { role, name, target } => {
-                ("create", role.to_string(), "target", name.as_str(), Some(write_target(target)))
+    /// What the change is about, in notary's words.
+    pub fn head(&self) -> ChangeHead<'_> {
+        let (action, scope, kind, path) = match self {
+            Self::AddTarget { role, name, .. } => {
+                ("create", role.to_string(), "target", name.as_str())
             }
             Self::RemoveTarget { role, name } => {
-                ("delete", role.to_string(), "target", name.as_str(), None)
+                ("delete", role.to_string(), "target", name.as_str())
             }
-            Self::ChangeDelegation { role, create, edit } => {
+            Self::ChangeDelegation { role, create, .. } => {
                 let scope = match role {
                     DelegationScope::One(role) => role.to_string(),
                     DelegationScope::AllBelow(parent) => format!("{parent}/*"),
                 };
                 let action = if *create { "create" } else { "update" };
-                (action, scope, "delegation", "", Some(write_edit(edit)))
+                (action, scope, "delegation", "")
             }
-            Self::RemoveDelegation { role } => ("delete", role.to_string(), "delegation", "", None),
-            Self::Witness { role } => ("update", role.to_string(), "witness", "", None),
+            Self::RemoveDelegation { role } => ("delete", role.to_string(), "delegation", ""),
+            Self::Witness { role } => ("update", role.to_string(), "witness", ""),
+        };
+        ChangeHead { action, scope, kind, path }
+    }
+
+    /// Writes the change as notary does, member order and all.
+    pub fn encode(&self) -> Vec<u8> {
+        let ChangeHead { action, scope, kind, path } = self.head();
+        let data = match self {
+            Self::AddTarget { target, .. } => Some(write_target(target)),
+            Self::ChangeDelegation { edit, .. } => Some(write_edit(edit)),
+            _ => None,
         };
         let data = data.map_or_else(|| "null".to_owned(), |data| quoted(&to_base64(&data)));
         ordered(&[

@@ -218,3 +218,77 @@ impl fmt::Display for TargetName {
         f.write_str(&self.0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use test_case::test_case;
+
+    use super::*;
+
+    #[test_case(""; "nothing")]
+    #[test_case("/"; "a slash")]
+    #[test_case("/etc/passwd"; "absolute")]
+    #[test_case("a/"; "a slash at the end")]
+    #[test_case("a//b"; "an empty segment")]
+    #[test_case("."; "here")]
+    #[test_case(".."; "there")]
+    #[test_case("a/../b"; "climbing")]
+    #[test_case("../b"; "outside")]
+    #[test_case("a/./b"; "here within")]
+    #[test_case("a/%2e%2e/b"; "climbing in disguise")]
+    #[test_case("a\\..\\b"; "climbing elsewhere")]
+    #[test_case("a\0b"; "a zero byte")]
+    #[test_case("a\nb"; "two lines")]
+    #[test_case("a b"; "a blank")]
+    #[test_case("a\u{a0}b"; "a blank that does not break")]
+    #[test_case("a*"; "a wild card")]
+    #[test_case("a?x=y"; "a query")]
+    #[test_case("a#b"; "a fragment")]
+    #[test_case("a/.trust-pending"; "a folder of ours")]
+    fn a_repository_is_not_named_like_this(name: &str) {
+        assert!(Gun::parse(name).is_err());
+    }
+
+    #[test_case("docker.io/library/alpine"; "as usual")]
+    #[test_case("localhost:5000/App"; "capital letters")]
+    #[test_case("a/...b./c..."; "dots that lead nowhere")]
+    #[test_case("a/😀"; "a face")]
+    #[test_case("x@y:z"; "other marks")]
+    fn a_repository_may_be_named_like_this(name: &str) {
+        let gun = Gun::parse(name).unwrap();
+        assert!(gun.segments().all(|segment| !segment.is_empty() && segment != ".."));
+    }
+
+    #[test]
+    fn names_have_the_lengths_that_their_columns_hold() {
+        assert!(Gun::parse(&"a".repeat(255)).is_ok());
+        assert!(Gun::parse(&"a".repeat(256)).is_err());
+        assert!(Gun::parse(&"😀".repeat(64)).is_err());
+        assert!(TargetName::parse(&"a".repeat(4096)).is_ok());
+        assert!(TargetName::parse(&"a".repeat(4097)).is_err());
+    }
+
+    #[test_case("targets/"; "no name")]
+    #[test_case("targets//a"; "an empty name")]
+    #[test_case("targets/a/"; "a slash at the end")]
+    #[test_case("targets/../root"; "climbing")]
+    #[test_case("targets/%2e%2e"; "climbing in disguise")]
+    #[test_case("targets/a.json"; "a dot")]
+    #[test_case("targets/a\0"; "a zero byte")]
+    #[test_case("targets/A"; "a capital letter")]
+    #[test_case("targets/😀"; "a face")]
+    #[test_case("targets/*"; "a wild card")]
+    #[test_case("Targets/a"; "another beginning")]
+    #[test_case("/targets/a"; "absolute")]
+    #[test_case("root/a"; "below the root")]
+    #[test_case("snapshot "; "a blank behind")]
+    fn a_role_is_not_named_like_this(name: &str) {
+        assert!(RoleName::parse(name).is_err());
+    }
+
+    #[test]
+    fn errors_about_names_are_safe_to_print() {
+        let error = Gun::parse("a\u{1b}[31m").unwrap_err().to_string();
+        assert!(!error.contains('\u{1b}'), "{error:?}");
+    }
+}

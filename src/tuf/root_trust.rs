@@ -1,9 +1,11 @@
 //! Which keys of a root count: those whose certificate is made for the repository
 //! (notary.md §1.11, §4.3).
 
+use std::collections::BTreeMap;
+
 use crate::clock::Timestamp;
 use crate::crypto::certificate::Certificate;
-use crate::crypto::{KeyError, KeyType, PublicKey};
+use crate::crypto::{KeyError, KeyId, KeyType, PublicKey};
 use crate::tuf::metadata::Root;
 use crate::tuf::names::{Gun, RoleName};
 use crate::tuf::pinning::Pin;
@@ -56,17 +58,19 @@ pub enum Dates {
 }
 
 /// Returns the root role with those keys only that have a certificate for this repository: the
-/// leaf's common name covers it, its algorithms are not broken, its dates are right.
+/// leaf's common name covers it, its algorithms are not broken, its dates are right, and so are
+/// those of the authorities listed with it (notary forgets one that has expired, and with it the
+/// key, whose id is that of the whole bundle).
 pub fn certified_keys(root: &Root, gun: &Gun, dates: Dates) -> Result<RoleKeys, RootTrustError> {
     let mut role = root
         .role_keys(&RoleName::Root)
         .ok_or_else(|| RootTrustError::NoCertificate { gun: gun.clone(), cause: None })?;
     let mut unusable = None;
     let mut out_of_date = None;
-    role.keys.retain(|_, key| match leaf(key, gun) {
-        Ok(leaf) => match dates {
+    role.keys.retain(|_, key| match bundle(key, gun) {
+        Ok(bundle) => match dates {
             Dates::Ignored => true,
-            Dates::ValidAt(now) => match leaf.check_dates(now) {
+            Dates::ValidAt(now) => match bundle.iter().try_for_each(|one| one.check_dates(now)) {
                 Ok(()) => true,
                 Err(error) => {
                     out_of_date.get_or_insert(error);
@@ -90,6 +94,17 @@ pub fn certified_keys(root: &Root, gun: &Gun, dates: Dates) -> Result<RoleKeys, 
     })
 }
 
+/// The certificates of the root role that are made for this repository, by the id that the root
+/// gives their keys, whatever their dates; of one that is listed with its authorities, whichever
+/// of them ends first, for the key ends with it.
+pub fn root_certificates(root: &Root, gun: &Gun) -> BTreeMap<KeyId, Certificate> {
+    let keys = root.role_keys(&RoleName::Root).map(|role| role.keys).unwrap_or_default();
+    let ends_first = |key: &PublicKey| {
+        bundle(key, gun).ok()?.into_iter().min_by_key(|certificate| certificate.not_after)
+    };
+    keys.into_iter().filter_map(|(id, key)| Some((id, ends_first(&key)?))).collect()
+}
+
 /// Leaves only the keys that pinning admits.
 pub fn pinned_keys(
     mut role: RoleKeys,
@@ -108,14 +123,17 @@ pub fn pinned_keys(
     Ok(role)
 }
 
-fn leaf(key: &PublicKey, gun: &Gun) -> Result<Certificate, Option<KeyError>> {
+/// The leaf, if it is made for the repository, and the authorities listed with it.
+fn bundle(key: &PublicKey, gun: &Gun) -> Result<Vec<Certificate>, Option<KeyError>> {
     if !matches!(key.key_type(), KeyType::EcdsaX509 | KeyType::RsaX509) {
         return Err(None);
     }
-    let (leaf, _) = Certificate::parse_bundle(key.public()).and_then(Certificate::split_leaf)?;
+    let (leaf, mut bundle) =
+        Certificate::parse_bundle(key.public()).and_then(Certificate::split_leaf)?;
     if !leaf.covers(gun.as_str()) {
         return Err(None);
     }
     leaf.check_algorithms()?;
-    Ok(leaf)
+    bundle.insert(0, leaf);
+    Ok(bundle)
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use crate::crypto::{KeyId, PublicKey};
+use crate::crypto::{KeyId, PublicKey, Signature};
 use crate::limits::MAX_SIGNATURES_PER_KEY;
 use crate::tuf::metadata::{Document, Root, Signed};
 use crate::tuf::names::RoleName;
@@ -118,13 +118,30 @@ fn count<T: Document>(signed: &Signed<T>, keys: &RoleKeys) -> Result<Vec<KeyId>,
     if signed.signatures().is_empty() {
         return Err(VerifyError::NoSignatures { role: keys.role.clone() });
     }
+    let signers = valid_signers(signed.signatures(), signed.message(), keys)?;
+    let have = u32::try_from(signers.len()).unwrap_or(u32::MAX);
+    let need = keys.threshold.get();
+    if have < need {
+        return Err(VerifyError::ThresholdNotMet { role: keys.role.clone(), have, need });
+    }
+    Ok(signers)
+}
+
+/// Returns the ids, as the role lists them, of the different keys that made a valid signature over
+/// a message, however few they are. What falls short of the threshold is worth nothing but to be
+/// completed ([`crate::tuf::proposal`]).
+pub fn valid_signers(
+    signatures: &[Signature],
+    message: &[u8],
+    keys: &RoleKeys,
+) -> Result<Vec<KeyId>, VerifyError> {
     let mut signers = Vec::new();
     let mut counted_ids = BTreeSet::new();
     let mut tried: BTreeMap<&KeyId, usize> = BTreeMap::new();
-    // The same key can stand under two ids (bare and in a certificate, or in two certificates):
-    // it is the key behind them that counts, once.
+    // The same key can stand under two ids (bare and in a certificate, in two certificates, in two
+    // encodings): it is the key behind them that counts, once.
     let mut counted_keys = BTreeSet::new();
-    for signature in signed.signatures() {
+    for signature in signatures {
         let Some(key) = keys.keys.get(&signature.key_id) else { continue };
         if counted_ids.contains(&signature.key_id) {
             continue;
@@ -144,18 +161,13 @@ fn count<T: Document>(signed: &Signed<T>, keys: &RoleKeys) -> Result<Vec<KeyId>,
         if *tries > MAX_SIGNATURES_PER_KEY {
             continue;
         }
-        if key.verify(&signature.method, signed.message(), &signature.bytes).is_err() {
+        if key.verify(&signature.method, message, &signature.bytes).is_err() {
             continue;
         }
         counted_ids.insert(signature.key_id.clone());
-        if counted_keys.insert(key.canonical_id().unwrap_or(computed)) {
+        if counted_keys.insert(key.fingerprint()) {
             signers.push(signature.key_id.clone());
         }
-    }
-    let have = u32::try_from(signers.len()).unwrap_or(u32::MAX);
-    let need = keys.threshold.get();
-    if have < need {
-        return Err(VerifyError::ThresholdNotMet { role: keys.role.clone(), have, need });
     }
     Ok(signers)
 }

@@ -360,13 +360,16 @@ fn section_of(title: &str) -> Option<String> {
         return Some("trust".to_owned());
     }
     let words = title.strip_prefix('`')?.strip_suffix('`')?.split(' ');
-    let is_word = |word: &&str| word.bytes().all(|byte| byte.is_ascii_lowercase());
+    let is_word = |word: &&str| {
+        !word.starts_with('-') && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-')
+    };
     Some(words.take_while(is_word).collect::<Vec<_>>().join(" "))
 }
 
 /// The long flags in a text.
 fn flags_in(text: &str) -> BTreeSet<String> {
-    let is_part = |letter: char| letter.is_ascii_lowercase() || letter == '-';
+    let is_part =
+        |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-';
     text.split(|letter: char| !is_part(letter))
         .filter(|word| word.starts_with("--") && word.len() > 3 && !word.starts_with("---"))
         .map(str::to_owned)

@@ -12,6 +12,7 @@
 )]
 
 mod attacks;
+mod backup;
 mod bad_input;
 mod cli_keys;
 // No release build can be killed at a chosen place.
@@ -28,5 +29,8 @@ mod keys_example;
 mod peers;
 mod peers_selftest;
 mod renewal;
+mod repo_pin;
+mod rotation;
 mod scale;
 mod tidy;
+mod upkeep;

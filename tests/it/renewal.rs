@@ -53,6 +53,7 @@ impl World {
                 ..Connections::default()
             },
             pinning: Pinning::default(),
+            strictness: trust::actions::context::Strictness::default(),
             example_keys_allowed: false,
             keyring: KeyringEnv { bus_address: None, runtime_dir: None, wait: KeyringEnv::WAIT },
         }

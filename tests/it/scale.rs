@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use trust::actions::context::{Connections, Context, ServerChoice};
+use trust::actions::context::{Connections, Context, ServerChoice, Strictness};
 use trust::actions::image::target_of;
 use trust::actions::publish::{PublishError, publish};
 use trust::clock::{Clock as _, SystemClock};
@@ -157,6 +157,7 @@ fn change(
             ..Connections::default()
         },
         pinning: Pinning::default(),
+        strictness: Strictness::default(),
         example_keys_allowed: false,
         keyring: KeyringEnv { bus_address: None, runtime_dir: None, wait: KeyringEnv::WAIT },
     };

@@ -177,6 +177,12 @@ impl User {
         self.run(Path::new("notary"), &words, input)
     }
 
+    /// Runs a program with nothing but these words.
+    #[must_use = "ask for its `success` or an exit code"]
+    pub(crate) fn program(&self, name: &str, args: &[&str]) -> Finished {
+        self.run(Path::new(name), args, b"")
+    }
+
     /// Runs the `trust` that was just built.
     #[must_use = "ask for its `success` or an exit code"]
     pub(crate) fn trust(&self, args: &[&str]) -> Finished {

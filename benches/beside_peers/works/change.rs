@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use trust::actions::context::{Connections, Context, ServerChoice};
+use trust::actions::context::{Connections, Context, ServerChoice, Strictness};
 use trust::actions::publish::{PublishError, publish};
 use trust::clock::SystemClock;
 use trust::crypto::Passphrase;
@@ -43,6 +43,7 @@ fn context(world: &World, person: &Person<'_>) -> Context {
             ..Connections::default()
         },
         pinning: Pinning::default(),
+        strictness: Strictness::default(),
         example_keys_allowed: false,
         keyring: KeyringEnv { bus_address: None, runtime_dir: None, wait: KeyringEnv::WAIT },
     }

@@ -77,8 +77,16 @@ fn complete(headers: KeyHeaders, options: &ImportOptions) -> Result<KeyHeaders, 
     Ok(KeyHeaders { role: Some(role), gun, path: None })
 }
 
+/// Opens a private key of a file, without storing it.
+pub fn open_block(context: &Context, block: &KeyBlock) -> Result<PrivateKey, KeyActionError> {
+    if block.is_encrypted() {
+        return Ok(open(context, block, &block.headers())?.0);
+    }
+    Ok(block.decrypt(None)?)
+}
+
 /// Opens an encrypted key that does not say which one it is.
-fn open(
+pub(super) fn open(
     context: &Context,
     block: &KeyBlock,
     headers: &KeyHeaders,

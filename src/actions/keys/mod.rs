@@ -1,5 +1,6 @@
 //! What a user does with private keys, one file per verb; none of them prints.
 
+pub mod backup;
 pub mod error;
 pub mod export;
 pub mod generate;
@@ -10,6 +11,8 @@ pub mod lookup;
 pub mod names;
 pub mod passwd;
 pub mod remember;
+pub mod restore;
 pub mod rm;
+pub mod rotate;
 
 pub use error::KeyActionError;

@@ -20,6 +20,23 @@ pub enum SignerError {
     /// `releases` is where all signers sign.
     #[error("releases is a reserved keyword, use a different signer name")]
     ReservedName,
+    /// `proposals` is where files wait for signatures.
+    #[error("proposals is a reserved keyword, use a different signer name")]
+    Proposals,
+    /// Neither keys nor thresholds were given.
+    #[error("{name} is no signer of {repository} yet, so a public key is needed")]
+    NoKeys {
+        /// The name.
+        name: String,
+        /// The repository.
+        repository: String,
+    },
+    /// What is released now has fewer signatures than would be needed.
+    #[error("what {repository} has released would have too few signatures to be pulled")]
+    ReleasesTooFew {
+        /// The repository.
+        repository: String,
+    },
     /// `releases` is where all signers sign.
     #[error("releases is a reserved keyword and cannot be removed")]
     ReservedRemoval,
@@ -60,6 +77,9 @@ pub enum SignerError {
 pub fn check_name(name: &str) -> Result<(), SignerError> {
     if name == "releases" {
         return Err(SignerError::ReservedName);
+    }
+    if name == "proposals" {
+        return Err(SignerError::Proposals);
     }
     let first = name.bytes().next();
     let alphanumeric = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();

@@ -2,17 +2,23 @@
 
 use crate::actions::context::Context;
 use crate::actions::image::gun_of;
+use crate::actions::proposals::{Proposed, proposed};
 use crate::actions::signer::error::SignerError;
 use crate::actions::update::{Source, Updated, refresh};
 use crate::crypto::KeyId;
 use crate::oci::Reference;
 use crate::tuf::RoleName;
+use crate::tuf::proposal::{are_companion_paths, is_companion};
 
 /// The signers of a repository.
 #[derive(Debug)]
 pub struct Signers {
     /// By name.
     pub signers: Vec<Signer>,
+    /// What waits for more signatures.
+    pub proposed: Vec<Proposed>,
+    /// How many signers must sign what is released.
+    pub releases_threshold: Option<u32>,
     /// Root keys that were believed unseen: nothing was known of the repository before.
     pub first_contact: Option<Vec<KeyId>>,
 }
@@ -41,9 +47,14 @@ pub async fn list(
     let gun = gun_of(reference)?;
     let Updated { trusted, .. } = refresh(context, &gun, source).await?;
     let mut signers = Vec::new();
+    let mut releases_threshold = None;
     for parent in trusted.targets().values() {
         for child in &parent.body().delegations.roles {
             if child.name == RoleName::releases() {
+                releases_threshold = Some(child.threshold.get());
+                continue;
+            }
+            if is_companion(&child.name) && are_companion_paths(&child.paths) {
                 continue;
             }
             let keys = &parent.body().delegations.keys;
@@ -60,5 +71,6 @@ pub async fn list(
     }
     signers.sort_by(|a, b| a.name.cmp(&b.name));
     let first_contact = trusted.is_first_use().then(|| trusted.root_key_ids());
-    Ok(Signers { signers, first_contact })
+    let (proposed, _) = proposed(&trusted);
+    Ok(Signers { signers, proposed, releases_threshold, first_contact })
 }

@@ -12,6 +12,7 @@ use crate::oci::Reference;
 use crate::tuf::RoleName;
 use crate::tuf::changelist::DelegationEdit;
 use crate::tuf::editor::Draft;
+use crate::tuf::proposal::is_companion;
 use crate::tuf::trusted::TrustedRepository;
 
 /// What removing a signer came to.
@@ -79,7 +80,7 @@ fn take_from_releases(
         .targets(&RoleName::Targets)
         .iter()
         .flat_map(|file| &file.delegations.roles)
-        .filter(|child| child.name != releases)
+        .filter(|child| child.name != releases && !is_companion(&child.name))
         .flat_map(|child| child.key_ids.iter().cloned())
         .collect();
     let gone: Vec<KeyId> = ids.difference(&others).cloned().collect();

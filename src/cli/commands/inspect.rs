@@ -1,10 +1,15 @@
 //! `trust inspect IMAGE…`
 
+use crate::actions::image::gun_of;
 use crate::actions::inspect::{InspectError, Inspected, inspect};
+use crate::actions::proposals::Proposed;
 use crate::actions::update::{RefreshError, Source};
-use crate::cli::docker_format::{Inspection, SignedTag, SignerKeys, json, pretty};
+use crate::cli::docker_format::{
+    Inspection, ProposedTag, ShownProposal, SignedTag, SignerKeys, documents, json, pretty,
+};
 use crate::cli::error::{CliError, ErrorKind};
-use crate::cli::outcome::{InTurn, say_first_contact};
+use crate::cli::outcome::{InTurn, say_first_contact, with_cache_age};
+use crate::cli::output::FormatArgs;
 use crate::cli::run::Session;
 use crate::oci::Reference;
 
@@ -18,8 +23,12 @@ pub struct Args {
     pub images: Vec<String>,
 
     /// Print for people instead of JSON
-    #[arg(long)]
+    #[arg(long, conflicts_with = "format")]
     pub pretty: bool,
+
+    /// How to print what is known of an image.
+    #[command(flatten)]
+    pub format: FormatArgs,
 
     /// Ask nobody: answer from the cache, as long as that is fresh
     #[arg(long)]
@@ -29,6 +38,7 @@ pub struct Args {
 impl Args {
     /// Inspects each image; goes on after one that fails.
     pub fn run(self, session: &Session) -> Result<(), CliError> {
+        let output = self.format.inspection(&documents(&[sample()]).first())?;
         let context = session.context()?;
         let source = if self.offline { Source::Cache } else { Source::Server };
         let mut inspections = Vec::new();
@@ -40,6 +50,10 @@ impl Args {
                     inspect(&context, &reference, source)
                         .await
                         .map_err(|error| unsigned(image, error))
+                        .map_err(|error| match gun_of(&reference) {
+                            Ok(gun) => with_cache_age(&context, &gun, error),
+                            Err(_) => error,
+                        })
                 })?;
                 for warning in &inspected.warnings {
                     session.ui.warn(warning);
@@ -54,12 +68,24 @@ impl Args {
         }
         if self.pretty {
             session.ui.data(pretty(&inspections))?;
-        } else {
+        } else if !output.print(session, &documents(&inspections))? {
             let json =
                 json(&inspections).map_err(|error| CliError::new(ErrorKind::Internal, error))?;
             session.ui.data(json)?;
         }
         turns.finish()
+    }
+}
+
+/// One of everything that can be shown.
+fn sample() -> Inspection {
+    let tag = SignedTag { tag: String::new(), digest_hex: String::new(), signers: Vec::new() };
+    Inspection {
+        signed_tags: vec![tag],
+        signers: vec![SignerKeys { name: "x".to_owned(), key_ids: vec![String::new()] }],
+        root_keys: vec![String::new()],
+        repository_keys: vec![String::new()],
+        ..Inspection::default()
     }
 }
 
@@ -84,5 +110,22 @@ fn inspection(image: &str, inspected: Inspected) -> Inspection {
         signers: inspected.signers.into_iter().map(signer).collect(),
         root_keys: texts(inspected.root_keys),
         repository_keys: texts(inspected.repository_keys),
+        proposals: inspected.proposed.into_iter().map(shown).collect(),
+    }
+}
+
+/// A proposal in the shape in which it is shown.
+pub(in crate::cli) fn shown(proposed: Proposed) -> ShownProposal {
+    let Proposed { progress, signed_by, adds, removes, changes_delegations } = proposed;
+    ShownProposal {
+        role: progress.role.to_string(),
+        version: progress.version,
+        signatures: progress.have,
+        threshold: progress.need,
+        signed_by,
+        waiting_for: progress.waiting_for,
+        adds: adds.into_iter().map(|(tag, digest)| ProposedTag { tag, digest }).collect(),
+        removes,
+        changes_signers: changes_delegations,
     }
 }

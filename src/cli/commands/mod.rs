@@ -3,14 +3,17 @@
 //! A new command is its file, its `mod` line and one line in the list below.
 
 pub mod completions;
+pub mod delegation;
 pub mod inspect;
 pub mod key;
 pub mod login;
 pub mod logout;
 pub mod man;
+pub mod repo;
 pub mod revoke;
 pub mod sign;
 pub mod signer;
+pub mod target;
 pub mod verify;
 
 mod list;
@@ -24,7 +27,10 @@ commands! {
         Verify(verify::Args),
         Inspect(inspect::Args),
         Revoke(revoke::Args),
+        Repo(repo::Command),
         Signer(signer::Command),
+        Target(target::Command),
+        Delegation(delegation::Command),
         Key(key::Command),
         Login(login::Args),
         Logout(logout::Args),

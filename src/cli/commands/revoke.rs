@@ -1,12 +1,14 @@
 //! `trust revoke IMAGE[:TAG]`
 
+use crate::actions::image::pull_roles;
 use crate::actions::revoke::revoke;
 use crate::cli::error::{CliError, ErrorKind};
-use crate::cli::outcome::say_published;
+use crate::cli::outcome::{say_published, so_far};
 use crate::cli::prompt;
 use crate::cli::run::Session;
 use crate::cli::trust_error::still_there;
 use crate::oci::Reference;
+use crate::tuf::RoleName;
 
 /// Take signatures away
 ///
@@ -41,8 +43,18 @@ impl Args {
         let revoked = session.block_on(revoke(&context, &reference))?;
         say_published(session, &reference.familiar_name(), &revoked.published);
         for (tag, roles) in &revoked.removed {
-            let roles: Vec<&str> = roles.iter().map(crate::tuf::names::RoleName::as_str).collect();
+            let roles: Vec<&str> = roles.iter().map(RoleName::as_str).collect();
             session.ui.status(format!("{tag} taken out of {}", roles.join(", ")));
+        }
+        let waits = revoked.published.proposed.iter().find(|progress| {
+            let names = |(_, roles): &(String, Vec<RoleName>)| roles.contains(&progress.role);
+            pull_roles().contains(&progress.role) && revoked.removed.iter().any(names)
+        });
+        if let Some(progress) = waits {
+            // Nothing is gone yet: the tag is as trusted as before.
+            let line = format!("Proposed to revoke {}: {}", self.image, so_far(progress));
+            session.ui.warn(format!("{} is still trusted", self.image));
+            return Ok(session.ui.line(line)?);
         }
         let trusted: Vec<_> = revoked.remaining.iter().filter(|left| left.trusted).collect();
         if trusted.is_empty() {

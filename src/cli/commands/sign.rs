@@ -1,8 +1,8 @@
 //! `trust sign IMAGE:TAG…`
 
 use crate::actions::sign::{Request, Signed, SignedTag, sign};
-use crate::cli::error::CliError;
-use crate::cli::outcome::{InTurn, say_published};
+use crate::cli::error::{CliError, ErrorKind};
+use crate::cli::outcome::{InTurn, say_published, so_far};
 use crate::cli::run::Session;
 use crate::oci::platform::Platform;
 use crate::oci::{Digest, Reference};
@@ -34,6 +34,10 @@ pub struct Args {
     #[arg(long, value_name = "DIGEST", conflicts_with = "all_tags")]
     pub digest: Option<String>,
 
+    /// Fail if it takes the signatures of others before the tag counts
+    #[arg(long)]
+    pub require_complete: bool,
+
     /// Refused: docker's flag to push a local image first
     #[arg(long, hide = true)]
     pub local: bool,
@@ -62,26 +66,42 @@ impl Args {
                     expected: expected.clone(),
                 };
                 let signed = session.block_on(sign(&context, &request))?;
-                say_signed(session, &request.reference, &signed)
+                say_signed(session, &request.reference, &signed, self.require_complete)
             });
         }
         turns.finish()
     }
 }
 
-fn say_signed(session: &Session, reference: &Reference, signed: &Signed) -> Result<(), CliError> {
+fn say_signed(
+    session: &Session,
+    reference: &Reference,
+    signed: &Signed,
+    require_complete: bool,
+) -> Result<(), CliError> {
     let ui = session.ui;
+    let mut incomplete = Vec::new();
     say_published(session, &reference.familiar_name(), &signed.published);
     for role in &signed.restarted {
         ui.warn(format!(
-            "{role} was signed by nobody who still may; what it held is not trusted, and it begins anew"
+            "{role} was signed by too few who may; what it held is not trusted, and it begins anew"
         ));
     }
     for tag in &signed.tags {
         let name = format!("{}:{}", reference.familiar_name(), tag.tag);
         say_tag(session, &name, tag);
+        if let Some(progress) = signed.waits(tag) {
+            ui.line(format!("Proposed {name}: {}", so_far(progress)))?;
+            incomplete.push(name);
+            continue;
+        }
         let word = if tag.unchanged { "Already signed" } else { "Successfully signed" };
         ui.line(format!("{word} {name}"))?;
+    }
+    if require_complete && !incomplete.is_empty() {
+        let words = format!("{} needs more signatures", incomplete.join(", "));
+        return Err(CliError::new(ErrorKind::WrongSigner, words)
+            .hint("the others sign it with the same `trust sign`"));
     }
     Ok(())
 }

@@ -2,10 +2,13 @@
 
 use serde::Serialize;
 
+use crate::actions::context::Context;
+use crate::actions::image::gun_of;
 use crate::actions::update::Source;
-use crate::actions::verify::{Request, Step, Verdict, Voucher, verify};
-use crate::cli::error::{CliError, ErrorKind};
-use crate::cli::outcome::{InTurn, say_first_contact};
+use crate::actions::verify::{Request, Step, Verdict, VerifyImageError, Voucher, verify};
+use crate::cli::error::CliError;
+use crate::cli::outcome::{InTurn, say_first_contact, with_cache_age};
+use crate::cli::output::OutputArgs;
 use crate::cli::run::Session;
 use crate::cli::ui::printable;
 use crate::oci::Reference;
@@ -32,7 +35,7 @@ pub struct Args {
     pub signers: Vec<String>,
 
     /// Print only NAME@DIGEST
-    #[arg(long, conflicts_with_all = ["json", "explain"])]
+    #[arg(long, conflicts_with_all = ["json", "format", "explain"])]
     pub digest: bool,
 
     /// Ask nobody: answer from the cache, as long as that is fresh
@@ -47,9 +50,9 @@ pub struct Args {
     #[arg(long, conflicts_with_all = ["offline", "no_registry"])]
     pub children: bool,
 
-    /// Print JSON
-    #[arg(long)]
-    pub json: bool,
+    /// How to print the answers.
+    #[command(flatten)]
+    pub output: OutputArgs,
 
     /// Say how the decision is made, step by step
     #[arg(long)]
@@ -59,6 +62,7 @@ pub struct Args {
 impl Args {
     /// Verifies each image; goes on after one that fails.
     pub fn run(self, session: &Session) -> Result<(), CliError> {
+        let output = self.output.inspection(&Document::sample())?;
         let platform = self.platform.as_deref().map(Platform::parse).transpose();
         let platform = platform.map_err(|error| CliError::usage(error.to_string()))?;
         let context = session.context()?;
@@ -76,8 +80,11 @@ impl Args {
                     children: self.children,
                 };
                 let mut steps = Vec::new();
-                let verdict = session.block_on(verify(&context, &request, &mut steps));
-                if self.json {
+                let verdict = session.block_on(async {
+                    let verdict = verify(&context, &request, &mut steps).await;
+                    verdict.map_err(|error| with_age(&context, &request.reference, error))
+                });
+                if !output.is_text() {
                     documents.push(Document::of(image, &request.reference, &verdict, steps));
                 } else if self.explain {
                     explain(session, image, &steps)?;
@@ -90,19 +97,30 @@ impl Args {
                     let repository = request.reference.familiar_name();
                     say_first_contact(session, &repository, &verdict.root_keys);
                 }
-                match (self.json, self.digest) {
+                match (!output.is_text(), self.digest) {
                     (true, _) => Ok(()),
                     (_, true) => Ok(session.ui.line(pinned(&request.reference, &verdict))?),
                     _ => report(session, &request, &verdict),
                 }
             });
         }
-        if self.json {
-            let json = serde_json::to_string_pretty(&documents)
-                .map_err(|error| CliError::new(ErrorKind::Internal, error))?;
-            session.ui.line(json)?;
+        match (turns.finish(), output.print(session, &documents)) {
+            // A template that fits no answer must not hide that there is no trust.
+            (Err(verdict), Err(unprinted)) => {
+                session.ui.error(&unprinted);
+                Err(verdict)
+            }
+            (verdict, printed) => verdict.and(printed.map(drop)),
         }
-        turns.finish()
+    }
+}
+
+/// If it was the trust server that did not answer, says what the cache could.
+fn with_age(context: &Context, reference: &Reference, error: VerifyImageError) -> CliError {
+    let asked = matches!(error, VerifyImageError::Refresh(_));
+    match gun_of(reference) {
+        Ok(gun) if asked => with_cache_age(context, &gun, error.into()),
+        _ => error.into(),
     }
 }
 
@@ -158,8 +176,8 @@ fn registry_words(request: &Request, verdict: &Verdict) -> String {
     }
 }
 
-/// The answer about one image as `--json` prints it (`spec/json-output.md`).
-#[derive(Debug, Serialize)]
+/// The answer about one image as `--json` and `--format` print it (`spec/json-output.md`).
+#[derive(Debug, Default, Serialize)]
 struct Document {
     image: String,
     name: String,
@@ -175,7 +193,7 @@ struct Document {
     steps: Vec<JsonStep>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 struct JsonVerdict {
     tags: Vec<String>,
     digest: String,
@@ -192,20 +210,34 @@ struct JsonVerdict {
     warnings: Vec<String>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 struct JsonVoucher {
     role: String,
     keys: Vec<String>,
     expires: String,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 struct JsonStep {
     passed: bool,
     text: String,
 }
 
 impl Document {
+    /// One of everything that an answer can hold.
+    fn sample() -> Self {
+        let verdict =
+            JsonVerdict { signed_by: vec![JsonVoucher::default()], ..JsonVerdict::default() };
+        Self {
+            exit_code: Some(0),
+            error: Some(String::new()),
+            causes: vec![String::new()],
+            verdict: Some(verdict),
+            steps: vec![JsonStep::default()],
+            ..Self::default()
+        }
+    }
+
     fn of(
         image: &str,
         reference: &Reference,

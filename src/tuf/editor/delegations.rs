@@ -47,12 +47,14 @@ impl Draft {
         if delegations == file.delegations {
             return Ok(Outcome::Unchanged);
         }
+        check_threshold(&delegations, role)?;
         Arc::make_mut(file).delegations = delegations;
         self.dirty.insert(parent);
         Ok(Outcome::Changed)
     }
 
-    /// Makes the same change to every delegation below a role, as `targets/*` does on disk.
+    /// Makes the same change to every delegation below a role, as `targets/*` does on disk, but for
+    /// those of roles that are spared.
     pub(super) fn edit_all_below(
         &mut self,
         parent: &RoleName,
@@ -62,8 +64,9 @@ impl Draft {
         let prefix = format!("{parent}/");
         let below: Vec<RoleName> = self
             .targets
-            .values()
-            .flat_map(|file| &file.delegations.roles)
+            .iter()
+            .filter(|(role, _)| !self.spared.contains(role))
+            .flat_map(|(_, file)| &file.delegations.roles)
             .map(|child| child.name.clone())
             .filter(|child| child.as_str().starts_with(&prefix))
             .collect();
@@ -130,6 +133,21 @@ fn change(delegations: &mut Delegations, role: &RoleName, edit: &DelegationEdit)
         delegations.keys.insert(key.id(), key.clone());
     }
     drop_if_unused(delegations, &doomed);
+}
+
+/// Refuses what nobody could ever sign. A delegation that needs one signature may be made before its
+/// keys are added, as notary does it.
+fn check_threshold(delegations: &Delegations, role: &RoleName) -> Result<(), EditError> {
+    let Some(child) = delegations.roles.iter().find(|child| child.name == *role) else {
+        return Ok(());
+    };
+    let keys = child.key_ids.iter().filter_map(|id| delegations.keys.get(id)?.canonical_id().ok());
+    let have = u32::try_from(keys.collect::<BTreeSet<_>>().len()).unwrap_or(u32::MAX);
+    let need = child.threshold.get();
+    if need > 1 && need > have {
+        return Err(EditError::ThresholdTooHigh { role: role.clone(), have, need });
+    }
+    Ok(())
 }
 
 /// A key is meant by its id in metadata as well as by that of the bare key, which is what people

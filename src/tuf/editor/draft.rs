@@ -7,15 +7,16 @@ use std::sync::Arc;
 use crate::clock::Timestamp;
 use crate::codec::canonical_json::Value;
 use crate::codec::timestamp::Rfc3339;
-use crate::crypto::PublicKey;
+use crate::crypto::{KeyId, PublicKey};
 use crate::limits::{MAX_VERSION, ROOT_LIFETIME_DAYS, TARGETS_LIFETIME_DAYS};
-use crate::tuf::changelist::{Change, DelegationScope};
+use crate::tuf::changelist::{Change, DelegationEdit, DelegationScope};
 use crate::tuf::delegation::{effective_paths, permits};
 use crate::tuf::editor::errors::EditError;
+use crate::tuf::editor::proposing::Cosigned;
 use crate::tuf::metadata::{Delegations, Header, RoleSpec, Root, Snapshot, Target, Targets};
 use crate::tuf::names::{RoleName, TargetName};
-use crate::tuf::trusted::TrustedRepository;
-use crate::tuf::verify::RoleKeys;
+use crate::tuf::trusted::{TrustedRepository, Unpublished};
+use crate::tuf::verify::{RoleKeys, Verified};
 
 /// Whether a change changed anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,10 +51,18 @@ pub struct Draft {
     pub(super) targets: BTreeMap<RoleName, Arc<Targets>>,
     pub(super) snapshot: Option<Snapshot>,
     pub(super) dirty: BTreeSet<RoleName>,
+    /// The root is to be published as it is: the server has none yet.
+    pub(super) root_is_unsent: bool,
     /// Delegations that cannot be read and so not be added to.
     pub(super) unusable: BTreeSet<RoleName>,
     /// Versions that must be exceeded, of roles that were there before and came back.
     pub(super) floors: BTreeMap<RoleName, u64>,
+    /// Roles whose delegations a change of all delegations passes by.
+    pub(super) spared: BTreeSet<RoleName>,
+    /// Keys of earlier roots that sign the next one, too, if they are at hand.
+    pub(super) earlier_root_keys: BTreeMap<KeyId, PublicKey>,
+    /// Roles whose next file others have signed already.
+    pub(super) cosigned: BTreeMap<RoleName, Cosigned>,
 }
 
 impl Draft {
@@ -79,11 +88,15 @@ impl Draft {
             root,
             root_keys_before: None,
             root_raw: None,
+            root_is_unsent: false,
             targets: BTreeMap::from([(RoleName::Targets, Arc::new(empty_targets(now)))]),
             snapshot: None,
             dirty: BTreeSet::from([RoleName::Root, RoleName::Targets]),
             unusable: BTreeSet::new(),
             floors: BTreeMap::new(),
+            spared: BTreeSet::new(),
+            earlier_root_keys: BTreeMap::new(),
+            cosigned: BTreeMap::new(),
         }
     }
 
@@ -94,12 +107,36 @@ impl Draft {
         Self {
             root_keys_before: root.role_keys(&RoleName::Root),
             root_raw: Some(trusted.root().raw().to_vec()),
+            root_is_unsent: false,
             root,
             targets: targets.map(|(role, file)| (role.clone(), file.shared())).collect(),
             snapshot: Some(trusted.snapshot().body().clone()),
             dirty: BTreeSet::new(),
             unusable: trusted.unusable().keys().cloned().collect(),
             floors: BTreeMap::new(),
+            spared: BTreeSet::new(),
+            earlier_root_keys: BTreeMap::new(),
+            cosigned: BTreeMap::new(),
+        }
+    }
+
+    /// Starts from what was set up and never published: the root goes out as it is, targets and
+    /// snapshot are signed anew, as the reference does it (notary.md §2.1).
+    pub fn from_unpublished(local: &Unpublished) -> Self {
+        let root = local.root.body().clone();
+        Self {
+            root_keys_before: root.role_keys(&RoleName::Root),
+            root_raw: Some(local.root.raw().to_vec()),
+            root_is_unsent: true,
+            root,
+            targets: BTreeMap::from([(RoleName::Targets, local.targets.shared())]),
+            snapshot: local.snapshot.as_ref().map(|snapshot| snapshot.body().clone()),
+            dirty: BTreeSet::from([RoleName::Targets]),
+            unusable: BTreeSet::new(),
+            floors: BTreeMap::new(),
+            spared: BTreeSet::new(),
+            earlier_root_keys: BTreeMap::new(),
+            cosigned: BTreeMap::new(),
         }
     }
 
@@ -140,13 +177,8 @@ impl Draft {
             .iter()
             .filter(|role| role.is_delegation())
             .filter(|role| self.targets.get(role).is_some_and(|file| file.header.version == 0))
-            .filter(|role| self.listed_in_snapshot(role))
             .cloned()
             .collect()
-    }
-
-    fn listed_in_snapshot(&self, role: &RoleName) -> bool {
-        self.snapshot.as_ref().is_some_and(|snapshot| snapshot.meta.contains_key(role))
     }
 
     /// Makes the next version of a role exceed this one.
@@ -158,6 +190,36 @@ impl Draft {
     /// was trusted by nobody any more, and is not brought back to life.
     pub fn restart(&mut self, role: &RoleName) {
         self.unusable.remove(role);
+    }
+
+    /// Takes up what a delegation held whose last file does not verify any more: the next version
+    /// vouches for all of it again. That somebody may be asked to vouch for it is the caller's care.
+    pub fn take_up(&mut self, role: &RoleName, file: Targets) {
+        self.unusable.remove(role);
+        self.targets.insert(role.clone(), Arc::new(file));
+    }
+
+    /// Has a change of all delegations pass by those that this role delegates to.
+    pub fn spare(&mut self, role: &RoleName) {
+        self.spared.insert(role.clone());
+    }
+
+    /// Roles that a change of all delegations passes by.
+    pub fn spared(&self) -> &BTreeSet<RoleName> {
+        &self.spared
+    }
+
+    /// Does not have roles signed again in which several changes together came to nothing, but for
+    /// those that were to be signed as they are.
+    pub fn settle(&mut self, trusted: &TrustedRepository, touched: &[&RoleName]) {
+        let Self { dirty, targets, .. } = self;
+        dirty.retain(|role| {
+            let before = trusted.targets().get(role).map(Verified::body);
+            touched.contains(&role)
+                || !role.is_targets()
+                || before.is_none()
+                || targets.get(role).map(Arc::as_ref) != before
+        });
     }
 
     /// Has a role signed again though nothing in it changes.
@@ -176,11 +238,7 @@ impl Draft {
     ) -> Result<Outcome, EditError> {
         // The reference cannot write `custom:null`: it would leave the member out.
         target.custom = target.custom.filter(|custom| !custom.is_null());
-        Target::from_json(&target.to_json())
-            .map_err(|cause| EditError::Target { name: name.clone(), cause: Box::new(cause) })?;
-        if let Some(problem) = target.custom.as_ref().and_then(unwritable) {
-            return Err(EditError::Custom { name: name.clone(), problem });
-        }
+        check_target(name, &target)?;
         if !self.exists(role) {
             return Err(EditError::UnknownRole { role: role.clone() });
         }
@@ -239,6 +297,12 @@ impl Draft {
         }
     }
 
+    /// Has keys of earlier roots sign the next root besides those that must, as far as they are at
+    /// hand: for readers who trust such a root and cannot follow a chain (notary.md §4.7).
+    pub fn co_sign_root(&mut self, keys: &BTreeMap<KeyId, PublicKey>) {
+        self.earlier_root_keys = keys.clone();
+    }
+
     /// Makes a staged change.
     pub fn apply(&mut self, change: &Change, now: Timestamp) -> Result<Outcome, EditError> {
         match change {
@@ -247,16 +311,24 @@ impl Draft {
             }
             Change::RemoveTarget { role, name } => self.remove_target(role, name),
             Change::ChangeDelegation { role: DelegationScope::One(role), create, edit } => {
-                self.edit_delegation(role, *create, edit, now)
+                // Notary writes 1 into every creation, and takes it for new roles alone: adding a
+                // key must not lower what others have agreed on.
+                let lowers =
+                    *create && edit.threshold == Some(NonZeroU32::MIN) && self.exists(role);
+                let threshold = if lowers { None } else { edit.threshold };
+                let edit = DelegationEdit { threshold, ..edit.clone() };
+                self.edit_delegation(role, *create, &edit, now)
             }
             Change::ChangeDelegation { role: DelegationScope::AllBelow(parent), edit, .. } => {
                 self.edit_all_below(parent, edit, now)
             }
             Change::RemoveDelegation { role } => self.remove_delegation(role),
             Change::Witness { role } => {
-                if !self.targets.contains_key(role) {
+                if !self.exists(role) {
                     return Err(EditError::UnknownRole { role: role.clone() });
                 }
+                // A delegation that never held anything is signed empty.
+                self.file(role, now)?;
                 self.touch(role);
                 Ok(Outcome::Changed)
             }
@@ -288,6 +360,16 @@ impl Draft {
             return Err(EditError::UnusableRole { role: role.clone() });
         }
         Ok(self.targets.entry(role.clone()).or_insert_with(|| Arc::new(empty_targets(now))))
+    }
+}
+
+/// Refuses a target that readers, or the reference, could not verify (notary.md §1.2).
+pub fn check_target(name: &TargetName, target: &Target) -> Result<(), EditError> {
+    Target::from_json(&target.to_json())
+        .map_err(|cause| EditError::Target { name: name.clone(), cause: Box::new(cause) })?;
+    match target.custom.as_ref().and_then(unwritable) {
+        Some(problem) => Err(EditError::Custom { name: name.clone(), problem }),
+        None => Ok(()),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::crypto::{KeyError, KeyId};
 use crate::tuf::metadata::MetadataError;
-use crate::tuf::names::{RoleName, TargetName};
+use crate::tuf::names::{Gun, RoleName, TargetName};
 
 /// Why a draft cannot be changed or signed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -74,6 +74,39 @@ pub enum EditError {
         need: u32,
         /// Canonical ids of all keys that may sign it.
         candidates: Vec<KeyId>,
+    },
+    /// A role would need more signatures than it has keys.
+    #[error("{role} has {have} keys, so it cannot need {need} signatures")]
+    ThresholdTooHigh {
+        /// The role.
+        role: RoleName,
+        /// Different keys it would have.
+        have: u32,
+        /// Signatures it would need.
+        need: u32,
+    },
+    /// The place for proposals is somebody's delegation.
+    #[error("{role} is somebody's role, so there is no place for what waits for signatures")]
+    CompanionTaken {
+        /// The role.
+        role: RoleName,
+    },
+    /// A key of the root role is no certificate, or one for another repository.
+    #[error("a root key must be a certificate for `{gun}`")]
+    NotARootKey {
+        /// The repository.
+        gun: Gun,
+        /// What is wrong with it.
+        #[source]
+        cause: Option<KeyError>,
+    },
+    /// A key to be removed is not there.
+    #[error("{role} has no key {key}")]
+    NoSuchKey {
+        /// The role.
+        role: RoleName,
+        /// The id as given.
+        key: String,
     },
     /// No version is left to count up to.
     #[error("the {role} metadata has the last possible version")]

@@ -3,12 +3,15 @@
 mod delegations;
 mod draft;
 mod errors;
+mod proposing;
+mod root_edit;
 #[cfg(test)]
 mod round_trips;
 mod signing;
 #[cfg(test)]
 mod tests;
 
-pub use draft::{Draft, NewRepository, Outcome};
+pub use draft::{Draft, NewRepository, Outcome, check_target};
 pub use errors::EditError;
+pub use root_edit::RootEdit;
 pub use signing::{Need, Publication, PublishedRole};

@@ -1,6 +1,7 @@
 //! Signing a draft: which keys it needs, and the files that come of it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU32;
 
 use crate::clock::Timestamp;
 use crate::codec::timestamp::Rfc3339;
@@ -10,9 +11,10 @@ use crate::limits::{
 };
 use crate::tuf::editor::draft::{Draft, lifetime};
 use crate::tuf::editor::errors::EditError;
+use crate::tuf::editor::proposing::Cosigned;
 use crate::tuf::metadata::{Document, FileMeta, Header, Signed, Snapshot, encode_envelope};
 use crate::tuf::names::RoleName;
-use crate::tuf::verify::RoleKeys;
+use crate::tuf::verify::{RoleKeys, valid_signers};
 
 /// Keys that a draft needs for one role.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,12 +58,32 @@ impl Draft {
             if self.root_role_changed() {
                 needs.extend(self.role_keys(&RoleName::Root).iter().map(|keys| need(keys, false)));
             }
+            needs.extend(self.earlier_root_keys().iter().map(|keys| need(keys, true)));
         }
         let targets = self.dirty.iter().filter(|role| role.is_targets());
-        needs
-            .extend(targets.filter_map(|role| self.role_keys(role)).map(|keys| need(&keys, false)));
+        for role in targets {
+            let Some(keys) = self.role_keys(role) else { continue };
+            let mut need = need(&keys, false);
+            if let Some(cosigned) = self.cosigned.get(role) {
+                need.candidates.retain(|id| !cosigned.signers.contains(id));
+                let done = u32::try_from(cosigned.signers.len()).unwrap_or(u32::MAX);
+                need.threshold = need.threshold.saturating_sub(done);
+            }
+            needs.push(need);
+        }
         needs.extend(self.role_keys(&RoleName::Snapshot).iter().map(|keys| need(keys, true)));
         needs
+    }
+
+    /// Each as a role of its own: whichever is at hand signs.
+    fn earlier_root_keys(&self) -> Vec<RoleKeys> {
+        let keys = self.earlier_root_keys.iter();
+        let keys = keys.map(|(id, key)| RoleKeys {
+            role: RoleName::Root,
+            keys: BTreeMap::from([(id.clone(), key.clone())]),
+            threshold: NonZeroU32::MIN,
+        });
+        keys.collect()
     }
 
     fn root_role_changed(&self) -> bool {
@@ -82,22 +104,32 @@ impl Draft {
             if self.root_role_changed() {
                 signing.extend(self.role_keys(&RoleName::Root));
             }
+            let at_hand = |earlier: &RoleKeys| {
+                need(earlier, true).candidates.iter().any(|id| keys.contains_key(id))
+            };
+            signing.extend(self.earlier_root_keys().into_iter().filter(at_hand));
             let header = self.next(&RoleName::Root, &self.root.header, now, ROOT_LIFETIME_DAYS)?;
-            publication.add(&RoleName::Root, &self.root, &header, &signing, keys)?;
+            publication.add(&RoleName::Root, &self.root, &header, &signing, keys, None)?;
+        } else if let Some(raw) = self.root_raw.as_ref().filter(|_| self.root_is_unsent) {
+            publication.files.insert(RoleName::Root, raw.clone());
         }
         for role in self.dirty.iter().filter(|role| role.is_targets()) {
             let unknown = || EditError::UnknownRole { role: role.clone() };
             let file = self.targets.get(role).ok_or_else(unknown)?;
-            let header = self.next(role, &file.header, now, TARGETS_LIFETIME_DAYS)?;
+            let cosigned = self.cosigned.get(role);
+            let header = match cosigned {
+                Some(cosigned) => cosigned.header.clone(),
+                None => self.next(role, &file.header, now, TARGETS_LIFETIME_DAYS)?,
+            };
             let signing = self.role_keys(role).ok_or_else(unknown)?;
-            publication.add(role, file.as_ref(), &header, &[signing], keys)?;
+            publication.add(role, file.as_ref(), &header, &[signing], keys, cosigned)?;
         }
         self.sign_snapshot(&mut publication, keys, now)?;
         Ok(publication)
     }
 
     /// Refuses a root under which some role could never be signed again.
-    fn check_base_roles(&self) -> Result<(), EditError> {
+    pub(super) fn check_base_roles(&self) -> Result<(), EditError> {
         for role in [RoleName::Root, RoleName::Timestamp, RoleName::Snapshot, RoleName::Targets] {
             let unknown = || EditError::UnknownRole { role: role.clone() };
             let Need { threshold, candidates, .. } =
@@ -110,7 +142,7 @@ impl Draft {
         Ok(())
     }
 
-    fn sign_snapshot(
+    pub(super) fn sign_snapshot(
         &self,
         publication: &mut Publication,
         keys: &BTreeMap<KeyId, PrivateKey>,
@@ -132,10 +164,10 @@ impl Draft {
         }
         let files = publication.files.iter();
         snapshot.meta.extend(files.map(|(role, raw)| (role.clone(), FileMeta::of(raw))));
-        publication.add(&role, &snapshot, &header, &[signing], keys)
+        publication.add(&role, &snapshot, &header, &[signing], keys, None)
     }
 
-    fn next(
+    pub(super) fn next(
         &self,
         role: &RoleName,
         before: &Header,
@@ -159,6 +191,7 @@ impl Publication {
         header: &Header,
         signing: &[RoleKeys],
         keys: &BTreeMap<KeyId, PrivateKey>,
+        cosigned: Option<&Cosigned>,
     ) -> Result<(), EditError> {
         let body = document.to_json_under(header);
         // A file that nobody can read would lock every reader out, and us. This looks at the
@@ -173,6 +206,20 @@ impl Publication {
         for role_keys in signing {
             // One key under two ids counts once for whoever verifies, so it does here.
             let mut have = BTreeSet::new();
+            if let Some(cosigned) = cosigned {
+                // Whoever signed first is trusted no further than a reader would trust them.
+                let valid = valid_signers(&cosigned.signatures, &message, role_keys)
+                    .map_err(|_| EditError::UnusableRole { role: role.clone() })?;
+                for signature in &cosigned.signatures {
+                    let known = role_keys.keys.get(&signature.key_id);
+                    let Some(id) = known.and_then(|key| key.canonical_id().ok()) else { continue };
+                    if valid.contains(&signature.key_id) && have.insert(id.clone()) {
+                        done.insert(signature.key_id.clone());
+                        signatures.push(signature.clone());
+                        signed_by.push(id);
+                    }
+                }
+            }
             for (id, public) in &role_keys.keys {
                 let Ok(canonical) = public.canonical_id() else { continue };
                 let Some(private) = keys.get(&canonical) else { continue };
@@ -212,7 +259,7 @@ impl Publication {
     }
 }
 
-fn need(keys: &RoleKeys, optional: bool) -> Need {
+pub(super) fn need(keys: &RoleKeys, optional: bool) -> Need {
     // A key that is listed bare and in a certificate is one key.
     let ids: BTreeSet<KeyId> =
         keys.keys.values().filter_map(|key| key.canonical_id().ok()).collect();

@@ -544,3 +544,49 @@ fn a_witness_signs_a_role_as_it_is() {
     let nobody = draft.apply(&Change::Witness { role: role("targets/x") }, now());
     assert_eq!(nobody, Err(EditError::UnknownRole { role: role("targets/x") }));
 }
+
+#[test]
+fn changes_that_come_to_nothing_are_not_signed() {
+    let repo = Repo::new();
+    let trusted = repo.first().unwrap();
+    let mut draft = Draft::from_trusted(&trusted);
+    let add = Change::AddTarget { role: TARGETS, name: name("x"), target: target("x") };
+    let remove = Change::RemoveTarget { role: TARGETS, name: name("x") };
+    for change in [&add, &remove] {
+        assert_eq!(draft.apply(change, now()), Ok(Outcome::Changed));
+    }
+    draft.settle(&trusted, &[&TARGETS]);
+    assert!(draft.is_dirty());
+    draft.settle(&trusted, &[]);
+    assert!(!draft.is_dirty());
+    draft.apply(&add, now()).unwrap();
+    draft.settle(&trusted, &[]);
+    assert!(draft.is_dirty());
+}
+
+#[test]
+fn a_lapsed_role_is_signed_again_only_when_it_was_taken_up() {
+    let mut repo = Repo::new();
+    let (gone, stays) = (TestKey::bare(), TestKey::bare());
+    repo.delegate("targets/alice", vec![gone.clone()], &[""]);
+    let held_last = repo.files()[&role("targets/alice")].clone();
+    repo.delegate("targets/alice", vec![stays.clone()], &[""]);
+    repo.signed_by(&role("targets/alice"), vec![gone]);
+    let alice = role("targets/alice");
+    let trusted = repo.first().unwrap();
+    assert!(trusted.unusable().contains_key(&alice));
+    let mut draft = Draft::from_trusted(&trusted);
+    let witness = Change::Witness { role: alice.clone() };
+    let refused = draft.apply(&witness, now());
+    assert_eq!(refused, Err(EditError::UnusableRole { role: alice.clone() }));
+    let last = Signed::<Targets>::parse(&alice, &held_last).unwrap();
+    draft.take_up(&alice, last.unverified().clone());
+    assert_eq!(draft.apply(&witness, now()), Ok(Outcome::Changed));
+    let publication = draft.sign(&held(&[&stays, sole(&repo, &SNAPSHOT)]), now()).unwrap();
+    let file = Signed::<Targets>::parse(&alice, &publication.files[&alice]).unwrap();
+    assert!(file.unverified().targets.contains_key(&name("v1")));
+    assert_eq!(file.unverified().header.version, last.unverified().header.version + 1);
+    let nobody = Change::Witness { role: role("targets/nobody") };
+    let refused = draft.apply(&nobody, now());
+    assert_eq!(refused, Err(EditError::UnknownRole { role: role("targets/nobody") }));
+}

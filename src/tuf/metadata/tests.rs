@@ -2,7 +2,7 @@
 
 use test_case::test_case;
 
-use crate::codec::canonical_json::JsonProblem;
+use crate::codec::canonical_json::{JsonProblem, Value};
 use crate::tuf::metadata::{
     Document, MetadataError, Problem, Root, Signed, Snapshot, Targets, TimestampFile,
     encode_envelope,
@@ -192,4 +192,193 @@ fn every_document_reads_as_it_was_written() {
     for role in repo().targets.keys() {
         again::<Targets>(role, &files[role]);
     }
+}
+
+/// Every place of a document, from the outside in.
+fn places(value: &Value) -> Vec<Vec<String>> {
+    let children: Vec<(String, &Value)> = match value {
+        Value::Object(members) => {
+            members.iter().map(|(name, value)| (name.to_owned(), value)).collect()
+        }
+        Value::Array(elements) => {
+            elements.iter().enumerate().map(|(at, value)| (at.to_string(), value)).collect()
+        }
+        _ => Vec::new(),
+    };
+    let mut found = Vec::new();
+    for (name, child) in children {
+        found.push(vec![name.clone()]);
+        for below in places(child) {
+            found.push([vec![name.clone()], below].concat());
+        }
+    }
+    found
+}
+
+fn replaced(value: &Value, place: &[String], by: &Value) -> Value {
+    let Some((first, rest)) = place.split_first() else { return by.clone() };
+    match value {
+        Value::Object(members) => Value::Object(
+            members
+                .iter()
+                .map(|(name, child)| {
+                    let child =
+                        if name == first { replaced(child, rest, by) } else { child.clone() };
+                    (name.to_owned(), child)
+                })
+                .collect(),
+        ),
+        Value::Array(elements) => Value::Array(
+            elements
+                .iter()
+                .enumerate()
+                .map(|(at, child)| {
+                    if at.to_string() == *first { replaced(child, rest, by) } else { child.clone() }
+                })
+                .collect(),
+        ),
+        other => other.clone(),
+    }
+}
+
+/// Members that may be null because Go writes nothing so, or because nothing reads them.
+fn may_be_null(place: &str) -> bool {
+    ["signatures", "consistent_snapshot", "delegations", "delegations.keys", "delegations.roles"]
+        .iter()
+        .any(|name| place == *name || place.ends_with(&format!("signed.{name}")))
+        || ["signed.targets", "keyids", "paths", "private"].iter().any(|name| place.ends_with(name))
+}
+
+#[test]
+fn go_tuf_749_null_in_any_place_is_an_error_there_or_means_nothing() {
+    for (role, raw) in repo().files() {
+        let document = Value::parse(&raw).unwrap();
+        for place in places(&document) {
+            let bad = replaced(&document, &place, &Value::Null);
+            let joined = place.join(".");
+            match parse(&role, &bad.to_wire()) {
+                Ok(()) => assert!(may_be_null(&joined), "{role}: {joined} is null"),
+                Err(error) => {
+                    assert!(!may_be_null(&joined), "{role}: {joined}: {error:?}");
+                    assert!(!error.path.is_empty(), "{role}: {joined}: {error:?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn another_type_in_any_place_is_an_error_or_is_not_read() {
+    let others =
+        [Value::Bool(true), Value::Int(-1), Value::from("\u{0}"), Value::Array(vec![Value::Null])];
+    for (role, raw) in repo().files() {
+        let document = Value::parse(&raw).unwrap();
+        for place in places(&document) {
+            for other in &others {
+                let bad = replaced(&document, &place, other);
+                let joined = place.join(".");
+                // A private half that strays into metadata is nobody's business; an id or method
+                // that is none belongs to nobody.
+                let is_not_read = joined.ends_with("private")
+                    || joined == "signed.consistent_snapshot"
+                    || joined.ends_with("keytype")
+                    || joined.starts_with("signatures.")
+                    || joined.contains(".paths.");
+                if parse(&role, &bad.to_wire()).is_ok() {
+                    assert!(is_not_read, "{role}: {joined} is {other:?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_million_signatures_are_not_looked_at() {
+    let good = text(&RoleName::Timestamp);
+    let (signed, _) = good.split_once("\"signatures\":[").unwrap();
+    let many = "{},".repeat(1_000_000);
+    let bad = format!("{signed}\"signatures\":[{many}{{}}]}}");
+    let error = parse(&RoleName::Timestamp, bad.as_bytes()).unwrap_err();
+    assert_eq!(error.problem, Problem::TooManySignatures(1_000_001));
+    assert_eq!(error.path, ["signatures"]);
+}
+
+#[test_case(r#""version":1}"#, r#""spec_version":"1.0","version":1}"#; "a member of another dialect")]
+#[test_case(r#""version":1}"#, r#""spec_version":0.0,"version":1}"#; "one that is a number")]
+#[test_case(r#""version":1}"#, r#""version":1.0e0}"#; "a version with an exponent")]
+fn what_is_not_known_is_signed_and_not_read_and_numbers_are_plain(from: &str, to: &str) {
+    let plain = !to.contains("1.0e0");
+    for role in repo().files().keys() {
+        let bad = text(role).replacen(from, to, 1);
+        assert_eq!(parse(role, bad.as_bytes()).is_ok(), plain, "{role}");
+    }
+}
+
+#[test_case("2030-01-01T00:00:00.5Z", true; "a fraction")]
+#[test_case("2030-01-01T00:00:00+14:00", true; "an offset")]
+#[test_case("2030-01-01T00:00:60Z", false; "a leap second")]
+#[test_case("10000-01-01T00:00:00Z", false; "the year 10000")]
+#[test_case("2030-01-01", false; "a day")]
+#[test_case("", false; "nothing")]
+#[test_case("2030-01-01T00:00:00Z\\u0000", false; "a zero byte behind")]
+fn times_of_every_form(expires: &str, accepted: bool) {
+    for role in repo().files().keys() {
+        let good = text(role);
+        let (before, rest) = good.split_once("\"expires\":\"").unwrap();
+        let (_, after) = rest.split_once('"').unwrap();
+        let changed = format!("{before}\"expires\":\"{expires}\"{after}");
+        let result = parse(role, changed.as_bytes());
+        assert_eq!(result.is_ok(), accepted, "{role}: {result:?}");
+        if let Err(error) = result {
+            assert_eq!(error.path, ["signed", "expires"]);
+        }
+    }
+}
+
+#[test_case("root"; "a base role")]
+#[test_case("?"; "a question mark")]
+#[test_case("#"; "a hash")]
+#[test_case("/x"; "absolute")]
+#[test_case("../x"; "outside")]
+#[test_case("targets/../x"; "climbing")]
+#[test_case("targets/%2e%2e/x"; "climbing in disguise")]
+#[test_case("targets/a%2fb"; "a slash in disguise")]
+#[test_case("targets/a\\u0000b"; "a zero byte")]
+#[test_case("targets/."; "here")]
+#[test_case("targets/.."; "there")]
+#[test_case("targets/a."; "a dot at the end")]
+#[test_case("targets/😀"; "a face")]
+#[test_case("targets/A"; "a capital letter")]
+#[test_case("targets/a b"; "a blank")]
+#[test_case("targets/a\\\\b"; "a backslash")]
+#[test_case("targets/a/"; "a slash at the end")]
+fn roles_of_other_names_are_neither_delegated_to_nor_listed(name: &str) {
+    let listing = text(&RoleName::Snapshot).replacen("\"targets/a\":", &format!("\"{name}\":"), 1);
+    // `root` is listed already, and twice is too often.
+    assert!(parse(&RoleName::Snapshot, listing.as_bytes()).is_err());
+    let at = place(&RoleName::Targets, r#""targets/a","paths""#, &format!("\"{name}\",\"paths\""));
+    assert_eq!(at.as_deref(), Some("signed.delegations.roles.0.name"));
+}
+
+#[test]
+fn a_role_name_that_no_column_holds_is_refused() {
+    let of_length = |bytes: usize| format!("targets/{}", "a".repeat(bytes - 8));
+    assert!(RoleName::parse(&of_length(255)).is_ok());
+    assert!(RoleName::parse(&of_length(256)).is_err());
+}
+
+#[test_case("future", r#""AAAA""#, true; "a type of the future")]
+#[test_case("ed25519", r#""AAAA""#, true; "an ed25519 key of three bytes")]
+#[test_case("ecdsa", r#""""#, true; "a key of no bytes")]
+#[test_case("rsa", r#""AAAA""#, true; "an rsa key that is none")]
+#[test_case("ecdsa-x509", r#""AAAA""#, true; "a certificate that is none")]
+#[test_case("ecdsa", "7", false; "a key that is a number")]
+#[test_case("ecdsa", r#""A""#, false; "a key that is not base64")]
+fn keys_that_verify_nothing_are_listed_without_harm(kind: &str, public: &str, accepted: bool) {
+    let id = "0".repeat(64);
+    let key = format!(r#"{{"keytype":"{kind}","keyval":{{"private":null,"public":{public}}}}}"#);
+    let from = r#""keys":{"#;
+    let at = place(&RoleName::Root, from, &format!(r#"{from}"{id}":{key},"#));
+    let expected = (!accepted).then(|| format!("signed.keys.{id}"));
+    assert_eq!(at, expected);
 }

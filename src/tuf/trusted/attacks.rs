@@ -98,7 +98,7 @@ fn an_honest_repository_is_read_and_read_again() {
 }
 
 #[test]
-fn case_1_a_root_without_the_old_keys() {
+fn row_1_a_root_without_the_old_keys() {
     let mut repo = Repo::new();
     let cached = repo.cached();
     let gun = repo.gun.to_string();
@@ -109,7 +109,7 @@ fn case_1_a_root_without_the_old_keys() {
 }
 
 #[test]
-fn case_2_a_root_without_its_own_keys() {
+fn row_2_a_root_without_its_own_keys() {
     let mut repo = Repo::new();
     let cached = repo.cached();
     let old = repo.signers[&ROOT].clone();
@@ -148,10 +148,10 @@ fn the_old_threshold_must_be_met_by_old_keys_in_certificates_for_this_repository
     ));
 }
 
-#[test_case(&TIMESTAMP; "case 3 timestamp")]
-#[test_case(&SNAPSHOT; "case 4 snapshot")]
-#[test_case(&TARGETS; "case 5 targets")]
-fn cases_3_to_5_signed_by_a_stranger(of: &RoleName) {
+#[test_case(&TIMESTAMP; "row 3 timestamp")]
+#[test_case(&SNAPSHOT; "row 4 snapshot")]
+#[test_case(&TARGETS; "row 5 targets")]
+fn rows_3_to_5_signed_by_a_stranger(of: &RoleName) {
     let mut repo = Repo::new();
     let cached = repo.cached();
     repo.publish().signed_by(of, vec![TestKey::bare()]);
@@ -159,14 +159,14 @@ fn cases_3_to_5_signed_by_a_stranger(of: &RoleName) {
 }
 
 #[test]
-fn case_6_signed_by_a_stranger_at_first_use() {
+fn row_6_signed_by_a_stranger_at_first_use() {
     let mut repo = Repo::new();
     repo.signed_by(&TARGETS, vec![TestKey::bare()]);
     too_few(repo.first(), &TARGETS, 0, 1);
 }
 
 #[test]
-fn case_7_a_delegation_signed_by_the_key_of_another() {
+fn row_7_a_delegation_signed_by_the_key_of_another() {
     let mut repo = delegated();
     let others = repo.signers[&role("targets/a")].clone();
     repo.signed_by(&role("targets/releases"), others);
@@ -179,7 +179,7 @@ fn case_7_a_delegation_signed_by_the_key_of_another() {
 }
 
 #[test]
-fn case_7_a_cached_delegation_is_verified_with_the_keys_of_today() {
+fn row_7_a_cached_delegation_is_verified_with_the_keys_of_today() {
     let mut repo = delegated();
     let cached = repo.cached();
     let old = repo.files()[&role("targets/releases")].clone();
@@ -190,7 +190,7 @@ fn case_7_a_cached_delegation_is_verified_with_the_keys_of_today() {
 }
 
 #[test]
-fn case_8_a_snapshot_as_timestamp() {
+fn row_8_a_snapshot_as_timestamp() {
     let mut repo = Repo::new();
     let shared = repo.signers[&SNAPSHOT].clone();
     repo.keys(&TIMESTAMP, shared, 1);
@@ -201,7 +201,7 @@ fn case_8_a_snapshot_as_timestamp() {
 }
 
 #[test]
-fn case_9_the_file_of_one_delegation_as_anothers() {
+fn row_9_the_file_of_one_delegation_as_anothers() {
     let mut repo = delegated();
     let other = repo.files()[&role("targets/a")].clone();
     repo.fixed.insert(role("targets/releases"), other);
@@ -215,8 +215,59 @@ fn case_9_the_file_of_one_delegation_as_anothers() {
     assert!(matches!(unusable(&read, "targets/releases"), UpdateError::Signatures(_)));
 }
 
+/// `targets/releases` and `targets/a` are signed by one key, as docker has it.
+fn one_key_for_two_roles() -> Repo {
+    let mut repo = Repo::new();
+    let key = TestKey::bare();
+    repo.delegate("targets/releases", vec![key.clone()], &[""]);
+    repo.delegate("targets/a", vec![key], &[""]);
+    repo
+}
+
 #[test]
-fn case_10_another_repositorys_data() {
+fn row_9_a_signers_draft_seen_before_is_no_release() {
+    let mut repo = one_key_for_two_roles();
+    let cached = repo.cached();
+    let (draft, releases) = (role("targets/a"), role("targets/releases"));
+    repo.bump(&[SNAPSHOT, TIMESTAMP]).fixed.insert(releases.clone(), cached[&draft].clone());
+    assert_eq!(
+        refused(repo.again(&cached)),
+        UpdateError::OtherRolesFile { role: releases, of: draft }
+    );
+}
+
+#[test]
+fn row_9_two_roles_of_one_key_do_not_change_places() {
+    let mut repo = one_key_for_two_roles();
+    let cached = repo.cached();
+    let (draft, releases) = (role("targets/a"), role("targets/releases"));
+    repo.bump(&[SNAPSHOT, TIMESTAMP]);
+    repo.fixed.insert(releases.clone(), cached[&draft].clone());
+    repo.fixed.insert(draft, cached[&releases].clone());
+    assert!(matches!(refused(repo.again(&cached)), UpdateError::OtherRolesFile { .. }));
+}
+
+#[test]
+fn row_9_the_same_file_for_two_roles_from_the_start_is_one_thing_said_twice() {
+    let mut repo = one_key_for_two_roles();
+    let file = repo.files()[&role("targets/a")].clone();
+    repo.fixed.insert(role("targets/releases"), file);
+    let cached = repo.cached();
+    let read = repo.bump(&[SNAPSHOT, TIMESTAMP]).again(&cached).unwrap();
+    assert!(read.unusable().is_empty());
+}
+
+#[test]
+fn row_9_who_has_seen_neither_file_cannot_tell_them_apart() {
+    let mut repo = one_key_for_two_roles();
+    let draft = repo.files()[&role("targets/a")].clone();
+    repo.fixed.insert(role("targets/releases"), draft);
+    // Not a wish but what is: spec/threat-model.md says so.
+    assert!(repo.first().unwrap().unusable().is_empty());
+}
+
+#[test]
+fn row_10_another_repositorys_data() {
     let other = Repo::named("docker.io/library/other");
     let gun = Repo::new().gun;
     let root = &other.files()[&ROOT];
@@ -232,7 +283,7 @@ fn case_10_another_repositorys_data() {
 #[test_case("hashes", Value::object::<&str>([]), "hashes"; "no hashes")]
 #[test_case("hashes", Value::object([("sha1", Value::from("AAAAAAAAAAAAAAAAAAAAAAAAAAA="))]), "hashes"; "sha1 alone")]
 #[test_case("hashes", Value::object([("sha256", Value::from("AAAA"))]), "hashes.sha256"; "short sha256")]
-fn case_14_a_target_that_cannot_be_checked(member: &'static str, value: Value, path: &str) {
+fn row_14_a_target_that_cannot_be_checked(member: &'static str, value: Value, path: &str) {
     let mut repo = Repo::new();
     repo.with(&TARGETS, move |members| {
         let Some(Value::Object(targets)) = members.get_mut("targets") else { panic!() };
@@ -243,14 +294,14 @@ fn case_14_a_target_that_cannot_be_checked(member: &'static str, value: Value, p
 }
 
 #[test]
-fn case_16_timestamp_rollback() {
+fn row_16_timestamp_rollback() {
     let mut repo = Repo::new();
     let cached = repo.version(&TIMESTAMP, 3).cached();
     rolled_back(repo.version(&TIMESTAMP, 2).again(&cached), &TIMESTAMP, 3, 2);
 }
 
 #[test]
-fn case_17_another_timestamp_of_the_same_version_is_not_followed() {
+fn row_17_another_timestamp_of_the_same_version_is_not_followed() {
     let mut repo = Repo::new();
     let cached = repo.cached();
     repo.bump(&[SNAPSHOT]).header(&SNAPSHOT).expires = days(50);
@@ -273,7 +324,7 @@ fn below_cached(mut set: TrustedSet, files: &Files) -> Result<TrustedRepository,
 }
 
 #[test]
-fn cases_18_and_19_snapshot_rollback_behind_a_newer_timestamp() {
+fn rows_18_and_19_snapshot_rollback_behind_a_newer_timestamp() {
     let mut repo = Repo::new();
     let cached = repo.version(&SNAPSHOT, 3).cached();
     repo.version(&SNAPSHOT, 2).version(&TIMESTAMP, 9);
@@ -281,7 +332,7 @@ fn cases_18_and_19_snapshot_rollback_behind_a_newer_timestamp() {
 }
 
 #[test]
-fn case_20_targets_rollback_behind_a_newer_snapshot() {
+fn row_20_targets_rollback_behind_a_newer_snapshot() {
     let mut repo = Repo::new();
     let cached = repo.version(&TARGETS, 3).cached();
     repo.version(&TARGETS, 2).version(&SNAPSHOT, 9).version(&TIMESTAMP, 9);
@@ -289,7 +340,7 @@ fn case_20_targets_rollback_behind_a_newer_snapshot() {
 }
 
 #[test]
-fn case_21_delegation_rollback() {
+fn row_21_delegation_rollback() {
     let mut repo = delegated();
     let of = role("targets/releases");
     let cached = repo.version(&of, 5).cached();
@@ -310,7 +361,33 @@ fn a_delegation_is_not_rolled_back_under_cover_of_a_removed_signer() {
 }
 
 #[test]
-fn case_22_a_snapshot_that_names_an_older_root() {
+fn row_21_a_delegation_is_not_rolled_back_after_its_signer_was_seen_removed() {
+    let mut repo = delegated();
+    let of = role("targets/a");
+    let below = role("targets/a/b");
+    let (alice, bob) = (TestKey::bare(), TestKey::bare());
+    repo.delegate("targets/a", vec![alice.clone(), bob.clone()], &[""]);
+    repo.version(&of, 9).version(&below, 8).signed_by(&of, vec![bob.clone()]);
+    let mut cached = repo.cached();
+    // Bob is gone, and nobody has signed again: the role is unusable, and that is remembered.
+    repo.delegate("targets/a", vec![alice.clone()], &[""]);
+    repo.bump(&[TARGETS, SNAPSHOT, TIMESTAMP]).signed_by(&of, vec![bob]);
+    let read = repo.again(&cached).unwrap();
+    assert!(matches!(unusable(&read, "targets/a"), UpdateError::Signatures(_)));
+    cached.extend(read.files());
+    // What Alice signed long ago does not become news by that.
+    repo.bump(&[SNAPSHOT, TIMESTAMP]).version(&of, 4).signed_by(&of, vec![alice]);
+    rolled_back(repo.again(&cached), &of, 9, 4);
+    repo.version(&of, 10).version(&below, 7);
+    rolled_back(repo.again(&cached), &below, 8, 7);
+    repo.version(&below, 8).again(&cached).unwrap();
+    // A new key of targets lets all that be forgotten.
+    repo.keys(&TARGETS, vec![TestKey::bare()], 1);
+    repo.bump(&[ROOT, SNAPSHOT, TIMESTAMP]).version(&of, 4).again(&cached).unwrap();
+}
+
+#[test]
+fn row_22_a_snapshot_that_names_an_older_root() {
     let mut repo = Repo::new();
     let old_root = repo.files()[&ROOT].clone();
     let cached = repo.version(&ROOT, 2).cached();
@@ -329,7 +406,7 @@ fn case_22_a_snapshot_that_names_an_older_root() {
 }
 
 #[test]
-fn case_23_a_delegation_that_vanishes_from_the_snapshot() {
+fn row_23_a_delegation_that_vanishes_from_the_snapshot() {
     let mut repo = delegated();
     let mut cached = repo.cached();
     let of = role("targets/releases");
@@ -348,7 +425,7 @@ fn case_23_a_delegation_that_vanishes_from_the_snapshot() {
 }
 
 #[test]
-fn case_23_it_is_missed_even_if_the_snapshot_key_is_rotated_with_it() {
+fn row_23_it_is_missed_even_if_the_snapshot_key_is_rotated_with_it() {
     let mut repo = delegated();
     let cached = repo.cached();
     let of = role("targets/releases");
@@ -370,7 +447,7 @@ fn a_delegation_never_published_is_not_missed() {
 
 #[test_case(&TARGETS; "targets")]
 #[test_case(&ROOT; "root")]
-fn case_24_a_snapshot_that_lacks_a_base_role(of: &RoleName) {
+fn row_24_a_snapshot_that_lacks_a_base_role(of: &RoleName) {
     let mut repo = Repo::new();
     repo.unlisted.insert(of.clone());
     let problem = malformed(repo.first(), &SNAPSHOT, &format!("signed.meta.{of}"));
@@ -378,7 +455,7 @@ fn case_24_a_snapshot_that_lacks_a_base_role(of: &RoleName) {
 }
 
 #[test]
-fn case_25_recovery_after_a_timestamp_driven_up() {
+fn row_25_recovery_after_a_timestamp_driven_up() {
     let mut repo = Repo::new();
     let cached = repo.version(&TIMESTAMP, MAX_VERSION).cached();
     repo.keys(&TIMESTAMP, vec![TestKey::bare()], 1);
@@ -387,7 +464,7 @@ fn case_25_recovery_after_a_timestamp_driven_up() {
 }
 
 #[test]
-fn case_26_recovery_after_a_snapshot_driven_up() {
+fn row_26_recovery_after_a_snapshot_driven_up() {
     let mut repo = Repo::new();
     repo.version(&SNAPSHOT, MAX_VERSION).version(&TIMESTAMP, MAX_VERSION);
     let cached = repo.cached();
@@ -417,7 +494,7 @@ fn adding_a_key_is_no_way_to_roll_back_what_the_others_signed() {
 }
 
 #[test]
-fn case_27_recovery_after_targets_driven_up() {
+fn row_27_recovery_after_targets_driven_up() {
     let mut repo = delegated();
     repo.version(&TARGETS, 100).version(&role("targets/releases"), 100);
     let cached = repo.cached();
@@ -429,7 +506,7 @@ fn case_27_recovery_after_targets_driven_up() {
 }
 
 #[test]
-fn case_27_the_snapshot_key_alone_does_not_roll_targets_back() {
+fn row_27_the_snapshot_key_alone_does_not_roll_targets_back() {
     let mut repo = Repo::new();
     let cached = repo.version(&TARGETS, 100).cached();
     repo.keys(&SNAPSHOT, vec![TestKey::bare()], 1);
@@ -446,7 +523,7 @@ fn case_27_the_snapshot_key_alone_does_not_roll_targets_back() {
 #[test_case("\"3\""; "text")]
 #[test_case("null"; "null")]
 #[test_case("[]"; "array")]
-fn case_28_versions_that_are_none(version: &str) {
+fn row_28_versions_that_are_none(version: &str) {
     for of in [TIMESTAMP, SNAPSHOT, TARGETS, ROOT] {
         let mut repo = Repo::new();
         let text = String::from_utf8(repo.files()[&of].clone()).unwrap();
@@ -485,11 +562,11 @@ impl Repo {
     }
 }
 
-#[test_case(&TIMESTAMP; "case 29 timestamp")]
-#[test_case(&SNAPSHOT; "case 30 snapshot")]
-#[test_case(&TARGETS; "case 30 targets")]
-#[test_case(&ROOT; "case 31 the final root")]
-fn cases_29_to_31_expired(of: &RoleName) {
+#[test_case(&TIMESTAMP; "row 29 timestamp")]
+#[test_case(&SNAPSHOT; "row 30 snapshot")]
+#[test_case(&TARGETS; "row 30 targets")]
+#[test_case(&ROOT; "row 31 the final root")]
+fn rows_29_to_31_expired(of: &RoleName) {
     let mut repo = Repo::new();
     repo.header(of).expires = days(-1);
     let since = days(-1).instant();
@@ -510,7 +587,7 @@ fn expiry_is_strict_to_the_nanosecond(of: &RoleName) {
 }
 
 #[test]
-fn case_30_an_expired_delegation_is_unusable_and_what_is_below_it() {
+fn row_30_an_expired_delegation_is_unusable_and_what_is_below_it() {
     let mut repo = delegated();
     repo.header(&role("targets/a")).expires = days(-1);
     let read = repo.first().unwrap();
@@ -540,7 +617,7 @@ fn owners_can_load_what_has_expired() {
 }
 
 #[test]
-fn case_32_an_expired_root_in_between() {
+fn row_32_an_expired_root_in_between() {
     let mut repo = Repo::new();
     let cached = repo.cached();
     repo.version(&ROOT, 2).header(&ROOT).expires = days(-1);
@@ -554,7 +631,7 @@ fn case_32_an_expired_root_in_between() {
 }
 
 #[test]
-fn case_33_an_expired_cached_timestamp_is_replaced() {
+fn row_33_an_expired_cached_timestamp_is_replaced() {
     let mut repo = Repo::new();
     repo.header(&TIMESTAMP).expires = days(1);
     let cached = repo.cached();
@@ -564,7 +641,7 @@ fn case_33_an_expired_cached_timestamp_is_replaced() {
 }
 
 #[test]
-fn case_34_a_lower_timestamp_is_a_rollback_though_the_cached_one_expired() {
+fn row_34_a_lower_timestamp_is_a_rollback_though_the_cached_one_expired() {
     let mut repo = Repo::new();
     repo.version(&TIMESTAMP, 5).header(&TIMESTAMP).expires = days(1);
     let cached = repo.cached();
@@ -577,7 +654,7 @@ fn case_34_a_lower_timestamp_is_a_rollback_though_the_cached_one_expired() {
 #[test_case(&SNAPSHOT, false; "shorter snapshot")]
 #[test_case(&TARGETS, true; "longer targets")]
 #[test_case(&TARGETS, false; "shorter targets")]
-fn case_39_other_lengths_than_promised(of: &RoleName, longer: bool) {
+fn row_39_other_lengths_than_promised(of: &RoleName, longer: bool) {
     let mut repo = Repo::new();
     let mut file = repo.files()[of].clone();
     let listed = u64::try_from(file.len()).unwrap();
@@ -609,7 +686,7 @@ fn a_file_said_to_be_enormous_is_not_asked_for() {
 #[test_case(&SNAPSHOT; "snapshot")]
 #[test_case(&TARGETS; "targets")]
 #[test_case(&role("targets/releases"); "delegation")]
-fn cases_43_and_44_other_bytes_than_promised(of: &RoleName) {
+fn rows_43_and_44_other_bytes_than_promised(of: &RoleName) {
     let mut repo = delegated();
     let mut file = repo.files()[of].clone();
     let last = file.len() - 3;
@@ -623,7 +700,7 @@ fn cases_43_and_44_other_bytes_than_promised(of: &RoleName) {
 
 #[test_case(1, 1; "the same version again")]
 #[test_case(1, 3; "one left out")]
-fn case_45_a_root_that_does_not_follow(trusted: u64, offered: u64) {
+fn row_45_a_root_that_does_not_follow(trusted: u64, offered: u64) {
     let mut repo = Repo::new();
     let cached = repo.cached();
     repo.version(&ROOT, offered).header(&ROOT).expires = days(99);
@@ -631,7 +708,7 @@ fn case_45_a_root_that_does_not_follow(trusted: u64, offered: u64) {
 }
 
 #[test]
-fn case_46_two_signatures_of_three() {
+fn row_46_two_signatures_of_three() {
     let mut repo = Repo::new();
     let keys = vec![TestKey::bare(), TestKey::bare(), TestKey::bare()];
     repo.keys(&SNAPSHOT, keys.clone(), 3);
@@ -641,7 +718,7 @@ fn case_46_two_signatures_of_three() {
 }
 
 #[test]
-fn case_47_a_threshold_beyond_the_keys() {
+fn row_47_a_threshold_beyond_the_keys() {
     let mut repo = Repo::new();
     let keys: Vec<_> = (0..5).map(|_| TestKey::bare()).collect();
     repo.keys(&TARGETS, keys, 6);
@@ -650,7 +727,7 @@ fn case_47_a_threshold_beyond_the_keys() {
 }
 
 #[test]
-fn case_48_one_key_listed_nine_times() {
+fn row_48_one_key_listed_nine_times() {
     let mut repo = Repo::new();
     let key = TestKey::bare();
     repo.keys(&TARGETS, vec![key; 9], 2);
@@ -658,7 +735,7 @@ fn case_48_one_key_listed_nine_times() {
 }
 
 #[test]
-fn case_48_one_key_in_two_certificates() {
+fn row_48_one_key_in_two_certificates() {
     let mut repo = Repo::new();
     let key = TestKey::certified(repo.gun.as_str());
     let again = key.recertified(repo.gun.as_str());
@@ -668,7 +745,7 @@ fn case_48_one_key_in_two_certificates() {
 }
 
 #[test]
-fn case_48_a_key_under_an_id_that_is_not_its_own() {
+fn row_48_a_key_under_an_id_that_is_not_its_own() {
     let mut repo = Repo::new();
     let key = TestKey::bare();
     let forged = TestKey::bare().id();
@@ -694,7 +771,7 @@ fn case_48_a_key_under_an_id_that_is_not_its_own() {
 }
 
 #[test]
-fn case_49_garbage_beside_a_valid_signature() {
+fn row_49_garbage_beside_a_valid_signature() {
     let mut repo = Repo::new();
     let text = String::from_utf8(repo.files()[&TARGETS].clone()).unwrap();
     let id = repo.signers[&TARGETS][0].id();
@@ -737,7 +814,7 @@ fn a_flood_of_signatures_by_one_key_is_not_tried() {
 #[test_case(Some(Value::Null); "null")]
 #[test_case(Some(Value::String("1".to_owned())); "text")]
 #[test_case(None; "missing")]
-fn case_50_thresholds_that_are_none(number: Option<Value>) {
+fn row_50_thresholds_that_are_none(number: Option<Value>) {
     let roles = ["root", "timestamp", "snapshot", "targets"];
     for (of, number) in roles.into_iter().zip(std::iter::repeat_n(number, 4)) {
         let mut repo = Repo::new();
@@ -754,7 +831,7 @@ fn case_50_thresholds_that_are_none(number: Option<Value>) {
 }
 
 #[test]
-fn case_51_one_of_two_keys_stolen_and_then_rotated_away() {
+fn row_51_one_of_two_keys_stolen_and_then_rotated_away() {
     let mut repo = Repo::new();
     let (kept, stolen) = (TestKey::bare(), TestKey::bare());
     repo.keys(&TARGETS, vec![kept.clone(), stolen.clone()], 2);
@@ -1156,4 +1233,20 @@ fn empty_files_are_written_as_the_reference_does() {
         text.starts_with(r#"{"signed":{"_type":"Targets","delegations":{"keys":{},"roles":[]},"#)
     );
     assert!(text.contains(r#""targets":{},"version":1}"#));
+}
+
+/// What only waits for signatures can be spoilt by any of those who may sign it.
+#[test]
+fn a_huge_file_of_proposals_stops_nobody() {
+    let mut repo = Repo::new();
+    repo.delegate("targets/proposals", vec![TestKey::bare()], &[".trust/proposals/"]);
+    repo.with(&SNAPSHOT, |members| {
+        let Some(Value::Object(meta)) = members.get_mut("meta") else { panic!() };
+        let Some(Value::Object(companion)) = meta.get_mut("targets/proposals") else { panic!() };
+        companion.insert("length".to_owned(), Value::Int(100 << 20));
+    });
+    let trusted = repo.first().unwrap();
+    assert!(trusted.lookup(&name("v1"), &[TARGETS]).is_ok());
+    let problem = &trusted.unusable()[&role("targets/proposals")];
+    assert!(matches!(problem, UpdateError::TooLarge { length: 104_857_600, .. }), "{problem:?}");
 }

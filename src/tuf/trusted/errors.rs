@@ -107,6 +107,15 @@ pub enum UpdateError {
         /// Whose file.
         role: RoleName,
     },
+    /// The file of one role is offered as that of another: their keys are the same, and a file
+    /// does not say whose it is.
+    #[error("the {role} metadata is the file that was seen before as that of {of}")]
+    OtherRolesFile {
+        /// The role it is offered for.
+        role: RoleName,
+        /// The role it was seen as.
+        of: RoleName,
+    },
     /// Delegations without end.
     #[error("delegations go too deep or are too many at {role}")]
     TooManyDelegations {
@@ -135,5 +144,34 @@ pub enum Note {
     SameTimestampVersion {
         /// The version of both.
         version: u64,
+    },
+    /// The server offers another timestamp of a version seen before; it was followed, as the rules
+    /// allow.
+    #[error("another timestamp of version {version} was offered, and followed as was allowed")]
+    SameTimestampVersionFollowed {
+        /// The version of both.
+        version: u64,
+    },
+    /// A root that is not the next one was accepted, as the rules allow.
+    #[error(
+        "root version {offered} was accepted after version {trusted}, though it is not the next, \
+         as was allowed"
+    )]
+    RootOutOfStep {
+        /// The version trusted before.
+        trusted: u64,
+        /// The version accepted.
+        offered: u64,
+    },
+    /// The clock is behind the last update, so expiry was judged by the time of that.
+    #[error(
+        "the clock of this machine says {clock}, but the last update was at {seen}: expiry was \
+         judged by the latter"
+    )]
+    ClockBehind {
+        /// What the clock says.
+        clock: Timestamp,
+        /// When the last update was.
+        seen: Timestamp,
     },
 }

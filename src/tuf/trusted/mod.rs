@@ -14,24 +14,30 @@ mod properties;
 mod repository;
 #[cfg(test)]
 mod sequences;
+#[cfg(test)]
+mod switches;
+mod unpublished;
+#[cfg(test)]
+mod vulnerabilities;
 
 pub use errors::{Note, UpdateError};
 pub use repository::{Found, LookupError, TrustedRepository};
+pub use unpublished::Unpublished;
 
 use std::collections::BTreeMap;
 
 use crate::clock::Timestamp;
 use crate::crypto::Sha256Hash;
-use crate::limits::{
-    MAX_DELEGATION_DEPTH, MAX_DELEGATION_ROLES, MAX_SNAPSHOT_BYTES, MAX_TARGETS_BYTES,
-};
+use crate::limits::{MAX_ALL_TARGETS_BYTES, MAX_DELEGATION_DEPTH, MAX_PROPOSALS_BYTES};
 use crate::tuf::delegation::effective_paths;
 use crate::tuf::metadata::{
     Document, FileMeta, MetadataError, Root, Signed, Snapshot, Targets, TimestampFile,
 };
 use crate::tuf::names::{Gun, RoleName};
 use crate::tuf::pinning::Pin;
+use crate::tuf::proposal::is_companion;
 use crate::tuf::root_trust::{Dates, certified_keys, pinned_keys};
+use crate::tuf::rules::{EqualTimestamp, RootWalk, Rules};
 use crate::tuf::verify::{Verified, VerifyError, verify, verify_successor};
 
 use previous::Previous;
@@ -72,6 +78,7 @@ pub struct TrustedSet {
     now: Timestamp,
     expiry: Expiry,
     pin: Pin,
+    rules: Rules,
     known: bool,
     root: Verified<Root>,
     previous: Previous,
@@ -129,6 +136,7 @@ impl TrustedSet {
             now,
             expiry,
             pin,
+            rules: Rules::default(),
             known,
             root,
             previous,
@@ -142,6 +150,13 @@ impl TrustedSet {
         }
     }
 
+    /// Reads the rules this strictly; without it, as strictly as can be.
+    #[must_use]
+    pub fn with_rules(mut self, rules: Rules) -> Self {
+        self.rules = rules;
+        self
+    }
+
     /// The version of the root trusted now.
     pub fn root_version(&self) -> u64 {
         self.root.body().header.version
@@ -150,6 +165,9 @@ impl TrustedSet {
     /// Takes a root: the trusted one again, or its successor, which has the next version and is
     /// signed by the keys of both. Expiry does not matter on the way: [`Self::finish`] looks at
     /// the last one's. What was accepted below the old root is to be offered again.
+    ///
+    /// With [`RootWalk::Notary`] a later version does as well, or another root of the same one;
+    /// a note tells.
     pub fn accept_root(&mut self, raw: &[u8]) -> Result<RootStep, UpdateError> {
         if raw == self.root.raw() {
             return Ok(RootStep::Unchanged);
@@ -160,7 +178,8 @@ impl TrustedSet {
         if offered < trusted {
             return Err(UpdateError::RolledBack { role: RoleName::Root, trusted, offered });
         }
-        if offered != trusted + 1 {
+        let is_next = offered == trusted + 1;
+        if !is_next && self.rules.root_walk == RootWalk::Strict {
             return Err(UpdateError::NotTheNextRoot { trusted, offered });
         }
         let trusted_keys = certified_keys(self.root.body(), &self.gun, Dates::Ignored)?;
@@ -170,13 +189,16 @@ impl TrustedSet {
         self.previous.forget_unsigned(successor.body());
         self.root = successor;
         self.drop_timestamp();
+        if !is_next {
+            self.notes.push(Note::RootOutOfStep { trusted, offered });
+        }
         Ok(RootStep::Advanced)
     }
 
     /// Forgets the timestamp and all that was accepted below it.
     fn drop_timestamp(&mut self) {
         self.timestamp = None;
-        self.notes.clear();
+        self.notes.retain(|note| matches!(note, Note::RootOutOfStep { .. }));
         self.drop_snapshot();
         self.expired.clear();
     }
@@ -192,8 +214,8 @@ impl TrustedSet {
     }
 
     /// Takes the timestamp: signed, not older than the one before, not expired. Another file of the
-    /// same version is not followed: the one before stays. What was accepted below an earlier
-    /// timestamp is to be offered again.
+    /// same version is not followed: the one before stays, unless [`EqualTimestamp::Follow`] is the
+    /// rule. What was accepted below an earlier timestamp is to be offered again.
     pub fn accept_timestamp(&mut self, raw: &[u8]) -> Result<(), UpdateError> {
         self.drop_timestamp();
         let role = RoleName::Timestamp;
@@ -206,8 +228,15 @@ impl TrustedSet {
                 return Err(UpdateError::RolledBack { role, trusted, offered: version });
             }
             if version == trusted && before.raw() != raw {
-                self.notes.push(Note::SameTimestampVersion { version });
-                accepted = before.clone();
+                match self.rules.equal_timestamp {
+                    EqualTimestamp::Keep => {
+                        self.notes.push(Note::SameTimestampVersion { version });
+                        accepted = before.clone();
+                    }
+                    EqualTimestamp::Follow => {
+                        self.notes.push(Note::SameTimestampVersionFollowed { version });
+                    }
+                }
             }
         }
         self.check_expiry(&role, accepted.body().header())?;
@@ -218,7 +247,7 @@ impl TrustedSet {
     /// The snapshot that the timestamp names.
     pub fn wanted_snapshot(&self) -> Result<Wanted, UpdateError> {
         let timestamp = self.timestamp.as_ref().ok_or(UpdateError::OutOfOrder)?;
-        wanted(&RoleName::Snapshot, &timestamp.body().snapshot, MAX_SNAPSHOT_BYTES)
+        wanted(&RoleName::Snapshot, &timestamp.body().snapshot, self.rules.bounds.snapshot)
     }
 
     /// Takes the snapshot: the very file the timestamp names, signed, not older than the one
@@ -231,11 +260,12 @@ impl TrustedSet {
         check_listing(&role, &timestamp.body().snapshot, raw)?;
         let snapshot = self.verify_base::<Snapshot>(&role, raw)?;
         if let Some(before) = &self.previous.snapshot {
-            check_version(&role, before.body().header(), snapshot.body().header())?;
+            let trusted = before.body().header.version;
+            check_version(&role, trusted, snapshot.body().header())?;
         }
         let listed = snapshot.body().meta.get(&RoleName::Root).ok_or(UpdateError::OutOfOrder)?;
         if listed.hashes.check(self.root.raw()).is_err() {
-            let wanted = wanted(&RoleName::Root, listed, crate::limits::MAX_ROOT_BYTES)?;
+            let wanted = wanted(&RoleName::Root, listed, self.rules.bounds.root)?;
             return Err(UpdateError::RootBehind { trusted: self.root_version(), wanted });
         }
         self.check_expiry(&role, snapshot.body().header())?;
@@ -250,9 +280,11 @@ impl TrustedSet {
         let listed = |role: &RoleName| snapshot.body().meta.get(role);
         if !self.targets.contains_key(&RoleName::Targets) {
             let meta = listed(&RoleName::Targets).ok_or(UpdateError::OutOfOrder)?;
-            return Ok(vec![wanted(&RoleName::Targets, meta, MAX_TARGETS_BYTES)?]);
+            return Ok(vec![wanted(&RoleName::Targets, meta, self.rules.bounds.targets)?]);
         }
         let known = self.targets.len() + self.unusable.len();
+        let length_of = |role| listed(role).map_or(0, |meta| meta.length);
+        let mut bytes: u64 = self.targets.keys().chain(self.unusable.keys()).map(length_of).sum();
         let mut found = Vec::new();
         for child in self.targets.values().flat_map(|parent| &parent.body().delegations.roles) {
             let role = &child.name;
@@ -260,11 +292,22 @@ impl TrustedSet {
                 continue;
             }
             let Some(meta) = listed(role) else { continue };
+            // What waits for signatures must not stop those who only read.
+            if is_too_large(role, meta) {
+                continue;
+            }
             // Before anything is downloaded, and those that turned out unusable count, too.
-            if role.depth() > MAX_DELEGATION_DEPTH || known + found.len() > MAX_DELEGATION_ROLES {
+            let most = self.rules.bounds.delegations;
+            if role.depth() > MAX_DELEGATION_DEPTH || known + found.len() > most {
                 return Err(UpdateError::TooManyDelegations { role: role.clone() });
             }
-            found.push(wanted(role, meta, MAX_TARGETS_BYTES)?);
+            let wanted = wanted(role, meta, self.rules.bounds.targets)?;
+            bytes = bytes.saturating_add(wanted.length);
+            if bytes > MAX_ALL_TARGETS_BYTES {
+                let (role, limit) = (role.clone(), MAX_ALL_TARGETS_BYTES);
+                return Err(UpdateError::TooLarge { role, length: bytes, limit });
+            }
+            found.push(wanted);
         }
         Ok(found)
     }
@@ -310,11 +353,28 @@ impl TrustedSet {
             _ => parse::<Targets>(role, raw)?,
         };
         let verified = verify(signed, &keys)?;
-        if let Some(before) = before {
-            check_version(role, before.body().header(), verified.body().header())?;
+        self.check_whose(role, raw)?;
+        if let Some(trusted) = self.previous.floor(role) {
+            check_version(role, trusted, verified.body().header())?;
         }
         self.check_expiry(role, verified.body().header())?;
         Ok(verified)
+    }
+
+    /// A file does not name its role, and two roles can have the same keys: docker gives each
+    /// signer's key to `targets/releases` as well. What was seen as one role's file, and not as
+    /// this one's, was not made for this one.
+    fn check_whose(&self, role: &RoleName, raw: &[u8]) -> Result<(), UpdateError> {
+        let seen_as = |other: &RoleName| {
+            self.previous.targets.get(other).is_some_and(|before| before.raw() == raw)
+        };
+        if seen_as(role) {
+            return Ok(());
+        }
+        match self.previous.targets.keys().find(|other| seen_as(other)) {
+            Some(of) => Err(UpdateError::OtherRolesFile { role: role.clone(), of: of.clone() }),
+            None => Ok(()),
+        }
     }
 
     fn paths_of(&self, role: &RoleName) -> Vec<String> {
@@ -339,6 +399,7 @@ impl TrustedSet {
         self.check_expiry(&RoleName::Root, &header)?;
         self.check_pin()?;
         self.mark_vanished_delegations();
+        self.mark_large_companions();
         TrustedRepository::new(self)
     }
 
@@ -371,6 +432,24 @@ impl TrustedSet {
         }
     }
 
+    fn mark_large_companions(&mut self) {
+        let children = self.targets.values().flat_map(|parent| &parent.body().delegations.roles);
+        let large = children.filter_map(|child| {
+            let meta = self.snapshot.as_ref()?.body().meta.get(&child.name)?;
+            is_too_large(&child.name, meta).then(|| UpdateError::TooLarge {
+                role: child.name.clone(),
+                length: meta.length,
+                limit: MAX_PROPOSALS_BYTES,
+            })
+        });
+        let large: Vec<UpdateError> = large.collect();
+        for error in large {
+            if let UpdateError::TooLarge { role, .. } = &error {
+                self.unusable.insert(role.clone(), error.clone());
+            }
+        }
+    }
+
     fn verify_base<T: Document>(
         &self,
         role: &RoleName,
@@ -397,6 +476,11 @@ impl TrustedSet {
             }
         }
     }
+}
+
+/// Whether this is a file of proposals that is not read for its size (`spec/thresholds.md`).
+fn is_too_large(role: &RoleName, meta: &FileMeta) -> bool {
+    is_companion(role) && meta.length > MAX_PROPOSALS_BYTES
 }
 
 fn self_signed_root(gun: &Gun, raw: &[u8]) -> Result<Verified<Root>, UpdateError> {
@@ -431,15 +515,12 @@ fn check_listing(role: &RoleName, meta: &FileMeta, raw: &[u8]) -> Result<(), Upd
 
 fn check_version(
     role: &RoleName,
-    before: &crate::tuf::metadata::Header,
+    trusted: u64,
     offered: &crate::tuf::metadata::Header,
 ) -> Result<(), UpdateError> {
-    if offered.version < before.version {
-        return Err(UpdateError::RolledBack {
-            role: role.clone(),
-            trusted: before.version,
-            offered: offered.version,
-        });
+    let offered = offered.version;
+    if offered < trusted {
+        return Err(UpdateError::RolledBack { role: role.clone(), trusted, offered });
     }
     Ok(())
 }

@@ -7,12 +7,15 @@ use crate::tuf::names::RoleName;
 use crate::tuf::verify::{RoleKeys, Verified, verify};
 
 /// Cached files that still verify under the cached root; their age does not matter. A cached file
-/// that does not verify counts for nothing and is replaced.
+/// that does not verify is replaced, and of a delegation's only the version counts.
 #[derive(Debug, Default)]
 pub(super) struct Previous {
     pub(super) timestamp: Option<Verified<TimestampFile>>,
     pub(super) snapshot: Option<Verified<Snapshot>>,
     pub(super) targets: BTreeMap<RoleName, Verified<Targets>>,
+    /// Versions of delegations' files that were accepted once, by keys that have been taken away
+    /// from the role since: whose signature remains must not be able to bring older ones back.
+    outgrown: BTreeMap<RoleName, u64>,
 }
 
 impl Previous {
@@ -23,18 +26,34 @@ impl Previous {
             timestamp: verified(cached, &RoleName::Timestamp, base(&RoleName::Timestamp)),
             snapshot: verified(cached, &RoleName::Snapshot, base(&RoleName::Snapshot)),
             targets: BTreeMap::new(),
+            outgrown: BTreeMap::new(),
         };
         let mut queue = vec![(RoleName::Targets, base(&RoleName::Targets))];
         while let Some((role, keys)) = queue.pop() {
-            let Some(file) = verified::<Targets>(cached, &role, keys) else { continue };
-            // Looked up only for files that are there: a document can list roles by the thousand.
-            let children = file.body().delegations.roles.iter();
-            for child in children.filter(|child| cached.contains_key(&child.name)) {
-                queue.push((child.name.clone(), file.body().role_keys(&child.name)));
+            let Some(raw) = cached.get(&role) else { continue };
+            let Ok(signed) = Signed::<Targets>::parse(&role, raw) else { continue };
+            let file = keys.and_then(|keys| verify(signed.clone(), &keys).ok());
+            if file.is_none() && !role.is_delegation() {
+                continue;
             }
-            previous.targets.insert(role, file);
+            // Looked up only for files that are there: a document can list roles by the thousand.
+            let children = signed.unverified().delegations.roles.iter();
+            for child in children.filter(|child| cached.contains_key(&child.name)) {
+                let keys = file.as_ref().and_then(|file| file.body().role_keys(&child.name));
+                queue.push((child.name.clone(), keys));
+            }
+            match file {
+                Some(file) => drop(previous.targets.insert(role, file)),
+                None => drop(previous.outgrown.insert(role, signed.unverified().header.version)),
+            }
         }
         previous
+    }
+
+    /// The version below which no file of a targets role is accepted.
+    pub(super) fn floor(&self, role: &RoleName) -> Option<u64> {
+        let file = self.targets.get(role).map(|file| file.body().header.version);
+        file.or_else(|| self.outgrown.get(role).copied())
     }
 
     /// Whether the earlier update had a file of this role, or its snapshot listed one. The
@@ -53,12 +72,12 @@ impl Previous {
         self.timestamp = still_signed(self.timestamp.take(), root, &RoleName::Timestamp);
         self.snapshot = still_signed(self.snapshot.take(), root, &RoleName::Snapshot);
         let targets = self.targets.remove(&RoleName::Targets);
-        match still_signed(targets, root, &RoleName::Targets) {
-            Some(targets) => {
-                self.targets.insert(RoleName::Targets, targets);
-            }
+        if let Some(targets) = still_signed(targets, root, &RoleName::Targets) {
+            self.targets.insert(RoleName::Targets, targets);
+        } else {
             // Whoever held the targets key could drive up the delegations, too.
-            None => self.targets.clear(),
+            self.targets.clear();
+            self.outgrown.clear();
         }
     }
 }

@@ -7,9 +7,10 @@ use crate::crypto::KeyId;
 use crate::tuf::delegation::{permits, search_order};
 use crate::tuf::metadata::{Root, Snapshot, Target, Targets, TimestampFile};
 use crate::tuf::names::{Gun, RoleName, TargetName};
+use crate::tuf::rules::MissingDelegation;
 use crate::tuf::trusted::errors::{Note, UpdateError};
 use crate::tuf::trusted::previous::Previous;
-use crate::tuf::trusted::{TrustedSet, Wanted};
+use crate::tuf::trusted::{TrustedSet, Wanted, check_listing};
 use crate::tuf::verify::Verified;
 
 /// The trusted state of a repository at one instant: answers questions, and says what to store.
@@ -133,6 +134,16 @@ impl TrustedRepository {
         &self.set.notes
     }
 
+    /// Adds something that a person should know.
+    pub fn note(&mut self, note: Note) {
+        self.set.notes.push(note);
+    }
+
+    /// Whether a lookup passes over delegations that cannot be used.
+    pub fn falls_back(&self) -> bool {
+        self.set.rules.missing_delegation == MissingDelegation::FallBack
+    }
+
     /// The usable targets roles, breadth first from `targets`, siblings in the document's order.
     pub fn walk(&self) -> Vec<&RoleName> {
         self.children
@@ -167,14 +178,19 @@ impl TrustedRepository {
     /// file that names it (notary.md §4.4). The role found may lie below the one asked for.
     ///
     /// A role of `priority` that exists but cannot be used is an error before anything behind it
-    /// is looked at: an attacker who withholds it gains nothing.
+    /// is looked at: an attacker who withholds it gains nothing. So is any delegation that has
+    /// vanished: the server hides something. [`MissingDelegation::FallBack`] passes over both.
     pub fn lookup(
         &self,
         name: &TargetName,
         priority: &[RoleName],
     ) -> Result<Found<'_>, LookupError> {
         for entry in priority {
-            if let Some((role, cause)) = self.unusable_at(entry) {
+            let unusable = match self.set.rules.missing_delegation {
+                MissingDelegation::Refuse => self.unusable_at(entry).or_else(|| self.vanished()),
+                MissingDelegation::FallBack => None,
+            };
+            if let Some((role, cause)) = unusable {
                 return Err(LookupError::RoleUnusable {
                     name: name.clone(),
                     role: role.clone(),
@@ -191,9 +207,36 @@ impl TrustedRepository {
     }
 
     /// Why a role cannot be used, if it or one of the roles that delegate to it cannot.
+    /// Every target that counts when these roles are asked in this order: of each name the first
+    /// role's, by the order in which [`Self::lookup`] searches (notary.md §4.4).
+    pub fn list(&self, priority: &[RoleName]) -> BTreeMap<&TargetName, Found<'_>> {
+        let mut listed = BTreeMap::new();
+        for entry in priority {
+            let Some((entry, _)) = self.children.get_key_value(entry) else { continue };
+            for role in search_order(entry, priority, &self.children) {
+                let Some(file) = self.set.targets.get(role) else { continue };
+                for name in file.body().targets.keys() {
+                    if listed.contains_key(name) {
+                        continue;
+                    }
+                    if let Some(found) = self.in_role(role, name) {
+                        listed.insert(name, found);
+                    }
+                }
+            }
+        }
+        listed
+    }
+
     fn unusable_at(&self, role: &RoleName) -> Option<(&RoleName, &UpdateError)> {
         let here = self.set.unusable.get_key_value(role);
         here.or_else(|| self.unusable_at(&role.parent()?))
+    }
+
+    /// A delegation that was there before and that the snapshot no longer lists.
+    fn vanished(&self) -> Option<(&RoleName, &UpdateError)> {
+        let mut unusable = self.set.unusable.iter();
+        unusable.find(|(_, cause)| matches!(cause, UpdateError::Vanished { .. }))
     }
 
     /// What one role's file says of a target, if the role may sign it.
@@ -233,6 +276,12 @@ impl TrustedRepository {
         base.into_iter()
             .chain(targets.map(|(role, file)| (role.clone(), file.raw().to_vec())))
             .collect()
+    }
+
+    /// Checks that a file is the very one that the snapshot lists for a role.
+    pub fn check_listed(&self, role: &RoleName, raw: &[u8]) -> Result<(), UpdateError> {
+        let meta = self.snapshot.body().meta.get(role).ok_or(UpdateError::OutOfOrder)?;
+        check_listing(role, meta, raw)
     }
 
     /// What the snapshot says of a role's file that is not usable or no longer delegated to, so

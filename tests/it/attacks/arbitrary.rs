@@ -12,7 +12,7 @@ use crate::harness::{Key, Repository, Victim};
 #[test_case("targets")]
 #[test_case("snapshot")]
 #[test_case("timestamp")]
-fn a_strangers_signature_is_refused(role: &str) {
+fn rows_3_to_5_a_strangers_signature_is_refused(role: &str) {
     let mut victim = Victim::primed();
     forge(&mut victim.repository, role, &[Key::plain()]);
     victim.publish();
@@ -22,7 +22,7 @@ fn a_strangers_signature_is_refused(role: &str) {
 #[test_case("targets")]
 #[test_case("snapshot")]
 #[test_case("timestamp")]
-fn a_strangers_signature_is_refused_on_first_use(role: &str) {
+fn row_6_a_strangers_signature_is_refused_on_first_use(role: &str) {
     let mut victim = Victim::new();
     forge(&mut victim.repository, role, &[Key::plain()]);
     victim.publish();
@@ -47,7 +47,7 @@ fn no_signature_at_all_is_refused(role: &str) {
 #[test_case("targets", "timestamp"; "targets by the timestamp key")]
 #[test_case("snapshot", "targets"; "snapshot by the targets key")]
 #[test_case("timestamp", "snapshot"; "timestamp by the snapshot key")]
-fn a_key_counts_for_its_own_role_alone(role: &str, thief: &str) {
+fn row_52_a_key_counts_for_its_own_role_alone(role: &str, thief: &str) {
     let mut victim = Victim::primed();
     let keys = victim.repository.signers(thief);
     forge(&mut victim.repository, role, &keys);
@@ -88,7 +88,7 @@ fn a_signature_of_other_content_is_refused() {
 #[test_case("timestamp", "snapshot")]
 #[test_case("targets", "snapshot")]
 #[test_case("snapshot", "targets")]
-fn a_document_of_another_kind_is_refused(role: &str, other: &str) {
+fn row_8_a_document_of_another_kind_is_refused(role: &str, other: &str) {
     let mut victim = Victim::primed();
     // The attacker holds one key that two roles share: nothing but the kind tells them apart.
     let mut keys = victim.repository.signers(other);
@@ -107,7 +107,7 @@ fn a_document_of_another_kind_is_refused(role: &str, other: &str) {
 }
 
 #[test]
-fn the_root_of_another_repository_is_refused_on_first_use() {
+fn row_10_the_root_of_another_repository_is_refused_on_first_use() {
     let mut victim = Victim::new();
     let key = Key::certified("localhost/somebody-elses");
     victim.repository.grant("root", &[key], 1);
@@ -142,7 +142,7 @@ fn a_root_that_its_own_key_did_not_sign_is_refused_on_first_use() {
 }
 
 #[test]
-fn garbage_beside_a_good_signature_does_no_harm() {
+fn row_49_garbage_beside_a_good_signature_does_no_harm() {
     let mut victim = Victim::primed();
     let mut keys = vec![Key::plain()];
     keys.extend(victim.repository.signers("targets"));

@@ -42,7 +42,7 @@ fn releases_go_before_targets() {
 }
 
 #[test]
-fn expired_releases_do_not_fall_back_to_targets() {
+fn row_30_expired_releases_do_not_fall_back_to_targets() {
     let mut victim = Victim::primed_with_releases(&Key::plain());
     victim.repository.expire("targets/releases");
     publish_next(&mut victim);
@@ -76,7 +76,7 @@ fn unsigned_releases_are_refused() {
 }
 
 #[test]
-fn vanished_releases_do_not_fall_back_to_targets() {
+fn row_23_vanished_releases_do_not_fall_back_to_targets() {
     let mut victim = Victim::primed_with_releases(&Key::plain());
     victim.repository.forget("targets/releases");
     victim.repository.bump(&["snapshot", "timestamp"]);
@@ -147,7 +147,7 @@ fn a_signers_word_alone_is_not_that_of_the_repository() {
 }
 
 #[test]
-fn the_file_of_one_role_is_not_that_of_another() {
+fn row_9_the_file_of_one_role_is_not_that_of_another() {
     let mut victim = Victim::primed_with(|repository| {
         repository.delegate("targets/alice", &[Key::plain()], 1, &[""]);
         repository.delegate("targets/releases", &[Key::plain()], 1, &[""]);
@@ -172,7 +172,7 @@ fn the_file_of_one_role_is_not_that_of_another() {
 #[test_case("../x"; "outside")]
 #[test_case("targets/a*"; "wild card")]
 #[test_case(""; "nothing")]
-fn a_delegation_to_what_is_no_direct_child_is_refused(name: &'static str) {
+fn row_53_cycles_a_delegation_to_what_is_no_direct_child_is_refused(name: &'static str) {
     let mut victim = Victim::primed();
     victim.repository.delegate("targets/alice", &[Key::plain()], 1, &[""]);
     victim.repository.before_signing("targets", move |body| {

@@ -15,7 +15,7 @@ use crate::harness::{Reply, Victim};
 const MOST_BYTES: u64 = 2 * ((1 << 20) + (8 << 20));
 
 #[test]
-fn an_endless_timestamp_is_cut_off() {
+fn row_37_an_endless_timestamp_is_cut_off() {
     let victim = Victim::primed();
     victim.answer("timestamp", &Reply::Endless(victim.repository.raw("timestamp")));
     assert_matches!(
@@ -26,7 +26,7 @@ fn an_endless_timestamp_is_cut_off() {
 }
 
 #[test]
-fn an_endless_root_is_cut_off_on_first_use() {
+fn row_38_an_endless_root_is_cut_off_on_first_use() {
     let mut victim = Victim::new();
     victim.publish();
     victim.answer("root", &Reply::Endless(victim.repository.raw("root")));
@@ -40,7 +40,7 @@ fn an_endless_root_is_cut_off_on_first_use() {
 
 #[test_case("snapshot")]
 #[test_case("targets")]
-fn what_has_a_promised_length_is_cut_off_there(role: &str) {
+fn row_39_what_has_a_promised_length_is_cut_off_there(role: &str) {
     let mut victim = Victim::primed();
     victim.repository.bump(&["targets", "snapshot", "timestamp"]);
     victim.publish();
@@ -80,7 +80,7 @@ fn half_a_body_is_a_failure_of_the_network(role: &str) {
 }
 
 #[test]
-fn a_compressed_answer_is_not_unpacked() {
+fn row_39_a_compressed_answer_is_not_unpacked() {
     let victim = Victim::primed();
     let bomb = Reply::file(vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff, 3, 0])
         .with("Content-Encoding", "gzip");

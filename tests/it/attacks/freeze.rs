@@ -14,7 +14,7 @@ use crate::harness::{Reply, Victim};
 #[test_case("targets")]
 #[test_case("snapshot")]
 #[test_case("timestamp")]
-fn expired_metadata_is_refused(role: &str) {
+fn rows_29_to_31_expired_metadata_is_refused(role: &str) {
     let mut victim = Victim::primed();
     victim.repository.bump(&["targets", "snapshot", "timestamp"]);
     if role == "root" {
@@ -40,7 +40,7 @@ fn expired_metadata_is_refused_on_first_use(role: &str) {
 }
 
 #[test]
-fn an_expired_cache_is_no_obstacle_to_fresh_metadata() {
+fn row_33_an_expired_cache_is_no_obstacle_to_fresh_metadata() {
     let mut victim = Victim::primed();
     victim.repository.expire("timestamp");
     victim.repository.bump(&["timestamp"]);
@@ -56,7 +56,7 @@ fn an_expired_cache_is_no_obstacle_to_fresh_metadata() {
 }
 
 #[test]
-fn an_expired_cache_still_knows_what_is_older() {
+fn row_34_an_expired_cache_still_knows_what_is_older() {
     let mut victim = Victim::primed();
     victim.repository.expire("timestamp");
     victim.repository.bump(&["timestamp"]);
@@ -75,14 +75,14 @@ fn an_expired_cache_still_knows_what_is_older() {
 #[test_case(500, 10; "broken")]
 #[test_case(401, 9; "locked")]
 #[test_case(403, 9; "forbidden")]
-fn a_server_that_refuses_does_not_make_the_cache_an_answer(status: u16, code: i32) {
+fn row_35_a_server_that_refuses_does_not_make_the_cache_an_answer(status: u16, code: i32) {
     let victim = Victim::primed();
     victim.replies.set_all(&Reply::status(status, "no"));
     assert_matches!(victim.fails(code), RefreshError::Server(NotaryError::Transport(_)));
 }
 
 #[test]
-fn a_connection_that_is_cut_does_not_make_the_cache_an_answer() {
+fn row_35_a_connection_that_is_cut_does_not_make_the_cache_an_answer() {
     let victim = Victim::primed();
     victim.replies.set_all(&Reply::Close);
     assert_matches!(victim.fails(10), RefreshError::Server(NotaryError::Transport(_)));

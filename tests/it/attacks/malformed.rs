@@ -43,7 +43,7 @@ use crate::harness::{Victim, tamper};
 #[test_case("{\"signed\":", "\u{feff}{\"signed\":"; "a byte order mark")]
 #[test_case("{\"signed\":", "[{\"signed\":"; "not balanced")]
 #[test_case("\"_type\"", "\"\\ud800\":1,\"_type\""; "half a surrogate pair")]
-fn a_timestamp_with_this_is_refused(honest: &str, hostile: &str) {
+fn row_28_a_timestamp_with_this_is_refused(honest: &str, hostile: &str) {
     let mut victim = Victim::primed();
     victim.repository.bump(&["timestamp"]);
     victim.repository.after_signing("timestamp", tamper::rewritten(honest, hostile));
@@ -79,7 +79,7 @@ fn a_first_root_that_is_this_is_refused(change: fn(&mut Vec<u8>)) {
 #[test_case(&[]; "none")]
 #[test_case(&[("sha256", 31)]; "a sha256 too short")]
 #[test_case(&[("sha256", 32), ("sha512", 3)]; "a sha512 too short")]
-fn a_target_with_these_hashes_is_refused(hashes: &'static [(&'static str, usize)]) {
+fn rows_13_and_14_a_target_with_these_hashes_is_refused(hashes: &'static [(&'static str, usize)]) {
     let mut victim = Victim::primed();
     victim.repository.before_signing("targets", move |body| {
         let digest = |length| Value::from(trust::codec::text::to_base64(&vec![7; length]));
@@ -97,7 +97,7 @@ fn a_target_with_these_hashes_is_refused(hashes: &'static [(&'static str, usize)
 
 #[test_case("targets")]
 #[test_case("root")]
-fn a_snapshot_without_this_role_is_refused(role: &'static str) {
+fn row_24_a_snapshot_without_this_role_is_refused(role: &'static str) {
     let mut victim = Victim::primed();
     victim.repository.before_signing("snapshot", move |body| {
         if let Value::Object(meta) = at(body, &["meta"]) {

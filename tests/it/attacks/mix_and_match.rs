@@ -36,7 +36,7 @@ fn a_shorter_file_is_refused(role: &str) {
 #[test_case("snapshot")]
 #[test_case("targets")]
 #[test_case("targets/releases")]
-fn a_longer_file_is_refused_though_it_means_the_same(role: &str) {
+fn row_39_a_longer_file_is_refused_though_it_means_the_same(role: &str) {
     let mut victim = Victim::primed_with_releases(&Key::plain());
     advance(&mut victim.repository);
     victim.publish();
@@ -50,7 +50,7 @@ fn a_longer_file_is_refused_though_it_means_the_same(role: &str) {
 
 #[test_case("snapshot")]
 #[test_case("targets")]
-fn the_file_of_yesterday_is_refused_under_the_name_of_today(role: &str) {
+fn row_43_the_file_of_yesterday_is_refused_under_the_name_of_today(role: &str) {
     let mut victim = Victim::primed();
     let old = victim.repository.raw(role);
     advance(&mut victim.repository);
@@ -63,7 +63,7 @@ fn the_file_of_yesterday_is_refused_under_the_name_of_today(role: &str) {
 #[test_case("snapshot")]
 #[test_case("targets")]
 #[test_case("targets/releases")]
-fn a_file_that_is_named_but_not_there_is_withheld(role: &str) {
+fn row_44_a_file_that_is_named_but_not_there_is_withheld(role: &str) {
     let mut victim = Victim::primed_with_releases(&Key::plain());
     advance(&mut victim.repository);
     victim.publish();
@@ -112,6 +112,36 @@ fn the_files_of_another_repository_are_refused_though_its_owner_is_the_same() {
     victim.serve();
     // Its root has the same version and key as ours, but other content.
     assert_matches!(victim.refuses(7), UpdateError::NotTheNextRoot { trusted: 1, offered: 1 });
+}
+
+#[test]
+fn of_two_honest_states_nothing_but_the_one_or_the_other_is_accepted() {
+    let roles = ["timestamp", "snapshot", "targets", "targets/releases"];
+    let mut victim = Victim::new();
+    victim.repository.delegate("targets/releases", &[Key::plain()], 1, &[""]);
+    victim.repository.publish();
+    let old = roles.map(|role| (victim.repository.raw(role), victim.repository.file_name(role)));
+    advance(&mut victim.repository);
+    victim.publish();
+    let new = roles.map(|role| (victim.repository.raw(role), victim.repository.file_name(role)));
+    for mix in 0..1_u32 << roles.len() {
+        for (index, role) in roles.into_iter().enumerate() {
+            let (file, _) = if mix >> index & 1 == 0 { &old[index] } else { &new[index] };
+            for name in [&format!("{role}.json"), &old[index].1, &new[index].1] {
+                victim.replies.set(name, Reply::file(file.clone()));
+            }
+        }
+        let somebody = victim.refresh_as_another();
+        let pure = mix == 0 || mix == (1 << roles.len()) - 1;
+        match somebody {
+            Ok(_) => assert!(pure, "{mix:04b} was accepted"),
+            Err(RefreshError::Refused {
+                cause: UpdateError::Checksum { .. } | UpdateError::Length { .. },
+                ..
+            }) => assert!(!pure, "{mix:04b} was refused"),
+            Err(other) => panic!("{mix:04b}: {other:?}"),
+        }
+    }
 }
 
 fn advance(repository: &mut Repository) {

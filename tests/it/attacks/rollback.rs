@@ -15,7 +15,7 @@ use crate::harness::{Key, Victim};
 #[test_case("targets", 2; "targets by one")]
 #[test_case("targets", 1; "targets to the first")]
 #[test_case("targets/releases", 2; "delegation by one")]
-fn an_older_version_is_refused(role: &str, version: i64) {
+fn rows_16_to_21_an_older_version_is_refused(role: &str, version: i64) {
     let key = Key::plain();
     let mut victim = Victim::primed_with_releases(&key);
     // Whoever sends an older file has to name it in newer ones above it.
@@ -33,7 +33,7 @@ fn an_older_version_is_refused(role: &str, version: i64) {
 }
 
 #[test]
-fn a_timestamp_is_not_kept_when_what_it_names_is_older() {
+fn row_18_cve_2025_2888_a_timestamp_is_not_kept_when_what_it_names_is_older() {
     let mut victim = Victim::primed();
     victim.repository.set_version("timestamp", 9);
     victim.repository.set_version("snapshot", 2);
@@ -62,7 +62,7 @@ fn the_whole_older_state_is_refused() {
 }
 
 #[test]
-fn another_timestamp_of_the_same_version_is_not_followed() {
+fn row_17_another_timestamp_of_the_same_version_is_not_followed() {
     let mut victim = Victim::primed();
     victim.repository.bump(&["snapshot", "targets"]);
     victim.repository.add_target("targets", "1", b"other content");
@@ -75,7 +75,7 @@ fn another_timestamp_of_the_same_version_is_not_followed() {
 }
 
 #[test]
-fn a_root_that_was_replaced_does_not_come_back() {
+fn row_22_a_root_that_was_replaced_does_not_come_back() {
     let mut victim = Victim::primed();
     let old = victim.repository.raw("root");
     let first = victim.repository.signers("root");
@@ -95,7 +95,7 @@ fn a_root_that_was_replaced_does_not_come_back() {
 }
 
 #[test]
-fn versions_driven_up_by_a_thief_are_forgotten_with_the_stolen_keys() {
+fn rows_25_and_26_versions_driven_up_by_a_thief_are_forgotten_with_the_stolen_keys() {
     let mut victim = Victim::primed_with(|repository| {
         for role in ["timestamp", "snapshot"] {
             repository.set_version(role, (1 << 53) - 1);
@@ -111,7 +111,7 @@ fn versions_driven_up_by_a_thief_are_forgotten_with_the_stolen_keys() {
 }
 
 #[test]
-fn trust_data_that_vanishes_from_the_server_is_an_attack() {
+fn row_35_trust_data_that_vanishes_from_the_server_is_an_attack() {
     let victim = Victim::primed();
     victim.replies.set_all(&crate::harness::server::not_found());
     assert_matches!(victim.fails(7), RefreshError::Gone { .. });

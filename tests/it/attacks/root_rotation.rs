@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use test_case::test_case;
 use trust::actions::update::RefreshError;
+use trust::client::NotaryError;
 use trust::crypto::KeyType;
 use trust::tuf::root_trust::RootTrustError;
 use trust::tuf::trusted::UpdateError;
@@ -12,7 +13,7 @@ use trust::tuf::{RoleName, VerifyError};
 use super::assert_matches;
 use crate::harness::repository::hours_from_now;
 use crate::harness::server::not_found;
-use crate::harness::{Key, Victim};
+use crate::harness::{Corruption, Key, Reply, Victim};
 
 #[test]
 fn a_root_signed_by_the_old_and_the_new_key_is_followed() {
@@ -25,7 +26,7 @@ fn a_root_signed_by_the_old_and_the_new_key_is_followed() {
 #[test_case(SignedBy::NewOnly; "new only")]
 #[test_case(SignedBy::OldOnly; "old only")]
 #[test_case(SignedBy::Stranger; "a stranger")]
-fn a_root_that_not_both_vouch_for_is_refused(signed: SignedBy) {
+fn rows_1_and_2_a_root_that_not_both_vouch_for_is_refused(signed: SignedBy) {
     let mut victim = Victim::primed();
     rotate(&mut victim, signed);
     victim.publish();
@@ -76,7 +77,7 @@ fn a_version_that_was_never_published_is_not_skipped() {
 }
 
 #[test]
-fn another_root_under_the_number_between_is_refused() {
+fn row_45_cve_2025_2885_another_root_under_the_number_between_is_refused() {
     let mut victim = Victim::primed();
     for _ in 0..2 {
         rotate(&mut victim, SignedBy::Both);
@@ -84,7 +85,7 @@ fn another_root_under_the_number_between_is_refused() {
     }
     victim.serve();
     let third = victim.repository.raw("root");
-    victim.replies.set("2.root.json", crate::harness::Reply::file(third));
+    victim.replies.set("2.root.json", Reply::file(third));
     assert_matches!(victim.refuses(7), UpdateError::NotTheNextRoot { trusted: 1, offered: 3 });
 }
 
@@ -98,7 +99,7 @@ fn other_content_under_the_trusted_version_is_refused() {
 }
 
 #[test]
-fn more_rotations_than_anybody_makes_are_not_followed() {
+fn row_41_more_rotations_than_anybody_makes_are_not_followed() {
     let mut victim = Victim::primed();
     rotate(&mut victim, SignedBy::Both);
     victim.repository.set_version("root", 2000);
@@ -109,7 +110,7 @@ fn more_rotations_than_anybody_makes_are_not_followed() {
 }
 
 #[test]
-fn an_expired_root_in_between_is_fine() {
+fn row_32_an_expired_root_in_between_is_fine() {
     let mut victim = Victim::primed();
     rotate(&mut victim, SignedBy::Both);
     victim.repository.expire("root");
@@ -173,7 +174,7 @@ fn a_certificate_that_is_none_is_refused(key_type: KeyType, public: &[u8]) {
 }
 
 #[test]
-fn a_stolen_old_key_alone_signs_nothing_any_more() {
+fn row_51_a_stolen_old_key_alone_signs_nothing_any_more() {
     let mut victim = Victim::primed();
     let stolen = victim.repository.signers("targets");
     victim.repository.grant("targets", &[Key::plain()], 1);
@@ -193,7 +194,161 @@ fn a_stolen_old_key_alone_signs_nothing_any_more() {
     );
 }
 
-#[derive(Debug, Clone, Copy)]
+/// What is wrong with one root of a chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum BadLink {
+    Signed(SignedBy),
+    Is(Corruption),
+    Garbage,
+    /// The one before it stands in its place.
+    TheOneBefore,
+}
+
+#[test_case(BadLink::Signed(SignedBy::NewOnly); "not signed by the one before")]
+#[test_case(BadLink::Signed(SignedBy::OldOnly); "not signed by itself")]
+#[test_case(BadLink::Signed(SignedBy::Stranger); "signed by a stranger")]
+#[test_case(BadLink::Is(Corruption::NotFound); "missing")]
+#[test_case(BadLink::Is(Corruption::ServerError); "not to be had")]
+#[test_case(BadLink::Garbage; "no document")]
+#[test_case(BadLink::TheOneBefore; "another")]
+fn a_chain_with_one_bad_link_is_refused_wherever_it_is(bad: BadLink) {
+    const LAST: u64 = 6;
+    for position in 2..=LAST {
+        let mut victim = Victim::primed();
+        for version in 2..=LAST {
+            let signed = match bad {
+                BadLink::Signed(signed) if version == position => signed,
+                _ => SignedBy::Both,
+            };
+            rotate(&mut victim, signed);
+            victim.repository.publish();
+        }
+        victim.serve();
+        let name = if position == LAST { "root".to_owned() } else { format!("{position}.root") };
+        match bad {
+            BadLink::Signed(_) => {}
+            BadLink::Garbage if position == LAST => {
+                victim.answer("root", &Reply::file(b"nothing".to_vec()));
+            }
+            BadLink::Garbage => {
+                let name = format!("{position}.root.json");
+                victim.replies.set(&name, Reply::file(b"nothing".to_vec()));
+            }
+            BadLink::Is(corruption) => victim.corrupt(&name, corruption),
+            BadLink::TheOneBefore => {
+                let before =
+                    victim.repository.files()[&format!("{}.root.json", position - 1)].clone();
+                victim.replies.set(&format!("{position}.root.json"), Reply::file(before.clone()));
+                if position == LAST {
+                    victim.answer("root", &Reply::file(before));
+                }
+            }
+        }
+        let before = victim.trust_files();
+        let error = victim.refresh().unwrap_err();
+        victim.assert_untouched(&before);
+        let cause = match &error {
+            RefreshError::Refused { cause, .. } => Some(cause),
+            _ => None,
+        };
+        let as_expected = match bad {
+            BadLink::Signed(_) => matches!(
+                cause,
+                Some(UpdateError::RootNotVouchedFor { version, .. }) if *version == position
+            ),
+            BadLink::Is(Corruption::NotFound) if position == LAST => {
+                matches!(error, RefreshError::Withheld { role: RoleName::Root, .. })
+            }
+            BadLink::Is(Corruption::NotFound) => matches!(
+                error,
+                RefreshError::MissingRoot { version, .. } if version == position
+            ),
+            BadLink::Is(_) => matches!(error, RefreshError::Server(_)),
+            BadLink::Garbage => {
+                matches!(cause, Some(UpdateError::Metadata { role: RoleName::Root, .. }))
+            }
+            // It is the trusted one by then, which is no step; the next is one too far.
+            BadLink::TheOneBefore if position == LAST => {
+                matches!(cause, Some(UpdateError::RootBehind { .. }))
+            }
+            BadLink::TheOneBefore => matches!(
+                cause,
+                Some(UpdateError::NotTheNextRoot { trusted, offered })
+                    if *trusted == position - 1 && *offered == position + 1
+            ),
+        };
+        assert!(as_expected, "{bad:?} at {position}: {error:?}");
+    }
+}
+
+#[test]
+fn a_root_nobody_vouches_for_is_believed_only_by_who_has_forgotten_the_last() {
+    let mut victim = Victim::primed();
+    rotate(&mut victim, SignedBy::NewOnly);
+    victim.publish();
+    assert_matches!(victim.refuses(7), UpdateError::RootNotVouchedFor { version: 2, .. });
+    // First contact is what it is (spec/threat-model.md §4).
+    assert!(victim.refresh_as_another().unwrap().trusted.is_first_use());
+}
+
+#[test]
+fn damaged_here_and_there_is_damaged() {
+    let victim = Victim::primed();
+    let metadata = victim.user().trust_folder().join("tuf").join(victim.repository.gun());
+    std::fs::write(metadata.join("metadata/root.json"), b"{}").unwrap();
+    victim.tamper("root", crate::harness::tamper::truncated);
+    assert_matches!(victim.fails(14), RefreshError::BadAnchor { .. });
+}
+
+#[test]
+fn a_root_that_is_named_and_not_handed_out_is_withheld() {
+    let mut victim = Victim::primed();
+    rotate(&mut victim, SignedBy::Both);
+    victim.publish();
+    victim.corrupt("root", Corruption::NotFound);
+    assert_matches!(victim.fails(7), RefreshError::Withheld { role: RoleName::Root, .. });
+}
+
+#[test]
+fn a_root_between_that_somebody_else_says_is_missing_is_no_verdict() {
+    let mut victim = Victim::primed();
+    for _ in 0..2 {
+        rotate(&mut victim, SignedBy::Both);
+        victim.repository.publish();
+    }
+    victim.serve();
+    victim.replies.set("2.root.json", Reply::status(404, "<html>not here</html>"));
+    assert_matches!(victim.fails(10), RefreshError::Server(NotaryError::NotFound { .. }));
+}
+
+#[test]
+fn a_second_timestamp_is_as_good_as_the_first() {
+    let mut victim = Victim::primed();
+    let old = {
+        victim.repository.set_version("timestamp", 2);
+        victim.repository.publish();
+        victim.repository.raw("timestamp")
+    };
+    victim.repository.set_version("timestamp", 3);
+    rotate(&mut victim, SignedBy::Both);
+    victim.publish();
+    // Below the new root the chain begins again, and the server answers otherwise.
+    for request in [2, 3] {
+        victim.replies.set_nth("timestamp.json", request, Reply::file(old.clone()));
+    }
+    let before = victim.trust_files();
+    let error = victim.refresh().unwrap_err();
+    assert_matches!(
+        error,
+        RefreshError::Refused {
+            cause: UpdateError::RolledBack { role: RoleName::Timestamp, trusted: 3, offered: 2 },
+            ..
+        }
+    );
+    victim.assert_untouched(&before);
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum SignedBy {
     Both,
     OldOnly,

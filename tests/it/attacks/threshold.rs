@@ -25,7 +25,7 @@ fn two_of_three_suffice(signers: &[usize]) {
 #[test_case(&[0]; "one")]
 #[test_case(&[0, 0]; "one twice")]
 #[test_case(&[2, 2, 2, 2]; "one four times")]
-fn fewer_than_two_of_three_are_refused(signers: &[usize]) {
+fn row_46_fewer_than_two_of_three_are_refused(signers: &[usize]) {
     let (mut victim, keys) = two_of_three();
     sign_again(&mut victim, &keys, signers);
     assert_matches!(
@@ -52,7 +52,7 @@ fn one_of_three_and_a_stranger_are_refused() {
 }
 
 #[test]
-fn one_key_in_two_certificates_counts_once() {
+fn row_48_one_key_in_two_certificates_counts_once() {
     let mut victim = Victim::new();
     let gun = victim.repository.gun().to_owned();
     let now = SystemClock.now();
@@ -91,7 +91,7 @@ fn one_key_bare_and_in_a_certificate_counts_once() {
 }
 
 #[test]
-fn a_key_under_an_id_that_is_not_its_own_is_refused() {
+fn row_48_a_key_under_an_id_that_is_not_its_own_is_refused() {
     let mut victim = Victim::new();
     let key = victim.repository.signers("timestamp").remove(0);
     let alias = "a".repeat(64);
@@ -122,7 +122,7 @@ fn a_key_under_an_id_that_is_not_its_own_is_refused() {
 #[test_case("targets", -1)]
 #[test_case("targets", 1 << 31)]
 #[test_case("targets", i64::MIN)]
-fn a_threshold_that_is_none_is_refused(role: &str, threshold: i64) {
+fn row_50_ghsa_fphv_w9fq_2525_a_threshold_that_is_none_is_refused(role: &str, threshold: i64) {
     let mut victim = Victim::primed();
     victim.repository.set("root", &["roles", role, "threshold"], Value::Int(threshold));
     victim.repository.sign_with("targets", &[]);
@@ -147,7 +147,7 @@ fn a_missing_threshold_is_refused() {
 }
 
 #[test]
-fn a_threshold_beyond_the_number_of_keys_can_never_be_met() {
+fn row_47_a_threshold_beyond_the_number_of_keys_can_never_be_met() {
     let mut victim = Victim::new();
     let keys: Vec<_> = (0..5).map(|_| Key::plain()).collect();
     victim.repository.grant("targets", &keys, 6);
@@ -159,7 +159,7 @@ fn a_threshold_beyond_the_number_of_keys_can_never_be_met() {
 }
 
 #[test]
-fn one_key_listed_nine_times_is_one_key() {
+fn row_48_one_key_listed_nine_times_is_one_key() {
     let mut victim = Victim::new();
     let key = victim.repository.signers("targets").remove(0);
     let nine = vec![Value::from(key.id().as_str()); 9];

@@ -2,11 +2,13 @@
 //! hand them out by a script.
 //!
 //! * [`Repository`] builds and signs metadata with any version, expiry, signer and threshold
+//! * [`Corruption`] names what can be wrong with a role's file, published or in the answer
 //! * [`tamper`] names the ways in which what is served differs from what was built
 //! * [`Server`] answers HTTPS by a script; [`Replies`] is the script of a trust server
 //! * [`Victim`] is a person whose trust server is ours: the real program and the library, both
 //!   held to leave nothing behind of what they refuse
 
+pub(crate) mod corruption;
 #[cfg(debug_assertions)]
 pub(crate) mod crash;
 pub(crate) mod disk;
@@ -18,6 +20,7 @@ pub(crate) mod tamper;
 pub(crate) mod terminal;
 pub(crate) mod victim;
 
+pub(crate) use corruption::Corruption;
 pub(crate) use repository::{Key, Repository};
 pub(crate) use server::{Reply, Server};
 pub(crate) use signer::Signer;

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use trust::codec::text::to_base64;
 
 /// A request as it arrived.
 #[derive(Debug, Clone)]
@@ -23,6 +24,14 @@ pub(crate) struct Request {
     pub(crate) headers: Vec<(String, String)>,
     /// The body, as long as its Content-Length says.
     pub(crate) body: Vec<u8>,
+}
+
+impl Request {
+    /// A header as sent.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let header = self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
+        header.map(|(_, value)| value.as_str())
+    }
 }
 
 /// What the server does with a request.
@@ -41,8 +50,14 @@ pub(crate) enum Reply {
     Half(Vec<u8>),
     /// These bytes and then blanks, until the client leaves.
     Endless(Vec<u8>),
+    /// The head of an answer of so many bytes, and blanks until the client leaves.
+    Announced(u64),
+    /// An honest answer, one byte at a time, with this pause between them.
+    Drip(Vec<u8>, Duration),
     /// No byte until the client leaves.
     Silence,
+    /// One blank after the other, with rests in between, until the client leaves.
+    Dawdle,
     /// The end of the connection at once.
     Close,
 }
@@ -134,16 +149,33 @@ impl Drop for Server {
 }
 
 /// The script of a trust server: replies by the last part of the path, `root.json` for example or
-/// `targets/releases.<hash>.json`; what is not listed is not there. Clones are the same script.
+/// `targets/releases.<hash>.json`; what is not listed is not there. It is the registry of `app` as
+/// well, with `manifests/1` for example. Clones are the same script.
+///
+/// A publication is answered by the entry of the empty name.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Replies {
     table: Arc<Mutex<BTreeMap<String, Reply>>>,
+    /// Answers for one request each: the file, and how many requests for it come before.
+    exceptions: Arc<Mutex<Vec<(String, usize, Reply)>>>,
+    login: Arc<Mutex<Option<String>>>,
 }
 
 impl Replies {
     /// Answers for a file.
     pub(crate) fn set(&self, file: &str, reply: Reply) {
         self.table.lock().unwrap().insert(file.to_owned(), reply);
+    }
+
+    /// Answers the `n`-th request for a file from now on, the first being 1, in another way.
+    pub(crate) fn set_nth(&self, file: &str, n: usize, reply: Reply) {
+        self.exceptions.lock().unwrap().push((file.to_owned(), n - 1, reply));
+    }
+
+    /// Answers only those who log in with this name and password.
+    pub(crate) fn demand_login(&self, name: &str, password: &str) {
+        let login = format!("Basic {}", to_base64(format!("{name}:{password}").as_bytes()));
+        *self.login.lock().unwrap() = Some(login);
     }
 
     /// Answers for every file there is.
@@ -153,9 +185,32 @@ impl Replies {
 
     /// Returns what a request is answered with.
     pub(crate) fn reply(&self, request: &Request) -> Reply {
-        let file = request.target.split_once("/_trust/tuf/").map_or("", |(_, file)| file);
+        let login = self.login.lock().unwrap().clone();
+        if login.is_some() && request.header("authorization") != login.as_deref() {
+            return Reply::status(401, "").with("WWW-Authenticate", "Basic realm=\"scripted\"");
+        }
+        let file = match request.target.split_once("/_trust/tuf/") {
+            Some((_, file)) => file,
+            None => request.target.split_once("/app/").map_or("?", |(_, manifest)| manifest),
+        };
+        if let Some(reply) = self.exception(file) {
+            return reply;
+        }
         let table = self.table.lock().unwrap();
         table.get(file).cloned().unwrap_or_else(not_found)
+    }
+}
+
+impl Replies {
+    fn exception(&self, file: &str) -> Option<Reply> {
+        let mut exceptions = self.exceptions.lock().unwrap();
+        let due = exceptions.iter().position(|(name, before, _)| name == file && *before == 0);
+        let reply = due.map(|index| exceptions.remove(index).2);
+        if reply.is_none() {
+            let same = exceptions.iter_mut().filter(|(name, ..)| name == file);
+            same.for_each(|(_, before, _)| *before -= 1);
+        }
+        reply
     }
 }
 
@@ -217,22 +272,48 @@ fn send(stream: &mut impl ReadWrite, reply: Reply, head_only: bool, state: &Stat
             stream.write_all(&body[..body.len() / 2]).and_then(|()| stream.flush()).ok()?;
             None
         }
+        Reply::Drip(body, pause) => {
+            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
+            stream.write_all(head.as_bytes()).and_then(|()| stream.flush()).ok()?;
+            for byte in body {
+                stream.write_all(&[byte]).and_then(|()| stream.flush()).ok()?;
+                thread::sleep(pause);
+            }
+            Some(())
+        }
+        Reply::Announced(length) => {
+            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n");
+            stream.write_all(head.as_bytes()).ok()?;
+            flood(stream, b"", state)
+        }
         Reply::Endless(start) => {
             stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").ok()?;
-            stream.write_all(&start).ok()?;
-            let piece = [b' '; 16 << 10];
-            while stream.write_all(&piece).and_then(|()| stream.flush()).is_ok() {
-                let sent = state.sent.fetch_add(piece.len() as u64, Ordering::SeqCst);
-                assert!(sent < ENDLESS_ENOUGH, "the client reads on and on");
-            }
-            None
+            flood(stream, &start, state)
         }
         Reply::Silence => {
             stream.read_exact(&mut [0]).ok();
             None
         }
+        Reply::Dawdle => {
+            stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").ok()?;
+            while stream.write_all(b" ").and_then(|()| stream.flush()).is_ok() {
+                thread::sleep(Duration::from_millis(50));
+            }
+            None
+        }
         Reply::Close => None,
     }
+}
+
+/// Sends these bytes and then blanks, until the client leaves.
+fn flood(stream: &mut impl ReadWrite, start: &[u8], state: &State) -> Option<()> {
+    stream.write_all(start).ok()?;
+    let piece = [b' '; 16 << 10];
+    while stream.write_all(&piece).and_then(|()| stream.flush()).is_ok() {
+        let sent = state.sent.fetch_add(piece.len() as u64, Ordering::SeqCst);
+        assert!(sent < ENDLESS_ENOUGH, "the client reads on and on");
+    }
+    None
 }
 
 trait ReadWrite: Read + Write {}

@@ -2,22 +2,25 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
-use trust::actions::context::{Connections, Context, ServerChoice};
-use trust::actions::update::{RefreshError, Source, Updated, refresh};
+use trust::actions::context::{Connections, Context, ServerChoice, Strictness};
+use trust::actions::update::{RefreshError, Source, Updated, refresh, update};
 use trust::actions::verify::{Request as VerifyRequest, Verdict, VerifyImageError, verify};
-use trust::clock::SystemClock;
-use trust::crypto::Passphrase;
+use trust::client::{CredentialSource, HttpClient, HttpOptions, Login, NotaryClient};
+use trust::clock::{Clock, SystemClock};
 use trust::crypto::secret::{PassphraseError, PassphraseRequest, PassphraseSource};
+use trust::crypto::{KeyHeaders, Passphrase, PrivateKey};
 use trust::oci::Reference;
 use trust::store::TrustDir;
 use trust::store::keyring::KeyringEnv;
-use trust::tuf::trusted::UpdateError;
+use trust::tuf::trusted::{Expiry, UpdateError};
 use trust::tuf::{Gun, Pinning};
+use url::Url;
 
 use crate::harness::disk::{Files, files_under};
 use crate::harness::server::{Replies, Reply, Server};
-use crate::harness::{Key, Repository};
+use crate::harness::{Corruption, Key, Repository};
 use crate::peers::User;
 use crate::peers::process::Finished;
 
@@ -84,6 +87,30 @@ impl Victim {
         }
     }
 
+    /// Corrupts what is served of a role, or of a root between by its number, `2.root` say.
+    pub(crate) fn corrupt(&self, file: &str, corruption: Corruption) {
+        let Some((_, "root")) = file.split_once('.') else {
+            return self.answer(file, &corruption.reply(self.repository.raw(file)));
+        };
+        let name = format!("{file}.json");
+        let honest = self.repository.files()[&name].clone();
+        self.replies.set(&name, corruption.reply(honest));
+    }
+
+    /// Gives the person the private keys of a role, stored in the clear.
+    pub(crate) fn hold_keys_of(&self, role: &str) {
+        let store = TrustDir::new(self.user.trust_folder()).keys().unwrap();
+        let headers = KeyHeaders {
+            role: Some(role.to_owned()),
+            gun: (role == "targets").then(|| self.repository.gun().to_owned()),
+            path: None,
+        };
+        for key in self.repository.signers(role) {
+            let key = PrivateKey::from_pkcs8(&key.pkcs8()).unwrap();
+            store.add(&key, &headers, &Passphrase::new(String::new())).unwrap();
+        }
+    }
+
     /// Serves other bytes under the very names by which a role's last file is asked for.
     pub(crate) fn tamper(&self, role: &str, change: impl FnOnce(&mut Vec<u8>)) {
         let mut bytes = self.repository.raw(role);
@@ -101,6 +128,11 @@ impl Victim {
     /// The person at the machine.
     pub(crate) fn user(&self) -> &User {
         &self.user
+    }
+
+    /// The person, whose settings may be changed.
+    pub(crate) fn user_mut(&mut self) -> &mut User {
+        &mut self.user
     }
 
     /// The server.
@@ -149,6 +181,31 @@ impl Victim {
         block_on(refresh(&context, &gun, Source::Server))
     }
 
+    /// Brings the cache of somebody up to date who never saw the repository, and forgets it.
+    pub(crate) fn refresh_as_another(&self) -> Result<Updated, RefreshError> {
+        let gun = Gun::parse(self.repository.gun()).unwrap();
+        let another = User::new();
+        block_on(refresh(&context_of(&another, &self.server), &gun, Source::Server))
+    }
+
+    /// Brings the cache up to date by another clock than the machine's.
+    pub(crate) fn refresh_by(&self, clock: Arc<dyn Clock>) -> Result<Updated, RefreshError> {
+        let gun = Gun::parse(self.repository.gun()).unwrap();
+        let context = Context { clock, ..self.context() };
+        block_on(refresh(&context, &gun, Source::Server))
+    }
+
+    /// Brings the cache up to date as somebody who waits no longer than this for the next byte.
+    pub(crate) fn refresh_impatiently(&self, idle: Duration) -> Result<Updated, RefreshError> {
+        let gun = Gun::parse(self.repository.gun()).unwrap();
+        let options = HttpOptions { insecure: true, idle_timeout: idle, ..HttpOptions::default() };
+        let base = Url::parse(&self.server.url()).unwrap();
+        let http = HttpClient::new(options);
+        let notary = NotaryClient::new(base, &gun, "pull", http, Arc::new(Nobody));
+        let context = self.context();
+        block_on(update(&context, &gun, &notary, Source::Server, Expiry::Enforced))
+    }
+
     /// The program must end with `code` and the library with an error, which is returned; neither
     /// may change a byte of the trust directory.
     #[track_caller]
@@ -179,26 +236,34 @@ impl Victim {
         self.refresh().unwrap()
     }
 
+    /// The trust directory must be as it was.
     #[track_caller]
-    fn assert_untouched(&self, before: &Files) {
+    pub(crate) fn assert_untouched(&self, before: &Files) {
         let after = self.trust_files();
         assert!(*before == after, "the trust directory changed:\n{before:#?}\n{after:#?}");
     }
 
-    fn context(&self) -> Context {
-        Context {
-            trust_dir: TrustDir::new(self.user.trust_folder()),
-            clock: Arc::new(SystemClock),
-            passphrases: Arc::new(Nobody),
-            connections: Connections {
-                config_dir: self.user.docker_config(),
-                server: ServerChoice::Fixed(self.server.url()),
-                ..Connections::default()
-            },
-            pinning: Pinning::default(),
-            example_keys_allowed: false,
-            keyring: KeyringEnv { bus_address: None, runtime_dir: None, wait: KeyringEnv::WAIT },
-        }
+    /// What the library is told of the person.
+    pub(crate) fn context(&self) -> Context {
+        context_of(&self.user, &self.server)
+    }
+}
+
+/// What the library is told of a person who asks this server, and who knows no passphrase.
+pub(crate) fn context_of(user: &User, server: &Server) -> Context {
+    Context {
+        trust_dir: TrustDir::new(user.trust_folder()),
+        clock: Arc::new(SystemClock),
+        passphrases: Arc::new(Nobody),
+        connections: Connections {
+            config_dir: user.docker_config(),
+            server: ServerChoice::Fixed(server.url()),
+            ..Connections::default()
+        },
+        pinning: Pinning::default(),
+        strictness: Strictness::default(),
+        example_keys_allowed: false,
+        keyring: KeyringEnv { bus_address: None, runtime_dir: None, wait: KeyringEnv::WAIT },
     }
 }
 
@@ -219,7 +284,14 @@ impl PassphraseSource for Nobody {
     }
 }
 
-fn block_on<T>(work: impl Future<Output = T>) -> T {
+impl CredentialSource for Nobody {
+    fn login(&self) -> Result<Option<Login>, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(None)
+    }
+}
+
+/// Runs something of the library to its end.
+pub(crate) fn block_on<T>(work: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(work)
 }

@@ -1,6 +1,6 @@
 //! `notary` and `trust` take turns on one repository.
 
-use super::world::{World, assert_same_inspection, key_file, signers, signers_of};
+use super::world::{World, assert_same_inspection, certificate_of, key_file, signers, signers_of};
 use crate::peers::User;
 
 #[test]
@@ -142,22 +142,6 @@ fn add_hash(world: &World, user: &User, tag: &str, flags: &[&str]) {
     let (repository, size) = (world.repository(), pushed.size.to_string());
     let hash = ["addhash", "-p", &repository, tag, &size, "--sha256", pushed.hex()];
     user.notary(&[&hash, flags].concat()).success();
-}
-
-/// A certificate over somebody's key: notary takes keys for delegations as such.
-fn certificate_of(user: &User, role: &str) -> Vec<u8> {
-    use trust::clock::{Clock as _, SystemClock};
-    use trust::codec::pem::Pem;
-    use trust::crypto::certificate::Certificate;
-    use trust::crypto::{KeyBlock, Passphrase};
-
-    use crate::peers::user::REPOSITORY_PASSPHRASE;
-    let block =
-        KeyBlock::parse_all(&std::fs::read(key_file(user, role)).unwrap()).unwrap().remove(0);
-    let key = block.decrypt(Some(&Passphrase::new(REPOSITORY_PASSPHRASE.to_owned()))).unwrap();
-    let made = Certificate::self_signed("qa", &key, SystemClock.now()).unwrap();
-    assert!(!Pem::parse_all(&made).unwrap().is_empty());
-    made
 }
 
 fn words(line: &str) -> String {

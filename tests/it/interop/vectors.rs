@@ -396,6 +396,7 @@ fn context(user: &User, server: &NotaryServer) -> Context {
         passphrases: Arc::new(Known),
         connections: connections(user, server),
         pinning: Pinning::default(),
+        strictness: trust::actions::context::Strictness::default(),
         example_keys_allowed: false,
         keyring: KeyringEnv { bus_address: None, runtime_dir: None, wait: KeyringEnv::WAIT },
     }

@@ -214,3 +214,18 @@ pub(super) fn copy_folder(from: &Path, to: &Path) {
         }
     }
 }
+
+/// A certificate over somebody's key: notary takes keys for delegations as such.
+pub(super) fn certificate_of(user: &User, role: &str) -> Vec<u8> {
+    use trust::clock::{Clock as _, SystemClock};
+    use trust::codec::pem::Pem;
+    use trust::crypto::certificate::Certificate;
+    use trust::crypto::{KeyBlock, Passphrase};
+
+    use crate::peers::user::REPOSITORY_PASSPHRASE;
+    let block = KeyBlock::parse_all(&fs::read(key_file(user, role)).unwrap()).unwrap().remove(0);
+    let key = block.decrypt(Some(&Passphrase::new(REPOSITORY_PASSPHRASE.to_owned()))).unwrap();
+    let made = Certificate::self_signed("qa", &key, SystemClock.now()).unwrap();
+    assert!(!Pem::parse_all(&made).unwrap().is_empty());
+    made
+}

@@ -52,6 +52,7 @@ impl Args {
     }
 }
 
-fn count(keys: usize) -> String {
+/// `1 key`, `2 keys`.
+pub(super) fn count(keys: usize) -> String {
     if keys == 1 { "1 key".to_owned() } else { format!("{keys} keys") }
 }

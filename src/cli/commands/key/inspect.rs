@@ -3,7 +3,8 @@
 use serde::Serialize;
 
 use crate::actions::keys::inspect::{KeyFacts, inspect};
-use crate::cli::error::{CliError, ErrorKind};
+use crate::cli::error::CliError;
+use crate::cli::output::OutputArgs;
 use crate::cli::run::Session;
 use crate::cli::ui::printable;
 use crate::crypto::{KeyId, KeyType};
@@ -19,13 +20,13 @@ pub struct Args {
     #[arg(long)]
     pub unlock: bool,
 
-    /// Print JSON
-    #[arg(long)]
-    pub json: bool,
+    /// How to print what is known.
+    #[command(flatten)]
+    pub output: OutputArgs,
 }
 
-/// A key as `--json` prints it.
-#[derive(Debug, Serialize)]
+/// A key as `--json` and `--format` print it.
+#[derive(Debug, Default, Serialize)]
 struct Row {
     id: Option<String>,
     metadata_id: Option<String>,
@@ -41,12 +42,12 @@ struct Row {
 impl Args {
     /// Prints what is known about each key.
     pub fn run(self, session: &Session) -> Result<(), CliError> {
+        let output = self.output.inspection(&Row::default())?;
         let keys = inspect(&session.context()?, &self.key, self.unlock)?;
-        if self.json {
+        if !output.is_text() {
             let rows: Vec<Row> = keys.into_iter().map(Row::of).collect();
-            let json = serde_json::to_string_pretty(&rows)
-                .map_err(|error| CliError::new(ErrorKind::Internal, error))?;
-            return Ok(session.ui.line(json)?);
+            output.print(session, &rows)?;
+            return Ok(());
         }
         let text: Vec<String> = keys.iter().map(describe).collect();
         Ok(session.ui.data(text.join("\n"))?)

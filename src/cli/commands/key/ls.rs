@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use crate::cli::error::{CliError, ErrorKind};
+use crate::cli::error::CliError;
+use crate::cli::output::OutputArgs;
 use crate::cli::run::Session;
 use crate::cli::table::columns;
 use crate::store::KeyInfo;
@@ -10,13 +11,13 @@ use crate::store::KeyInfo;
 /// List private keys
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Print JSON
-    #[arg(long)]
-    pub json: bool,
+    /// How to print the keys.
+    #[command(flatten)]
+    pub output: OutputArgs,
 }
 
-/// A key as `--json` prints it.
-#[derive(Debug, Serialize)]
+/// A key as `--json` and `--format` print it.
+#[derive(Debug, Default, Serialize)]
 struct Row<'a> {
     role: &'a str,
     gun: Option<&'a str>,
@@ -28,15 +29,14 @@ struct Row<'a> {
 impl Args {
     /// Prints the keys: roots first, then by repository, role and id.
     pub fn run(self, session: &Session) -> Result<(), CliError> {
+        let output = self.output.listing::<Row<'_>>()?;
         let list = session.context()?.trust_dir.keys()?.list()?;
         for (path, problem) in &list.unusable {
             session.ui.warn(format!("{} is no key: {problem}", path.display()));
         }
-        if self.json {
-            let rows: Vec<Row<'_>> = list.keys.iter().map(Row::of).collect();
-            let json = serde_json::to_string_pretty(&rows)
-                .map_err(|error| CliError::new(ErrorKind::Internal, error))?;
-            return Ok(session.ui.line(json)?);
+        let rows: Vec<Row<'_>> = list.keys.iter().map(Row::of).collect();
+        if output.print(session, &rows)? {
+            return Ok(());
         }
         if list.keys.is_empty() {
             session.ui.status("No signing keys found.");

@@ -1,5 +1,6 @@
 //! `trust key …`, one file per verb.
 
+pub mod backup;
 pub mod export;
 pub mod forget;
 pub mod generate;
@@ -9,7 +10,9 @@ pub mod load;
 pub mod ls;
 pub mod passwd;
 pub mod remember;
+pub mod restore;
 pub mod rm;
+pub mod rotate;
 
 use crate::cli::commands::commands;
 use crate::cli::error::CliError;
@@ -44,6 +47,9 @@ commands! {
         Passwd(passwd::Args),
         #[command(visible_alias = "remove")]
         Rm(rm::Args),
+        Rotate(rotate::Args),
+        Backup(backup::Args),
+        Restore(restore::Args),
         Remember(remember::Args),
         Forget(forget::Args),
     }

@@ -2,10 +2,14 @@
 
 use serde::Serialize;
 
+use crate::actions::image::gun_of;
 use crate::actions::signer::ls::{Signer, Signers, list};
 use crate::actions::update::Source;
-use crate::cli::error::{CliError, ErrorKind};
-use crate::cli::outcome::say_first_contact;
+use crate::cli::commands::inspect::shown;
+use crate::cli::docker_format::proposals_table;
+use crate::cli::error::CliError;
+use crate::cli::outcome::{say_first_contact, with_cache_age};
+use crate::cli::output::OutputArgs;
 use crate::cli::run::Session;
 use crate::cli::table::columns;
 use crate::oci::Reference;
@@ -16,17 +20,17 @@ pub struct Args {
     /// Repository
     pub repository: String,
 
-    /// Print JSON
-    #[arg(long)]
-    pub json: bool,
+    /// How to print the signers.
+    #[command(flatten)]
+    pub output: OutputArgs,
 
     /// Ask nobody: answer from the cache, as long as that is fresh
     #[arg(long)]
     pub offline: bool,
 }
 
-/// A signer as `--json` prints it.
-#[derive(Debug, Serialize)]
+/// A signer as `--json` and `--format` print it.
+#[derive(Debug, Default, Serialize)]
 struct Row<'a> {
     name: &'a str,
     keys: Vec<&'a str>,
@@ -38,11 +42,16 @@ struct Row<'a> {
 impl Args {
     /// Prints the signers by name.
     pub fn run(self, session: &Session) -> Result<(), CliError> {
+        let output = self.output.listing::<Row<'_>>()?;
         let reference = Reference::parse(&self.repository)?;
         let context = session.context()?;
         let source = if self.offline { Source::Cache } else { Source::Server };
-        let listed = session.block_on(list(&context, &reference, source))?;
-        let Signers { signers, first_contact } = listed;
+        let listed = session.block_on(list(&context, &reference, source));
+        let listed = listed.map_err(|error| match gun_of(&reference) {
+            Ok(gun) => with_cache_age(&context, &gun, error),
+            Err(_) => error,
+        })?;
+        let Signers { signers, proposed, releases_threshold, first_contact } = listed;
         if let Some(root_keys) = first_contact {
             say_first_contact(session, &reference.familiar_name(), &root_keys);
         }
@@ -51,17 +60,25 @@ impl Args {
                 session.ui.warn(format!("{} cannot be used: {problem}", signer.name));
             }
         }
-        if self.json {
-            let rows: Vec<Row<'_>> = signers.iter().map(Row::of).collect();
-            let json = serde_json::to_string_pretty(&rows)
-                .map_err(|error| CliError::new(ErrorKind::Internal, error))?;
-            return Ok(session.ui.line(json)?);
+        let rows: Vec<Row<'_>> = signers.iter().map(Row::of).collect();
+        if output.print(session, &rows)? {
+            return Ok(());
         }
         if signers.is_empty() {
             session.ui.status(format!("{} has no signers.", self.repository));
             return Ok(());
         }
-        Ok(session.ui.data(table(&signers))?)
+        session.ui.data(table(&signers))?;
+        if let Some(threshold) = releases_threshold.filter(|threshold| *threshold > 1) {
+            session
+                .ui
+                .line(format!("\nA tag can be pulled when {threshold} of them have signed it."))?;
+        }
+        if !proposed.is_empty() {
+            let proposed: Vec<_> = proposed.into_iter().map(shown).collect();
+            session.ui.data(format!("\n{}", proposals_table(&proposed)))?;
+        }
+        Ok(())
     }
 }
 

@@ -3,10 +3,11 @@
 use crate::actions::signer::SignerError;
 use crate::actions::signer::rm::{Removed, remove};
 use crate::cli::error::CliError;
-use crate::cli::outcome::say_published;
+use crate::cli::outcome::{say_published, so_far};
 use crate::cli::prompt;
 use crate::cli::run::Session;
 use crate::oci::Reference;
+use crate::tuf::RoleName;
 
 /// Take the right to sign away
 ///
@@ -39,6 +40,13 @@ impl Args {
                     say_published(session, repository, &removed.published);
                     if removed.resigned {
                         ui.status(format!("What is released of {repository} was signed again"));
+                    }
+                    if let Some(progress) = removed.published.waits(&RoleName::Targets) {
+                        let (name, so_far) = (&self.name, so_far(progress));
+                        ui.line(format!(
+                            "Proposed to remove {name} from {repository}: {so_far}\n"
+                        ))?;
+                        continue;
                     }
                     ui.line(format!("Successfully removed {} from {repository}\n", self.name))?;
                 }

@@ -1,0 +1,51 @@
+//! `trust repo …`, one file per verb.
+
+pub mod delete;
+pub mod doctor;
+pub mod init;
+pub mod ls;
+pub mod pin;
+pub mod publish;
+pub mod renew;
+pub mod reset;
+pub mod root;
+pub mod status;
+pub mod witness;
+
+use crate::cli::commands::commands;
+use crate::cli::error::CliError;
+use crate::cli::run::Session;
+
+/// Manage collections: set up, list, publish, remove
+#[derive(Debug, clap::Args)]
+#[command(arg_required_else_help = true)]
+pub struct Command {
+    /// What to do with collections.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+impl Command {
+    /// Runs the verb that was typed.
+    pub fn run(self, session: &Session) -> Result<(), CliError> {
+        self.verb.run(session)
+    }
+}
+
+commands! {
+    /// What to do with collections.
+    pub enum Verb {
+        Init(init::Args),
+        #[command(visible_alias = "list")]
+        Ls(ls::Args),
+        Status(status::Args),
+        Reset(reset::Args),
+        Publish(publish::Args),
+        Witness(witness::Args),
+        Delete(delete::Args),
+        Root(root::Command),
+        Doctor(doctor::Args),
+        Renew(renew::Args),
+        Pin(pin::Args),
+    }
+}
