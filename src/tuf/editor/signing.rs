@@ -194,6 +194,11 @@ impl Publication {
         cosigned: Option<&Cosigned>,
     ) -> Result<(), EditError> {
         let body = document.to_json_under(header);
+        // A file that nobody can read would lock every reader out, and us. This looks at the
+        // document, and what is below at the file: at once they would take twice the memory.
+        let unwritable =
+            |cause| EditError::Unwritable { role: role.clone(), cause: Box::new(cause) };
+        T::from_json(role, &body).map_err(unwritable)?;
         let message = body.to_canonical();
         let mut signatures = Vec::new();
         let mut signed_by = Vec::new();
@@ -241,14 +246,10 @@ impl Publication {
                 });
             }
         }
-        drop(message);
         let file = encode_envelope(&body, &signatures);
         drop(body);
-        // A file that nobody can read would lock every reader out, and us.
-        Signed::<T>::parse(role, &file).map_err(|cause| EditError::Unwritable {
-            role: role.clone(),
-            cause: Box::new(cause),
-        })?;
+        Signed::<T>::check(&file, &message).map_err(unwritable)?;
+        drop(message);
         self.roles.insert(
             role.clone(),
             PublishedRole { version: header.version, expires: header.expires, signed_by },

@@ -102,6 +102,19 @@ impl<T: Document> Signed<T> {
         Ok(Self(Arc::new(Parts { raw: raw.to_vec(), message, signatures, body })))
     }
 
+    /// Refuses a file that cannot be parsed, or whose `signed` part is not the one of which this is
+    /// the canonical form. No document is made of it: at megabytes that is worth avoiding.
+    pub(in crate::tuf) fn check(raw: &[u8], message: &[u8]) -> Result<(), MetadataError> {
+        let value = Value::parse(raw).map_err(MetadataError::here)?;
+        let envelope = Members::of(&value)?;
+        envelope.optional("signatures", read_signatures)?;
+        envelope.required("signed", |signed| {
+            let same = signed.canonical_length_in(message) == Some(message.len());
+            let differs = || MetadataError::here(Problem::NotA("what was signed"));
+            same.then_some(()).ok_or_else(differs)
+        })
+    }
+
     /// The document, of which nothing has been checked but its form.
     pub fn unverified(&self) -> &T {
         &self.0.body
@@ -164,21 +177,24 @@ impl Message {
 /// Writes a metadata file: `signed` first, no white space, HTML escapes, no final newline
 /// (notary.md §1.1).
 pub fn encode_envelope(signed: &Value, signatures: &[Signature]) -> Vec<u8> {
-    let mut bytes = BEFORE_SIGNED.to_vec();
-    signed.write_wire(&mut bytes);
-    bytes.extend_from_slice(b",\"signatures\":[");
+    let mut tail = b",\"signatures\":[".to_vec();
     for (index, signature) in signatures.iter().enumerate() {
         if index > 0 {
-            bytes.push(b',');
+            tail.push(b',');
         }
         let entry = Value::object([
             ("keyid", string(signature.key_id.as_str())),
             ("method", string(signature.method.as_str())),
             ("sig", string(to_base64(&signature.bytes))),
         ]);
-        bytes.extend_from_slice(&entry.to_wire());
+        tail.extend_from_slice(&entry.to_wire());
     }
-    bytes.extend_from_slice(b"]}");
+    tail.extend_from_slice(b"]}");
+    let mut bytes = BEFORE_SIGNED.to_vec();
+    signed.write_wire(&mut bytes);
+    // Not to grow by doubling: a document can be megabytes.
+    bytes.reserve_exact(tail.len());
+    bytes.extend_from_slice(&tail);
     bytes
 }
 

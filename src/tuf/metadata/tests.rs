@@ -37,6 +37,24 @@ fn place(role: &RoleName, from: &str, to: &str) -> Option<String> {
     parse(role, bad.as_bytes()).err().map(|error| error.path.join("."))
 }
 
+#[test]
+fn a_file_is_the_one_that_was_signed_or_refused() {
+    let role = RoleName::Targets;
+    let file = text(&role);
+    let message = Signed::<Targets>::parse(&role, file.as_bytes()).unwrap().message().to_vec();
+    let check = |file: &str, message: &[u8]| Signed::<Targets>::check(file.as_bytes(), message);
+    check(&file, &message).unwrap();
+    let other = file.replacen("\"version\":1", "\"version\":2", 1);
+    for (file, message) in [(&other, message.as_slice()), (&file, &message[1..]), (&file, b"")] {
+        let error = check(file, message).unwrap_err();
+        assert_eq!(error.problem, Problem::NotA("what was signed"));
+    }
+    let longer = [message.as_slice(), b"}"].concat();
+    assert!(check(&file, &longer).is_err());
+    assert!(check(&file[1..], &message).is_err());
+    assert!(check(&file.replacen("\"sig\":\"", "\"sig\":\"!", 1), &message).is_err());
+}
+
 #[test_case(r#""_type":"Targets","#, "", "signed._type"; "no type")]
 #[test_case(r#""_type":"Targets""#, r#""_type":"targets""#, "signed._type"; "small type")]
 #[test_case(r#""_type":"Targets""#, r#""_type":7"#, "signed._type"; "type a number")]
