@@ -8,7 +8,15 @@ use crate::harness::crash::at_every_request;
 use crate::harness::proxy::Moment;
 
 #[test_matrix(
-    [world::first_sign, world::later_sign, world::revoke, world::signer_add, world::signer_rm],
+    [
+        world::first_sign,
+        world::later_sign,
+        world::revoke,
+        world::signer_add,
+        world::signer_rm,
+        world::rotate_targets,
+        world::rotate_root
+    ],
     [Moment::Before, Moment::After]
 )]
 fn killed_at_every_request(command: Command, moment: Moment) {

@@ -104,6 +104,26 @@ pub(super) fn signer_rm(world: &World, number: usize) -> Trial<'_> {
     world.trial(trial.user().twin(), &args).trusted(&world.first()).done_already(8)
 }
 
+/// Replaces the repository key.
+pub(super) fn rotate_targets(world: &World, number: usize) -> Trial<'_> {
+    rotate(world, number, "targets")
+}
+
+/// Replaces the root key.
+pub(super) fn rotate_root(world: &World, number: usize) -> Trial<'_> {
+    rotate(world, number, "root")
+}
+
+/// In a repository of its own, whose old key goes when the new one is published.
+fn rotate<'a>(world: &'a World, number: usize, role: &str) -> Trial<'a> {
+    let image = world.push(&format!("{role}{number}"), "1");
+    let user = world.stranger.twin();
+    user.trust(&["sign", "--quiet", &image]).success();
+    let repository = image.rsplit_once(':').unwrap().0;
+    let args = ["key", "rotate", "--yes", repository, role];
+    world.trial(user, &args).trusted(&image).may_lose_keys()
+}
+
 /// There is no signature that could be revoked.
 const UNTRUSTED: i32 = 3;
 

@@ -21,6 +21,10 @@ type Share = (usize, usize);
 #[test_case(world::signer_add, (1, 2), 15; "new signer, share 1")]
 #[test_case(world::signer_rm, (0, 2), 15; "removed signer, share 0")]
 #[test_case(world::signer_rm, (1, 2), 15; "removed signer, share 1")]
+#[test_case(world::rotate_targets, (0, 2), 15; "rotated repository key, share 0")]
+#[test_case(world::rotate_targets, (1, 2), 15; "rotated repository key, share 1")]
+#[test_case(world::rotate_root, (0, 2), 15; "rotated root key, share 0")]
+#[test_case(world::rotate_root, (1, 2), 15; "rotated root key, share 1")]
 fn killed_at_every_write(command: Command, share: Share, at_least: usize) {
     let world = World::new();
     let changes = at_every_write(share, |number| command(&world, number), |_| ());
