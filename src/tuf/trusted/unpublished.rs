@@ -22,10 +22,10 @@ pub struct Unpublished {
 
 impl Unpublished {
     /// Whether the cached files are those of a repository that was set up and never read back from
-    /// a server, which would have left a timestamp.
+    /// a server, which would have left a timestamp; later versions were published once.
     pub fn is_in(cached: &BTreeMap<RoleName, Vec<u8>>) -> bool {
-        cached.contains_key(&RoleName::Root)
-            && cached.contains_key(&RoleName::Targets)
+        is_first::<Root>(&RoleName::Root, cached)
+            && is_first::<Targets>(&RoleName::Targets, cached)
             && !cached.contains_key(&RoleName::Timestamp)
     }
 
@@ -45,6 +45,13 @@ impl Unpublished {
         let snapshot = base::<Snapshot>(&root, &RoleName::Snapshot, cached)?;
         Ok(Some(Self { root, targets, snapshot }))
     }
+}
+
+/// Whether there is a file of the role, of version 1 or of none that can be read.
+fn is_first<T: Document>(role: &RoleName, cached: &BTreeMap<RoleName, Vec<u8>>) -> bool {
+    cached.get(role).is_some_and(|raw| {
+        parse::<T>(role, raw).map_or(true, |file| file.unverified().header().version == 1)
+    })
 }
 
 fn base<T: Document>(

@@ -11,7 +11,7 @@ use trust::client::{NotaryError, TransportError};
 use trust::clock::{Clock, FixedClock, SystemClock, Timestamp};
 use trust::tuf::RoleName;
 use trust::tuf::root_trust::RootTrustError;
-use trust::tuf::trusted::UpdateError;
+use trust::tuf::trusted::{Note, UpdateError};
 
 use super::assert_matches;
 use crate::harness::repository::hours_from_now;
@@ -109,7 +109,8 @@ fn row_36_a_clock_ahead_refuses_what_is_fresh() {
 
 #[test]
 fn row_36_a_clock_before_the_root_was_made_refuses_it() {
-    let victim = Victim::primed();
+    let mut victim = Victim::new();
+    victim.publish();
     let before = victim.trust_files();
     let behind = Arc::new(FixedClock(hours_from_now(-THREE_YEARS)));
     let error = victim.refresh_by(behind).unwrap_err();
@@ -118,6 +119,18 @@ fn row_36_a_clock_before_the_root_was_made_refuses_it() {
         RefreshError::Refused { cause: UpdateError::Root(RootTrustError::OutOfDate { .. }), .. }
     );
     victim.assert_untouched(&before);
+}
+
+#[test]
+fn row_36_a_clock_behind_the_last_update_is_noticed_and_not_used() {
+    let victim = Victim::primed();
+    let behind = Arc::new(FixedClock(hours_from_now(-THREE_YEARS)));
+    let updated = victim.refresh_by(behind).unwrap();
+    let [Note::ClockBehind { clock, seen }] = updated.trusted.notes() else {
+        panic!("{:?}", updated.trusted.notes());
+    };
+    assert!(clock < seen);
+    assert_eq!(updated.trusted.now(), *seen);
 }
 
 #[test]

@@ -114,11 +114,12 @@ fn a_target_is_never_a_path(name: &str) {
     victim.repository.bump(&["targets", "snapshot", "timestamp"]);
     victim.publish();
     victim.accepts();
-    let metadata = format!("tuf/{}/metadata/", victim.repository.gun());
+    let folder = format!("tuf/{}", victim.repository.gun());
+    let known = ["root", "targets", "snapshot", "timestamp"];
+    let mut known = known.map(|role| format!("{folder}/metadata/{role}.json")).to_vec();
+    known.push(format!("{folder}/.trust-seen"));
     for path in victim.trust_files().keys() {
         let path = path.display().to_string();
-        let known = ["root", "targets", "snapshot", "timestamp"];
-        let known = known.map(|role| format!("{metadata}{role}.json"));
         assert!(known.contains(&path), "{path}");
     }
 }
