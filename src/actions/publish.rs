@@ -231,25 +231,27 @@ where
         if !base.draft.is_dirty() {
             return Ok(base.unchanged());
         }
-        change.learn_floors(&mut base).await?;
+        let mut overtaken = change.learn_floors(&mut base).await?;
         let settled = change.settle(&mut base, &before, make)?;
         let (renewed, still_expired) = outcome;
         if !base.draft.is_dirty() {
             return Ok(base.unchanged().with(settled));
         }
-        change.learn_floors(&mut base).await?;
-        let publication = change.sign(&base.draft)?;
-        let files: Vec<_> = publication.files.clone().into_iter().collect();
-        if let Some(initialized) = &base.initialized {
-            initialized.store_keys(context, &change.unlocked).map_err(PublishError::from)?;
-        }
-        match notary.publish(&files).await {
-            Ok(()) => {
-                let published = change.published(base, publication, renewed, still_expired);
-                return Ok(published.with(settled));
+        overtaken |= change.learn_floors(&mut base).await?;
+        if !overtaken {
+            let publication = change.sign(&base.draft)?;
+            let files: Vec<_> = publication.files.clone().into_iter().collect();
+            if let Some(initialized) = &base.initialized {
+                initialized.store_keys(context, &change.unlocked).map_err(PublishError::from)?;
             }
-            Err(NotaryError::Conflict { .. }) => {}
-            Err(error) => return Err(change.refused(base.trusted.as_ref(), error).into()),
+            match notary.publish(&files).await {
+                Ok(()) => {
+                    let published = change.published(base, publication, renewed, still_expired);
+                    return Ok(published.with(settled));
+                }
+                Err(NotaryError::Conflict { .. }) => {}
+                Err(error) => return Err(change.refused(base.trusted.as_ref(), error).into()),
+            }
         }
         let since = *refused_since.get_or_insert_with(tokio::time::Instant::now);
         let Some(pause) = contention.pause(since.elapsed()) else {
@@ -474,8 +476,12 @@ impl Change<'_> {
 
     /// A delegation that is new to us may have had a life before, whose versions the server
     /// remembers: the new file must exceed them (notary.md §4.8).
-    async fn learn_floors(&self, base: &mut Base) -> Result<(), PublishError> {
-        let Some(trusted) = &base.trusted else { return Ok(()) };
+    ///
+    /// Returns whether somebody published meanwhile: then the file that was found may be one that we
+    /// have not seen, and must not be written over.
+    async fn learn_floors(&self, base: &mut Base) -> Result<bool, PublishError> {
+        let Some(trusted) = &base.trusted else { return Ok(false) };
+        let mut found_unlisted = false;
         for role in base.draft.newborn() {
             // A snapshot that its owner signs does not list what was removed; the server still
             // takes nothing older.
@@ -492,6 +498,8 @@ impl Change<'_> {
                         trusted.check_listed(&role, &raw).map_err(|cause| {
                             RefreshError::Refused { gun: self.gun.clone(), cause }
                         })?;
+                    } else {
+                        found_unlisted = true;
                     }
                     let Ok(file) = Signed::<Targets>::parse(&role, &raw) else { continue };
                     // Nobody's signature over it can be checked any more: whoever signs the
@@ -506,7 +514,12 @@ impl Change<'_> {
                 Err(error) => return Err(error.into()),
             }
         }
-        Ok(())
+        if !found_unlisted {
+            return Ok(false);
+        }
+        let limit = self.context.strictness.rules.bounds.timestamp;
+        let now = self.notary.file(&RoleName::Timestamp, FileVersion::Current, limit).await?;
+        Ok(now != trusted.timestamp().raw())
     }
 
     fn sign(&mut self, draft: &Draft) -> Result<Publication, PublishError> {

@@ -16,7 +16,7 @@ const BUSY: i32 = 13;
 struct World {
     registry: Registry,
     owner: User,
-    _notary: NotaryServer,
+    notary: NotaryServer,
 }
 
 impl World {
@@ -26,7 +26,7 @@ impl World {
         let notary = NotaryServer::start(&NotaryOptions::default());
         let mut owner = User::new();
         owner.use_notary(&notary);
-        let world = Self { registry, owner, _notary: notary };
+        let world = Self { registry, owner, notary };
         let first = world.push("first");
         world.owner.trust(&[&["sign", "--quiet"], flags, &[&first]].concat()).success();
         world
@@ -68,6 +68,24 @@ fn machines_with_the_same_keys_lose_nothing(count: usize, flags: &[&str]) {
 fn processes_with_one_trust_directory_lose_nothing(count: usize) {
     let world = World::new(&[]);
     sign_at_once(&world, &vec![&world.owner; count]);
+}
+
+/// Nobody has signed for these roles before: whoever comes second must not begin them anew.
+#[test]
+fn first_signatures_of_eight_signers_lose_nothing() {
+    let world = World::new(&[]);
+    let repository = world.repository();
+    let join = |n: usize| {
+        let mut signer = User::new();
+        signer.use_notary(&world.notary);
+        let name = format!("signer{n}");
+        signer.trust(&["key", "generate", &name]).success();
+        let key = signer.home().join(format!("{name}.pub")).display().to_string();
+        world.owner.trust(&["signer", "add", "--key", &key, &name, &repository]).success();
+        signer
+    };
+    let signers: Vec<User> = (0..8).map(join).collect();
+    sign_at_once(&world, &signers.iter().collect::<Vec<_>>());
 }
 
 #[test]
