@@ -128,7 +128,7 @@ fn both_read_the_same_pins() {
 fn both_read_pinned_authorities() {
     let mut victim = Victim::new();
     let gun = victim.repository.gun().to_owned();
-    victim.replies.set("", Reply::status(200, "{}"));
+    victim.replies.set("?", Reply::status(200, "{}"));
     let remote = json!({"url": victim.server().url(), "skipTLSVerify": true});
     let server = ExtendedKeyUsagePurpose::ServerAuth;
     let code = ExtendedKeyUsagePurpose::CodeSigning;
