@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
+use std::path::Path;
 use std::sync::OnceLock;
 
 use trust::clock::Timestamp;
@@ -10,15 +11,19 @@ use trust::codec::canonical_json::Value;
 use trust::codec::pem::Pem;
 use trust::codec::timestamp::Rfc3339;
 use trust::crypto::certificate::Certificate;
+use trust::crypto::sealed;
 use trust::crypto::{Hashes, KeyBlock, KeyId, KeyType, PrivateKey, PublicKey, Signature};
 use trust::oci::manifest::{Manifest, OCI_INDEX, OCI_MANIFEST};
 use trust::oci::{Digest, Reference};
+use trust::store::client_config::ClientConfig;
 use trust::store::credentials::DockerConfig;
+use trust::tuf::ceremony::Ceremony;
 use trust::tuf::changelist::Change;
 use trust::tuf::delegation::{effective_paths, permits, search_order};
 use trust::tuf::metadata::{
     DelegationRole, Delegations, Document, FileMeta, Header, RoleSpec, encode_envelope,
 };
+use trust::tuf::proposal::Proposal;
 use trust::tuf::root_trust::{Dates, certified_keys};
 use trust::tuf::trusted::Expiry;
 use trust::tuf::{
@@ -35,15 +40,19 @@ pub type FuzzTarget = (&'static str, fn(&[u8]));
 
 /// Every target there is.
 pub const ALL: &[FuzzTarget] = &[
+    ("backup", backup),
     ("canonical_json", canonical_json),
+    ("ceremony", ceremony),
     ("certificate", certificate),
     ("challenge", challenge),
     ("change", change),
+    ("client_config", client_config),
     ("delegation_walk", delegation_walk),
     ("docker_config", docker_config),
     ("manifest", manifest),
     ("names", names),
     ("pem_key", pem_key),
+    ("proposal", proposal),
     ("reference", reference),
     ("root", root),
     ("server_answers", server_answers),
@@ -51,6 +60,36 @@ pub const ALL: &[FuzzTarget] = &[
     ("signed_sequence", signed_sequence),
     ("trusted_set", trusted_set),
 ];
+
+/// The head of a backup of keys: what is read of it before a passphrase is asked for.
+pub fn backup(data: &[u8]) {
+    drop(sealed::check(data));
+}
+
+/// A file of a root ceremony, which comes from whoever had it last.
+pub fn ceremony(data: &[u8]) {
+    drop(Ceremony::parse(data));
+}
+
+/// The configuration file.
+pub fn client_config(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    drop(ClientConfig::parse(Path::new("/etc/trust/config.json"), text));
+}
+
+/// What a companion role holds, written by one signer and read by all others: the bytes are
+/// the custom data of a target with the name of a proposal.
+pub fn proposal(data: &[u8]) {
+    let Ok(custom) = Value::parse(data) else { return };
+    let name = format!(".trust/proposals/targets/releases/{}", "0".repeat(64));
+    let Ok(name) = TargetName::parse(&name) else { return };
+    let hashes = Hashes::from_iter([("sha256", vec![0; 32])]);
+    let target = Target { length: 1, hashes, custom: Some(custom) };
+    if let Ok(read) = Proposal::read(&name, &target) {
+        let again = Proposal::read(&name, &read.to_target(1)).map(|again| again.to_target(1));
+        assert_eq!(again, Ok(read.to_target(1)));
+    }
+}
 
 /// What is read is written, and if that can be read it means the same: control characters stay raw
 /// when written and are refused when read, as the reference does, and `1.0` is written as `1`.

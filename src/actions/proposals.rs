@@ -10,7 +10,7 @@ use crate::tuf::editor::{Draft, Need};
 use crate::tuf::proposal::{Pending, Proposals, digest, is_companion_role};
 use crate::tuf::trusted::TrustedRepository;
 use crate::tuf::verify::RoleKeys;
-use crate::tuf::{RoleName, Targets};
+use crate::tuf::{RoleName, TargetName, Targets};
 
 /// How far the signing of a role's next file is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -333,10 +333,15 @@ impl Change<'_> {
             }
             let Some(keys) = before.role_keys(&role) else { continue };
             let proposals = before.proposals(&role, &keys, now);
-            let gone = match base.draft.next_body(&role) {
+            let mut gone = match base.draft.next_body(&role) {
                 Some(body) if completed => proposals.superseded_by(&body),
                 _ => proposals.ignored.iter().map(|(name, _)| name.clone()).collect(),
             };
+            // What was just written in the place of something useless is of use.
+            let held = |draft: &Draft, name: &TargetName| {
+                draft.targets(&companion).and_then(|file| file.targets.get(name).cloned())
+            };
+            gone.retain(|name| held(&base.draft, name) == held(before, name));
             let lost = proposals.pending.iter().filter(|pending| gone.contains(&pending.name));
             settled.warnings.extend(lost.map(|pending| overtaken(before, &role, pending)));
             base.draft.drop_proposals(&role, &gone)?;

@@ -11,7 +11,7 @@ mod targets;
 /// Changes of each seed.
 const CHANGES: u64 = 6;
 /// Seeds are cut off behind this: the rest is more of the same.
-const LONGEST_SEED: usize = 4 << 10;
+const LONGEST_SEED: usize = 9 << 10;
 /// Signing takes time: where it is done, of the seeds one in so many, and instructions, are enough.
 const SLOW: [&str; 2] = ["signed_sequence", "trusted_set"];
 const SLOW_STRIDE: usize = 10;

@@ -24,9 +24,11 @@ impl Unpublished {
     /// Whether the cached files are those of a repository that was set up and never read back from
     /// a server, which would have left a timestamp; later versions were published once.
     pub fn is_in(cached: &BTreeMap<RoleName, Vec<u8>>) -> bool {
-        is_first::<Root>(&RoleName::Root, cached)
-            && is_first::<Targets>(&RoleName::Targets, cached)
+        cached.contains_key(&RoleName::Root)
+            && cached.contains_key(&RoleName::Targets)
             && !cached.contains_key(&RoleName::Timestamp)
+            && !is_later::<Root>(&RoleName::Root, cached)
+            && !is_later::<Targets>(&RoleName::Targets, cached)
     }
 
     /// Verifies such files; `None` if the cache holds something else. Dates do not matter: whoever
@@ -47,11 +49,15 @@ impl Unpublished {
     }
 }
 
-/// Whether there is a file of the role, of version 1 or of none that can be read.
-fn is_first<T: Document>(role: &RoleName, cached: &BTreeMap<RoleName, Vec<u8>>) -> bool {
-    cached.get(role).is_some_and(|raw| {
-        parse::<T>(role, raw).map_or(true, |file| file.unverified().header().version == 1)
-    })
+/// Whether a file is signed as the root says, and not the first of its role.
+fn is_later<T: Document>(role: &RoleName, cached: &BTreeMap<RoleName, Vec<u8>>) -> bool {
+    let version = || {
+        let root = parse::<Root>(&RoleName::Root, cached.get(&RoleName::Root)?).ok()?;
+        let keys = root.unverified().role_keys(role)?;
+        let file = verify(parse::<T>(role, cached.get(role)?).ok()?, &keys).ok()?;
+        Some(file.body().header().version)
+    };
+    version().is_some_and(|version| version > 1)
 }
 
 fn base<T: Document>(

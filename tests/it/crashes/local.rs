@@ -58,6 +58,50 @@ fn keys_are_exported_whole_or_not() {
 }
 
 #[test]
+fn a_backup_is_whole_or_not_there() {
+    let (mut user, _) = somebody_with_a_key();
+    user.set("TRUST_BACKUP_PASSPHRASE", BACKUP_PASSPHRASE);
+    let args = ["key", "backup", "-o", "keys.backup"];
+    let prepare = |_| Trial::new(user.twin(), &args).done_already(FILE_EXISTS);
+    let changes = at_every_write(ALL, prepare, |trial| {
+        if trial.user().home().join("keys.backup").exists() {
+            trial.user().trust(&["key", "restore", "--check", "keys.backup"]).success();
+        }
+    });
+    assert!(changes >= 3, "only {changes} changes to the disk");
+}
+
+#[test]
+fn keys_are_restored_or_not() {
+    let (mut user, _) = somebody_with_a_key();
+    user.trust(&["key", "generate", "carol"]).success();
+    user.set("TRUST_BACKUP_PASSPHRASE", BACKUP_PASSPHRASE);
+    user.trust(&["key", "backup", "-o", "keys.backup"]).success();
+    fs::remove_dir_all(user.trust_folder()).unwrap();
+    let args = ["key", "restore", "keys.backup"];
+    let changes = at_every_write(ALL, |_| Trial::new(user.twin(), &args), |_| ());
+    assert!(changes >= 6, "only {changes} changes to the disk");
+}
+
+#[test]
+fn pins_are_the_old_or_the_new_ones() {
+    let user = User::new();
+    let old = "a".repeat(64);
+    let new = "b".repeat(64);
+    user.trust(&["repo", "pin", "example.com/old", "--key", &old]).success();
+    let args = ["repo", "pin", "example.com/new", "--key", &new];
+    let changes = at_every_write(
+        ALL,
+        |_| Trial::new(user.twin(), &args),
+        |trial| {
+            let listed = trial.user().trust(&["repo", "pin"]).success().stdout;
+            assert!(listed.contains(&old), "{listed}");
+        },
+    );
+    assert!(changes >= 2, "only {changes} changes to the disk");
+}
+
+#[test]
 fn a_passphrase_is_the_old_or_the_new_one() {
     let (mut user, id) = somebody_with_a_key();
     user.unset("DOCKER_CONTENT_TRUST_REPOSITORY_PASSPHRASE");
@@ -116,6 +160,7 @@ fn somebody_with_a_key() -> (User, String) {
     (user, id)
 }
 
+const BACKUP_PASSPHRASE: &str = "a passphrase for the backup";
 const KEY: i32 = 11;
 const NOT_FOUND: i32 = 8;
 const FILE_EXISTS: i32 = 14;

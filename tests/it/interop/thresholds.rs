@@ -310,7 +310,8 @@ fn a_malicious_co_signer_can_only_propose() {
     // Alice proposes anew, and carol completes; what was planted is swept away.
     let again = team.sign(0, "1");
     assert!(again.stdout.contains("1 of 2"), "{again:?}");
-    assert!(team.sign(2, "1").stdout.starts_with("Successfully signed"));
+    let completed = team.sign(2, "1");
+    assert!(completed.stdout.starts_with("Successfully signed"), "{again:?} {completed:?}");
     assert_trusted(&team.reader, &world.name("1"), &world.served("1"));
     let left = world.tags_in("targets/proposals");
     assert!(left.iter().all(|name| !name.contains("targets/releases")), "{left:?}");
