@@ -238,7 +238,7 @@ impl Ceremony {
         let next = &self.root.body;
         follows(&RoleName::Root, self.current.body(), next)?;
         for role in BASE_ROLES {
-            let keys = next.role_keys(&role).map(|keys| (distinct(&keys).len(), keys.threshold));
+            let keys = next.role_keys(&role).map(|keys| (keys.different(), keys.threshold));
             let (have, need) = keys.map_or((0, 1), |(have, need)| (have, need.get()));
             if u32::try_from(have).unwrap_or(u32::MAX) < need {
                 return Err(CeremonyError::ThresholdTooHigh { role, have, need });
@@ -246,7 +246,7 @@ impl Ceremony {
         }
         // Of the next root's keys only those with a certificate will count.
         let keys = certified(next, &self.gun, "next root")?;
-        let (have, need) = (distinct(&keys).len(), keys.threshold.get());
+        let (have, need) = (keys.different(), keys.threshold.get());
         if u32::try_from(have).unwrap_or(u32::MAX) < need {
             return Err(CeremonyError::ThresholdTooHigh { role: RoleName::Root, have, need });
         }
@@ -282,7 +282,7 @@ impl Ceremony {
 
     /// Checks the root that the next one is to follow against an earlier one that is trusted. The
     /// very next one must be signed by its keys; of a later one nothing can be said.
-    pub fn check_known(&self, known: Signed<Root>) -> Result<(), CeremonyError> {
+    pub fn check_known(&self, known: &Signed<Root>) -> Result<(), CeremonyError> {
         let known = known.unverified();
         if known.header.version.saturating_add(1) != self.current.body().header.version {
             return Ok(());
@@ -302,11 +302,7 @@ impl Ceremony {
         let mut lines = Vec::new();
         for keys in BASE_ROLES.iter().filter_map(|role| next.role_keys(role)) {
             let need = keys.threshold;
-            lines.push(format!(
-                "{}: {need} of {} keys must sign",
-                keys.role,
-                distinct(&keys).len()
-            ));
+            lines.push(format!("{}: {need} of {} keys must sign", keys.role, keys.different()));
             lines.extend(keys.keys.keys().map(|id| format!("{}: {}", keys.role, named(id, &keys))));
         }
         if let Some((_, part)) = &self.targets {
@@ -315,7 +311,7 @@ impl Ceremony {
             for child in &file.delegations.roles {
                 let Some(keys) = file.role_keys(&child.name) else { continue };
                 let (role, need) = (&child.name, child.threshold);
-                lines.push(format!("{role}: {need} of {} keys must sign", distinct(&keys).len()));
+                lines.push(format!("{role}: {need} of {} keys must sign", keys.different()));
                 lines.extend(keys.keys.keys().map(|id| format!("{role}: {}", named(id, &keys))));
             }
         }
@@ -617,7 +613,7 @@ fn summarize_role(role: &RoleName, before: &Root, next: &Root, lines: &mut Vec<S
     for id in new.keys.keys().filter(|id| !old.keys.contains_key(id)) {
         lines.push(format!("{role}: the key {} comes", named(id, &new)));
     }
-    let keys = distinct(&new).len();
+    let keys = new.different();
     if old.threshold == new.threshold {
         lines.push(format!("{role}: {} of {keys} keys, threshold unchanged", new.threshold));
     } else {
@@ -625,7 +621,7 @@ fn summarize_role(role: &RoleName, before: &Root, next: &Root, lines: &mut Vec<S
             "{role}: {} of {keys} keys must sign from then on (before: {} of {})",
             new.threshold,
             old.threshold,
-            distinct(&old).len()
+            old.different()
         ));
     }
 }
@@ -847,12 +843,12 @@ mod tests {
             Ceremony::new(repo.gun.clone(), trusted.root().clone(), next, None).unwrap()
         };
         let next = ceremony(2);
-        let error = next.check_known(known.clone());
+        let error = next.check_known(&known);
         let unsigned = VerifyError::ThresholdNotMet { role: RoleName::Root, have: 0, need: 1 };
         assert_eq!(error, Err(CeremonyError::Unverified { part: "present root", cause: unsigned }));
         // Of a later one nothing can be said, and what changes says nothing either.
         let later = ceremony(3);
-        assert_eq!(later.check_known(known), Ok(()));
+        assert_eq!(later.check_known(&known), Ok(()));
         let bare = mallory.public.canonical_id().unwrap().to_string();
         assert!(!later.summary(now()).join("\n").contains(&bare));
         let all = later.inventory().join("\n");
