@@ -238,7 +238,7 @@ impl Ceremony {
         let next = &self.root.body;
         follows(&RoleName::Root, self.current.body(), next)?;
         for role in BASE_ROLES {
-            let keys = next.role_keys(&role).map(|keys| (distinct(&keys).len(), keys.threshold));
+            let keys = next.role_keys(&role).map(|keys| (keys.different(), keys.threshold));
             let (have, need) = keys.map_or((0, 1), |(have, need)| (have, need.get()));
             if u32::try_from(have).unwrap_or(u32::MAX) < need {
                 return Err(CeremonyError::ThresholdTooHigh { role, have, need });
@@ -246,7 +246,7 @@ impl Ceremony {
         }
         // Of the next root's keys only those with a certificate will count.
         let keys = certified(next, &self.gun, "next root")?;
-        let (have, need) = (distinct(&keys).len(), keys.threshold.get());
+        let (have, need) = (keys.different(), keys.threshold.get());
         if u32::try_from(have).unwrap_or(u32::MAX) < need {
             return Err(CeremonyError::ThresholdTooHigh { role: RoleName::Root, have, need });
         }
@@ -278,6 +278,44 @@ impl Ceremony {
     /// The `targets` file that the one to be signed is to follow, if there is one.
     pub fn current_targets(&self) -> Option<&Verified<Targets>> {
         self.targets.as_ref().map(|(before, _)| before)
+    }
+
+    /// Checks the root that the next one is to follow against an earlier one that is trusted. The
+    /// very next one must be signed by its keys; of a later one nothing can be said.
+    pub fn check_known(&self, known: &Signed<Root>) -> Result<(), CeremonyError> {
+        let known = known.unverified();
+        if known.header.version.saturating_add(1) != self.current.body().header.version {
+            return Ok(());
+        }
+        let part = "present root";
+        let keys = certified(known, &self.gun, part)?;
+        verify(self.current.signed().clone(), &keys)
+            .map(|_| ())
+            .map_err(|cause| unverified(part, cause))
+    }
+
+    /// Everything that counts under the next root, whether it changes or not: for who cannot tell
+    /// whether the root that it follows is the repository's. Whoever makes one up, with keys of
+    /// their own in every role, has nothing left that changes but the victim's key.
+    pub fn inventory(&self) -> Vec<String> {
+        let next = &self.root.body;
+        let mut lines = Vec::new();
+        for keys in BASE_ROLES.iter().filter_map(|role| next.role_keys(role)) {
+            let need = keys.threshold;
+            lines.push(format!("{}: {need} of {} keys must sign", keys.role, keys.different()));
+            lines.extend(keys.keys.keys().map(|id| format!("{}: {}", keys.role, named(id, &keys))));
+        }
+        if let Some((_, part)) = &self.targets {
+            let file = &part.body;
+            lines.extend(file.targets.keys().map(|name| format!("targets: {name}")));
+            for child in &file.delegations.roles {
+                let Some(keys) = file.role_keys(&child.name) else { continue };
+                let (role, need) = (&child.name, child.threshold);
+                lines.push(format!("{role}: {need} of {} keys must sign", keys.different()));
+                lines.extend(keys.keys.keys().map(|id| format!("{role}: {}", named(id, &keys))));
+            }
+        }
+        lines
     }
 
     /// What the ceremony changes, line by line, computed from the two roots.
@@ -569,20 +607,13 @@ fn unexpired<T: Document>(role: &RoleName, next: &T, now: Timestamp) -> Result<(
 
 fn summarize_role(role: &RoleName, before: &Root, next: &Root, lines: &mut Vec<String>) {
     let (Some(old), Some(new)) = (before.role_keys(role), next.role_keys(role)) else { return };
-    let named = |id: &KeyId, keys: &RoleKeys| {
-        let bare = keys.keys.get(id).and_then(|key| key.canonical_id().ok());
-        match bare {
-            Some(bare) if bare != *id => format!("{bare} (in the certificate {id})"),
-            _ => id.to_string(),
-        }
-    };
     for id in old.keys.keys().filter(|id| !new.keys.contains_key(id)) {
         lines.push(format!("{role}: the key {} goes", named(id, &old)));
     }
     for id in new.keys.keys().filter(|id| !old.keys.contains_key(id)) {
         lines.push(format!("{role}: the key {} comes", named(id, &new)));
     }
-    let keys = distinct(&new).len();
+    let keys = new.different();
     if old.threshold == new.threshold {
         lines.push(format!("{role}: {} of {keys} keys, threshold unchanged", new.threshold));
     } else {
@@ -590,8 +621,16 @@ fn summarize_role(role: &RoleName, before: &Root, next: &Root, lines: &mut Vec<S
             "{role}: {} of {keys} keys must sign from then on (before: {} of {})",
             new.threshold,
             old.threshold,
-            distinct(&old).len()
+            old.different()
         ));
+    }
+}
+
+fn named(id: &KeyId, keys: &RoleKeys) -> String {
+    let bare = keys.keys.get(id).and_then(|key| key.canonical_id().ok());
+    match bare {
+        Some(bare) if bare != *id => format!("{bare} (in the certificate {id})"),
+        _ => id.to_string(),
     }
 }
 
@@ -750,7 +789,8 @@ mod tests {
             assert_eq!(read.current.body(), ceremony.current.body(), "{place}");
             assert!(read.root.message == ceremony.root.message, "{place} changes what is signed");
         }
-        for length in (0..bytes.len()).step_by(bytes.len() / 50) {
+        // Without its last byte, which ends the line, it is all there.
+        for length in (0..bytes.len() - 1).step_by(bytes.len() / 50) {
             assert!(Ceremony::parse(&bytes[..length]).is_err(), "{length}");
         }
     }
@@ -775,5 +815,45 @@ mod tests {
         next.roles.get_mut("targets").unwrap().key_ids = vec![mallory.id()];
         let made = Ceremony::new(repo.gun, trusted.root().clone(), next, None);
         assert_eq!(made.map(|_| ()), Err(CeremonyError::NoTargets));
+    }
+
+    /// Mallory knows the certificate of alice, who alone signs the root of version 1, and makes up a
+    /// root 2 in which only mallory's keys stand. Alice's signature over its successor is all that
+    /// readers who trust alice would want.
+    #[test]
+    fn a_present_root_that_is_made_up_is_refused_or_shown_whole() {
+        let repo = Repo::new();
+        let alice = repo.signers[&RoleName::Root][0].clone();
+        let known = repo.first().unwrap().root().signed().clone();
+        let mut made_up = repo.clone();
+        let mallory = TestKey::certified(repo.gun.as_str());
+        made_up.root.keys = [(mallory.id(), mallory.public.clone())].into();
+        for role in BASE_ROLES {
+            made_up.root.roles.get_mut(role.as_str()).unwrap().key_ids = vec![mallory.id()];
+            made_up.signers.insert(role, vec![mallory.clone()]);
+        }
+        let ceremony = |version: u64| {
+            let mut made_up = made_up.clone();
+            made_up.root.header.version = version;
+            let trusted = made_up.first().unwrap();
+            let mut draft = Draft::from_trusted(&trusted);
+            let edit = RootEdit { add: vec![alice.public.clone()], ..RootEdit::default() };
+            draft.edit_root(&repo.gun, &edit, now()).unwrap();
+            let next = draft.next_root(now()).unwrap();
+            Ceremony::new(repo.gun.clone(), trusted.root().clone(), next, None).unwrap()
+        };
+        let next = ceremony(2);
+        let error = next.check_known(&known);
+        let unsigned = VerifyError::ThresholdNotMet { role: RoleName::Root, have: 0, need: 1 };
+        assert_eq!(error, Err(CeremonyError::Unverified { part: "present root", cause: unsigned }));
+        // Of a later one nothing can be said, and what changes says nothing either.
+        let later = ceremony(3);
+        assert_eq!(later.check_known(&known), Ok(()));
+        let bare = mallory.public.canonical_id().unwrap().to_string();
+        assert!(!later.summary(now()).join("\n").contains(&bare));
+        let all = later.inventory().join("\n");
+        for role in BASE_ROLES {
+            assert!(all.contains(&format!("{role}: {bare} (in the certificate")), "{all}");
+        }
     }
 }

@@ -20,6 +20,15 @@ pub struct RoleKeys {
     pub threshold: NonZeroU32,
 }
 
+impl RoleKeys {
+    /// How many different keys there are, however often and in whatever form each is listed: that
+    /// many signatures the role can have at most.
+    pub fn different(&self) -> usize {
+        let keys = self.keys.values().filter(|key| key.bare().is_ok());
+        keys.map(PublicKey::fingerprint).collect::<BTreeSet<_>>().len()
+    }
+}
+
 /// Why a document's signatures do not do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

@@ -141,7 +141,8 @@ fn check_threshold(delegations: &Delegations, role: &RoleName) -> Result<(), Edi
     let Some(child) = delegations.roles.iter().find(|child| child.name == *role) else {
         return Ok(());
     };
-    let keys = child.key_ids.iter().filter_map(|id| delegations.keys.get(id)?.canonical_id().ok());
+    let keys = child.key_ids.iter().filter_map(|id| delegations.keys.get(id));
+    let keys = keys.filter(|key| key.bare().is_ok()).map(PublicKey::fingerprint);
     let have = u32::try_from(keys.collect::<BTreeSet<_>>().len()).unwrap_or(u32::MAX);
     let need = child.threshold.get();
     if need > 1 && need > have {

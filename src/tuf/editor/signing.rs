@@ -132,9 +132,9 @@ impl Draft {
     pub(super) fn check_base_roles(&self) -> Result<(), EditError> {
         for role in [RoleName::Root, RoleName::Timestamp, RoleName::Snapshot, RoleName::Targets] {
             let unknown = || EditError::UnknownRole { role: role.clone() };
-            let Need { threshold, candidates, .. } =
-                need(&self.role_keys(&role).ok_or_else(unknown)?, false);
-            let have = u32::try_from(candidates.len()).unwrap_or(u32::MAX);
+            let keys = self.role_keys(&role).ok_or_else(unknown)?;
+            let Need { threshold, candidates, .. } = need(&keys, false);
+            let have = u32::try_from(keys.different()).unwrap_or(u32::MAX);
             if have < threshold {
                 return Err(EditError::NotEnoughKeys { role, have, need: threshold, candidates });
             }
@@ -204,7 +204,8 @@ impl Publication {
         let mut signed_by = Vec::new();
         let mut done = BTreeSet::new();
         for role_keys in signing {
-            // One key under two ids counts once for whoever verifies, so it does here.
+            // One key under two ids, or in two forms, counts once for whoever verifies, so it does
+            // here.
             let mut have = BTreeSet::new();
             if let Some(cosigned) = cosigned {
                 // Whoever signed first is trusted no further than a reader would trust them.
@@ -213,7 +214,8 @@ impl Publication {
                 for signature in &cosigned.signatures {
                     let known = role_keys.keys.get(&signature.key_id);
                     let Some(id) = known.and_then(|key| key.canonical_id().ok()) else { continue };
-                    if valid.contains(&signature.key_id) && have.insert(id.clone()) {
+                    let Some(key) = known else { continue };
+                    if valid.contains(&signature.key_id) && have.insert(key.fingerprint()) {
                         done.insert(signature.key_id.clone());
                         signatures.push(signature.clone());
                         signed_by.push(id);
@@ -223,7 +225,7 @@ impl Publication {
             for (id, public) in &role_keys.keys {
                 let Ok(canonical) = public.canonical_id() else { continue };
                 let Some(private) = keys.get(&canonical) else { continue };
-                have.insert(canonical.clone());
+                have.insert(public.fingerprint());
                 if !done.insert(id.clone()) {
                     continue;
                 }

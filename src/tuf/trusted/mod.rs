@@ -8,6 +8,8 @@
 #[cfg(test)]
 mod attacks;
 mod errors;
+#[cfg(test)]
+mod insiders;
 mod previous;
 #[cfg(test)]
 mod properties;

@@ -8,9 +8,12 @@ use crate::codec::pem::Pem;
 use crate::crypto::hash::HashError;
 use crate::crypto::{KeyType, Method, PrivateKey, PublicKey, Signature};
 use crate::limits::{MAX_ALL_TARGETS_BYTES, MAX_TARGETS_BYTES};
+use crate::tuf::ceremony::{Ceremony, CeremonyError};
+use crate::tuf::changelist::DelegationEdit;
+use crate::tuf::editor::{Draft, EditError, RootEdit};
 use crate::tuf::metadata::{Problem, encode_envelope};
 use crate::tuf::names::RoleName;
-use crate::tuf::testing::{Repo, TestKey, days, name, role, target, threshold};
+use crate::tuf::testing::{Repo, TestKey, days, name, now, role, target, threshold};
 use crate::tuf::trusted::UpdateError;
 use crate::tuf::trusted::repository::TrustedRepository;
 use crate::tuf::verify::VerifyError;
@@ -247,6 +250,43 @@ fn cve_2020_6174_one_rsa_key_in_many_encodings_counts_once() {
     let file = signed(&repo, &keys, &methods);
     repo.fixed.insert(TARGETS, file);
     too_few(repo.first(), 1);
+}
+
+/// Who is asked to list two keys of one person must not be told that the threshold is in reach: the
+/// reference would count that person twice, and we would never accept the role again.
+#[test]
+fn cve_2020_6174_one_key_in_two_forms_does_not_make_a_threshold() {
+    let (_, forms) = one_rsa_key();
+    let keys: Vec<PublicKey> = forms.into_iter().map(|(public, _)| public).take(2).collect();
+    assert_ne!(keys[0].canonical_id(), keys[1].canonical_id());
+    let repo = Repo::new();
+    let mut draft = Draft::from_trusted(&repo.first().unwrap());
+    let two = Some(threshold(2));
+    let edit =
+        DelegationEdit { add_keys: keys.clone(), threshold: two, ..DelegationEdit::default() };
+    let error = draft.edit_delegation(&role("targets/a"), true, &edit, now()).unwrap_err();
+    assert_eq!(error, EditError::ThresholdTooHigh { role: role("targets/a"), have: 1, need: 2 });
+
+    let old = repo.signers[&TARGETS][0].id();
+    let edit = RootEdit {
+        add_targets: keys,
+        remove_targets: vec![old],
+        targets_threshold: two,
+        ..RootEdit::default()
+    };
+    let error = draft.edit_root(&repo.gun, &edit, now()).unwrap_err();
+    assert!(
+        matches!(&error, EditError::NotEnoughKeys { role, have: 1, need: 2, .. } if *role == TARGETS),
+        "{error:?}"
+    );
+    let error = Ceremony::new(
+        repo.gun.clone(),
+        repo.first().unwrap().root().clone(),
+        draft.next_root(now()).unwrap(),
+        None,
+    );
+    let too_high = CeremonyError::ThresholdTooHigh { role: TARGETS, have: 1, need: 2 };
+    assert_eq!(error.unwrap_err(), too_high);
 }
 
 #[test]

@@ -46,6 +46,7 @@ pub fn check_anchor(context: &Context, ceremony: &Ceremony) -> Result<Anchor, Ce
         return Err(CeremonyFailure::Stale { gun, part: "root", based_on, present });
     }
     if based_on > present {
+        ceremony.check_known(&known)?;
         return Ok(Anchor::Newer { known: present });
     }
     if known.raw() != ceremony.current().raw() {

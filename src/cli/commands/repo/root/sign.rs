@@ -44,6 +44,10 @@ impl Args {
         ceremony.tallies()?;
         let mut lines = vec!["This is what you are asked to sign:".to_owned()];
         lines.extend(ceremony.summary(now).iter().map(|line| format!("  {line}")));
+        if anchor != Anchor::Known {
+            lines.push("These are all keys that count from then on:".to_owned());
+            lines.extend(ceremony.inventory().iter().map(|line| format!("  {line}")));
+        }
         // Whoever signs must see it, however quiet the program is asked to be.
         let to_stdout = self.output.as_deref().is_some_and(is_stdout);
         for line in lines.iter().map(|line| printable(line)) {
