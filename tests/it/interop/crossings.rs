@@ -105,3 +105,25 @@ fn rotating_a_shared_role_with_a_proposal_under_way() {
     assert!(listed(bob).contains("readme"));
     bob.trust(&["target", "rm", GUN, "readme", "-p"]).expect_code(11);
 }
+
+/// What is only set up here is nobody's to read, rotate or renew; one is told what is missing.
+#[test]
+fn what_is_set_up_and_not_published_says_so() {
+    let server = server();
+    let alice = person(&server);
+    alice.trust(&["repo", "init", GUN]).success();
+    for words in [
+        &["key", "rotate", GUN, "targets"][..],
+        &["repo", "renew", GUN],
+        &["target", "ls", GUN],
+        &["signer", "ls", GUN],
+        &["delegation", "ls", GUN],
+    ] {
+        let refused = alice.trust(words).expect_code(3);
+        assert!(refused.stderr.contains("`trust repo publish`"), "{words:?}: {refused:?}");
+    }
+    alice.trust(&["repo", "publish", GUN]).success();
+    alice.trust(&["repo", "renew", GUN]).success();
+    let unknown = alice.trust(&["target", "ls", "example.com/other"]).expect_code(3);
+    assert!(!unknown.stderr.contains("repo publish"), "{unknown:?}");
+}
