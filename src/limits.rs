@@ -89,6 +89,8 @@ pub const MAX_CHANGE_BYTES: u64 = 16 << 20;
 pub const MAX_CUSTOM_BYTES: u64 = 1 << 20;
 /// Largest list of roles to remove from the metadata cache, in bytes: more than any repository has.
 pub const MAX_REMOVALS_BYTES: u64 = 16 << 20;
+/// Largest list of cached files that a commit replaces, in bytes: names as above, and hashes.
+pub const MAX_REPLACED_BYTES: u64 = 32 << 20;
 /// Largest `config.json` of docker read, in bytes: one with a thousand logins has some 200 KiB.
 pub const MAX_CONFIG_BYTES: u64 = 16 << 20;
 /// Largest answer of a credential helper read, in bytes; a token has some 3 KiB.

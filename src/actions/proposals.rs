@@ -138,10 +138,30 @@ fn names<'a>(draft: &Draft, keys: impl Iterator<Item = &'a KeyId>) -> Vec<String
 pub(super) struct Settled {
     /// Roles that wait for more signatures.
     pub(super) proposed: Vec<Progress>,
+    /// Roles that are not changed before a role above them is.
+    pub(super) postponed: Vec<RoleName>,
     /// Roles whose proposal our signatures complete.
     pub(super) completed: Vec<RoleName>,
     /// What only pretends to be a proposal.
     pub(super) warnings: Vec<String>,
+}
+
+impl Settled {
+    /// Leaves a role as it is published, and remembers it if it was to say something else.
+    fn postpone(&mut self, base: &mut Base, role: RoleName, before: &Draft) {
+        let wanted = base.draft.shared(&role);
+        base.draft.put_back(&role, before);
+        let Some(wanted) = wanted else { return };
+        let same = match before.targets(&role) {
+            Some(stays) => {
+                (&wanted.targets, &wanted.delegations) == (&stays.targets, &stays.delegations)
+            }
+            None => wanted.targets.is_empty() && wanted.delegations.roles.is_empty(),
+        };
+        if !same {
+            self.postponed.push(role);
+        }
+    }
 }
 
 impl Change<'_> {
@@ -224,7 +244,7 @@ impl Change<'_> {
             let here = keys.as_ref().map(|keys| self.keys_here(keys)).transpose()?;
             let (Some(keys), Some(here)) = (keys, here) else {
                 // It is to be made by a parent that waits.
-                base.draft.put_back(&role, before);
+                settled.postpone(base, role, before);
                 continue;
             };
             if !falls_short(here.len(), &keys) {
@@ -232,7 +252,7 @@ impl Change<'_> {
             }
             if here.is_empty() {
                 if below_one {
-                    base.draft.put_back(&role, before);
+                    settled.postpone(base, role, before);
                 }
                 // Otherwise signing says which keys are missing.
                 continue;

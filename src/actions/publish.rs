@@ -14,7 +14,7 @@ use crate::client::{FileVersion, NotaryClient, NotaryError};
 use crate::clock::Timestamp;
 use crate::crypto::secret::PassphraseError;
 use crate::crypto::{KeyId, PrivateKey};
-use crate::limits::{MAX_LEARNED_VERSION, MAX_TARGETS_BYTES};
+use crate::limits::MAX_LEARNED_VERSION;
 use crate::store::trust_dir::RepositoryLock;
 use crate::store::{KeyStore, StoreError};
 use crate::tuf::editor::{Draft, EditError, Need, Publication};
@@ -48,6 +48,8 @@ pub struct Published {
     pub dropped_members: Vec<String>,
     /// Roles whose next file waits for the signatures of others: nobody sees it yet.
     pub proposed: Vec<Progress>,
+    /// Roles that were to be changed and were not: a role above them waits for signatures first.
+    pub postponed: Vec<RoleName>,
     /// Roles whose file others had signed before, and that our signatures completed.
     pub completed: Vec<RoleName>,
     /// What a person should know about what only pretends to be a proposal.
@@ -60,10 +62,12 @@ pub struct Published {
 
 impl Published {
     fn with(self, settled: Settled) -> Self {
-        let Settled { proposed, completed, warnings } = settled;
+        let Settled { proposed, postponed, completed, warnings } = settled;
         let mut renewed = self.renewed;
-        renewed.retain(|role| proposed.iter().all(|progress| progress.role != *role));
-        Self { renewed, proposed, completed, warnings, ..self }
+        // What waits is not renewed.
+        let files = self.publication.as_ref().map(|publication| &publication.files);
+        renewed.retain(|role| files.is_some_and(|files| files.contains_key(role)));
+        Self { renewed, proposed, postponed, completed, warnings, ..self }
     }
 
     /// How far a role's next file is, if it still waits for signatures.
@@ -225,6 +229,7 @@ where
             outcome = change.renew(base)?;
             let now = change.context.clock.now();
             base.draft.keep_companions(now).map_err(PublishError::from)?;
+            change.take_over_companions(base).map_err(PublishError::from)?;
             Ok::<_, E>(())
         };
         make(&mut change, &mut base)?;
@@ -332,6 +337,7 @@ impl Base {
             foreseen: Vec::new(),
             dropped_members: Vec::new(),
             proposed: Vec::new(),
+            postponed: Vec::new(),
             completed: Vec::new(),
             warnings: Vec::new(),
             not_cached: self.not_cached,
@@ -411,6 +417,27 @@ impl Change<'_> {
         Ok((renewed, still_expired))
     }
 
+    /// Has a companion signed again whose last signers the change takes away, if a key of it is
+    /// here: readers would miss the file.
+    fn take_over_companions(&self, base: &mut Base) -> Result<(), StoreError> {
+        let Some(trusted) = &base.trusted else { return Ok(()) };
+        for (role, file) in trusted.targets() {
+            if !base.draft.is_companion(role) || base.draft.dirty().contains(role) {
+                continue;
+            }
+            let Some(keys) = base.draft.role_keys(role) else { continue };
+            let stays = file
+                .signed()
+                .signatures()
+                .iter()
+                .any(|signature| keys.keys.contains_key(&signature.key_id));
+            if !stays && self.can_sign(&base.draft, role)? {
+                base.draft.touch(role);
+            }
+        }
+        Ok(())
+    }
+
     /// Has a root that is about to expire signed along with any change, as the reference does
     /// (notary.md §4.5), if its keys are here and open: it is no reason to let the change fail.
     fn renew_root_in_time(&mut self, draft: &mut Draft) -> Result<bool, PublishError> {
@@ -482,15 +509,21 @@ impl Change<'_> {
     async fn learn_floors(&self, base: &mut Base) -> Result<bool, PublishError> {
         let Some(trusted) = &base.trusted else { return Ok(false) };
         let mut found_unlisted = false;
+        let limit = self.context.strictness.rules.bounds.targets;
         for role in base.draft.newborn() {
             // A snapshot that its owner signs does not list what was removed; the server still
             // takes nothing older.
             let asked = match trusted.listed(&role) {
+                Some(wanted) if wanted.length > limit => {
+                    let length = wanted.length;
+                    let cause = UpdateError::TooLarge { role, length, limit };
+                    return Err(RefreshError::Refused { gun: self.gun.clone(), cause }.into());
+                }
                 Some(wanted) => {
                     let version = FileVersion::Hash(wanted.sha256);
                     self.notary.file(&role, version, wanted.length).await
                 }
-                None => self.notary.file(&role, FileVersion::Current, MAX_TARGETS_BYTES).await,
+                None => self.notary.file(&role, FileVersion::Current, limit).await,
             };
             match asked {
                 Ok(raw) => {
@@ -591,6 +624,7 @@ impl Change<'_> {
             renewed,
             still_expired,
             proposed: Vec::new(),
+            postponed: Vec::new(),
             completed: Vec::new(),
             warnings: Vec::new(),
             not_cached,

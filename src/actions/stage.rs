@@ -13,7 +13,7 @@ use crate::client::{FileVersion, NotaryError};
 use crate::crypto::Sha256Hash;
 use crate::limits::MAX_TARGETS_BYTES;
 use crate::store::StoreError;
-use crate::tuf::changelist::{Change, ChangeError};
+use crate::tuf::changelist::{Change, ChangeError, DelegationScope};
 use crate::tuf::editor::{Draft, EditError};
 use crate::tuf::metadata::{Signed, Targets};
 use crate::tuf::trusted::TrustedRepository;
@@ -165,10 +165,26 @@ pub async fn publish_staged_with(
             Ok(())
         })
         .await?;
-    let files: Vec<String> = changes.into_iter().map(|staged| staged.file).collect();
+    // What waits for a role above is to be published when that is there.
+    let done = changes.into_iter().filter(|staged| !waits(&staged.change, &published.postponed));
+    let files: Vec<String> = done.map(|staged| staged.file).collect();
     match context.trust_dir.changelist(gun).remove(&files) {
         Ok(()) => Ok(published),
         Err(cause) => Err(StageError::NotCleared { gun: gun.clone(), cause }),
+    }
+}
+
+/// Whether a change goes into a role that could not be changed yet, or is what has to come first.
+fn waits(change: &Change, postponed: &[RoleName]) -> bool {
+    match change {
+        Change::AddTarget { role, .. }
+        | Change::RemoveTarget { role, .. }
+        | Change::Witness { role } => postponed.contains(role),
+        Change::ChangeDelegation { role: DelegationScope::One(role), .. } => {
+            let below = format!("{role}/");
+            postponed.iter().any(|other| other == role || other.as_str().starts_with(&below))
+        }
+        _ => false,
     }
 }
 

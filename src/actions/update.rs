@@ -57,6 +57,8 @@ pub enum RefreshError {
         server: String,
         /// The repository.
         gun: Gun,
+        /// It was set up on this machine.
+        set_up_here: bool,
     },
     /// The server no longer has what it had.
     #[error("the trust data of {gun} was there before and is gone from the server")]
@@ -237,7 +239,7 @@ impl Update<'_> {
         let root = self.notary.file(&RoleName::Root, FileVersion::Current, limit).await;
         let root = match root {
             Err(NotaryError::NotFound { server, seen: NotFoundBody::Notary, .. }) => {
-                return Err(RefreshError::NoTrustData { server, gun });
+                return Err(RefreshError::NoTrustData { server, gun, set_up_here: false });
             }
             other => other?,
         };
@@ -317,7 +319,7 @@ impl Update<'_> {
             NotaryError::NotFound { server, seen: NotFoundBody::Notary, .. }
                 if Unpublished::is_in(self.cached) =>
             {
-                RefreshError::NoTrustData { server, gun: self.gun.clone() }
+                RefreshError::NoTrustData { server, gun: self.gun.clone(), set_up_here: true }
             }
             NotaryError::NotFound { seen: NotFoundBody::Notary, .. } => {
                 RefreshError::Gone { gun: self.gun.clone(), cause: error }

@@ -127,6 +127,9 @@ pub fn say_published(session: &Session, repository: &str, published: &Published)
         let (role, version) = (&progress.role, progress.version);
         ui.status(format!("{word} the proposed {role} version {version}: {}", so_far(progress)));
     }
+    for role in &published.postponed {
+        ui.warn(format!("{role} was not changed: what gives it its keys waits for signatures"));
+    }
     for warning in &published.warnings {
         ui.warn(warning);
     }

@@ -45,6 +45,10 @@ impl From<RefreshError> for CliError {
 
 fn classify_refresh(error: &RefreshError) -> (ErrorKind, Option<&'static str>) {
     match error {
+        RefreshError::NoTrustData { set_up_here: true, .. } => (
+            ErrorKind::Untrusted,
+            Some("it was set up on this machine: `trust repo publish` publishes it"),
+        ),
         RefreshError::NoTrustData { .. } => (ErrorKind::Untrusted, None),
         RefreshError::Gone { .. } => (
             ErrorKind::Tampered,

@@ -16,16 +16,23 @@
 //! 4. The removal is not synced. Should `.trust-commit/` come back, it holds what it held or less
 //!    and is finished again, which changes nothing, for no later commit can have happened: that
 //!    would have begun with step 1, which makes the removal last.
+//!
+//! Other programs write to `metadata/` and know nothing of all this. So the commit says what lay in
+//! each place when it was made; what lies there else by the time somebody finishes it is newer and
+//! stays.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::SignedDuration;
 
 use crate::clock::Timestamp;
+use crate::crypto::Sha256Hash;
 use crate::limits::{
-    MAX_CONFIGURED_BYTES, MAX_REMOVALS_BYTES, MAX_SNAPSHOT_BYTES, MAX_TARGETS_BYTES,
+    MAX_CONFIGURED_BYTES, MAX_REMOVALS_BYTES, MAX_REPLACED_BYTES, MAX_SNAPSHOT_BYTES,
+    MAX_TARGETS_BYTES,
 };
 use crate::store::StoreError;
 use crate::store::files::{Base, FileLock, LockKind, PRIVATE_MODE, Unsynced, exists};
@@ -105,8 +112,8 @@ impl MetadataCache {
         let _lock = self.lock()?;
         self.recover()?;
         let roles: Vec<RoleName> = self.placed()?.into_iter().map(|(role, _)| role).collect();
-        let changes = Changes { put: Vec::new(), remove: roles.iter().collect() };
-        self.write_changes(&changes, Vec::new())
+        let nothing = BTreeMap::new();
+        self.write_changes(&self.changes(&nothing, &roles)?, Vec::new())
     }
 
     /// When a server last confirmed what is cached, to the hour; `None` if that is not known, as
@@ -133,22 +140,30 @@ impl MetadataCache {
     ) -> Result<Changes<'a>, StoreError> {
         let mut changes = Changes::default();
         for (role, bytes) in put {
-            // One byte more is enough to see that a file differs.
-            let limit = (bytes.len() as u64).saturating_add(1);
-            match self.base.read(&self.place(role), limit) {
-                Ok(Some(file)) if file.bytes == *bytes => {}
-                Ok(_) | Err(StoreError::TooLarge { .. }) => changes.put.push((role, bytes)),
-                Err(error) => return Err(error),
+            let there = self.there(role)?;
+            if there != There::File(Sha256Hash::of(bytes)) {
+                changes.put.push((role, bytes));
+                changes.replaced.insert(role, there);
             }
         }
         for role in remove.iter().filter(|role| !put.contains_key(role)) {
-            match self.base.read(&self.place(role), 0) {
-                Ok(None) => {}
-                Ok(Some(_)) | Err(StoreError::TooLarge { .. }) => changes.remove.push(role),
-                Err(error) => return Err(error),
+            let there = self.there(role)?;
+            if there != There::Nothing {
+                changes.remove.push(role);
+                changes.replaced.insert(role, there);
             }
         }
         Ok(changes)
+    }
+
+    /// What lies where a role's file belongs.
+    fn there(&self, role: &RoleName) -> Result<There, StoreError> {
+        match self.base.read(&self.place(role), limit_of(role)) {
+            Ok(Some(file)) => Ok(There::File(Sha256Hash::of(&file.bytes))),
+            Ok(None) => Ok(There::Nothing),
+            Err(StoreError::TooLarge { .. }) => Ok(There::TooLarge),
+            Err(error) => Err(error),
+        }
     }
 
     /// Takes the steps of the module's documentation. The lock is held and nothing is unfinished.
@@ -199,6 +214,11 @@ impl MetadataCache {
             let names: Vec<&str> = changes.remove.iter().map(|role| role.as_str()).collect();
             let removals = self.base.stage(&pending.join(REMOVALS), names.join("\n").as_bytes())?;
             unsynced.push(removals);
+        }
+        if changes.put.len() > 1 || !changes.remove.is_empty() {
+            let replaced = changes.replaced.iter().map(|(role, there)| format!("{role} {there}"));
+            let replaced = replaced.collect::<Vec<_>>().join("\n");
+            unsynced.push(self.base.stage(&pending.join(REPLACED), replaced.as_bytes())?);
         }
         unsynced.push(self.base.changed(&pending)?);
         unsynced.push(self.base.changed(&self.folder)?);
@@ -329,6 +349,24 @@ impl MetadataCache {
             let text = String::from_utf8_lossy(&list.bytes);
             commit.remove.extend(text.lines().filter_map(|name| RoleName::parse(name).ok()));
         }
+        let mut replaced = BTreeMap::new();
+        if let Some(list) = self.base.read(&committed.join(REPLACED), MAX_REPLACED_BYTES)? {
+            let text = String::from_utf8_lossy(&list.bytes).into_owned();
+            let lines = text.lines().filter_map(|line| line.split_once(' '));
+            replaced.extend(
+                lines.filter_map(|(role, there)| {
+                    Some((RoleName::parse(role).ok()?, there.to_owned()))
+                }),
+            );
+        }
+        for role in commit.remove.iter().chain(commit.put.keys()).cloned().collect::<Vec<_>>() {
+            let there = self.there(&role)?;
+            // Nothing of anybody's is lost where nothing is.
+            if there != There::Nothing && replaced.get(&role) != Some(&there.to_string()) {
+                commit.put.remove(&role);
+                commit.remove.retain(|other| *other != role);
+            }
+        }
         Ok(commit)
     }
 
@@ -367,6 +405,26 @@ impl MetadataCache {
 struct Changes<'a> {
     put: Vec<(&'a RoleName, &'a Vec<u8>)>,
     remove: Vec<&'a RoleName>,
+    /// What lies in the places of all these.
+    replaced: BTreeMap<&'a RoleName, There>,
+}
+
+/// What lies in a place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum There {
+    Nothing,
+    TooLarge,
+    File(Sha256Hash),
+}
+
+impl fmt::Display for There {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Nothing => f.write_str("nothing"),
+            Self::TooLarge => f.write_str("too-large"),
+            Self::File(hash) => hash.fmt(f),
+        }
+    }
 }
 
 impl Changes<'_> {
@@ -409,6 +467,8 @@ const SEEN_PRECISION: SignedDuration = SignedDuration::from_hours(1);
 const LOCK: &str = ".trust-cache-lock";
 /// In the folder of a commit: the names of the roles to remove, one a line.
 const REMOVALS: &str = "removals";
+/// In the folder of a commit: what lay in the place of each of its files, a role and a hash a line.
+const REPLACED: &str = "replaced";
 /// Each is an open file.
 const MAX_UNSYNCED: usize = 128;
 /// A commit takes milliseconds; whoever holds the lock longer hangs.
@@ -586,7 +646,7 @@ mod tests {
             .filter(|(action, path)| *action == "create" && path.starts_with(cache.pending()))
             .map(|(_, path)| path)
             .collect();
-        assert_eq!(staged.len(), 5, "the folder, three files, what to remove: {staged:?}");
+        assert_eq!(staged.len(), 6, "the folder, three files, two lists: {staged:?}");
         for path in staged {
             let is_folder = *path == cache.pending();
             assert!(is_folder || first(&trace, "write", path) < first(&trace, "sync", path));
@@ -707,6 +767,42 @@ mod tests {
                 assert_eq!(cache.read().unwrap()[&role("targets/alice")], b"alice 3");
             }
         }
+    }
+
+    #[test]
+    fn what_others_wrote_after_a_crash_is_not_overwritten_with_what_is_older() {
+        let (put, remove, new) = update();
+        let theirs = roles(&[
+            ("timestamp", "timestamp 3 of docker's"),
+            ("targets", "targets 3 of docker's"),
+            ("targets/alice", "alice 3 of docker's"),
+        ]);
+        let (mut before, mut after) = (0, 0);
+        for step in 0.. {
+            let dir = tempfile::tempdir().unwrap();
+            let cache = cache(dir.path());
+            cache.commit(&old_state(), &[]).unwrap();
+            let (_, crashed) =
+                faults::with_fault(step, Mode::Crash, || cache.commit(&put, &remove));
+            if !crashed {
+                break;
+            }
+            let was_committed = cache.base.has_folder(&cache.committed());
+            for (role, bytes) in &theirs {
+                cache.base.write(&cache.place(role), bytes, 0o600).unwrap();
+            }
+            let mut expected = if was_committed { new.clone() } else { old_state() };
+            expected.extend(theirs.clone());
+            if !was_committed && exists(&cache.place(&role("targets/bob/deep"))) {
+                continue;
+            }
+            // A reader who may not write sees the same.
+            assert_eq!(cache.read_through().unwrap(), expected, "step {step}");
+            assert_eq!(cache.read().unwrap(), expected, "step {step}");
+            assert!(!cache.is_unfinished());
+            *(if was_committed { &mut after } else { &mut before }) += 1;
+        }
+        assert!(before > 5 && after > 5, "{before}, {after}");
     }
 
     #[test]

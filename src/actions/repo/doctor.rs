@@ -9,15 +9,16 @@ use std::path::PathBuf;
 use jiff::Span;
 
 use crate::actions::context::Context;
-use crate::actions::update::{RefreshError, Source, Updated, update};
+use crate::actions::update::{RefreshError, Source, Updated, last_confirmed, update};
 use crate::client::{FileVersion, NotaryClient, NotaryError, TransportError};
 use crate::clock::Timestamp;
 use crate::crypto::{KeyFileError, KeyId, Sha256Hash};
-use crate::limits::{MAX_CLOCK_SKEW_SECONDS, MAX_ROOT_BYTES, MAX_TIMESTAMP_BYTES};
+use crate::limits::MAX_CLOCK_SKEW_SECONDS;
 use crate::store::{KeyInfo, KeyStore, StoreError};
 use crate::tuf::changelist::Change;
 use crate::tuf::health::{Health, Horizon, LastFile, Severity, examine};
 use crate::tuf::metadata::{Document, Root, Signed, Targets};
+use crate::tuf::rules::{RootWalk, Rules};
 use crate::tuf::trusted::{Expiry, RootStep, TrustedRepository, TrustedSet, UpdateError, Wanted};
 use crate::tuf::{Gun, Pin, RoleName};
 
@@ -307,7 +308,10 @@ async fn last_files(
     let cached = context.trust_dir.metadata(trusted.gun()).read().unwrap_or_default();
     let mut last = BTreeMap::new();
     for role in trusted.unusable().keys() {
-        let Some(wanted) = trusted.listed(role) else { continue };
+        let limit = context.strictness.rules.bounds.targets;
+        let Some(wanted) = trusted.listed(role).filter(|wanted| wanted.length <= limit) else {
+            continue;
+        };
         let version = FileVersion::Hash(wanted.sha256);
         let Ok(raw) = notary.file(role, version, wanted.length).await else { continue };
         if Sha256Hash::of(&raw) == wanted.sha256
@@ -348,13 +352,20 @@ fn local_remarks(context: &Context, gun: &Gun) -> Vec<Remark> {
     remarks
 }
 
+/// The time that an update goes by: what was fresh once is not accepted by turning the clock back.
+fn now_of(context: &Context, gun: &Gun) -> Timestamp {
+    let clock = context.clock.now();
+    last_confirmed(context, gun).map_or(clock, |confirmed| confirmed.max(clock))
+}
+
 /// Follows a chain that was refused, file by file, as far as it goes. What is accepted on the way
 /// is not kept.
 async fn follow(context: &Context, gun: &Gun, notary: &NotaryClient, source: Source) -> Vec<Step> {
     let Ok(cached) = context.trust_dir.metadata(gun).read() else { return Vec::new() };
-    let mut walk = Walk { notary, source, cached: &cached, steps: Vec::new() };
-    let (now, pin) = (context.clock.now(), context.pinning.rule(gun));
-    if let Some(mut set) = walk.root(gun, now, pin).await {
+    let rules = context.strictness.rules;
+    let mut walk = Walk { notary, source, cached: &cached, rules, steps: Vec::new() };
+    let now = now_of(context, gun);
+    if let Some(mut set) = walk.root(gun, now, context.pinning.rule(gun)).await {
         // Where it stops is the last step.
         drop(walk.below(&mut set).await);
     }
@@ -365,6 +376,7 @@ struct Walk<'a> {
     notary: &'a NotaryClient,
     source: Source,
     cached: &'a BTreeMap<RoleName, Vec<u8>>,
+    rules: Rules,
     steps: Vec<Step>,
 }
 
@@ -377,7 +389,8 @@ impl Walk<'_> {
         let expiry = Expiry::Remembered;
         let mut known = None;
         if self.cached.contains_key(&role) {
-            let set = TrustedSet::resume(gun.clone(), now, expiry, pin.clone(), self.cached);
+            let set = TrustedSet::resume(gun.clone(), now, expiry, pin.clone(), self.cached)
+                .map(|set| set.with_rules(self.rules));
             let set =
                 self.note(&role, true, set.map_err(StepError::from), TrustedSet::root_version);
             known = Some(set.ok()?);
@@ -385,7 +398,7 @@ impl Walk<'_> {
         if self.source == Source::Cache {
             return known;
         }
-        let raw = self.notary.file(&role, FileVersion::Current, MAX_ROOT_BYTES).await;
+        let raw = self.notary.file(&role, FileVersion::Current, self.rules.bounds.root).await;
         let raw = match raw {
             Ok(raw) => raw,
             Err(error) => {
@@ -394,18 +407,27 @@ impl Walk<'_> {
             }
         };
         let Some(mut set) = known else {
-            let set = TrustedSet::first_use(gun.clone(), now, expiry, pin, &raw);
+            let set = TrustedSet::first_use(gun.clone(), now, expiry, pin, &raw)
+                .map(|set| set.with_rules(self.rules));
             return self
                 .note(&role, false, set.map_err(StepError::from), TrustedSet::root_version)
                 .ok();
         };
         let offered = version::<Root>(&role, &raw);
         let trusted = set.root_version();
+        if self.rules.root_walk == RootWalk::Notary
+            && offered.is_some_and(|offered| offered > trusted.saturating_add(1))
+            && set.accept_root(&raw).is_ok()
+        {
+            let outcome = Ok(set.root_version());
+            self.steps.push(Step { role, cached: false, outcome });
+            return Some(set);
+        }
         for number in
             trusted.saturating_add(1)..offered.unwrap_or(trusted).min(trusted + MOST_ROOTS)
         {
             let file = FileVersion::Number(number);
-            match self.notary.file(&role, file, MAX_ROOT_BYTES).await {
+            match self.notary.file(&role, file, self.rules.bounds.root).await {
                 Ok(between) => {
                     let step = set.accept_root(&between).map_err(StepError::from);
                     let stops = step.is_err();
@@ -435,7 +457,10 @@ impl Walk<'_> {
         let raw = match self.source {
             Source::Cache => self.cached.get(&role).cloned().ok_or(StepError::NotCached),
             Source::Server => {
-                let file = self.notary.file(&role, FileVersion::Current, MAX_TIMESTAMP_BYTES).await;
+                let file = self
+                    .notary
+                    .file(&role, FileVersion::Current, self.rules.bounds.timestamp)
+                    .await;
                 file.map_err(StepError::from)
             }
         };

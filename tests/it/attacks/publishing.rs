@@ -10,13 +10,14 @@ use trust::client::{NotaryError, TransportError};
 use trust::clock::{Clock, SystemClock};
 use trust::codec::canonical_json::Value;
 use trust::crypto::Hashes;
-use trust::limits::MAX_VERSION;
+use trust::limits::{MAX_TARGETS_BYTES, MAX_VERSION};
 use trust::tuf::changelist::DelegationEdit;
 use trust::tuf::editor::EditError;
 use trust::tuf::trusted::UpdateError;
 use trust::tuf::{Gun, RoleName, Target, TargetName};
 
 use super::assert_matches;
+use crate::harness::repository::at;
 use crate::harness::victim::block_on;
 use crate::harness::{Corruption, Key, Reply, Victim};
 
@@ -95,6 +96,26 @@ fn the_last_version_is_not_taken_from_another_file_than_the_one_listed() {
     );
     assert_eq!(publications(&victim), 0);
     victim.assert_untouched(&before);
+}
+
+#[test]
+fn no_more_is_downloaded_of_a_role_that_comes_back_than_of_any_other() {
+    let (mut victim, key) = owner(7);
+    let length = MAX_TARGETS_BYTES + 1;
+    victim.repository.before_signing("snapshot", move |snapshot| {
+        *at(snapshot, &["meta", BACK, "length"]) = Value::from(i64::try_from(length).unwrap());
+    });
+    victim.repository.bump(&["snapshot", "timestamp"]);
+    victim.publish();
+    victim.replies.set("", Reply::status(200, ""));
+    assert_matches!(
+        bring_back(&victim, &key).unwrap_err(),
+        PublishError::Refresh(RefreshError::Refused { cause: UpdateError::TooLarge { role, .. }, .. })
+            if role.as_str() == BACK
+    );
+    assert_eq!(publications(&victim), 0);
+    let asked = victim.server().log();
+    assert!(!asked.iter().any(|line| line.contains("targets/back.")), "{asked:?}");
 }
 
 fn key_file(kind: &str, public: &str) -> Reply {

@@ -3,6 +3,7 @@
 mod ceremony;
 mod collection_thresholds;
 mod config_file;
+mod crossings;
 mod docker;
 mod images;
 mod messages;

@@ -54,6 +54,25 @@ fn a_file_that_is_rubbish_is_where_the_chain_breaks(role: &str) {
     assert_eq!(repository["roles"][1]["version"], 3, "what the cache knows");
 }
 
+#[test_case("timestamp")]
+#[test_case("snapshot")]
+#[test_case("targets")]
+fn limits_of_ones_own_are_where_the_chain_breaks(role: &str) {
+    let mut victim = Victim::new();
+    victim.publish();
+    let limit = victim.repository.raw(role).len() - 1;
+    let file = victim.user().home().join("limits.json");
+    let config = serde_json::json!({"trust": {"limits": {role: limit}}});
+    std::fs::write(&file, config.to_string()).unwrap();
+    let gun = victim.repository.gun();
+    let file = file.display().to_string();
+    let finished = victim.user().trust(&["repo", "doctor", gun, "--json", "-c", &file]);
+    let document: Value = serde_json::from_str(&finished.stdout).unwrap();
+    let repository = &document["repositories"][0];
+    assert_eq!(repository["chain_accepted"], false);
+    assert_eq!(break_of(repository)["role"], role, "{repository:#}");
+}
+
 #[test_case("timestamp"; "timestamp")]
 #[test_case("snapshot"; "snapshot")]
 #[test_case("targets"; "targets")]
