@@ -333,11 +333,15 @@ impl Change<'_> {
             }
             let Some(keys) = before.role_keys(&role) else { continue };
             let proposals = before.proposals(&role, &keys, now);
-            let gone = match base.draft.next_body(&role) {
-                Some(body) if completed => proposals.superseded_by(&body),
-                _ => proposals.ignored.iter().map(|(name, _)| name.clone()).collect(),
+            let body = base.draft.next_body(&role).filter(|_| completed);
+            let gone = match &body {
+                Some(body) => proposals.superseded_by(body),
+                None => proposals.ignored.iter().map(|(name, _)| name.clone()).collect(),
             };
-            let lost = proposals.pending.iter().filter(|pending| gone.contains(&pending.name));
+            // The one that is published now goes, too, and nobody has to sign it anew.
+            let is_completed = |pending: &Pending| body.as_ref() == Some(pending.body.as_ref());
+            let lost = (proposals.pending.iter())
+                .filter(|pending| gone.contains(&pending.name) && !is_completed(pending));
             settled.warnings.extend(lost.map(|pending| overtaken(before, &role, pending)));
             base.draft.drop_proposals(&role, &gone)?;
         }
