@@ -77,6 +77,7 @@ fn two_of_three_signers_release_a_tag() {
 
     let signed = team.sign(1, "1");
     assert_eq!(signed.stdout, format!("Successfully signed {name}\n"), "{signed:?}");
+    assert!(!signed.stderr.contains("overtaken"), "{signed:?}");
     assert_trusted(reader, &name, &pushed.digest);
     assert_eq!(world.tags_in("targets/proposals"), [""; 0]);
     assert_same_inspection(reader, &world.repository());
@@ -116,7 +117,11 @@ fn who_signs_other_content_makes_another_proposal() {
     assert_eq!(world.tags_in("targets/proposals").len(), 2);
     assert_refused(&team.reader, &name, 3);
     // Whoever agrees with one of them completes that one; the other is stale then and goes.
-    assert!(team.sign(2, "1").stdout.starts_with("Successfully signed"));
+    let completed = team.sign(2, "1");
+    assert!(completed.stdout.starts_with("Successfully signed"), "{completed:?}");
+    let overtaken = "what alice proposed for targets/releases is overtaken";
+    assert_eq!(completed.stderr.matches("is overtaken").count(), 1, "{completed:?}");
+    assert!(completed.stderr.contains(overtaken), "{completed:?}");
     assert_trusted(&team.reader, &name, &moved.digest);
     assert_eq!(world.tags_in("targets/proposals"), [""; 0]);
     // What is released under the tag stays until two agree on something else.
