@@ -557,7 +557,7 @@ impl From<DelegationError> for CliError {
 impl From<StageError> for CliError {
     fn from(error: StageError) -> Self {
         match error {
-            StageError::Publish(error @ PublishError::Edit(_)) => {
+            StageError::Publish(error @ (PublishError::Edit(_) | PublishError::Unlock(_))) => {
                 Self::from(error).hint("nothing was published, and all changes are still staged")
             }
             StageError::Publish(error) => error.into(),

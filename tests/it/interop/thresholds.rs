@@ -142,6 +142,7 @@ fn revoking_takes_as_many_as_signing() {
     let proposed = team.signers[0].trust(&["revoke", &name]).success();
     assert!(proposed.stdout.starts_with("Proposed to revoke"), "{proposed:?}");
     assert!(proposed.stderr.contains("still trusted"), "{proposed:?}");
+    assert!(!proposed.stderr.contains("taken out of targets/releases"), "{proposed:?}");
     assert_trusted(&team.reader, &name, &pushed.digest);
     let shown = team.reader.trust(&["inspect", "--pretty", &world.repository()]).success();
     assert!(shown.stdout.contains("-1"), "{shown:?}");

@@ -30,7 +30,7 @@ pub struct Args {
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub within: Option<Span>,
 
-    /// Only this role (more than once: these)
+    /// Only this role; may be given again
     #[arg(long = "role", short = 'r', value_name = "ROLE")]
     pub roles: Vec<String>,
 
