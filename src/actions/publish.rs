@@ -231,13 +231,19 @@ where
         if !base.draft.is_dirty() {
             return Ok(base.unchanged());
         }
-        change.learn_floors(&mut base).await?;
+        if change.learn_floors(&mut base).await? {
+            updated = change.again(&mut contention, &mut refused_since).await?;
+            continue;
+        }
         let settled = change.settle(&mut base, &before, make)?;
         let (renewed, still_expired) = outcome;
         if !base.draft.is_dirty() {
             return Ok(base.unchanged().with(settled));
         }
-        change.learn_floors(&mut base).await?;
+        if change.learn_floors(&mut base).await? {
+            updated = change.again(&mut contention, &mut refused_since).await?;
+            continue;
+        }
         let publication = change.sign(&base.draft)?;
         let files: Vec<_> = publication.files.clone().into_iter().collect();
         if let Some(initialized) = &base.initialized {
@@ -251,14 +257,7 @@ where
             Err(NotaryError::Conflict { .. }) => {}
             Err(error) => return Err(change.refused(base.trusted.as_ref(), error).into()),
         }
-        let since = *refused_since.get_or_insert_with(tokio::time::Instant::now);
-        let Some(pause) = contention.pause(since.elapsed()) else {
-            let (gun, attempts) = (gun.clone(), contention.refused());
-            return Err(PublishError::TooBusy { gun, attempts }.into());
-        };
-        tracing::debug!("somebody else published to {gun}; trying again in {pause:?}");
-        tokio::time::sleep(pause).await;
-        updated = change.update().await;
+        updated = change.again(&mut contention, &mut refused_since).await?;
     }
 }
 
@@ -341,6 +340,23 @@ impl Base {
 impl Change<'_> {
     async fn update(&self) -> Result<Updated, RefreshError> {
         update(self.context, self.gun, self.notary, Source::Server, Expiry::Remembered).await
+    }
+
+    /// Looks again, after a pause, because somebody else published; gives up after a while.
+    async fn again(
+        &self,
+        contention: &mut Contention,
+        refused_since: &mut Option<tokio::time::Instant>,
+    ) -> Result<Result<Updated, RefreshError>, PublishError> {
+        let gun = self.gun;
+        let since = *refused_since.get_or_insert_with(tokio::time::Instant::now);
+        let Some(pause) = contention.pause(since.elapsed()) else {
+            let (gun, attempts) = (gun.clone(), contention.refused());
+            return Err(PublishError::TooBusy { gun, attempts });
+        };
+        tracing::debug!("somebody else published to {gun}; trying again in {pause:?}");
+        tokio::time::sleep(pause).await;
+        Ok(self.update().await)
     }
 
     async fn base(
@@ -473,9 +489,11 @@ impl Change<'_> {
     }
 
     /// A delegation that is new to us may have had a life before, whose versions the server
-    /// remembers: the new file must exceed them (notary.md §4.8).
-    async fn learn_floors(&self, base: &mut Base) -> Result<(), PublishError> {
-        let Some(trusted) = &base.trusted else { return Ok(()) };
+    /// remembers: the new file must exceed them (notary.md §4.8). True if what the server has is no
+    /// earlier life, but was published since we looked: exceeding that would undo it.
+    async fn learn_floors(&self, base: &mut Base) -> Result<bool, PublishError> {
+        let Some(trusted) = &base.trusted else { return Ok(false) };
+        let mut unlisted = Vec::new();
         for role in base.draft.newborn() {
             // A snapshot that its owner signs does not list what was removed; the server still
             // takes nothing older.
@@ -500,13 +518,20 @@ impl Change<'_> {
                     if version > MAX_LEARNED_VERSION {
                         return Err(EditError::VersionExhausted { role }.into());
                     }
+                    if trusted.listed(&role).is_none() {
+                        unlisted.push(role.clone());
+                    }
                     base.draft.set_floor(role, version);
                 }
                 Err(NotaryError::NotFound { .. }) => {}
                 Err(error) => return Err(error.into()),
             }
         }
-        Ok(())
+        if unlisted.is_empty() {
+            return Ok(false);
+        }
+        let now = self.update().await?.trusted;
+        Ok(unlisted.iter().any(|role| now.listed(role).is_some()))
     }
 
     fn sign(&mut self, draft: &Draft) -> Result<Publication, PublishError> {

@@ -344,6 +344,23 @@ fn two_who_sign_at_once_complete_each_other() {
     assert_trusted(&team.reader, &name, &world.served("1"));
 }
 
+/// The first file of a role, published while somebody else makes one, is no earlier life of it.
+#[test]
+fn two_who_propose_at_once_lose_neither_proposal() {
+    let team = Team::new(2, 2);
+    let world = &team.world;
+    for tag in ["1", "2"] {
+        world.push(tag, tag);
+    }
+    std::thread::scope(|scope| {
+        for (who, tag) in ["1", "2"].into_iter().enumerate() {
+            let (signer, name) = (&team.signers[who], world.name(tag));
+            scope.spawn(move || signer.trust(&["sign", &name]).success());
+        }
+    });
+    assert_eq!(world.tags_in("targets/proposals").len(), 2);
+}
+
 /// Docker's own tools can still give and take signers' keys, which the next change of ours follows.
 #[test]
 fn a_signer_named_proposals_is_somebodys_and_stays() {
