@@ -333,8 +333,8 @@ impl Finding {
             Self::RootOutOfDate { .. }
             | Self::CertificateExpired { .. }
             | Self::CertificateExpiresSoon { .. }
-            | Self::CertificateNotYetValid { .. } => RoleName::Root,
-            Self::Noted { note: Note::RootOutOfStep { .. } } => RoleName::Root,
+            | Self::CertificateNotYetValid { .. }
+            | Self::Noted { note: Note::RootOutOfStep { .. } } => RoleName::Root,
             Self::OtherTimestamp { .. } | Self::Noted { .. } => RoleName::Timestamp,
         }
     }
