@@ -353,16 +353,20 @@ impl Change<'_> {
             }
             let Some(keys) = before.role_keys(&role) else { continue };
             let proposals = before.proposals(&role, &keys, now);
-            let mut gone = match base.draft.next_body(&role) {
-                Some(body) if completed => proposals.superseded_by(&body),
-                _ => proposals.ignored.iter().map(|(name, _)| name.clone()).collect(),
+            let body = base.draft.next_body(&role).filter(|_| completed);
+            let mut gone = match &body {
+                Some(body) => proposals.superseded_by(body),
+                None => proposals.ignored.iter().map(|(name, _)| name.clone()).collect(),
             };
             // What was just written in the place of something useless is of use.
             let held = |draft: &Draft, name: &TargetName| {
                 draft.targets(&companion).and_then(|file| file.targets.get(name).cloned())
             };
             gone.retain(|name| held(&base.draft, name) == held(before, name));
-            let lost = proposals.pending.iter().filter(|pending| gone.contains(&pending.name));
+            // The one that is published now goes, too, and nobody has to sign it anew.
+            let is_completed = |pending: &Pending| body.as_ref() == Some(pending.body.as_ref());
+            let lost = (proposals.pending.iter())
+                .filter(|pending| gone.contains(&pending.name) && !is_completed(pending));
             settled.warnings.extend(lost.map(|pending| overtaken(before, &role, pending)));
             base.draft.drop_proposals(&role, &gone)?;
         }

@@ -236,36 +236,33 @@ where
         if !base.draft.is_dirty() {
             return Ok(base.unchanged());
         }
-        let mut overtaken = change.learn_floors(&mut base).await?;
+        if change.learn_floors(&mut base).await? {
+            updated = change.again(&mut contention, &mut refused_since).await?;
+            continue;
+        }
         let settled = change.settle(&mut base, &before, make)?;
         let (renewed, still_expired) = outcome;
         if !base.draft.is_dirty() {
             return Ok(base.unchanged().with(settled));
         }
-        overtaken |= change.learn_floors(&mut base).await?;
-        if !overtaken {
-            let publication = change.sign(&base.draft)?;
-            let files: Vec<_> = publication.files.clone().into_iter().collect();
-            if let Some(initialized) = &base.initialized {
-                initialized.store_keys(context, &change.unlocked).map_err(PublishError::from)?;
-            }
-            match notary.publish(&files).await {
-                Ok(()) => {
-                    let published = change.published(base, publication, renewed, still_expired);
-                    return Ok(published.with(settled));
-                }
-                Err(NotaryError::Conflict { .. }) => {}
-                Err(error) => return Err(change.refused(base.trusted.as_ref(), error).into()),
-            }
+        if change.learn_floors(&mut base).await? {
+            updated = change.again(&mut contention, &mut refused_since).await?;
+            continue;
         }
-        let since = *refused_since.get_or_insert_with(tokio::time::Instant::now);
-        let Some(pause) = contention.pause(since.elapsed()) else {
-            let (gun, attempts) = (gun.clone(), contention.refused());
-            return Err(PublishError::TooBusy { gun, attempts }.into());
-        };
-        tracing::debug!("somebody else published to {gun}; trying again in {pause:?}");
-        tokio::time::sleep(pause).await;
-        updated = change.update().await;
+        let publication = change.sign(&base.draft)?;
+        let files: Vec<_> = publication.files.clone().into_iter().collect();
+        if let Some(initialized) = &base.initialized {
+            initialized.store_keys(context, &change.unlocked).map_err(PublishError::from)?;
+        }
+        match notary.publish(&files).await {
+            Ok(()) => {
+                let published = change.published(base, publication, renewed, still_expired);
+                return Ok(published.with(settled));
+            }
+            Err(NotaryError::Conflict { .. }) => {}
+            Err(error) => return Err(change.refused(base.trusted.as_ref(), error).into()),
+        }
+        updated = change.again(&mut contention, &mut refused_since).await?;
     }
 }
 
@@ -349,6 +346,23 @@ impl Base {
 impl Change<'_> {
     async fn update(&self) -> Result<Updated, RefreshError> {
         update(self.context, self.gun, self.notary, Source::Server, Expiry::Remembered).await
+    }
+
+    /// Looks again, after a pause, because somebody else published; gives up after a while.
+    async fn again(
+        &self,
+        contention: &mut Contention,
+        refused_since: &mut Option<tokio::time::Instant>,
+    ) -> Result<Result<Updated, RefreshError>, PublishError> {
+        let gun = self.gun;
+        let since = *refused_since.get_or_insert_with(tokio::time::Instant::now);
+        let Some(pause) = contention.pause(since.elapsed()) else {
+            let (gun, attempts) = (gun.clone(), contention.refused());
+            return Err(PublishError::TooBusy { gun, attempts });
+        };
+        tracing::debug!("somebody else published to {gun}; trying again in {pause:?}");
+        tokio::time::sleep(pause).await;
+        Ok(self.update().await)
     }
 
     async fn base(
@@ -502,13 +516,11 @@ impl Change<'_> {
     }
 
     /// A delegation that is new to us may have had a life before, whose versions the server
-    /// remembers: the new file must exceed them (notary.md §4.8).
-    ///
-    /// Returns whether somebody published meanwhile: then the file that was found may be one that we
-    /// have not seen, and must not be written over.
+    /// remembers: the new file must exceed them (notary.md §4.8). True if what the server has is no
+    /// earlier life, but was published since we looked: exceeding that would undo it.
     async fn learn_floors(&self, base: &mut Base) -> Result<bool, PublishError> {
         let Some(trusted) = &base.trusted else { return Ok(false) };
-        let mut found_unlisted = false;
+        let mut unlisted = Vec::new();
         let limit = self.context.strictness.rules.bounds.targets;
         for role in base.draft.newborn() {
             // A snapshot that its owner signs does not list what was removed; the server still
@@ -532,7 +544,8 @@ impl Change<'_> {
                             RefreshError::Refused { gun: self.gun.clone(), cause }
                         })?;
                     } else {
-                        found_unlisted = true;
+                        // Whatever it says, it is not ours to write over unseen.
+                        unlisted.push(role.clone());
                     }
                     let Ok(file) = Signed::<Targets>::parse(&role, &raw) else { continue };
                     // Nobody's signature over it can be checked any more: whoever signs the
@@ -547,12 +560,11 @@ impl Change<'_> {
                 Err(error) => return Err(error.into()),
             }
         }
-        if !found_unlisted {
+        if unlisted.is_empty() {
             return Ok(false);
         }
-        let limit = self.context.strictness.rules.bounds.timestamp;
-        let now = self.notary.file(&RoleName::Timestamp, FileVersion::Current, limit).await?;
-        Ok(now != trusted.timestamp().raw())
+        let now = self.update().await?.trusted;
+        Ok(unlisted.iter().any(|role| now.listed(role).is_some()))
     }
 
     fn sign(&mut self, draft: &Draft) -> Result<Publication, PublishError> {

@@ -287,7 +287,13 @@ fn classify_key_file(_: &KeyFileError) -> Classified {
 
 fn classify_key(error: &KeyError) -> Classified {
     match error {
-        KeyError::BadId(_) => (ErrorKind::Usage, Some("`trust key ls` lists the key ids")),
+        KeyError::BadId(_) => (
+            ErrorKind::Usage,
+            Some(
+                "`trust key ls` lists the keys of this machine, `trust repo doctor` those of a \
+                 repository",
+            ),
+        ),
         _ => (ErrorKind::Key, None),
     }
 }
@@ -394,6 +400,9 @@ fn classify_prompt(error: &PromptError) -> Classified {
     match error {
         PromptError::NoTerminal => {
             (ErrorKind::Usage, Some("answer with a flag; `--help` lists them"))
+        }
+        PromptError::Unconfirmed => {
+            (ErrorKind::Usage, Some("`--yes` answers the question beforehand"))
         }
         PromptError::Cancelled => (ErrorKind::Interrupted, None),
         PromptError::TooManyAttempts { .. } => (ErrorKind::Key, None),

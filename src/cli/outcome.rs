@@ -104,7 +104,7 @@ pub fn say_published(session: &Session, repository: &str, published: &Published)
         }
         if initialized.root_is_new {
             ui.warn(
-                "keep a copy of the root key off this machine (`trust key export`): without it \
+                "keep a copy of the root key off this machine (`trust key backup`): without it \
                  nobody can replace a lost or stolen key",
             );
         }

@@ -345,7 +345,9 @@ fn prompt_error(error: PromptError, request: &PassphraseRequest) -> PassphraseEr
     let role = request.role.clone();
     let key_id = shown_id(request);
     match error {
-        PromptError::NoTerminal => PassphraseError::NoSource { role, key_id },
+        PromptError::NoTerminal | PromptError::Unconfirmed => {
+            PassphraseError::NoSource { role, key_id }
+        }
         PromptError::Cancelled => PassphraseError::Cancelled,
         PromptError::TooManyAttempts { attempts } => {
             PassphraseError::TooManyAttempts { role, key_id, attempts }

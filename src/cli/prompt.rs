@@ -21,6 +21,9 @@ pub enum PromptError {
     /// There is no terminal, or it must not be used.
     #[error("there is no terminal to ask on")]
     NoTerminal,
+    /// A question of yes or no could not be asked, which `--yes` answers.
+    #[error("there is no terminal to ask on")]
+    Unconfirmed,
     /// Ctrl-C, or Ctrl-D on an empty line.
     #[error("the question was cancelled")]
     Cancelled,
@@ -88,7 +91,10 @@ pub fn new_passphrase(console: &dyn Console, subject: &str) -> Result<Passphrase
 
 /// Asks a question whose answer is yes or no; anything but `y` and `yes` is a no.
 pub fn confirm(console: &dyn Console, question: &str) -> Result<bool, PromptError> {
-    let answer = console.ask(&format!("{question} [y/N] "), Echo::On)?;
+    let answer = match console.ask(&format!("{question} [y/N] "), Echo::On) {
+        Err(PromptError::NoTerminal) => return Err(PromptError::Unconfirmed),
+        answer => answer?,
+    };
     Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
 }
 

@@ -49,7 +49,13 @@ fn classify_refresh(error: &RefreshError) -> (ErrorKind, Option<&'static str>) {
             ErrorKind::Untrusted,
             Some("it was set up on this machine: `trust repo publish` publishes it"),
         ),
-        RefreshError::NoTrustData { .. } => (ErrorKind::Untrusted, None),
+        RefreshError::NoTrustData { .. } => (
+            ErrorKind::Untrusted,
+            Some(
+                "its owner sets it up with the first `trust sign` or `trust repo publish`; \
+                 `--server URL` asks another trust server",
+            ),
+        ),
         RefreshError::Gone { .. } => (
             ErrorKind::Tampered,
             Some("ask the repository's owner; the trust data known so far is kept"),
@@ -124,7 +130,10 @@ fn classify_role(cause: &UpdateError) -> (ErrorKind, Option<&'static str>) {
     match cause {
         UpdateError::Signatures(_) => (
             ErrorKind::WrongSigner,
-            Some("its signers changed since it was signed: one of them has to sign again"),
+            Some(
+                "its signers, or how many must sign, changed since it was signed: they have to \
+                 sign again",
+            ),
         ),
         other => classify_update(other),
     }
@@ -226,13 +235,14 @@ impl From<EditError> for CliError {
         match &error {
             EditError::NotEnoughKeys { candidates, role, .. } => {
                 let is_root = *role == RoleName::Root;
-                let hint = any_of(candidates);
+                let hint = format!("it can be signed with {}", any_of(candidates));
                 by_ceremony(is_root, Self::new(ErrorKind::Key, error).hint(hint))
             }
             EditError::Key { .. } => Self::new(ErrorKind::Key, error),
-            EditError::UnknownRole { .. } | EditError::NoSuchKey { .. } => {
-                Self::new(ErrorKind::NotFound, error)
-            }
+            EditError::UnknownRole { .. } => Self::new(ErrorKind::NotFound, error).hint(
+                "`trust delegation ls` lists the delegations, `trust delegation add` makes one",
+            ),
+            EditError::NoSuchKey { .. } => Self::new(ErrorKind::NotFound, error),
             EditError::NotPermitted { .. } => Self::new(ErrorKind::Policy, error),
             EditError::Custom { .. } | EditError::Target { .. } | EditError::Path { .. } => {
                 Self::new(ErrorKind::Usage, error)
@@ -263,7 +273,7 @@ impl From<PublishError> for CliError {
             PublishError::Store(error) => error.into(),
             PublishError::ExpiredAbove { ref candidates, ref role, .. } => {
                 let is_root = *role == RoleName::Root;
-                let hint = any_of(candidates);
+                let hint = format!("it can be signed with {}", any_of(candidates));
                 by_ceremony(is_root, Self::new(ErrorKind::Expired, error).hint(hint))
             }
             PublishError::BadUnpublished { ref gun, .. } => {
@@ -408,7 +418,7 @@ impl From<CeremonyFailure> for CliError {
             }
             CeremonyFailure::NoKeyHere { ref candidates }
             | CeremonyFailure::UselessKey { ref candidates, .. } => {
-                let hint = any_of(candidates);
+                let hint = format!("it can be signed with {}", any_of(candidates));
                 Self::new(ErrorKind::Key, error).hint(format!("it can be signed with {hint}"))
             }
             CeremonyFailure::NoFile => Self::new(ErrorKind::Usage, error),
@@ -529,6 +539,9 @@ impl From<TargetError> for CliError {
             TargetError::Length { .. } | TargetError::Mismatch { .. } => {
                 Self::new(ErrorKind::Moved, error)
             }
+            TargetError::NoHash { .. } => {
+                Self::new(ErrorKind::Usage, error).hint("`--sha256 HEX` and `--sha512 HEX` give it")
+            }
             error => Self::new(ErrorKind::Usage, error),
         }
     }
@@ -548,6 +561,9 @@ impl From<DelegationError> for CliError {
 impl From<StageError> for CliError {
     fn from(error: StageError) -> Self {
         match error {
+            StageError::Publish(error @ (PublishError::Edit(_) | PublishError::Unlock(_))) => {
+                Self::from(error).hint("nothing was published, and all changes are still staged")
+            }
             StageError::Publish(error) => error.into(),
             StageError::Store(error) => error.into(),
             StageError::Refused { ref gun, number, ref cause, .. } => {

@@ -17,6 +17,8 @@ const REGISTRY: &str = "registry.example.com";
 const NOTARY: &str = "https://notary.example.com";
 /// The home folder of the documents.
 const HOME: &str = "/home/you";
+/// Whose machine the documents begin on.
+const OWNER: &str = "the owner";
 /// How long one command may take.
 const TIMEOUT: Duration = Duration::from_secs(100);
 
@@ -33,7 +35,7 @@ fn the_consoles_of_the_json_page_are_true() {
 #[test]
 fn every_document_with_a_console_is_run() {
     let with_console: Vec<String> = (documents().into_iter())
-        .filter(|name| !steps(&read(name)).iter().all(|step| matches!(step, Step::Push { .. })))
+        .filter(|name| steps(&read(name)).iter().any(|step| matches!(step, Step::Run { .. })))
         .collect();
     assert_eq!(with_console, ["README.md", "spec/json-output.md"]);
 }
@@ -211,6 +213,8 @@ fn read(name: &str) -> String {
 enum Step {
     /// `<!-- test: push REPOSITORY:TAG CONTENT -->`: somebody pushes an image.
     Push { repository: String, tag: String, content: String },
+    /// `<!-- test: as NAME -->`: from here on commands are typed on the machine of NAME.
+    As { person: String },
     /// `$ command` in a ```` ```console ```` block, and what it prints.
     Run { line: usize, command: String, expected: Vec<String> },
 }
@@ -229,6 +233,8 @@ fn steps(text: &str) -> Vec<Step> {
                 tag: tag.to_owned(),
                 content: content.to_owned(),
             });
+        } else if let Some(words) = line.strip_prefix("<!-- test: as ") {
+            steps.push(Step::As { person: words.trim_end_matches(" -->").to_owned() });
         } else if in_console && let Some(command) = line.strip_prefix("$ ") {
             let command = command.to_owned();
             steps.push(Step::Run { line: index + 1, command, expected: Vec::new() });
@@ -248,15 +254,20 @@ fn run_consoles(name: &str) {
     let steps = steps(&read(name));
     assert!(steps.len() > 3, "{name} has no consoles");
     let mut code = 0;
+    let mut person = OWNER;
     for (index, step) in steps.iter().enumerate() {
         let (line, command, expected) = match step {
             Step::Push { repository, tag, content } => {
                 image::push_image(&world.registry, repository, tag, content.as_bytes());
                 continue;
             }
+            Step::As { person: next } => {
+                person = next;
+                continue;
+            }
             Step::Run { line, command, expected } => (line, command, expected),
         };
-        let (printed, ended) = world.run(command, code);
+        let (printed, ended) = world.run(person, command, code);
         code = ended;
         let shown: Vec<&str> = printed.lines().collect();
         assert!(
@@ -289,7 +300,7 @@ impl World {
     }
 
     /// What a command prints on a terminal, in the words of the documents, and how it ends.
-    fn run(&self, command: &str, code_before: i32) -> (String, i32) {
+    fn run(&self, person: &str, command: &str, code_before: i32) -> (String, i32) {
         let home = self.user.home().display().to_string();
         let names = [
             (REGISTRY, self.registry.host_port()),
@@ -298,8 +309,13 @@ impl World {
         ];
         let real =
             names.iter().fold(command.to_owned(), |text, (ours, real)| text.replace(ours, real));
+        // Others have keys and trust data of their own, and send files through the same folder.
+        let machine = match person {
+            OWNER => String::new(),
+            other => format!("trust() {{ command trust -d '{home}/.{other}' \"$@\"; }}; "),
+        };
         let mut shell = Command::new("bash");
-        shell.args(["-c", &format!("exec 2>&1; (exit {code_before})\n{real}")]);
+        shell.args(["-c", &format!("exec 2>&1; {machine}(exit {code_before})\n{real}")]);
         let programs = std::env::var("PATH").unwrap_or_default();
         shell.current_dir(&home).env("PATH", format!("{home}/.cargo/bin:{programs}"));
         shell.env("HOME", &home).env("DOCKER_CONFIG", self.user.docker_config());

@@ -20,6 +20,7 @@ mod cli_keys;
 mod crashes;
 mod crowds;
 mod docs;
+mod first_day;
 mod fuzz_smoke;
 mod harness;
 mod interop;

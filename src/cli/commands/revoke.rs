@@ -42,9 +42,14 @@ impl Args {
         let context = session.context()?;
         let revoked = session.block_on(revoke(&context, &reference))?;
         say_published(session, &reference.familiar_name(), &revoked.published);
+        let waiting: Vec<&RoleName> =
+            revoked.published.proposed.iter().map(|progress| &progress.role).collect();
         for (tag, roles) in &revoked.removed {
-            let roles: Vec<&str> = roles.iter().map(RoleName::as_str).collect();
-            session.ui.status(format!("{tag} taken out of {}", roles.join(", ")));
+            let done = roles.iter().filter(|role| !waiting.contains(role));
+            let done: Vec<&str> = done.map(RoleName::as_str).collect();
+            if !done.is_empty() {
+                session.ui.status(format!("{tag} taken out of {}", done.join(", ")));
+            }
         }
         let waits = revoked.published.proposed.iter().find(|progress| {
             let names = |(_, roles): &(String, Vec<RoleName>)| roles.contains(&progress.role);

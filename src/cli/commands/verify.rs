@@ -30,7 +30,7 @@ pub struct Args {
     #[arg(long)]
     pub no_registry: bool,
 
-    /// This signer must have signed it (more than once: each of them)
+    /// This signer must have signed it ; may be given again, and then each of them must
     #[arg(long = "signer", value_name = "NAME")]
     pub signers: Vec<String>,
 

@@ -77,6 +77,7 @@ fn two_of_three_signers_release_a_tag() {
 
     let signed = team.sign(1, "1");
     assert_eq!(signed.stdout, format!("Successfully signed {name}\n"), "{signed:?}");
+    assert!(!signed.stderr.contains("overtaken"), "{signed:?}");
     assert_trusted(reader, &name, &pushed.digest);
     assert_eq!(world.tags_in("targets/proposals"), [""; 0]);
     assert_same_inspection(reader, &world.repository());
@@ -116,7 +117,11 @@ fn who_signs_other_content_makes_another_proposal() {
     assert_eq!(world.tags_in("targets/proposals").len(), 2);
     assert_refused(&team.reader, &name, 3);
     // Whoever agrees with one of them completes that one; the other is stale then and goes.
-    assert!(team.sign(2, "1").stdout.starts_with("Successfully signed"));
+    let completed = team.sign(2, "1");
+    assert!(completed.stdout.starts_with("Successfully signed"), "{completed:?}");
+    let overtaken = "what alice proposed for targets/releases is overtaken";
+    assert_eq!(completed.stderr.matches("is overtaken").count(), 1, "{completed:?}");
+    assert!(completed.stderr.contains(overtaken), "{completed:?}");
     assert_trusted(&team.reader, &name, &moved.digest);
     assert_eq!(world.tags_in("targets/proposals"), [""; 0]);
     // What is released under the tag stays until two agree on something else.
@@ -137,6 +142,7 @@ fn revoking_takes_as_many_as_signing() {
     let proposed = team.signers[0].trust(&["revoke", &name]).success();
     assert!(proposed.stdout.starts_with("Proposed to revoke"), "{proposed:?}");
     assert!(proposed.stderr.contains("still trusted"), "{proposed:?}");
+    assert!(!proposed.stderr.contains("taken out of targets/releases"), "{proposed:?}");
     assert_trusted(&team.reader, &name, &pushed.digest);
     let shown = team.reader.trust(&["inspect", "--pretty", &world.repository()]).success();
     assert!(shown.stdout.contains("-1"), "{shown:?}");
@@ -337,6 +343,23 @@ fn two_who_sign_at_once_complete_each_other() {
     let complete = |text: &str| text.starts_with("Successfully signed");
     assert!(complete(&first) != complete(&second), "{first}{second}");
     assert_trusted(&team.reader, &name, &world.served("1"));
+}
+
+/// The first file of a role, published while somebody else makes one, is no earlier life of it.
+#[test]
+fn two_who_propose_at_once_lose_neither_proposal() {
+    let team = Team::new(2, 2);
+    let world = &team.world;
+    for tag in ["1", "2"] {
+        world.push(tag, tag);
+    }
+    std::thread::scope(|scope| {
+        for (who, tag) in ["1", "2"].into_iter().enumerate() {
+            let (signer, name) = (&team.signers[who], world.name(tag));
+            scope.spawn(move || signer.trust(&["sign", &name]).success());
+        }
+    });
+    assert_eq!(world.tags_in("targets/proposals").len(), 2);
 }
 
 /// Docker's own tools can still give and take signers' keys, which the next change of ours follows.

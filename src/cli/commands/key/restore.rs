@@ -60,7 +60,11 @@ impl Args {
         }
         for key in &keys {
             let role = if key.role.is_empty() { "unnamed" } else { &key.role };
-            let state = row(key, self.check).state;
+            let state = match row(key, self.check).state {
+                // What lacks it is this machine, not the backup.
+                "missing" => "not here",
+                state => state,
+            };
             session.ui.line(format!("{} {} ({state})", key.id, printable(role)))?;
         }
         let file = printable(&self.file.to_string_lossy());

@@ -7,7 +7,7 @@ use crate::cli::error::CliError;
 use crate::cli::outcome::{say_published, say_rotation};
 use crate::cli::prompt;
 use crate::cli::run::Session;
-use crate::tuf::Gun;
+use crate::tuf::{Gun, RoleName};
 
 /// Replace the keys of a role, and publish that at once
 ///
@@ -15,7 +15,7 @@ use crate::tuf::Gun;
 /// command given again.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Repository of trust data
+    /// Repository or collection, by its full name
     pub gun: String,
 
     /// root, targets, snapshot or timestamp
@@ -98,6 +98,9 @@ fn say(session: &Session, gun: &str, rotated: &Rotated) {
     let role = &rotated.role;
     for id in &rotated.new {
         session.ui.status(format!("The {role} key is {id}"));
+    }
+    if *role == RoleName::Root && !rotated.new.is_empty() {
+        session.ui.warn("keep a copy of the new root key off this machine (`trust key backup`)");
     }
     for id in &rotated.removed {
         session.ui.status(format!("The private key {id} is not needed any more; it was removed"));

@@ -22,13 +22,14 @@ use crate::tuf::health::{Health, RoleState, Severity};
 
 /// Say what is about to expire, who can sign, what is broken and what mends it
 #[derive(Debug, clap::Args)]
+#[command(group(clap::ArgGroup::new("which").required(true).args(["guns", "all"])))]
 pub struct Args {
-    /// Collections
-    #[arg(value_name = "GUN", required_unless_present = "all")]
+    /// Repositories or collections, by their full names
+    #[arg(value_name = "GUN")]
     pub guns: Vec<String>,
 
     /// Every repository in the trust directory
-    #[arg(long, conflicts_with = "guns")]
+    #[arg(long)]
     pub all: bool,
 
     /// How far ahead to look [default: 6mo]

@@ -45,19 +45,21 @@ impl Args {
             Request { root_keys: self.rootkey, root_certificates: self.rootcert, snapshot };
         let made = session.block_on(init(&context, &gun, &request))?;
         let ui = session.ui;
+        let word = if made.root_is_new { "a new root key" } else { "the root key" };
+        ui.status(format!("Set up {gun} on this machine under {word}"));
         ui.status(format!("  root key        {}", made.root_key));
         ui.status(format!("  in its root     {}", made.root_certificate));
-        ui.status(format!("  targets key     {}", made.targets_key));
+        ui.status(format!("  repository key  {}", made.targets_key));
         if let Some(key) = &made.snapshot_key {
             ui.status(format!("  snapshot key    {key}"));
         }
         if made.root_is_new {
             ui.warn(
-                "keep a copy of the root key off this machine (`trust key export`): without it \
+                "keep a copy of the root key off this machine (`trust key backup`): without it \
                  nobody can replace a lost or stolen key",
             );
         }
-        let line = format!("{gun} is set up on this machine, to be published next");
+        let line = format!("`trust repo publish {gun}` publishes it");
         self.stage.finish(session, &context, &gun, &[line])
     }
 }

@@ -16,7 +16,10 @@ use crate::cli::commands::commands;
 use crate::cli::error::CliError;
 use crate::cli::run::Session;
 
-/// Manage collections: set up, list, publish, remove
+/// Manage repositories and collections: set up, publish, check, renew, pin
+///
+/// `doctor`, `renew`, `pin` and `root` are for image repositories and collections alike; the others
+/// do what the commands of notary do.
 #[derive(Debug, clap::Args)]
 #[command(arg_required_else_help = true)]
 pub struct Command {
@@ -43,9 +46,9 @@ commands! {
         Publish(publish::Args),
         Witness(witness::Args),
         Delete(delete::Args),
-        Root(root::Command),
         Doctor(doctor::Args),
         Renew(renew::Args),
         Pin(pin::Args),
+        Root(root::Command),
     }
 }

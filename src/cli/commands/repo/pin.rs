@@ -24,7 +24,7 @@ pub struct Args {
     #[arg(value_name = "GUN|PREFIX*", requires = "what", conflicts_with = "format")]
     pub name: Option<String>,
 
-    /// Pin this root key and no other (more than once: each of them may sign)
+    /// Pin this root key and no other; may be given again, and then each of them may sign
     #[arg(long = "key", value_name = "ID", group = "what", requires = "name")]
     pub keys: Vec<String>,
 

@@ -16,20 +16,21 @@ use crate::tuf::{Gun, RoleName};
 /// root certificate that ends is replaced by a new one of the same key. Says what it could not
 /// renew, and which keys can.
 #[derive(Debug, clap::Args)]
+#[command(group(clap::ArgGroup::new("which").required(true).args(["guns", "all"])))]
 pub struct Args {
-    /// Collections
-    #[arg(value_name = "GUN", required_unless_present = "all")]
+    /// Repositories or collections, by their full names
+    #[arg(value_name = "GUN")]
     pub guns: Vec<String>,
 
     /// Every repository in the trust directory
-    #[arg(long, conflicts_with = "guns")]
+    #[arg(long)]
     pub all: bool,
 
     /// How far ahead to look [default: 6mo]
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub within: Option<Span>,
 
-    /// Only this role (more than once: these)
+    /// Only this role; may be given again
     #[arg(long = "role", short = 'r', value_name = "ROLE")]
     pub roles: Vec<String>,
 

@@ -7,19 +7,13 @@ use crate::tuf::Gun;
 
 /// Take staged changes back
 #[derive(Debug, clap::Args)]
+#[command(group(clap::ArgGroup::new("which").required(true).args(["numbers", "all"])))]
 pub struct Args {
     /// Collection
     pub gun: String,
 
     /// Numbers of changes, as `trust repo status` lists them; several with commas
-    #[arg(
-        long = "number",
-        short = 'n',
-        value_name = "N",
-        value_delimiter = ',',
-        required_unless_present = "all",
-        conflicts_with = "all"
-    )]
+    #[arg(long = "number", short = 'n', value_name = "N", value_delimiter = ',')]
     pub numbers: Vec<usize>,
 
     /// All changes

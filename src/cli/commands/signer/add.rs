@@ -17,7 +17,7 @@ use crate::tuf::RoleName;
 /// Make somebody a signer of repositories
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Public key or certificate of the signer (PEM; more than once: each of them)
+    /// Public key or certificate of the signer (PEM); may be given again
     #[arg(long = "key", value_name = "FILE")]
     pub keys: Vec<PathBuf>,
 

@@ -94,7 +94,7 @@ impl Args {
         match prompt::confirm(session.console().as_ref(), &question) {
             Ok(true) => session.block_on(removal(true)).map(Some),
             Ok(false) => Ok(None),
-            Err(prompt::PromptError::NoTerminal) => {
+            Err(prompt::PromptError::Unconfirmed) => {
                 let (name, repository) = (self.name.clone(), repository.to_owned());
                 Err(SignerError::LastSigner { name, repository }.into())
             }

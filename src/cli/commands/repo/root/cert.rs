@@ -45,7 +45,7 @@ impl Args {
         let word = if made.is_new { "new root key" } else { "root key" };
         session.ui.status(format!("Certificate {} for the {word} {}", made.id, made.key));
         if made.is_new {
-            session.ui.warn("keep a copy of the root key (`trust key export`)");
+            session.ui.warn("keep a copy of the root key (`trust key backup`)");
         }
         Ok(())
     }

@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use crate::actions::keys::KeyActionError;
+use crate::actions::repo::root::CeremonyFailure;
 use crate::actions::repo::root::export::export;
 use crate::actions::repo::root::sign::sign;
 use crate::cli::commands::repo::root::{is_stdout, say_tallies};
@@ -15,7 +16,7 @@ use crate::limits::MAX_KEY_FILE_BYTES;
 use crate::store::StoreError;
 use crate::store::files::{PUBLIC_MODE, create_file, read_user_file};
 use crate::tuf::Gun;
-use crate::tuf::editor::RootEdit;
+use crate::tuf::editor::{EditError, RootEdit};
 
 /// Write the next root of a repository to a file, to be signed by several people
 ///
@@ -72,7 +73,8 @@ impl Args {
             remove_targets: ids(&self.remove_targets_key)?,
             targets_threshold: self.targets_threshold,
         };
-        let mut ceremony = session.block_on(export(&context, &gun, &edit))?;
+        let exported = async { export(&context, &gun, &edit).await.map_err(too_few_keys) };
+        let mut ceremony = session.block_on(exported)?;
         if self.sign {
             sign(&context, &mut ceremony, &[])?;
         }
@@ -109,4 +111,14 @@ fn ids(given: &[String]) -> Result<Vec<KeyId>, CliError> {
         KeyId::parse(id).map_err(|_| CliError::usage(format!("`{id}` is not a whole key id")))
     };
     given.iter().map(parse).collect()
+}
+
+/// Nothing is signed here, so too few keys are fewer than are asked for, wherever they are.
+fn too_few_keys(error: CeremonyFailure) -> CliError {
+    match error {
+        CeremonyFailure::Edit(EditError::NotEnoughKeys { role, have, need, .. }) => {
+            EditError::ThresholdTooHigh { role, have, need }.into()
+        }
+        error => error.into(),
+    }
 }
