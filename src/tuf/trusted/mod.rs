@@ -330,12 +330,19 @@ impl TrustedSet {
                 self.targets.insert(role.clone(), targets);
                 Ok(())
             }
-            Err(error) if role.is_delegation() && error.leaves_only_the_role_out() => {
+            Err(error) if role.is_delegation() && self.leaves_only_the_role_out(&error) => {
                 self.unusable.insert(role.clone(), error);
                 Ok(())
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// Whether a delegation with this fault is left out, and the rest taken. What only its signer
+    /// could have published must not keep an owner from taking the signer away.
+    fn leaves_only_the_role_out(&self, error: &UpdateError) -> bool {
+        let by_its_signer = matches!(error, UpdateError::OtherRolesFile { .. });
+        error.leaves_only_the_role_out() || (by_its_signer && self.expiry == Expiry::Remembered)
     }
 
     fn check_targets(

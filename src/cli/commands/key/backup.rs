@@ -9,7 +9,7 @@ use crate::cli::passphrases::origin;
 use crate::cli::run::Session;
 use crate::cli::ui::printable;
 use crate::store::StoreError;
-use crate::store::files::{PRIVATE_MODE, create_file, exists, replace_file};
+use crate::store::files::{PRIVATE_MODE, create_file, exists, replace_file, sweep_user_folder};
 
 /// Back private keys up into one encrypted file
 ///
@@ -60,6 +60,9 @@ impl Args {
     /// Writes the file.
     pub fn run(self, session: &Session) -> Result<(), CliError> {
         let is_stdout = self.output == Path::new("-");
+        if let Some(folder) = self.output.parent().filter(|_| !is_stdout) {
+            sweep_user_folder(if folder.as_os_str().is_empty() { Path::new(".") } else { folder });
+        }
         if !is_stdout && !self.force && exists(&self.output) {
             return Err(BackupError::OutputExists { path: self.output }.into());
         }
