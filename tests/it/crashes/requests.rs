@@ -14,7 +14,6 @@ use crate::harness::proxy::Moment;
         world::revoke,
         world::signer_add,
         world::signer_rm,
-        world::staged_publish,
         world::rotate_targets,
         world::rotate_root
     ],

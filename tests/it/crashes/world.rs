@@ -104,17 +104,6 @@ pub(super) fn signer_rm(world: &World, number: usize) -> Trial<'_> {
     world.trial(trial.user().twin(), &args).trusted(&world.first()).done_already(8)
 }
 
-/// Publishes what was staged.
-pub(super) fn staged_publish(world: &World, number: usize) -> Trial<'_> {
-    let tag = format!("staged{number}");
-    let held = push_image(&world.registry, "app", &tag, tag.as_bytes());
-    let (user, gun) = (world.owner.twin(), world.repository());
-    let size = held.size.to_string();
-    user.trust(&["target", "add-hash", &gun, &tag, &size, "--sha256", held.hex()]).success();
-    let trial = world.trial(user, &["repo", "publish", &gun]).trusted(&world.first());
-    trial.becomes_trusted(&format!("{gun}:{tag}"))
-}
-
 /// Replaces the repository key.
 pub(super) fn rotate_targets(world: &World, number: usize) -> Trial<'_> {
     rotate(world, number, "targets")

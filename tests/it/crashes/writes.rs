@@ -21,8 +21,6 @@ type Share = (usize, usize);
 #[test_case(world::signer_add, (1, 2), 15; "new signer, share 1")]
 #[test_case(world::signer_rm, (0, 2), 15; "removed signer, share 0")]
 #[test_case(world::signer_rm, (1, 2), 15; "removed signer, share 1")]
-#[test_case(world::staged_publish, (0, 2), 10; "staged changes, share 0")]
-#[test_case(world::staged_publish, (1, 2), 10; "staged changes, share 1")]
 #[test_case(world::rotate_targets, (0, 2), 15; "rotated repository key, share 0")]
 #[test_case(world::rotate_targets, (1, 2), 15; "rotated repository key, share 1")]
 #[test_case(world::rotate_root, (0, 2), 15; "rotated root key, share 0")]
