@@ -1,0 +1,50 @@
+//! What a registry answers instead of what it was asked for.
+
+use crate::client::TransportError;
+use crate::oci::manifest::ManifestError;
+use crate::oci::{Digest, ReferenceError};
+
+/// What a registry answers instead of what it was asked for.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RegistryError {
+    /// 404.
+    #[error("{reference} is not in the registry")]
+    NotFound {
+        /// What was asked for.
+        reference: String,
+    },
+    /// The header, or the digest asked for, is not what the bytes hash to.
+    #[error("{registry} served {actual} and claims {claimed}")]
+    DigestMismatch {
+        /// The registry's host.
+        registry: String,
+        /// The digest asked for or announced.
+        claimed: Digest,
+        /// The digest of what came.
+        actual: Digest,
+    },
+    /// A manifest of a kind we do not follow.
+    #[error("{reference} cannot be used")]
+    Manifest {
+        /// What was asked for.
+        reference: String,
+        /// Why.
+        #[source]
+        cause: ManifestError,
+    },
+    /// More tags than any listing shows.
+    #[error("{repository} has more than {limit} tags")]
+    TooManyTags {
+        /// The repository.
+        repository: String,
+        /// The most tags listed.
+        limit: usize,
+    },
+    /// A repository, tag or digest that is none.
+    #[error("not something a registry can be asked for")]
+    Reference(#[from] ReferenceError),
+    /// The network, or an answer that is not a registry's.
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+}
