@@ -71,6 +71,16 @@ pub const MAX_MANIFEST_BYTES: u64 = 4 << 20;
 pub const MAX_LAYERS: usize = 4096;
 /// Most manifests followed in one index; one has an entry a platform, perhaps two.
 pub const MAX_INDEX_ENTRIES: usize = 4096;
+/// Most entries followed in the index of an image layout, one for each name of an image.
+pub const MAX_LAYOUT_ENTRIES: usize = 100_000;
+/// Largest index of an image layout read, in bytes: an entry has some 300.
+pub const MAX_LAYOUT_INDEX_BYTES: u64 = 64 << 20;
+/// Largest image configuration read, in bytes: it names every layer, and each step that made it.
+pub const MAX_IMAGE_CONFIG_BYTES: u64 = 8 << 20;
+/// Deepest nesting of indexes followed; one that lists indexes is rare, a third level is unheard of.
+pub const MAX_INDEX_DEPTH: usize = 4;
+/// Most manifests of one image followed, through all its indexes together.
+pub const MAX_IMAGE_MANIFESTS: usize = 10_000;
 /// Largest body of an error answer read, in bytes.
 pub const MAX_ERROR_BODY_BYTES: u64 = 64 << 10;
 /// Largest token answer read, in bytes.

@@ -19,6 +19,7 @@ use crate::crypto::sealed::SealedError;
 use crate::crypto::secret::PassphraseError;
 use crate::crypto::{KeyError, KeyFileError};
 use crate::oci::reference::ReferenceError;
+use crate::store::ImageLayoutError;
 use crate::store::StoreError;
 use crate::store::client_config::ConfigError;
 use crate::tuf::NameError;
@@ -209,6 +210,7 @@ macro_rules! classified_by {
 
 classified_by! {
     StoreError => classify_store,
+    ImageLayoutError => classify_image_layout,
     KeyFileError => classify_key_file,
     KeyError => classify_key,
     PassphraseError => classify_passphrase,
@@ -263,6 +265,22 @@ fn classify_store(error: &StoreError) -> Classified {
         StoreError::Io { cause, .. } if cause.kind() == io::ErrorKind::NotFound => {
             (ErrorKind::NotFound, None)
         }
+        _ => (ErrorKind::Storage, None),
+    }
+}
+
+pub(super) fn classify_image_layout(error: &ImageLayoutError) -> Classified {
+    match error {
+        ImageLayoutError::Store(cause) => classify_store(cause),
+        ImageLayoutError::NotALayout { .. } => {
+            (ErrorKind::Storage, Some("name an empty folder, or one that is an image layout"))
+        }
+        ImageLayoutError::Missing { .. } => (ErrorKind::NotFound, None),
+        ImageLayoutError::Mismatch { .. } => (ErrorKind::Tampered, None),
+        ImageLayoutError::Damaged { .. } | ImageLayoutError::WrongSize { .. } => (
+            ErrorKind::Storage,
+            Some("remove the image with `trust image rm`, and pull or load it again"),
+        ),
         _ => (ErrorKind::Storage, None),
     }
 }

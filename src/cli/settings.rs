@@ -98,6 +98,8 @@ pub struct Settings {
     pub config_dir: PathBuf,
     /// Keys and trust data.
     pub trust_dir: PathBuf,
+    /// The person's images; `None` if there is no home folder.
+    pub images_dir: Option<PathBuf>,
     /// Whether content trust is on for push and pull (`DOCKER_CONTENT_TRUST`).
     pub content_trust: bool,
     /// The configuration file; it need not exist.
@@ -189,6 +191,7 @@ impl Settings {
         }
         Ok(Self {
             trust_dir,
+            images_dir: images_dir(environment),
             content_trust: environment.text("DOCKER_CONTENT_TRUST").is_some_and(|v| is_truthy(&v)),
             config_file,
             server: server.map_or(ServerChoice::OfTheRegistry, ServerChoice::Fixed),
@@ -309,6 +312,14 @@ fn config_dir(args: &GlobalArgs, environment: &Environment) -> Result<PathBuf, C
     }
 }
 
+/// Where images are: in the folder for a person's data (XDG Base Directory Specification).
+fn images_dir(environment: &Environment) -> Option<PathBuf> {
+    // One that is not absolute does not count.
+    let data = environment.path("XDG_DATA_HOME").filter(|path| path.is_absolute());
+    let data = data.or_else(|| environment.path("HOME").map(|home| home.join(".local/share")));
+    data.map(|data| data.join("trust/images"))
+}
+
 fn strictness(args: &GlobalArgs, config: &ClientConfig) -> Result<Strictness, CliError> {
     let own = config.own;
     let equal_timestamp =
@@ -394,6 +405,17 @@ mod tests {
     fn with_config(args: &GlobalArgs, variables: &[(&str, &str)], text: &str) -> Settings {
         let config = ClientConfig::parse(Path::new("/etc/x/config.json"), text).unwrap();
         Settings::resolve(args, &Environment::of(variables), config).unwrap()
+    }
+
+    #[test]
+    fn images_are_among_the_persons_data() {
+        let dir = |variables: &[(&str, &str)]| images_dir(&Environment::of(variables));
+        assert_eq!(dir(&[]), None);
+        let home = ("HOME", "/h");
+        assert_eq!(dir(&[home]), Some(PathBuf::from("/h/.local/share/trust/images")));
+        assert_eq!(dir(&[home, ("XDG_DATA_HOME", "/d")]), Some(PathBuf::from("/d/trust/images")));
+        let relative = [home, ("XDG_DATA_HOME", "d")];
+        assert_eq!(dir(&relative), Some(PathBuf::from("/h/.local/share/trust/images")));
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use sha2::Digest as _;
+
 use crate::codec::text::{from_hex, to_hex};
 use crate::crypto::{Hashes, Sha256Hash};
 
@@ -87,6 +89,48 @@ impl Digest {
     }
 }
 
+/// Computes a digest piece by piece.
+#[derive(Debug, Clone)]
+pub struct Hasher(State);
+
+#[derive(Debug, Clone)]
+enum State {
+    Sha256(sha2::Sha256),
+    Sha512(sha2::Sha512),
+}
+
+impl Hasher {
+    /// A hasher by SHA-256, the algorithm for what is made here.
+    pub fn sha256() -> Self {
+        Self(State::Sha256(sha2::Sha256::new()))
+    }
+
+    /// A hasher by the algorithm of a digest, to be compared with it.
+    pub fn like(digest: &Digest) -> Self {
+        match digest.algorithm {
+            Algorithm::Sha256 => Self::sha256(),
+            Algorithm::Sha512 => Self(State::Sha512(sha2::Sha512::new())),
+        }
+    }
+
+    /// Takes the next bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
+        match &mut self.0 {
+            State::Sha256(state) => state.update(bytes),
+            State::Sha512(state) => state.update(bytes),
+        }
+    }
+
+    /// The digest of all bytes taken.
+    pub fn finish(self) -> Digest {
+        let (algorithm, hex) = match self.0 {
+            State::Sha256(state) => (Algorithm::Sha256, to_hex(&state.finalize())),
+            State::Sha512(state) => (Algorithm::Sha512, to_hex(&state.finalize())),
+        };
+        Digest { algorithm, text: format!("{}:{hex}", algorithm.name()) }
+    }
+}
+
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
@@ -145,6 +189,12 @@ mod tests {
         assert!(digest.matches(b"abc"));
         assert!(!digest.matches(b"abd"));
         assert_eq!(digest.sha256(), None);
+        for like in [digest, Digest::sha256_of(b"abc")] {
+            let mut hasher = Hasher::like(&like);
+            hasher.update(b"a");
+            hasher.update(b"bc");
+            assert_eq!(hasher.finish(), like);
+        }
     }
 
     #[test_case("" ; "empty")]

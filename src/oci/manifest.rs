@@ -2,11 +2,14 @@
 //!
 //! Read strictly enough to follow, never written again: the bytes are the truth.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use crate::limits::{MAX_INDEX_ENTRIES, MAX_LAYERS, MAX_MANIFEST_BYTES};
-use crate::oci::{Digest, DigestError, Platform};
+use crate::oci::descriptor::{Descriptor, RawDescriptor};
+use crate::oci::{Digest, DigestError};
 
 /// A manifest or an index, parsed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,19 +20,6 @@ pub enum Manifest {
     Index(Index),
 }
 
-/// What a manifest says of one blob or manifest it refers to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Descriptor {
-    /// The content's media type.
-    pub media_type: String,
-    /// The content's digest.
-    pub digest: Digest,
-    /// The content's length, in bytes.
-    pub size: u64,
-    /// Which platform the content is for, if it says so.
-    pub platform: Option<Platform>,
-}
-
 /// An image manifest: docker's schema 2 or OCI's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImageManifest {
@@ -37,6 +27,12 @@ pub struct ImageManifest {
     pub config: Descriptor,
     /// The image's layers, base first.
     pub layers: Vec<Descriptor>,
+    /// What this is a signature, attestation or other statement of, if it says so.
+    pub subject: Option<Box<Descriptor>>,
+    /// What kind of artifact this is, if it says so.
+    pub artifact_type: Option<String>,
+    /// Whatever its makers noted.
+    pub annotations: BTreeMap<String, String>,
 }
 
 /// An image index: docker's manifest list or OCI's.
@@ -44,6 +40,12 @@ pub struct ImageManifest {
 pub struct Index {
     /// The manifests in the order given.
     pub manifests: Vec<Descriptor>,
+    /// What this is a statement of, if it says so.
+    pub subject: Option<Box<Descriptor>>,
+    /// What kind of artifact this is, if it says so.
+    pub artifact_type: Option<String>,
+    /// Whatever its makers noted.
+    pub annotations: BTreeMap<String, String>,
 }
 
 /// Why bytes are not a manifest we follow.
@@ -121,6 +123,30 @@ pub const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 pub const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
 
 impl Manifest {
+    /// Everything this refers to by digest: config and layers, or manifests; not the subject.
+    pub fn references(&self) -> impl Iterator<Item = &Descriptor> {
+        let (config, rest) = match self {
+            Self::Image(image) => (Some(&image.config), &image.layers),
+            Self::Index(index) => (None, &index.manifests),
+        };
+        config.into_iter().chain(rest)
+    }
+
+    /// What this is a statement of, if it says so.
+    pub fn subject(&self) -> Option<&Descriptor> {
+        match self {
+            Self::Image(image) => image.subject.as_deref(),
+            Self::Index(index) => index.subject.as_deref(),
+        }
+    }
+}
+
+/// Whether this is a media type of a manifest or an index that we follow.
+pub fn is_manifest(media_type: &str) -> bool {
+    matches!(media_type, DOCKER_MANIFEST | DOCKER_LIST | OCI_MANIFEST | OCI_INDEX)
+}
+
+impl Manifest {
     /// Reads docker's schema 2 and list, and OCI's manifest and index.
     ///
     /// `media_type` is the Content-Type header, or empty if there is none. OCI bodies need not
@@ -177,6 +203,9 @@ struct Document {
     layers: Option<Vec<RawDescriptor>>,
     manifests: Option<Vec<RawDescriptor>>,
     fs_layers: Option<IgnoredAny>,
+    subject: Option<RawDescriptor>,
+    artifact_type: Option<String>,
+    annotations: Option<BTreeMap<String, String>>,
 }
 
 impl Document {
@@ -210,6 +239,9 @@ impl Document {
         Ok(ImageManifest {
             config: config.check()?,
             layers: check_all("layers", layers, MAX_LAYERS)?,
+            subject: self.subject.map(RawDescriptor::check).transpose()?.map(Box::new),
+            artifact_type: self.artifact_type.filter(|text| !text.is_empty()),
+            annotations: self.annotations.unwrap_or_default(),
         })
     }
 
@@ -218,39 +250,12 @@ impl Document {
             return Err(ManifestError::Ambiguous);
         }
         let manifests = self.manifests.ok_or(ManifestError::Missing { field: "manifests" })?;
-        Ok(Index { manifests: check_all("manifests", manifests, MAX_INDEX_ENTRIES)? })
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct RawDescriptor {
-    media_type: Option<String>,
-    digest: String,
-    size: i64,
-    platform: Option<RawPlatform>,
-}
-
-#[derive(Deserialize)]
-struct RawPlatform {
-    #[serde(default)]
-    os: String,
-    #[serde(default)]
-    architecture: String,
-    variant: Option<String>,
-}
-
-impl RawDescriptor {
-    fn check(self) -> Result<Descriptor, ManifestError> {
-        let media_type = self.media_type.ok_or(ManifestError::Missing { field: "mediaType" })?;
-        let digest = Digest::parse(&self.digest).map_err(ManifestError::Digest)?;
-        let Ok(size) = u64::try_from(self.size) else {
-            return Err(ManifestError::NegativeSize { digest, size: self.size });
-        };
-        let platform = self
-            .platform
-            .map(|raw| Platform::new(&raw.os, &raw.architecture, raw.variant.as_deref()));
-        Ok(Descriptor { media_type, digest, size, platform })
+        Ok(Index {
+            manifests: check_all("manifests", manifests, MAX_INDEX_ENTRIES)?,
+            subject: self.subject.map(RawDescriptor::check).transpose()?.map(Box::new),
+            artifact_type: self.artifact_type.filter(|text| !text.is_empty()),
+            annotations: self.annotations.unwrap_or_default(),
+        })
     }
 }
 

@@ -1,11 +1,18 @@
-//! Image references, digests, manifests and indexes.
+//! Image references, digests, manifests and indexes, image layouts.
 
+pub mod descriptor;
 pub mod digest;
+pub mod image_config;
+pub mod layout;
 pub mod manifest;
+pub mod media_type;
 pub mod platform;
 pub mod reference;
 
+pub use descriptor::Descriptor;
 pub use digest::{Digest, DigestError};
-pub use manifest::{Descriptor, ImageManifest, Index, Manifest, ManifestError};
+pub use image_config::{ImageConfig, ImageConfigError};
+pub use layout::{Entry, ImageName, LayoutIndex, LayoutIndexError};
+pub use manifest::{ImageManifest, Index, Manifest, ManifestError};
 pub use platform::{Platform, PlatformError};
 pub use reference::{Reference, ReferenceError};

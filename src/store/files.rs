@@ -14,6 +14,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -67,7 +68,7 @@ pub struct Unsynced {
     path: PathBuf,
     /// The file as it was written: opened anew, it might not tell of a write that failed. `None`
     /// for a folder.
-    written: Option<File>,
+    written: Option<Arc<File>>,
 }
 
 /// Who else may hold a lock at the same time.
@@ -129,6 +130,15 @@ impl Base {
         replace(path, bytes, mode, make_folders(folder_of(path))?)
     }
 
+    /// Writes into a file that exists, in place: for files that nobody else reads half of.
+    pub fn overwrite(&self, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+        self.confine(path)?;
+        step("write", path)?;
+        let opened = OpenOptions::new().write(true).truncate(true).open(path);
+        let written = opened.and_then(|mut file| file.write_all(bytes));
+        written.map_err(|cause| failed("write", path, cause))
+    }
+
     /// Makes a file that must not exist yet, whole or not at all. Makes missing folders.
     pub fn create(&self, path: &Path, bytes: &[u8], mode: u32) -> Result<(), StoreError> {
         self.confine(path)?;
@@ -140,7 +150,7 @@ impl Base {
     pub fn stage(&self, path: &Path, bytes: &[u8]) -> Result<Unsynced, StoreError> {
         self.confine(path)?;
         let file = write_fresh(path, bytes, PRIVATE_MODE)?;
-        Ok(Unsynced { path: path.to_owned(), written: Some(file) })
+        Ok(Unsynced { path: path.to_owned(), written: Some(Arc::new(file)) })
     }
 
     /// Makes a folder and those above it that are missing, each for its owner alone.
@@ -530,21 +540,46 @@ fn make_folders(folder: &Path) -> Result<Vec<Unsynced>, StoreError> {
 }
 
 /// A hidden file that becomes another or is removed.
-struct Temporary {
+#[derive(Debug)]
+pub(super) struct Temporary {
     path: PathBuf,
     keep: bool,
     /// Locked as long as it is open.
-    _file: File,
+    file: Arc<File>,
 }
 
 impl Temporary {
+    /// Makes an empty file, and sweeps up what crashed processes left beside it.
+    pub(super) fn begin(folder: &Path, mode: u32) -> Result<Self, StoreError> {
+        let (path, file) = Self::make(folder, mode)?;
+        let temporary = Self { path, keep: false, file: Arc::new(file) };
+        sweep(folder);
+        Ok(temporary)
+    }
+
+    /// Where it is.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What is written to.
+    pub(super) fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// What the caller has to sync once it has renamed it to `path`.
+    pub(super) fn into_unsynced(mut self, path: &Path) -> Unsynced {
+        self.keep = true;
+        Unsynced { path: path.to_owned(), written: Some(Arc::clone(&self.file)) }
+    }
+
     fn write(folder: &Path, bytes: &[u8], mode: u32) -> Result<Self, StoreError> {
         let (path, mut file) = Self::make(folder, mode)?;
         let written = write_in_halves(&mut file, &path, bytes).and_then(|()| {
             step("sync", &path)?;
             file.sync_all().map_err(|cause| failed("sync", &path, cause))
         });
-        let temporary = Self { path, keep: false, _file: file };
+        let temporary = Self { path, keep: false, file: Arc::new(file) };
         written?;
         sweep(folder);
         Ok(temporary)
@@ -593,7 +628,7 @@ fn discard(path: &Path) {
 
 /// Writes a file that does not exist yet and syncs it; leaves none if that fails.
 fn write_synced(path: &Path, bytes: &[u8], mode: u32) -> Result<(), StoreError> {
-    let written = Some(write_fresh(path, bytes, mode)?);
+    let written = Some(Arc::new(write_fresh(path, bytes, mode)?));
     let synced = sync_all(vec![Unsynced { path: path.to_owned(), written }]);
     if synced.is_err() {
         discard(path);
@@ -750,11 +785,11 @@ fn folder_of(path: &Path) -> &Path {
     }
 }
 
-fn is_absence(cause: &io::Error) -> bool {
+pub(super) fn is_absence(cause: &io::Error) -> bool {
     matches!(cause.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
-fn failed(action: &'static str, path: &Path, cause: io::Error) -> StoreError {
+pub(super) fn failed(action: &'static str, path: &Path, cause: io::Error) -> StoreError {
     StoreError::Io { action, path: path.to_owned(), cause }
 }
 
@@ -763,7 +798,7 @@ fn failed(action: &'static str, path: &Path, cause: io::Error) -> StoreError {
     not(test),
     expect(clippy::unnecessary_wraps, reason = "fails in tests, where the disk is made to fail")
 )]
-fn step(action: &'static str, path: &Path) -> Result<(), StoreError> {
+pub(super) fn step(action: &'static str, path: &Path) -> Result<(), StoreError> {
     #[cfg(debug_assertions)]
     kill::step();
     #[cfg(test)]
@@ -967,7 +1002,7 @@ mod tests {
             let missing = dir.path().join(missing);
             let mut all = all();
             // A device that cannot be synced, in the place of a file whose disk is broken.
-            let written = broken_file.then(|| File::open("/dev/null").unwrap());
+            let written = broken_file.then(|| Arc::new(File::open("/dev/null").unwrap()));
             all.push(Unsynced { path: missing.clone(), written });
             let error = base.sync_all(all).unwrap_err();
             assert!(

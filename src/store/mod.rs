@@ -4,10 +4,11 @@
 //! * private keys: [`keys`]; the folders of notary before 0.6: `key_migration`
 //! * cached trust metadata: [`metadata`]; staged changes: [`changelist`]
 //! * registry logins: [`credentials`], which may ask a helper program: [`credential_helper`]
+//! * images: [`images`]
 //! * key rotations under way: [`rotation`]
 //! * certificates of hosts: [`tls_files`]; remembered passphrases: [`keyring`]
 //!
-//! Only [`files`] touches the disk. After a crash at any moment a file is the old or the new one,
+//! Only [`files`] and [`streams`] touch the disk. After a crash at any moment a file is the old or the new one,
 //! a repository's metadata is all of the old or all of the new, and no key is lost.
 
 pub mod changelist;
@@ -18,6 +19,7 @@ pub mod error;
 #[cfg(test)]
 pub(crate) mod faults;
 pub mod files;
+pub mod images;
 pub(crate) mod key_migration;
 pub mod keyring;
 pub mod keys;
@@ -25,11 +27,13 @@ pub mod keys;
 pub mod kill;
 pub mod metadata;
 pub mod rotation;
+pub mod streams;
 pub mod tls_files;
 pub mod trust_dir;
 
 pub use changelist::ChangelistDir;
 pub use error::StoreError;
+pub use images::{ImageLayout, ImageLayoutError};
 pub use keys::{KeyInfo, KeyList, KeyStore};
 pub use metadata::MetadataCache;
 pub use rotation::{Rotation, RotationFile, Stage};

@@ -3,9 +3,9 @@
 use crate::actions::context::{ConnectionError, Context};
 use crate::client::{RegistryClient, RegistryError};
 use crate::crypto::Hashes;
-use crate::oci::manifest::{Descriptor, Manifest, ManifestError};
+use crate::oci::manifest::{Manifest, ManifestError};
 use crate::oci::platform::Platform;
-use crate::oci::{Digest, Reference};
+use crate::oci::{Descriptor, Digest, Reference};
 use crate::tuf::{Gun, NameError, RoleName, Target};
 
 /// The roles whose word counts for pulling an image, most important first (notary.md §4.4).

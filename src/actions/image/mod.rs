@@ -1,0 +1,8 @@
+//! Images on this machine: one file per thing a user can do with them; and what an image is in the
+//! two worlds, [`signed`].
+
+pub mod signed;
+
+pub use signed::{
+    ImageError, Served, digest_of, fetch, fetch_from, gun_of, narrow, pull_roles, target_of,
+};

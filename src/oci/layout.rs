@@ -1,0 +1,376 @@
+//! The index of an image layout: which images it has, and by what names (OCI image-spec, "Image
+//! Layout").
+//!
+//! Others write the same file. What they wrote is kept: members and descriptors that say more than
+//! is understood here, and entries that cannot be followed.
+
+use std::fmt;
+
+use serde_json::{Map, Value, json};
+
+use crate::limits::MAX_LAYOUT_ENTRIES;
+use crate::oci::descriptor::RawDescriptor;
+use crate::oci::manifest::{OCI_INDEX, is_manifest};
+use crate::oci::{Descriptor, Digest, Reference, ReferenceError};
+
+/// `index.json` of an image layout.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LayoutIndex {
+    members: Map<String, Value>,
+    slots: Vec<Slot>,
+}
+
+/// One entry of the index: an image, and perhaps a name for it. An image with several names has
+/// several entries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// The image's manifest or index, with the entry's annotations.
+    pub descriptor: Descriptor,
+}
+
+/// An entry as it was read, understood or not.
+#[derive(Debug, Clone, PartialEq)]
+struct Slot {
+    raw: Value,
+    entry: Option<Entry>,
+}
+
+/// What an image is called in a layout.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum ImageName {
+    /// A reference with a tag or a digest; where both are written the digest says which image
+    /// was asked for.
+    Reference(Reference),
+    /// What others wrote, mostly a tag without a repository.
+    Bare(String),
+}
+
+/// Why bytes are not the index of an image layout.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LayoutIndexError {
+    /// Not JSON.
+    #[error("the index of the image layout is not well-formed")]
+    Malformed(#[source] serde_json::Error),
+    /// JSON, but no index.
+    #[error("the index of the image layout has no `manifests`")]
+    NoManifests,
+    /// More entries than are followed.
+    #[error("the index of the image layout has {count} entries, more than {limit}")]
+    TooMany {
+        /// How many there are.
+        count: usize,
+        /// How many are followed.
+        limit: usize,
+    },
+}
+
+/// The annotation that names an entry (OCI image-spec, "Pre-Defined Annotation Keys").
+pub const REF_NAME: &str = "org.opencontainers.image.ref.name";
+/// The annotation by which docker and containerd name an entry in full.
+pub const CONTAINERD_NAME: &str = "io.containerd.image.name";
+/// The annotation that says from where, and by which digest, an entry was pulled or to where it
+/// was pushed: `name@digest` (`spec/image-layout.md`). The digest may be that of an index which
+/// has the entry's manifest.
+pub const SOURCE: &str = "vnd.trust.image.source";
+
+impl LayoutIndex {
+    /// The index of a layout without images.
+    pub fn empty() -> Self {
+        let mut members = Map::new();
+        members.insert("schemaVersion".to_owned(), json!(2));
+        members.insert("mediaType".to_owned(), json!(OCI_INDEX));
+        Self { members, slots: Vec::new() }
+    }
+
+    /// Reads `index.json`.
+    pub fn parse(bytes: &[u8]) -> Result<Self, LayoutIndexError> {
+        let mut members: Map<String, Value> =
+            serde_json::from_slice(bytes).map_err(LayoutIndexError::Malformed)?;
+        let manifests = match members.shift_remove("manifests") {
+            // Go writes it for a list that is empty.
+            Some(Value::Null) => Vec::new(),
+            Some(Value::Array(manifests)) => manifests,
+            _ => return Err(LayoutIndexError::NoManifests),
+        };
+        if manifests.len() > MAX_LAYOUT_ENTRIES {
+            let (count, limit) = (manifests.len(), MAX_LAYOUT_ENTRIES);
+            return Err(LayoutIndexError::TooMany { count, limit });
+        }
+        Ok(Self { members, slots: manifests.into_iter().map(Slot::read).collect() })
+    }
+
+    /// The bytes of `index.json`.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut document = self.members.clone();
+        let manifests = self.slots.iter().map(|slot| slot.raw.clone()).collect();
+        document.insert("manifests".to_owned(), Value::Array(manifests));
+        Value::Object(document).to_string().into_bytes()
+    }
+
+    /// The entries that can be followed, in the order of the file.
+    pub fn entries(&self) -> impl DoubleEndedIterator<Item = &Entry> {
+        self.slots.iter().filter_map(|slot| slot.entry.as_ref())
+    }
+
+    /// How many entries cannot be followed; they are kept.
+    pub fn unknown(&self) -> usize {
+        self.slots.iter().filter(|slot| slot.entry.is_none()).count()
+    }
+
+    /// The entry of this name.
+    pub fn get(&self, name: &ImageName) -> Option<&Entry> {
+        // Others may have written a name twice: the last one stands, as with umoci and skopeo.
+        self.entries().rev().find(|entry| entry.name().as_ref() == Some(name))
+    }
+
+    /// Gives an image a name; returns the image that had it, if that was another.
+    ///
+    /// An image whose last name this takes away stays, without a name. `source` is from where the
+    /// image came, if that is known: `name@digest`.
+    pub fn set(
+        &mut self,
+        name: &ImageName,
+        image: &Descriptor,
+        source: Option<&Reference>,
+    ) -> Option<Descriptor> {
+        let before = self.remove(name);
+        let replaced = before.filter(|before| before.descriptor.digest != image.digest);
+        if let Some(replaced) = &replaced
+            && !self.has(&replaced.descriptor.digest)
+        {
+            let mut nameless = replaced.descriptor.clone();
+            nameless.annotations.retain(|key, _| key != REF_NAME && key != CONTAINERD_NAME);
+            self.slots.push(Slot::of(nameless));
+        }
+        self.slots.retain(|slot| {
+            let entry = slot.entry.as_ref();
+            entry.is_none_or(|entry| {
+                entry.name().is_some() || entry.descriptor.digest != image.digest
+            })
+        });
+        let mut named = image.clone();
+        named.annotations.remove(CONTAINERD_NAME);
+        named.annotations.insert(REF_NAME.to_owned(), name.to_string());
+        match source {
+            Some(source) => named.annotations.insert(SOURCE.to_owned(), source.to_string()),
+            None => named.annotations.remove(SOURCE),
+        };
+        self.slots.push(Slot::of(named));
+        replaced.map(|entry| entry.descriptor)
+    }
+
+    /// Adds an image without a name, unless it is there already.
+    pub fn add(&mut self, image: &Descriptor, source: Option<&Reference>) {
+        if self.has(&image.digest) {
+            return;
+        }
+        let mut nameless = image.clone();
+        nameless.annotations.retain(|key, _| key != REF_NAME && key != CONTAINERD_NAME);
+        if let Some(source) = source {
+            nameless.annotations.insert(SOURCE.to_owned(), source.to_string());
+        }
+        self.slots.push(Slot::of(nameless));
+    }
+
+    /// Takes a name away, every time it is written; returns the last entry that had it.
+    pub fn remove(&mut self, name: &ImageName) -> Option<Entry> {
+        let found = self.get(name).cloned();
+        self.slots.retain(|slot| {
+            slot.entry.as_ref().is_none_or(|entry| entry.name().as_ref() != Some(name))
+        });
+        found
+    }
+
+    /// Takes every entry of an image away; returns them.
+    pub fn remove_image(&mut self, digest: &Digest) -> Vec<Entry> {
+        let is_its = |entry: &&Entry| entry.descriptor.digest == *digest;
+        let found = self.entries().filter(is_its).cloned().collect();
+        self.slots.retain(|slot| slot.entry.as_ref().is_none_or(|entry| !is_its(&entry)));
+        found
+    }
+
+    /// Whether an entry is this image.
+    pub fn has(&self, digest: &Digest) -> bool {
+        self.entries().any(|entry| entry.descriptor.digest == *digest)
+    }
+}
+
+impl Entry {
+    /// What the image is called, if it has a name.
+    pub fn name(&self) -> Option<ImageName> {
+        let annotation = |key| self.descriptor.annotations.get(key).filter(|text| !text.is_empty());
+        if let Some(full) = annotation(CONTAINERD_NAME)
+            && let Ok(reference) = Reference::parse(full)
+        {
+            return Some(ImageName::of_reference(reference));
+        }
+        annotation(REF_NAME).map(|text| ImageName::of_annotation(text))
+    }
+
+    /// From where the image was pulled, or to where it was pushed: a name with a digest.
+    pub fn source(&self) -> Option<Reference> {
+        let text = self.descriptor.annotations.get(SOURCE)?;
+        Reference::parse(text).ok().filter(|reference| reference.digest().is_some())
+    }
+}
+
+impl ImageName {
+    /// A name that is typed: a reference, `latest` if it has neither tag nor digest.
+    pub fn parse(text: &str) -> Result<Self, ReferenceError> {
+        Reference::parse(text).map(Self::of_reference)
+    }
+
+    /// The name of a reference, `latest` if it has neither tag nor digest.
+    pub fn of_reference(reference: Reference) -> Self {
+        if reference.tag().is_some() || reference.digest().is_some() {
+            return Self::Reference(reference);
+        }
+        Self::Reference(reference.with_tag("latest").unwrap_or(reference))
+    }
+
+    /// What others wrote as a name: what says no more than a tag is no reference.
+    fn of_annotation(text: &str) -> Self {
+        if !text.contains(['/', ':', '@']) {
+            return Self::Bare(text.to_owned());
+        }
+        Self::parse(text).unwrap_or_else(|_| Self::Bare(text.to_owned()))
+    }
+
+    /// The reference, if it is one.
+    pub fn reference(&self) -> Option<&Reference> {
+        match self {
+            Self::Reference(reference) => Some(reference),
+            Self::Bare(_) => None,
+        }
+    }
+
+    /// The short form that people type and see.
+    pub fn familiar(&self) -> String {
+        match self {
+            Self::Reference(reference) => reference.familiar(),
+            Self::Bare(text) => text.clone(),
+        }
+    }
+}
+
+/// The full form, as it is written into a layout.
+impl fmt::Display for ImageName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Reference(reference) => reference.fmt(f),
+            Self::Bare(text) => f.write_str(text),
+        }
+    }
+}
+
+impl Slot {
+    fn read(raw: Value) -> Self {
+        let parsed = serde_json::from_value::<RawDescriptor>(raw.clone());
+        let descriptor = parsed.ok().and_then(|raw| raw.check().ok());
+        let entry = descriptor
+            .filter(|descriptor| is_manifest(&descriptor.media_type))
+            .map(|descriptor| Entry { descriptor });
+        Self { raw, entry }
+    }
+
+    fn of(descriptor: Descriptor) -> Self {
+        // It fails for sizes beyond any file's alone.
+        let raw = serde_json::to_value(&descriptor).unwrap_or_default();
+        Self { raw, entry: Some(Entry { descriptor }) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::oci::manifest::OCI_MANIFEST;
+
+    fn image(text: &str) -> Descriptor {
+        Descriptor::new(OCI_MANIFEST, Digest::sha256_of(text.as_bytes()), text.len() as u64)
+    }
+
+    fn name(text: &str) -> ImageName {
+        ImageName::parse(text).unwrap()
+    }
+
+    #[test]
+    fn what_others_wrote_is_kept() {
+        let digest = Digest::sha256_of(b"x");
+        let text = format!(
+            r#"{{"schemaVersion":2,"x":1,"manifests":[{{"mediaType":"{OCI_MANIFEST}","digest":"{digest}","size":1,"annotations":{{"{REF_NAME}":"v1"}},"data":"eA=="}},{{"mediaType":"a/b","digest":"{digest}","size":1}},{{"digest":"md5:1"}}]}}"#
+        );
+        let mut index = LayoutIndex::parse(text.as_bytes()).unwrap();
+        assert_eq!(index.entries().count(), 1);
+        assert_eq!(index.unknown(), 2);
+        assert_eq!(index.entries().next().unwrap().name(), Some(ImageName::Bare("v1".to_owned())));
+        index.set(&name("a/b:c"), &image("y"), None);
+        let text = String::from_utf8(index.to_bytes()).unwrap();
+        for kept in [r#""x":1"#, r#""data":"eA==""#, r#""md5:1""#, r#""a/b""#] {
+            assert!(text.contains(kept), "{kept}: {text}");
+        }
+        assert_eq!(LayoutIndex::parse(text.as_bytes()).unwrap(), index);
+    }
+
+    #[test]
+    fn names_of_others() {
+        let entry = |annotations: &[(&str, &str)]| {
+            let mut descriptor = image("x");
+            let pairs = annotations.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
+            descriptor.annotations.extend(pairs);
+            Entry { descriptor }.name().map(|name| name.to_string())
+        };
+        assert_eq!(entry(&[]), None);
+        assert_eq!(entry(&[(REF_NAME, "")]), None);
+        assert_eq!(entry(&[(REF_NAME, "latest")]).unwrap(), "latest");
+        assert_eq!(entry(&[(REF_NAME, "app:v1")]).unwrap(), "docker.io/library/app:v1");
+        assert_eq!(entry(&[(REF_NAME, "h.example/app")]).unwrap(), "h.example/app:latest");
+        assert_eq!(entry(&[(REF_NAME, "Some:Thing:odd")]).unwrap(), "Some:Thing:odd");
+        let both = [(REF_NAME, "v1"), (CONTAINERD_NAME, "docker.io/me/app:v1")];
+        assert_eq!(entry(&both).unwrap(), "docker.io/me/app:v1");
+    }
+
+    #[test]
+    fn a_name_moves_and_its_image_stays_without() {
+        let mut index = LayoutIndex::empty();
+        let (a, b) = (image("a"), image("b"));
+        assert_eq!(index.set(&name("x:1"), &a, None), None);
+        assert_eq!(index.set(&name("x:1"), &a, None), None);
+        assert_eq!(index.set(&name("x:2"), &a, None), None);
+        assert_eq!(index.entries().count(), 2);
+        assert_eq!(index.set(&name("x:1"), &b, None).unwrap().digest, a.digest);
+        assert_eq!(index.entries().count(), 2, "it has another name");
+        assert_eq!(index.set(&name("x:2"), &b, None).unwrap().digest, a.digest);
+        let nameless: Vec<_> = index.entries().filter(|entry| entry.name().is_none()).collect();
+        assert_eq!(nameless.len(), 1);
+        assert_eq!(nameless[0].descriptor.digest, a.digest);
+        index.set(&name("x:3"), &a, None);
+        assert!(index.entries().all(|entry| entry.name().is_some()), "it has a name again");
+        assert_eq!(index.remove_image(&b.digest).len(), 2);
+        assert_eq!(index.remove(&name("x:3")).unwrap().descriptor.digest, a.digest);
+        assert_eq!(index, LayoutIndex::empty());
+    }
+
+    #[test]
+    fn the_source_goes_with_the_entry() {
+        let mut index = LayoutIndex::empty();
+        let source = Reference::parse("h.example/app").unwrap().with_digest(image("i").digest);
+        index.set(&name("h.example/app:1"), &image("a"), Some(&source));
+        assert_eq!(index.entries().next().unwrap().source(), Some(source));
+        let entry = index.entries().next().unwrap().descriptor.clone();
+        index.set(&name("other:1"), &entry, None);
+        assert_eq!(index.get(&name("other:1")).unwrap().source(), None);
+    }
+
+    #[test]
+    fn what_is_no_index() {
+        let parse = |text: &str| LayoutIndex::parse(text.as_bytes()).unwrap_err();
+        assert!(matches!(parse("{"), LayoutIndexError::Malformed(_)));
+        assert!(matches!(parse("{}"), LayoutIndexError::NoManifests));
+        assert!(matches!(parse(r#"{"manifests":{}}"#), LayoutIndexError::NoManifests));
+        let many = vec!["0"; MAX_LAYOUT_ENTRIES + 1].join(",");
+        let error = parse(&format!(r#"{{"manifests":[{many}]}}"#));
+        assert!(matches!(error, LayoutIndexError::TooMany { .. }));
+        assert_eq!(LayoutIndex::parse(br#"{"manifests":null}"#).unwrap().entries().count(), 0);
+    }
+}
