@@ -12,6 +12,7 @@ use crate::oci::descriptor::{Descriptor, RawDescriptor};
 use crate::oci::{Digest, DigestError};
 
 /// A manifest or an index, parsed.
+#[expect(clippy::large_enum_variant, reason = "one or two are held at a time")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Manifest {
     /// One image, or an artifact in an image's clothes.
