@@ -366,6 +366,16 @@ fn classify_registry(error: &RegistryError) -> Classified {
     match error {
         RegistryError::NotFound { .. } => (ErrorKind::NotFound, None),
         RegistryError::DigestMismatch { .. } => (ErrorKind::Moved, None),
+        RegistryError::WrongLength { .. } => (ErrorKind::Tampered, None),
+        RegistryError::Sink { cause, .. } | RegistryError::Source { cause, .. } => {
+            match cause.downcast_ref::<ImageLayoutError>() {
+                Some(cause) => classify_image_layout(cause),
+                None => match cause.downcast_ref::<RegistryError>() {
+                    Some(cause) => classify_registry(cause),
+                    None => (ErrorKind::Network, None),
+                },
+            }
+        }
         RegistryError::Manifest { .. } | RegistryError::TooManyTags { .. } => {
             (ErrorKind::Network, None)
         }

@@ -13,7 +13,9 @@ use url::{Url, form_urlencoded};
 use zeroize::Zeroizing;
 
 use crate::client::error::redact;
-use crate::client::http::{Answer, HttpClient, Request, TransportError, is_loopback};
+use crate::client::http::{
+    Answer, HttpClient, Opened, Reading, Request, TransportError, is_loopback,
+};
 use crate::crypto::Passphrase;
 use crate::limits::MAX_TOKEN_BYTES;
 use crate::wire::auth::{BearerChallenge, Challenge, TokenAnswer, basic_authorization};
@@ -112,28 +114,44 @@ impl Authenticator {
     pub(crate) async fn send(
         &self,
         http: &HttpClient,
-        mut request: Request,
+        request: Request,
         scope: &str,
     ) -> Result<Answer, TransportError> {
+        match self.exchange(http, request, scope, Reading::Whole).await? {
+            Opened::Other(answer) => Ok(answer),
+            Opened::Body(body) => body.whole().await,
+        }
+    }
+
+    /// As [`Authenticator::send`], in either way of reading.
+    pub(crate) async fn exchange(
+        &self,
+        http: &HttpClient,
+        mut request: Request,
+        scope: &str,
+        reading: Reading,
+    ) -> Result<Opened, TransportError> {
         if let Some(authorization) = self.remembered(scope) {
             Self::attach(&mut request, &authorization)?;
         }
-        let answer = http.send(&request).await?;
-        if answer.status != StatusCode::UNAUTHORIZED {
-            return Ok(answer);
-        }
+        let refused = match http.exchange(&request, reading).await? {
+            Opened::Other(answer) if answer.status == StatusCode::UNAUTHORIZED => answer,
+            other => return Ok(other),
+        };
         self.forget(scope);
-        let accepted = self.answer(http, &answer, scope, Wish::Access).await?.0;
+        let accepted = self.answer(http, &refused, scope, Wish::Access).await?.0;
         let Some(authorization) = self.authorization(&accepted) else {
-            return Err(answer.error());
+            return Err(refused.error());
         };
         Self::attach(&mut request, &authorization)?;
-        let answer = http.send(&request).await?;
-        if answer.status == StatusCode::UNAUTHORIZED {
+        let opened = http.exchange(&request, reading).await?;
+        if let Opened::Other(answer) = &opened
+            && answer.status == StatusCode::UNAUTHORIZED
+        {
             return Err(answer.error());
         }
         self.state().accepted.insert(scope.to_owned(), accepted);
-        Ok(answer)
+        Ok(opened)
     }
 
     /// Tries the login on an address that anybody with a login may see.
@@ -352,7 +370,7 @@ fn refresh_request<'a>(
     form.append_pair("refresh_token", token.expose());
     let form = Zeroizing::new(form.finish());
     let mut request = Request::new(Method::POST, realm, MAX_TOKEN_BYTES);
-    request.body = Bytes::copy_from_slice(form.as_bytes());
+    request.body = Bytes::copy_from_slice(form.as_bytes()).into();
     let form_type = HeaderValue::from_static("application/x-www-form-urlencoded");
     request.headers.insert(CONTENT_TYPE, form_type);
     request

@@ -76,6 +76,15 @@ pub enum TransportError {
         #[source]
         cause: Cause,
     },
+    /// What was to be sent cannot be read.
+    #[error("cannot send to {url}")]
+    Source {
+        /// The address.
+        url: String,
+        /// Why.
+        #[source]
+        cause: Cause,
+    },
     /// 401, with the login we have or with none.
     #[error("{url} refuses access without a valid login{}", tail(message))]
     Unauthorized {
@@ -181,6 +190,8 @@ pub enum Phase {
     Connecting,
     /// The head of the answer.
     Answering,
+    /// The server to take the next piece of what is sent.
+    Sending,
     /// The next piece of the body.
     Reading,
     /// The whole operation.
@@ -192,6 +203,7 @@ impl fmt::Display for Phase {
         f.write_str(match self {
             Self::Connecting => "connecting",
             Self::Answering => "waiting for an answer",
+            Self::Sending => "sending",
             Self::Reading => "reading the answer",
             Self::Finishing => "waiting for the whole answer",
         })

@@ -3,19 +3,22 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::net::IpAddr;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
+use reqwest::header::{
+    AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER,
+};
 use reqwest::redirect::Policy;
-use reqwest::{Client, Method, Response, StatusCode};
+use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
 use tokio::time::{sleep, timeout};
 use url::{Host, Url};
 
-use crate::client::body::{self, BodyLimits, Excess};
+use crate::client::body::{self, BodyLimits, Excess, OpenBody};
 use crate::client::error::{Cause, Phase, redact, status_error};
+use crate::client::piece::Piece;
 use crate::client::retry;
 use crate::client::tls::{Trust, client_config};
 use crate::crypto::Passphrase;
@@ -109,11 +112,35 @@ pub(crate) struct Request {
     pub(crate) method: Method,
     pub(crate) url: Url,
     pub(crate) headers: HeaderMap,
-    pub(crate) body: Bytes,
+    pub(crate) body: RequestBody,
     /// Most bytes of a good answer's body.
     pub(crate) limit: u64,
     /// The host the options are for, if this request goes elsewhere on its behalf.
     pub(crate) on_behalf_of: Option<Url>,
+}
+
+/// What a request carries.
+#[derive(Debug, Clone)]
+pub(crate) enum RequestBody {
+    /// These bytes.
+    Bytes(Bytes),
+    /// A piece of something too large to be held.
+    Piece(Piece),
+}
+
+impl From<Bytes> for RequestBody {
+    fn from(bytes: Bytes) -> Self {
+        Self::Bytes(bytes)
+    }
+}
+
+/// An answer whose body is still to come if it is a good one.
+#[derive(Debug)]
+pub(crate) enum Opened {
+    /// A good answer.
+    Body(Box<OpenBody>),
+    /// Any other, whole.
+    Other(Answer),
 }
 
 /// A whole answer, of whatever status.
@@ -140,25 +167,57 @@ impl HttpClient {
     /// fails or the server is busy.
     pub(crate) async fn send(&self, request: &Request) -> Result<Answer, TransportError> {
         let after = self.options().total_timeout;
-        let operation = self.send_patiently(request);
-        timeout(after, operation).await.unwrap_or_else(|_| {
+        let operation = self.patiently(request, Reading::Whole);
+        let opened = match request.body {
+            // How long it takes to send is not for us to say: as long as it goes on.
+            RequestBody::Piece(_) => operation.await,
+            RequestBody::Bytes(_) => timeout(after, operation).await.unwrap_or_else(|_| {
+                let url = redact(&request.url);
+                Err(TransportError::Timeout { url, phase: Phase::Finishing, after })
+            }),
+        };
+        match opened? {
+            Opened::Other(answer) => Ok(answer),
+            Opened::Body(body) => body.whole().await,
+        }
+    }
+
+    /// Sends a request; a good answer's body is read or left to the caller.
+    pub(crate) async fn exchange(
+        &self,
+        request: &Request,
+        reading: Reading,
+    ) -> Result<Opened, TransportError> {
+        match reading {
+            Reading::Whole => self.send(request).await.map(Opened::Other),
+            Reading::Head => self.open(request).await,
+        }
+    }
+
+    /// Sends a request and reads the head of the answer; the body of a good one is left to the
+    /// caller. Tries again as [`HttpClient::send`] does.
+    pub(crate) async fn open(&self, request: &Request) -> Result<Opened, TransportError> {
+        let after = self.options().total_timeout;
+        let opening = self.patiently(request, Reading::Head);
+        timeout(after, opening).await.unwrap_or_else(|_| {
             let url = redact(&request.url);
             Err(TransportError::Timeout { url, phase: Phase::Finishing, after })
         })
     }
 
     /// Boxed, for the answer to a request is large and everything above holds one.
-    fn send_patiently<'a>(
+    fn patiently<'a>(
         &'a self,
         request: &'a Request,
-    ) -> Pin<Box<dyn Future<Output = Result<Answer, TransportError>> + Send + 'a>> {
+        reading: Reading,
+    ) -> Pin<Box<dyn Future<Output = Result<Opened, TransportError>> + Send + 'a>> {
         Box::pin(async move {
             let repeatable = matches!(request.method, Method::GET | Method::HEAD);
             let mut attempt = 1;
             loop {
-                let answer = self.follow(request).await;
+                let answer = self.follow(request, reading).await;
                 let failure = match &answer {
-                    Ok(answer) if is_retried(answer.status) => Some(answer.error()),
+                    Ok(Opened::Other(answer)) if is_retried(answer.status) => Some(answer.error()),
                     _ => None,
                 };
                 let error = failure.as_ref().or(answer.as_ref().err());
@@ -173,14 +232,17 @@ impl HttpClient {
     }
 
     /// Follows redirects of GET and HEAD. A login stays with the host it was meant for.
-    async fn follow(&self, request: &Request) -> Result<Answer, TransportError> {
+    async fn follow(&self, request: &Request, reading: Reading) -> Result<Opened, TransportError> {
         let mut current = request.clone();
         for _ in 0..=MAX_REDIRECTS {
-            let answer = self.once(&current, &request.url).await?;
+            let answer = match self.once(&current, &request.url, reading).await? {
+                Opened::Other(answer) => answer,
+                body @ Opened::Body(_) => return Ok(body),
+            };
             let follows = matches!(current.method, Method::GET | Method::HEAD);
             let target = match answer.headers.get(LOCATION) {
                 Some(location) if follows && is_redirect(answer.status) => location.to_str().ok(),
-                _ => return Ok(answer),
+                _ => return Ok(Opened::Other(answer)),
             };
             let next = target.and_then(|text| current.url.join(text).ok());
             let Some(next) = next else {
@@ -205,7 +267,12 @@ impl HttpClient {
         })
     }
 
-    async fn once(&self, request: &Request, first: &Url) -> Result<Answer, TransportError> {
+    async fn once(
+        &self,
+        request: &Request,
+        first: &Url,
+        reading: Reading,
+    ) -> Result<Opened, TransportError> {
         let own = request.on_behalf_of.as_ref().unwrap_or(first);
         let client = self.client(&request.url, own)?;
         let response = self.head_of(&client, request).await?;
@@ -218,12 +285,16 @@ impl HttpClient {
             idle: self.options().idle_timeout,
             minimum_rate: self.options().minimum_rate,
         };
+        if good && reading == Reading::Head && request.method != Method::HEAD {
+            let body = OpenBody::new(request.url.clone(), response, limits);
+            return Ok(Opened::Body(Box::new(body)));
+        }
         let body = if request.method == Method::HEAD {
             Vec::new()
         } else {
             body::read(response, &redact(&request.url), limits).await?
         };
-        Ok(Answer { url: request.url.clone(), status, headers, body })
+        Ok(Opened::Other(Answer { url: request.url.clone(), status, headers, body }))
     }
 
     /// Sends and waits for the answer's head; what we have to send first extends the wait.
@@ -233,13 +304,15 @@ impl HttpClient {
         request: &Request,
     ) -> Result<Response, TransportError> {
         let options = self.options();
-        let seconds = request.body.len() as u64 / options.minimum_rate.max(1);
+        let sending = client.request(request.method.clone(), request.url.clone());
+        let sending = sending.headers(request.headers.clone());
+        let bytes = match &request.body {
+            RequestBody::Bytes(bytes) => bytes.clone(),
+            RequestBody::Piece(piece) => return self.upload(request, piece, sending).await,
+        };
+        let seconds = bytes.len() as u64 / options.minimum_rate.max(1);
         let patience = options.idle_timeout.saturating_add(Duration::from_secs(seconds));
-        let sending = client
-            .request(request.method.clone(), request.url.clone())
-            .headers(request.headers.clone())
-            .body(request.body.clone())
-            .send();
+        let sending = sending.body(bytes).send();
         let limit = options.connect_timeout.saturating_add(patience);
         match timeout(limit, sending).await {
             Ok(Ok(response)) => Ok(response),
@@ -251,6 +324,39 @@ impl HttpClient {
                 phase: Phase::Answering,
                 after: patience,
             }),
+        }
+    }
+
+    /// Sends a piece as it comes; waits as long as it goes on, and then as for any answer.
+    async fn upload(
+        &self,
+        request: &Request,
+        piece: &Piece,
+        sending: RequestBuilder,
+    ) -> Result<Response, TransportError> {
+        let options = self.options();
+        let (body, watch) = piece.open().await?;
+        let mut sending = pin!(sending.body(body).send());
+        let limit = options.connect_timeout.saturating_add(options.idle_timeout);
+        loop {
+            match timeout(limit, &mut sending).await {
+                Ok(Ok(response)) => return Ok(response),
+                Ok(Err(error)) => {
+                    if let Some(cause) = watch.failure() {
+                        return Err(TransportError::Source { url: redact(&request.url), cause });
+                    }
+                    let connect = options.connect_timeout;
+                    return Err(TransportError::of_request(&request.url, error, connect));
+                }
+                Err(_) if watch.moved() => {}
+                Err(_) => {
+                    return Err(TransportError::Timeout {
+                        url: redact(&request.url),
+                        phase: Phase::Sending,
+                        after: options.idle_timeout,
+                    });
+                }
+            }
         }
     }
 
@@ -286,7 +392,7 @@ impl Request {
 
     /// A request without a body.
     pub(crate) fn new(method: Method, url: Url, limit: u64) -> Self {
-        let (headers, body) = (HeaderMap::new(), Bytes::new());
+        let (headers, body) = (HeaderMap::new(), RequestBody::Bytes(Bytes::new()));
         Self { method, url, headers, body, limit, on_behalf_of: None }
     }
 
@@ -321,15 +427,32 @@ impl Answer {
         TransportError::BadAnswer { url: redact(&self.url), problem: problem.into() }
     }
 
+    /// When to come back: seconds, or a date, which is told from the server's own (RFC 9110
+    /// §10.2.3).
     fn retry_after(&self) -> Option<Duration> {
-        let seconds = self.header(RETRY_AFTER.as_str())?.trim().parse().ok()?;
-        Some(Duration::from_secs(seconds))
+        let text = self.header(RETRY_AFTER.as_str())?.trim();
+        if let Ok(seconds) = text.parse() {
+            return Some(Duration::from_secs(seconds));
+        }
+        let date = |text: &str| jiff::fmt::rfc2822::parse(text).ok();
+        let (then, now) = (date(text)?, date(self.header(DATE.as_str())?)?);
+        let wait = then.timestamp().duration_since(now.timestamp());
+        Some(Duration::try_from(wait).unwrap_or_default())
     }
 }
 
 /// Whether an address is on this machine.
 pub(crate) fn is_loopback(url: &Url) -> bool {
     url.host_str().is_some_and(is_loopback_host)
+}
+
+/// How much of an answer is read at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reading {
+    /// All of it.
+    Whole,
+    /// The head, if it is a good one.
+    Head,
 }
 
 enum BuildError {
@@ -366,7 +489,7 @@ fn is_redirect(status: StatusCode) -> bool {
 }
 
 /// Why a redirect is not followed: a server must not lead us to where only we can go.
-fn redirect_problem(from: &Url, to: &Url) -> Option<&'static str> {
+pub(crate) fn redirect_problem(from: &Url, to: &Url) -> Option<&'static str> {
     match (from.scheme(), to.scheme()) {
         ("https", "http") => return Some("it leaves TLS"),
         (_, "http" | "https") => {}

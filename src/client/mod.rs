@@ -5,6 +5,7 @@ mod body;
 pub mod error;
 pub mod http;
 pub mod notary;
+pub mod piece;
 pub mod registry;
 pub mod retry;
 #[cfg(test)]
@@ -15,5 +16,6 @@ pub use auth::{CredentialSource, Login};
 pub use error::TransportError;
 pub use http::{HttpClient, HttpOptions, Timeouts};
 pub use notary::{FileVersion, NotaryClient, NotaryError};
+pub use piece::{BlobSource, Pieces};
 pub use registry::{RegistryClient, RegistryError};
 pub use tls::TlsError;

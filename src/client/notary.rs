@@ -178,7 +178,7 @@ impl NotaryClient {
             HeaderValue::from_str(&format!("multipart/form-data; boundary={boundary}"));
         let mut request = Request::new(Method::POST, self.address("")?, MAX_ERROR_BODY_BYTES);
         request.headers.extend(content_type.ok().map(|value| (CONTENT_TYPE, value)));
-        request.body = multipart(&boundary, files);
+        request.body = multipart(&boundary, files).into();
         let answer = self.send(request, &self.actions).await?;
         self.expect(answer, "collection").map(|_| ())
     }

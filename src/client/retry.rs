@@ -23,6 +23,30 @@ pub fn wait(attempt: u32, error: &TransportError, first_wait: Duration) -> Optio
     }
 }
 
+/// As [`wait`], for what is repeated from where it ended, or is the same however often it is done:
+/// transfers of content that has a digest. `attempt` counts those since something was transferred.
+pub fn wait_to_go_on(
+    attempt: u32,
+    error: &TransportError,
+    first_wait: Duration,
+) -> Option<Duration> {
+    let passes = match error {
+        TransportError::Cut { .. } | TransportError::Timeout { .. } => true,
+        TransportError::Status { status, .. } => matches!(*status, 408 | 425 | 500 | 502 | 504),
+        other => is_passing(other),
+    };
+    if attempt >= MAX_TRANSFER_ATTEMPTS || !passes {
+        return None;
+    }
+    let factor = 2_u32.saturating_pow(attempt.saturating_sub(1));
+    let back_off = first_wait.saturating_mul(factor).min(MAX_WAIT);
+    match error {
+        TransportError::Busy { retry_after: Some(asked), .. } if *asked > MAX_TRANSFER_WAIT => None,
+        TransportError::Busy { retry_after: Some(asked), .. } => Some(back_off.max(*asked)),
+        _ => Some(back_off),
+    }
+}
+
 /// Whether the same request may fare better later.
 const fn is_passing(error: &TransportError) -> bool {
     match error {
@@ -38,6 +62,10 @@ const fn is_passing(error: &TransportError) -> bool {
 
 /// Most times one request is made.
 pub const MAX_ATTEMPTS: u32 = 3;
+/// Most times a transfer is begun or gone on with, without anything being transferred.
+pub const MAX_TRANSFER_ATTEMPTS: u32 = 6;
+/// Longest rest in a transfer that a server may ask for.
+pub const MAX_TRANSFER_WAIT: Duration = Duration::from_mins(1);
 /// Longest rest between two attempts.
 pub const MAX_WAIT: Duration = Duration::from_secs(10);
 /// How much longer each rest is than the one before.
@@ -78,6 +106,19 @@ mod tests {
             assert_eq!(wait(1, &error, FIRST), None, "{error}");
         }
         assert!(wait(1, &reading(Phase::Answering), FIRST).is_some());
+    }
+
+    #[test]
+    fn transfers_go_on_after_what_passes() {
+        let half = TransportError::Cut { url: String::new(), received: 5, cause: "x".into() };
+        assert_eq!(wait_to_go_on(1, &half, FIRST), Some(FIRST));
+        assert_eq!(wait_to_go_on(2, &status(500), FIRST), Some(FIRST * 2));
+        assert_eq!(wait_to_go_on(MAX_TRANSFER_ATTEMPTS, &half, FIRST), None);
+        assert_eq!(wait_to_go_on(1, &busy(30), FIRST), Some(Duration::from_secs(30)));
+        assert_eq!(wait_to_go_on(1, &busy(3600), FIRST), None);
+        for final_ in [400, 404, 405, 413, 501] {
+            assert_eq!(wait_to_go_on(1, &status(final_), FIRST), None, "{final_}");
+        }
     }
 
     #[test]

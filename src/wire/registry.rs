@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use crate::oci::Digest;
 use crate::oci::manifest::{DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST};
 
 /// The path that tells whether a login is good.
@@ -12,6 +13,38 @@ pub const DIGEST_HEADER: &str = "docker-content-digest";
 /// The path of a manifest by tag or digest; both arguments must be valid ones.
 pub fn manifest_path(repository: &str, tag_or_digest: &str) -> String {
     format!("/v2/{repository}/manifests/{tag_or_digest}")
+}
+
+/// The path of a blob; both arguments must be valid ones.
+pub fn blob_path(repository: &str, digest: &Digest) -> String {
+    format!("/v2/{repository}/blobs/{digest}")
+}
+
+/// The path at which an upload begins.
+pub fn uploads_path(repository: &str) -> String {
+    format!("/v2/{repository}/blobs/uploads/")
+}
+
+/// First and last byte of a range as an upload's answer has it: `0-1023`, perhaps after `bytes=`.
+/// The end is that after the last byte.
+pub fn upload_range(text: &str) -> Option<(u64, u64)> {
+    let range = text.trim();
+    let range =
+        range.strip_prefix("bytes").map_or(range, |rest| rest.trim_start_matches(['=', ' ']));
+    let (first, last) = range.split_once('-')?;
+    let (first, last): (u64, u64) = (first.trim().parse().ok()?, last.trim().parse().ok()?);
+    // `0-0` is both no byte and one; registries write it for none.
+    Some((first, if last == 0 { 0 } else { last.checked_add(1)? }))
+}
+
+/// First byte, last byte and, if it is known, length of the whole, as a `Content-Range` header has
+/// them (RFC 9110 §14.4).
+pub fn content_range(text: &str) -> Option<(u64, u64, Option<u64>)> {
+    let rest = text.trim().strip_prefix("bytes ")?;
+    let (range, whole) = rest.split_once('/')?;
+    let (first, last) = range.split_once('-')?;
+    let whole = if whole == "*" { None } else { Some(whole.parse().ok()?) };
+    Some((first.parse().ok()?, last.parse().ok()?, whole))
 }
 
 /// The path of a repository's tags.
@@ -82,6 +115,18 @@ mod tests {
     #[test_case("<", None)]
     fn links(header: &str, expected: Option<&str>) {
         assert_eq!(next_link([header]).as_deref(), expected);
+    }
+
+    #[test]
+    fn ranges() {
+        assert_eq!(upload_range("0-1023"), Some((0, 1024)));
+        assert_eq!(upload_range("bytes=0-9"), Some((0, 10)));
+        assert_eq!(upload_range("0-0"), Some((0, 0)));
+        assert_eq!(content_range("bytes 5-9/10"), Some((5, 9, Some(10))));
+        assert_eq!(content_range("bytes 5-9/*"), Some((5, 9, None)));
+        for text in ["", "5-9/10", "bytes 5/10", "bytes a-b/c", "-", "1-"] {
+            assert_eq!((content_range(text), upload_range(text)), (None, None), "{text}");
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use reqwest::{Method, StatusCode};
 use url::Url;
 
 use crate::client::auth::Authenticator;
-use crate::client::http::{Answer, Request};
+use crate::client::http::{Answer, Opened, Reading, Request};
 use crate::client::{CredentialSource, HttpClient, Login, RegistryError, TransportError};
 use crate::limits::MAX_ERROR_BODY_BYTES;
 use crate::oci::Reference;
@@ -24,6 +24,18 @@ pub struct RegistryClient {
     pub(super) auth: Authenticator,
     /// Learnt from the first answer of an insecure registry: whether it speaks plain HTTP.
     plain: Mutex<Option<bool>>,
+}
+
+/// A question to the registry's API.
+#[derive(Debug, Clone)]
+pub(super) struct Ask<'a> {
+    pub(super) method: Method,
+    pub(super) path: &'a str,
+    pub(super) query: Option<&'a str>,
+    /// What a token must allow.
+    pub(super) scope: &'a str,
+    /// Most bytes of a good answer's body.
+    pub(super) limit: u64,
 }
 
 impl RegistryClient {
@@ -60,8 +72,8 @@ impl RegistryClient {
         Ok(grant.identity)
     }
 
-    /// Sends with a login if asked for one, over https; over http if that is all the registry
-    /// speaks and nobody minds.
+    /// Sends a question with a login if asked for one, over https; over http if that is all the
+    /// registry speaks and nobody minds.
     pub(super) async fn send(
         &self,
         method: Method,
@@ -70,22 +82,48 @@ impl RegistryClient {
         scope: &str,
         limit: u64,
     ) -> Result<Answer, TransportError> {
+        let ask = Ask { method, path, query, scope, limit };
+        match self.exchange(&ask, Reading::Whole).await? {
+            Opened::Other(answer) => Ok(answer),
+            Opened::Body(body) => body.whole().await,
+        }
+    }
+
+    /// As [`RegistryClient::send`], in either way of reading.
+    pub(super) async fn exchange(
+        &self,
+        ask: &Ask<'_>,
+        reading: Reading,
+    ) -> Result<Opened, TransportError> {
+        self.exchange_with(ask, reading, &|_| {}).await
+    }
+
+    /// As [`RegistryClient::exchange`], with more headers or a body.
+    pub(super) async fn exchange_with(
+        &self,
+        ask: &Ask<'_>,
+        reading: Reading,
+        complete: &(dyn Fn(&mut Request) + Send + Sync),
+    ) -> Result<Opened, TransportError> {
         let request = |plain| -> Result<Request, TransportError> {
-            let mut request = Request::new(method.clone(), self.address(plain, path)?, limit);
-            request.url.set_query(query);
+            let url = self.address(plain, ask.path)?;
+            let mut request = Request::new(ask.method.clone(), url, ask.limit);
+            request.url.set_query(ask.query);
             let accepted = HeaderValue::from_str(&accepted_manifests());
             request.headers.extend(accepted.ok().map(|value| (ACCEPT, value)));
+            complete(&mut request);
             Ok(request)
         };
         let plain = self.is_plain();
-        match self.auth.send(&self.http, request(plain)?, scope).await {
+        match self.auth.exchange(&self.http, request(plain)?, ask.scope, reading).await {
             Err(error) if self.may_be_plain(&error) => {
-                let second = self.auth.send(&self.http, request(true)?, scope).await;
+                let second =
+                    self.auth.exchange(&self.http, request(true)?, ask.scope, reading).await;
                 self.judge_plain(error, second)
             }
-            Ok(answer) => {
+            Ok(opened) => {
                 self.remember(plain);
-                Ok(answer)
+                Ok(opened)
             }
             Err(error) => Err(error),
         }
@@ -158,3 +196,4 @@ pub(super) fn next_page(answer: &Answer) -> Result<Option<Url>, TransportError> 
 
 const DOCKER_HUB_API: &str = "registry-1.docker.io";
 pub(super) const PULL: &str = "pull";
+pub(super) const PUSH: &str = "pull,push";

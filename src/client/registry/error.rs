@@ -1,6 +1,7 @@
 //! What a registry answers instead of what it was asked for.
 
 use crate::client::TransportError;
+use crate::client::error::Cause;
 use crate::oci::manifest::ManifestError;
 use crate::oci::{Digest, ReferenceError};
 
@@ -32,6 +33,36 @@ pub enum RegistryError {
         /// Why.
         #[source]
         cause: ManifestError,
+    },
+    /// Content of another length than its descriptor says.
+    #[error("{digest} has {actual} bytes at {registry}, not {expected}")]
+    WrongLength {
+        /// The registry's host.
+        registry: String,
+        /// The content.
+        digest: Digest,
+        /// What its descriptor says, in bytes.
+        expected: u64,
+        /// What the registry has, in bytes.
+        actual: u64,
+    },
+    /// What was fetched cannot be kept, or is not what its digest says.
+    #[error("cannot take {digest}")]
+    Sink {
+        /// The content.
+        digest: Digest,
+        /// Why.
+        #[source]
+        cause: Cause,
+    },
+    /// What is to be sent cannot be read, or is not what its digest says.
+    #[error("cannot send {digest}")]
+    Source {
+        /// The content.
+        digest: Digest,
+        /// Why.
+        #[source]
+        cause: Cause,
     },
     /// More tags than any listing shows.
     #[error("{repository} has more than {limit} tags")]
