@@ -5,6 +5,7 @@
 
 mod contention;
 pub mod context;
+pub mod copy;
 pub mod delegation;
 pub mod image;
 pub mod initialize;
@@ -13,6 +14,8 @@ pub mod keys;
 pub mod login;
 pub mod proposals;
 pub mod publish;
+pub mod pull;
+pub mod push;
 pub mod repo;
 pub mod revoke;
 pub mod root_certificate;
@@ -20,6 +23,7 @@ pub mod sign;
 pub mod signer;
 pub mod stage;
 pub mod target;
+pub mod transfer;
 pub mod unlock;
 pub mod update;
 pub mod verify;

@@ -146,22 +146,47 @@ pub async fn sign(context: &Context, request: &Request) -> Result<Signed, SignEr
     if reference.digest().is_some() {
         return Err(SignError::DigestReference);
     }
-    let gun = gun_of(reference)?;
     if reference.tag().is_none() && !request.all_tags {
         return Err(SignError::NoTag { reference: reference.familiar() });
     }
-    let plan = Plan { signer: new_signer(context, request)?, ..Plan::default() };
-    let keys = context.trust_dir.keys()?;
+    sign_contents(context, reference, request.signer.as_deref(), resolve(context, request)).await
+}
+
+/// What a tag is to stand for.
+#[derive(Debug, Clone)]
+pub struct Content {
+    /// The tag.
+    pub tag: String,
+    /// Digest of the manifest or index.
+    pub digest: Digest,
+    /// Its size in bytes.
+    pub size: u64,
+}
+
+/// Signs what is handed in, as [`sign`] does: contents that are learned, or sent to the registry,
+/// while the trust data is brought up to date.
+pub async fn sign_contents<E>(
+    context: &Context,
+    reference: &Reference,
+    signer: Option<&str>,
+    contents: impl Future<Output = Result<Vec<Content>, E>>,
+) -> Result<Signed, E>
+where
+    E: From<SignError> + From<PublishError>,
+{
+    let gun = gun_of(reference).map_err(SignError::from)?;
+    let plan = Plan { signer: new_signer(context, reference, signer)?, ..Plan::default() };
+    let keys = context.trust_dir.keys().map_err(SignError::from)?;
     let mut tags = Vec::new();
     let mut restarted = Vec::new();
-    let served = resolve(context, request);
-    let published = publish_with(context, &gun, Some(&plan), served, |draft, trusted, wanted| {
+    let wanted = async { Ok::<_, E>(wanted(contents.await?)?) };
+    let published = publish_with(context, &gun, Some(&plan), wanted, |draft, trusted, wanted| {
         tags.clear();
         restarted = restart_roles(draft, trusted, &keys)?;
         for wanted in wanted {
             tags.push(sign_tag(context, draft, trusted, &keys, reference, wanted)?);
         }
-        Ok::<_, SignError>(())
+        Ok::<_, E>(())
     })
     .await?;
     Ok(Signed { tags, published, restarted })
@@ -174,7 +199,16 @@ struct Wanted {
     target: Target,
 }
 
-async fn resolve(context: &Context, request: &Request) -> Result<Vec<Wanted>, SignError> {
+fn wanted(contents: Vec<Content>) -> Result<Vec<Wanted>, SignError> {
+    let wanted = contents.into_iter().map(|Content { tag, digest, size }| {
+        let target = target_of(size, &digest)
+            .ok_or_else(|| SignError::NotSha256 { digest: digest.clone() })?;
+        Ok(Wanted { tag: TargetName::parse(&tag)?, digest, size, target })
+    });
+    wanted.collect()
+}
+
+async fn resolve(context: &Context, request: &Request) -> Result<Vec<Content>, SignError> {
     let reference = &request.reference;
     let registry = context.connections.registry(reference).map_err(ImageError::from)?;
     let tags = match reference.tag() {
@@ -185,7 +219,7 @@ async fn resolve(context: &Context, request: &Request) -> Result<Vec<Wanted>, Si
     if tags.is_empty() {
         return Err(SignError::NoTags { reference: reference.familiar() });
     }
-    let mut wanted = Vec::with_capacity(tags.len());
+    let mut contents = Vec::with_capacity(tags.len());
     for tag in tags {
         let served = fetch_from(&registry, reference, &tag).await?;
         let (digest, size) = match &request.platform {
@@ -204,18 +238,20 @@ async fn resolve(context: &Context, request: &Request) -> Result<Vec<Wanted>, Si
                 actual: digest,
             });
         }
-        let target = target_of(size, &digest)
-            .ok_or_else(|| SignError::NotSha256 { digest: digest.clone() })?;
-        wanted.push(Wanted { tag: TargetName::parse(&tag)?, digest, size, target });
+        contents.push(Content { tag, digest, size });
     }
-    Ok(wanted)
+    Ok(contents)
 }
 
 /// Whose delegation a new repository gets: the signer named, or the registry's user.
-fn new_signer(context: &Context, request: &Request) -> Result<Option<String>, SignError> {
-    let name = match &request.signer {
-        Some(name) => Some(name.clone()),
-        None => context.connections.username(&request.reference)?.filter(|name| !name.is_empty()),
+fn new_signer(
+    context: &Context,
+    reference: &Reference,
+    signer: Option<&str>,
+) -> Result<Option<String>, SignError> {
+    let name = match signer {
+        Some(name) => Some(name.to_owned()),
+        None => context.connections.username(reference)?.filter(|name| !name.is_empty()),
     };
     match name {
         Some(name) if name == "releases" || RoleName::delegation(&name).is_err() => {

@@ -33,7 +33,7 @@ pub mod trust_dir;
 
 pub use changelist::ChangelistDir;
 pub use error::StoreError;
-pub use images::{ImageLayout, ImageLayoutError};
+pub use images::{ImageLayout, ImageLayoutError, Lease};
 pub use keys::{KeyInfo, KeyList, KeyStore};
 pub use metadata::MetadataCache;
 pub use rotation::{Rotation, RotationFile, Stage};

@@ -1,0 +1,262 @@
+//! Fetching an image from its registry into the layout; with content trust, the one that is signed.
+
+use std::sync::Arc;
+
+use futures_util::{StreamExt, TryStreamExt};
+
+use crate::actions::context::Context;
+use crate::actions::image::{ImageError, gun_of, pull_roles};
+use crate::actions::transfer::remote::{Remote, RemoteError, trusted};
+use crate::actions::transfer::sink::LayoutSink;
+use crate::actions::transfer::{Ended, ImageTree, PARALLEL_BLOBS, Platforms, Progress};
+use crate::actions::update::{RefreshError, Source, refresh};
+use crate::actions::verify::{Verdict, VerifyImageError};
+use crate::client::{RegistryClient, RegistryError};
+use crate::limits::MAX_IMAGE_CONFIG_BYTES;
+use crate::oci::{Descriptor, Digest, ImageName, Platform, Reference, ReferenceError};
+use crate::store::{ImageLayout, ImageLayoutError, Lease};
+use crate::tuf::NameError;
+
+/// What to fetch.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// The image, by tag or by digest; `latest` if it has neither.
+    pub reference: Reference,
+    /// Only what is signed, by these signers besides the roles that count for a pull.
+    pub trusted: Option<Vec<String>>,
+    /// Of an image for several platforms, which.
+    pub platforms: Platforms,
+}
+
+/// An image that is in the layout now.
+#[derive(Debug)]
+pub struct Pulled {
+    /// What it is called there.
+    pub name: ImageName,
+    /// What was asked for: the digest of the manifest, or of the index that has it.
+    pub digest: Digest,
+    /// The image as it is in the layout.
+    pub image: Descriptor,
+    /// Nothing had to be changed.
+    pub unchanged: bool,
+    /// Why it is trusted, if it had to be.
+    pub verdict: Option<Verdict>,
+}
+
+/// Why an image is not in the layout. Nothing that was there before has changed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PullError {
+    /// It is not trusted, or that cannot be told.
+    #[error(transparent)]
+    Verify(#[from] VerifyImageError),
+    /// What is signed could not be learned.
+    #[error(transparent)]
+    Refresh(#[from] RefreshError),
+    /// Nothing of the repository is signed.
+    #[error("no tag of {repository} is signed")]
+    NothingSigned {
+        /// The repository.
+        repository: String,
+    },
+    /// The repository has no tags.
+    #[error("{repository} has no tags")]
+    NoTags {
+        /// The repository.
+        repository: String,
+    },
+    /// The image is for another platform than the one asked for.
+    #[error("{reference} is for {actual}, not for {wanted}")]
+    OtherPlatform {
+        /// The image.
+        reference: String,
+        /// The platform asked for.
+        wanted: Platform,
+        /// The image's platform.
+        actual: Platform,
+    },
+    /// The registry, or what it serves.
+    #[error(transparent)]
+    Remote(#[from] RemoteError),
+    /// The layout.
+    #[error(transparent)]
+    Layout(#[from] ImageLayoutError),
+    /// The name.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// A tag that is none.
+    #[error(transparent)]
+    Reference(#[from] ReferenceError),
+}
+
+impl From<RegistryError> for PullError {
+    fn from(error: RegistryError) -> Self {
+        Self::Remote(error.into())
+    }
+}
+
+/// Fetches an image; what is there already is not fetched.
+///
+/// With content trust the digest comes from the trust data alone: what the registry says of the
+/// tag is not asked.
+pub async fn pull(
+    context: &Context,
+    layout: &ImageLayout,
+    request: &Request,
+    progress: &Arc<dyn Progress>,
+) -> Result<Pulled, PullError> {
+    let name = ImageName::of_reference(request.reference.clone());
+    let verdict = match &request.trusted {
+        None => None,
+        Some(signers) => Some(trusted(context, &request.reference, signers).await?),
+    };
+    let registry = connect(context, &request.reference)?;
+    let fetching = Fetching { registry: &registry, layout, request, progress };
+    fetching.run(name, verdict).await
+}
+
+/// The tags of a repository that [`pull`] can be asked for: with content trust those that are
+/// signed, else those that the registry lists.
+pub async fn all_tags(
+    context: &Context,
+    repository: &Reference,
+    signed: bool,
+) -> Result<Vec<Reference>, PullError> {
+    let tags: Vec<String> = if signed {
+        let gun = gun_of(repository)?;
+        let updated = refresh(context, &gun, Source::Server).await?;
+        let listed = updated.trusted.list(&pull_roles());
+        let counts = listed.iter().filter(|(_, found)| pull_roles().contains(found.role));
+        counts.map(|(name, _)| name.to_string()).collect()
+    } else {
+        connect(context, repository)?.tags(repository.path()).await?
+    };
+    if tags.is_empty() {
+        let repository = repository.familiar_name();
+        return Err(if signed {
+            PullError::NothingSigned { repository }
+        } else {
+            PullError::NoTags { repository }
+        });
+    }
+    // A target whose name is no tag is not an image's.
+    let references = tags.iter().map(|tag| repository.with_tag(tag));
+    Ok(references.filter_map(Result::ok).collect())
+}
+
+fn connect(context: &Context, reference: &Reference) -> Result<RegistryClient, RemoteError> {
+    Ok(context.connections.registry(reference).map_err(ImageError::from)?)
+}
+
+/// One image on its way here.
+struct Fetching<'a> {
+    registry: &'a RegistryClient,
+    layout: &'a ImageLayout,
+    request: &'a Request,
+    progress: &'a Arc<dyn Progress>,
+}
+
+impl Fetching<'_> {
+    async fn run(&self, name: ImageName, verdict: Option<Verdict>) -> Result<Pulled, PullError> {
+        let reference = &self.request.reference;
+        let remote = self.remote();
+        let (digest, image) = remote.resolve(verdict.as_ref(), &self.request.platforms).await?;
+        let source = reference.with_digest(digest.clone());
+        let descriptor = Descriptor {
+            platform: image.descriptor.platform.clone(),
+            ..Descriptor::new(
+                image.descriptor.media_type.clone(),
+                image.descriptor.digest.clone(),
+                image.descriptor.size,
+            )
+        };
+        let tree = remote.tree(image).await?;
+        let lease = self.layout.lease()?;
+        self.keep(&tree, &Arc::new(lease), &name, &descriptor, &source, verdict, digest).await
+    }
+
+    fn remote(&self) -> Remote<'_> {
+        let (registry, reference) = (self.registry, &self.request.reference);
+        Remote { registry, reference, layout: Some(self.layout) }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one caller, which knows them all")]
+    async fn keep(
+        &self,
+        tree: &ImageTree,
+        lease: &Arc<Lease>,
+        name: &ImageName,
+        image: &Descriptor,
+        source: &Reference,
+        verdict: Option<Verdict>,
+        digest: Digest,
+    ) -> Result<Pulled, PullError> {
+        let manifests = tree.manifests.iter().map(|node| &node.descriptor.digest);
+        lease.protect(manifests.chain(tree.blobs.iter().map(|blob| &blob.digest)))?;
+        // Configurations are small and tell most: an image that cannot be used is not fetched.
+        for node in &tree.manifests {
+            let Some(config) = node.image_config() else { continue };
+            let bytes = self.config(lease, config).await?;
+            let config =
+                node.check_config(&bytes).map_err(|cause| self.remote().tree_error(cause))?;
+            if let (Platforms::One(wanted), Some(config)) = (&self.request.platforms, config)
+                && !wanted.matches(&config.platform)
+            {
+                return Err(PullError::OtherPlatform {
+                    reference: self.request.reference.familiar(),
+                    wanted: wanted.clone(),
+                    actual: config.platform,
+                });
+            }
+        }
+        let fetching = tree.blobs.iter().map(|blob| self.blob(lease, blob));
+        let fetched: usize = futures_util::stream::iter(fetching)
+            .buffer_unordered(PARALLEL_BLOBS)
+            .try_fold(0, |count, fetched| std::future::ready(Ok(count + usize::from(fetched))))
+            .await?;
+        for node in &tree.manifests {
+            if !lease.has(&node.descriptor)? {
+                let mut writer = lease.writer()?.hashed_like(&node.descriptor.digest);
+                writer.write(&node.bytes)?;
+                writer.finish(Some(&node.descriptor))?;
+            }
+        }
+        let unchanged = lease.commit(|index| {
+            let before = index.get(name);
+            let same = before.is_some_and(|before| {
+                before.descriptor.digest == image.digest && before.source().as_ref() == Some(source)
+            });
+            if !same {
+                index.set(name, image, Some(source));
+            }
+            Ok::<_, ImageLayoutError>(same && fetched == 0)
+        })?;
+        let (name, image) = (name.clone(), image.clone());
+        Ok(Pulled { name, digest, image, unchanged, verdict })
+    }
+
+    /// A configuration, fetched if it is not there.
+    async fn config(&self, lease: &Arc<Lease>, config: &Descriptor) -> Result<Vec<u8>, PullError> {
+        if config.size > MAX_IMAGE_CONFIG_BYTES {
+            let (digest, limit) = (config.digest.clone(), MAX_IMAGE_CONFIG_BYTES);
+            return Err(ImageLayoutError::TooLarge { digest, limit }.into());
+        }
+        self.blob(lease, config).await?;
+        Ok(self.layout.blob(&config.digest, MAX_IMAGE_CONFIG_BYTES)?)
+    }
+
+    /// Makes sure that a blob is in the layout; returns whether it had to be fetched.
+    async fn blob(&self, lease: &Arc<Lease>, blob: &Descriptor) -> Result<bool, PullError> {
+        self.progress.begins(blob);
+        if lease.has(blob)? {
+            self.progress.ends(&blob.digest, &Ended::Existed);
+            return Ok(false);
+        }
+        let repository = self.request.reference.path();
+        let mut sink = LayoutSink::begin(Arc::clone(lease), blob, Arc::clone(self.progress));
+        self.registry.fetch_blob(repository, blob, &mut sink).await?;
+        sink.finish().await?;
+        self.progress.ends(&blob.digest, &Ended::Fetched);
+        Ok(true)
+    }
+}
