@@ -1,5 +1,6 @@
 //! Fetching an image from its registry into the layout; with content trust, the one that is signed.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use futures_util::{StreamExt, TryStreamExt};
@@ -194,9 +195,14 @@ impl Fetching<'_> {
         let manifests = tree.manifests.iter().map(|node| &node.descriptor.digest);
         lease.protect(manifests.chain(tree.blobs.iter().map(|blob| &blob.digest)))?;
         // Configurations are small and tell most: an image that cannot be used is not fetched.
+        let mut configs = BTreeSet::new();
+        let mut fetched = 0;
         for node in &tree.manifests {
             let Some(config) = node.image_config() else { continue };
-            let bytes = self.config(lease, config).await?;
+            if configs.insert(config.digest.clone()) {
+                fetched += usize::from(self.config(lease, config).await?);
+            }
+            let bytes = self.layout.blob(&config.digest, MAX_IMAGE_CONFIG_BYTES)?;
             let config =
                 node.check_config(&bytes).map_err(|cause| self.remote().tree_error(cause))?;
             if let (Platforms::One(wanted), Some(config)) = (&self.request.platforms, config)
@@ -209,10 +215,13 @@ impl Fetching<'_> {
                 });
             }
         }
-        let fetching = tree.blobs.iter().map(|blob| self.blob(lease, blob));
+        let rest = tree.blobs.iter().filter(|blob| !configs.contains(&blob.digest));
+        let fetching = rest.map(|blob| self.blob(lease, blob));
         let fetched: usize = futures_util::stream::iter(fetching)
             .buffer_unordered(PARALLEL_BLOBS)
-            .try_fold(0, |count, fetched| std::future::ready(Ok(count + usize::from(fetched))))
+            .try_fold(fetched, |count, fetched| {
+                std::future::ready(Ok(count + usize::from(fetched)))
+            })
             .await?;
         for node in &tree.manifests {
             if !lease.has(&node.descriptor)? {
@@ -235,14 +244,13 @@ impl Fetching<'_> {
         Ok(Pulled { name, digest, image, unchanged, verdict })
     }
 
-    /// A configuration, fetched if it is not there.
-    async fn config(&self, lease: &Arc<Lease>, config: &Descriptor) -> Result<Vec<u8>, PullError> {
+    /// Makes sure that a configuration is in the layout; returns whether it had to be fetched.
+    async fn config(&self, lease: &Arc<Lease>, config: &Descriptor) -> Result<bool, PullError> {
         if config.size > MAX_IMAGE_CONFIG_BYTES {
             let (digest, limit) = (config.digest.clone(), MAX_IMAGE_CONFIG_BYTES);
             return Err(ImageLayoutError::TooLarge { digest, limit }.into());
         }
-        self.blob(lease, config).await?;
-        Ok(self.layout.blob(&config.digest, MAX_IMAGE_CONFIG_BYTES)?)
+        self.blob(lease, config).await
     }
 
     /// Makes sure that a blob is in the layout; returns whether it had to be fetched.

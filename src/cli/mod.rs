@@ -3,6 +3,7 @@
 pub mod args;
 pub mod collection;
 pub mod commands;
+pub mod content_trust;
 pub mod docker_format;
 pub mod error;
 pub mod exit_code;
@@ -13,6 +14,7 @@ pub mod natural_order;
 pub mod outcome;
 pub mod output;
 pub mod passphrases;
+pub mod progress;
 pub mod prompt;
 pub mod run;
 pub mod settings;

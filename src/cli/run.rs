@@ -57,12 +57,29 @@ impl Session {
         &self,
         work: impl Future<Output = Result<T, E>>,
     ) -> Result<T, CliError> {
+        self.block_on_until(Some(self.settings.deadline), work)
+    }
+
+    /// As [`Session::block_on`], for transfers of images: they may take long, unless somebody said
+    /// how long.
+    pub fn block_on_transfer<T, E: Into<CliError>>(
+        &self,
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, CliError> {
+        self.block_on_until(self.settings.transfer_deadline, work)
+    }
+
+    fn block_on_until<T, E: Into<CliError>>(
+        &self,
+        deadline: Option<Duration>,
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, CliError> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(|error| CliError::new(ErrorKind::Internal, error))?;
         let work = Box::pin(work);
-        let deadline = self.settings.deadline;
+        let deadline = deadline.unwrap_or(FOR_EVER);
         runtime.block_on(async {
             tokio::select! {
                 biased;
@@ -75,6 +92,9 @@ impl Session {
         })
     }
 }
+
+/// Longer than anybody waits.
+const FOR_EVER: Duration = Duration::from_hours(24 * 365);
 
 fn too_long(deadline: Duration) -> CliError {
     let words = format!("not done within {} seconds, so it was given up", deadline.as_secs());

@@ -114,6 +114,10 @@ pub struct Settings {
     pub timeouts: Timeouts,
     /// How long all the work with servers may take.
     pub deadline: Duration,
+    /// How long a transfer of images may take, if somebody said so.
+    pub transfer_deadline: Option<Duration>,
+    /// Whether bars may move on stderr.
+    pub bars: bool,
     /// Accept any certificate from every server.
     pub insecure: bool,
     /// Sign with the example keys everywhere.
@@ -197,6 +201,10 @@ impl Settings {
             server: server.map_or(ServerChoice::OfTheRegistry, ServerChoice::Fixed),
             strictness: strictness(args, &config)?,
             timeouts: timeouts(args, &config),
+            transfer_deadline: args.deadline.or(config.own.timeouts.deadline),
+            bars: environment.stderr_is_terminal
+                && verbosity(args) == Verbosity::Normal
+                && environment.text("TERM").as_deref() != Some("dumb"),
             deadline: args.deadline.or(config.own.timeouts.deadline).unwrap_or(DEADLINE),
             config,
             insecure: args.insecure,

@@ -1,11 +1,14 @@
 //! The errors of trust, as kinds and hints: what [`crate::cli::error`] is for the layers below.
 
+use crate::actions::copy::CopyError;
 use crate::actions::delegation::DelegationError;
 use crate::actions::image::ImageError;
 use crate::actions::initialize::InitializeError;
 use crate::actions::inspect::InspectError;
 use crate::actions::keys::rotate::RotateError;
 use crate::actions::publish::PublishError;
+use crate::actions::pull::PullError;
+use crate::actions::push::PushError;
 use crate::actions::repo::RepoError;
 use crate::actions::repo::renew::RenewError;
 use crate::actions::repo::root::CeremonyFailure;
@@ -14,9 +17,11 @@ use crate::actions::sign::SignError;
 use crate::actions::signer::SignerError;
 use crate::actions::stage::StageError;
 use crate::actions::target::TargetError;
+use crate::actions::transfer::{RemoteError, TreeError};
 use crate::actions::unlock::UnlockError;
 use crate::actions::update::RefreshError;
 use crate::actions::verify::VerifyImageError;
+use crate::cli::error::classify_image_layout;
 use crate::cli::error::{CliError, ErrorKind};
 use crate::cli::findings;
 use crate::cli::outcome::so_far;
@@ -193,6 +198,86 @@ impl From<VerifyImageError> for CliError {
         }
     }
 }
+
+impl From<RemoteError> for CliError {
+    fn from(error: RemoteError) -> Self {
+        match error {
+            RemoteError::Image(error) => error.into(),
+            RemoteError::WrongSize { .. } => Self::new(ErrorKind::Moved, error),
+            RemoteError::Tree { ref cause, .. } => Self::new(kind_of_tree(cause), error),
+        }
+    }
+}
+
+/// What is no usable image is the server's fault, or that of whoever made it; what contradicts
+/// itself was tampered with.
+fn kind_of_tree(error: &TreeError) -> ErrorKind {
+    match error {
+        TreeError::Manifest { cause: ManifestError::Schema1, .. } => ErrorKind::Usage,
+        TreeError::Size { .. } | TreeError::Layers { .. } => ErrorKind::Tampered,
+        TreeError::Layout(error) => classify_image_layout(error).0,
+        _ => ErrorKind::Network,
+    }
+}
+
+impl From<PullError> for CliError {
+    fn from(error: PullError) -> Self {
+        match error {
+            PullError::Verify(error) => Self::from(error).hint(WITHOUT_TRUST),
+            PullError::Refresh(error) => Self::from(error).hint(WITHOUT_TRUST),
+            PullError::NothingSigned { .. } => Self::new(ErrorKind::Untrusted, error),
+            PullError::NoTags { .. } | PullError::OtherPlatform { .. } => {
+                Self::new(ErrorKind::NotFound, error)
+            }
+            PullError::Remote(error) => error.into(),
+            PullError::Layout(error) => error.into(),
+            PullError::Name(error) => error.into(),
+            PullError::Reference(error) => error.into(),
+        }
+    }
+}
+
+impl From<PushError> for CliError {
+    fn from(error: PushError) -> Self {
+        match error {
+            PushError::NotHere { .. } => Self::new(ErrorKind::NotFound, error)
+                .hint("`trust images` lists those that are here"),
+            PushError::NoTags { .. } => Self::new(ErrorKind::NotFound, error),
+            PushError::DigestReference => Self::new(ErrorKind::Usage, error),
+            PushError::Tree { cause: TreeError::Layout(ref cause), .. } => {
+                let kind = classify_image_layout(cause).0;
+                Self::new(kind, error).hint("pull or load the image again")
+            }
+            PushError::Tree { .. } => Self::new(ErrorKind::Storage, error),
+            PushError::Incomplete { ref signatures, .. } => {
+                let hint = format!(
+                    "{}: {}; when the last of them pushes the same image, the tag is moved",
+                    signatures.role,
+                    so_far(signatures)
+                );
+                Self::new(ErrorKind::WrongSigner, error).hint(hint)
+            }
+            PushError::NotSigned { reference, cause } => Self::from(*cause)
+                .context(format!("{reference} was not signed: its tag was not moved")),
+            PushError::Connection(error) => error.into(),
+            PushError::Registry(error) => error.into(),
+            PushError::Layout(error) => error.into(),
+        }
+    }
+}
+
+impl From<CopyError> for CliError {
+    fn from(error: CopyError) -> Self {
+        match error {
+            CopyError::Verify(error) => Self::from(error).hint(WITHOUT_TRUST),
+            CopyError::Remote(error) => error.into(),
+            CopyError::Push(error) => error.into(),
+        }
+    }
+}
+
+/// The way out.
+const WITHOUT_TRUST: &str = "`--disable-content-trust` takes it as it is, unverified";
 
 impl From<InspectError> for CliError {
     fn from(error: InspectError) -> Self {

@@ -3,12 +3,15 @@
 //! A new command is its file, its `mod` line and one line in the list below.
 
 pub mod completions;
+pub mod copy;
 pub mod delegation;
 pub mod inspect;
 pub mod key;
 pub mod login;
 pub mod logout;
 pub mod man;
+pub mod pull;
+pub mod push;
 pub mod repo;
 pub mod revoke;
 pub mod sign;
@@ -23,6 +26,9 @@ pub(crate) use list::commands;
 commands! {
     /// A command and what was typed after it.
     pub enum Command {
+        Pull(pull::Args),
+        Push(push::Args),
+        Copy(copy::Args),
         Sign(sign::Args),
         Verify(verify::Args),
         Inspect(inspect::Args),

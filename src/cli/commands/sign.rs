@@ -1,7 +1,10 @@
 //! `trust sign IMAGE:TAG…`
 
-use crate::actions::sign::{Request, Signed, SignedTag, sign};
+use crate::actions::push;
+use crate::actions::sign::{Request, SignError, Signed, SignedTag, sign};
+use crate::cli::commands::push::push_one;
 use crate::cli::error::{CliError, ErrorKind};
+use crate::cli::layout::LayoutArgs;
 use crate::cli::outcome::{InTurn, say_published, so_far};
 use crate::cli::run::Session;
 use crate::oci::platform::Platform;
@@ -38,17 +41,23 @@ pub struct Args {
     #[arg(long)]
     pub require_complete: bool,
 
-    /// Refused: docker's flag to push a local image first
-    #[arg(long, hide = true)]
+    /// Send the images of this machine first, and sign those
+    #[arg(long, conflicts_with_all = ["all_tags", "platform", "digest"])]
     pub local: bool,
+
+    /// Where images are.
+    #[command(flatten)]
+    pub layout: LayoutArgs,
 }
 
 impl Args {
     /// Signs each image; goes on after one that fails.
     pub fn run(self, session: &Session) -> Result<(), CliError> {
         if self.local {
-            return Err(CliError::usage("`--local` needs an image on this machine")
-                .hint("push the image first; `trust sign` signs what the registry serves"));
+            return self.push_and_sign(session);
+        }
+        if self.layout.layout.is_some() {
+            return Err(CliError::usage("`--layout` goes with `--local`"));
         }
         let platform = self.platform.as_deref().map(Platform::parse).transpose();
         let platform = platform.map_err(|error| CliError::usage(error.to_string()))?;
@@ -71,9 +80,29 @@ impl Args {
         }
         turns.finish()
     }
+
+    /// Sends each image of this machine, signed.
+    fn push_and_sign(self, session: &Session) -> Result<(), CliError> {
+        let layout = self.layout.open(session)?;
+        let context = session.context()?;
+        let mut turns = InTurn::new(session, self.images.len());
+        for image in &self.images {
+            turns.take(image, || {
+                let reference = Reference::parse(image)?;
+                if reference.tag().is_none() {
+                    return Err(SignError::NoTag { reference: reference.familiar() }.into());
+                }
+                let signer = self.signer.clone();
+                let request = push::Request { reference, signed: true, signer };
+                push_one(session, &context, &layout, &request)
+            });
+        }
+        turns.finish()
+    }
 }
 
-fn say_signed(
+/// Says what was signed; what still waits for others is an error if it must not.
+pub fn say_signed(
     session: &Session,
     reference: &Reference,
     signed: &Signed,
