@@ -103,7 +103,7 @@ pub async fn copy(
         signer: request.signer.clone(),
     };
     let tag = request.to.tag().unwrap_or("latest");
-    let signed = deliver(context, &pushing, &sending, &origin, root, tag).await?;
+    let signed = Box::pin(deliver(context, &pushing, &sending, &origin, root, tag)).await?;
     let not_carried = match (&signed, &verdict) {
         (Some(signed), Some(_)) => not_carried(context, request, root, signed).await,
         _ => Vec::new(),

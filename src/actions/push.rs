@@ -129,7 +129,7 @@ pub async fn push(
     let sending =
         Sending { registry: &registry, to: &to, tree: &tree, progress: Arc::clone(progress) };
     let Some(root) = tree.root() else { return Err(PushError::NotHere { reference: shown }) };
-    let signed = deliver(context, request, &sending, &origin, root, &tag).await?;
+    let signed = Box::pin(deliver(context, request, &sending, &origin, root, &tag)).await?;
     let source = reference.with_digest(image.digest.clone());
     lease.commit(|index| {
         // Only if it still has the name.
@@ -165,8 +165,8 @@ pub(super) async fn deliver(
         let content = Content { tag: tag.to_owned(), digest: digest.clone(), size: *size };
         Ok::<_, SigningError>(vec![content])
     };
-    let signed = sign_contents(context, reference, request.signer.as_deref(), sent).await;
-    let signed = signed.map_err(|error| match error {
+    let signing = sign_contents(context, reference, request.signer.as_deref(), sent);
+    let signed = Box::pin(signing).await.map_err(|error| match error {
         SigningError::Sending(error) => PushError::Registry(error),
         SigningError::Signing(cause) => {
             PushError::NotSigned { reference: reference.familiar(), cause }

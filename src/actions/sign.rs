@@ -149,7 +149,8 @@ pub async fn sign(context: &Context, request: &Request) -> Result<Signed, SignEr
     if reference.tag().is_none() && !request.all_tags {
         return Err(SignError::NoTag { reference: reference.familiar() });
     }
-    sign_contents(context, reference, request.signer.as_deref(), resolve(context, request)).await
+    let contents = resolve(context, request);
+    Box::pin(sign_contents(context, reference, request.signer.as_deref(), contents)).await
 }
 
 /// What a tag is to stand for.

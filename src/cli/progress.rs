@@ -27,8 +27,8 @@ pub fn of(session: &Session, transfer: Transfer) -> Arc<dyn Progress> {
     if session.ui.verbosity() == Verbosity::Quiet {
         Arc::new(Silent)
     } else if session.settings.bars {
-        let bars = MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
-        Arc::new(Bars { transfer, bars, shown: Mutex::default() })
+        let screen = MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
+        Arc::new(Bars { transfer, screen, shown: Mutex::default() })
     } else {
         Arc::new(Lines { transfer, ui: session.ui })
     }
@@ -54,7 +54,7 @@ impl Progress for Lines {
 /// A bar for each blob on its way.
 struct Bars {
     transfer: Transfer,
-    bars: MultiProgress,
+    screen: MultiProgress,
     shown: Mutex<BTreeMap<Digest, ProgressBar>>,
 }
 
@@ -68,7 +68,7 @@ impl Progress for Bars {
     fn begins(&self, blob: &Descriptor) {
         let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
         shown.entry(blob.digest.clone()).or_insert_with(|| {
-            let bar = self.bars.add(ProgressBar::new(blob.size));
+            let bar = self.screen.add(ProgressBar::new(blob.size));
             bar.set_style(style(MOVING));
             bar.set_prefix(short(&blob.digest));
             bar
@@ -134,8 +134,8 @@ mod tests {
 
     #[test]
     fn bars_come_and_go() {
-        let bars = MultiProgress::with_draw_target(ProgressDrawTarget::hidden());
-        let bars = Bars { transfer: Transfer::Pull, bars, shown: Mutex::default() };
+        let screen = MultiProgress::with_draw_target(ProgressDrawTarget::hidden());
+        let bars = Bars { transfer: Transfer::Pull, screen, shown: Mutex::default() };
         let blob = Descriptor::new("a/b", Digest::sha256_of(b"x"), 10);
         bars.stands(&blob.digest, 3);
         bars.begins(&blob);

@@ -57,7 +57,7 @@ impl Session {
         &self,
         work: impl Future<Output = Result<T, E>>,
     ) -> Result<T, CliError> {
-        self.block_on_until(Some(self.settings.deadline), work)
+        Self::block_on_until(Some(self.settings.deadline), work)
     }
 
     /// As [`Session::block_on`], for transfers of images: they may take long, unless somebody said
@@ -66,11 +66,10 @@ impl Session {
         &self,
         work: impl Future<Output = Result<T, E>>,
     ) -> Result<T, CliError> {
-        self.block_on_until(self.settings.transfer_deadline, work)
+        Self::block_on_until(self.settings.transfer_deadline, work)
     }
 
     fn block_on_until<T, E: Into<CliError>>(
-        &self,
         deadline: Option<Duration>,
         work: impl Future<Output = Result<T, E>>,
     ) -> Result<T, CliError> {

@@ -136,6 +136,7 @@ impl From<Bytes> for RequestBody {
 
 /// An answer whose body is still to come if it is a good one.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "one at a time, and soon taken apart")]
 pub(crate) enum Opened {
     /// A good answer.
     Body(Box<OpenBody>),

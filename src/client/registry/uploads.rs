@@ -18,7 +18,7 @@ use url::Url;
 use crate::client::http::{Answer, Opened, Reading, Request, RequestBody};
 use crate::client::piece::{BlobSource, Piece, Pieces, Told};
 use crate::client::registry::blobs::Place;
-use crate::client::registry::connection::{Ask, PULL, PUSH, RegistryClient, expect};
+use crate::client::registry::connection::{Ask, PULL, PUSH, RegistryClient};
 use crate::client::{RegistryError, TransportError, retry};
 use crate::limits::MAX_ERROR_BODY_BYTES;
 use crate::oci::digest::Hasher;
@@ -120,17 +120,15 @@ impl RegistryClient {
         let mut session: Option<Session> = None;
         let mut mounts = upload.mount_from;
         loop {
-            let error = match self.push_once(to, upload, &mut session, mode, mounts, &told).await {
-                Ok(uploaded) => return Ok(uploaded),
-                Err(error) => error,
-            };
+            let error =
+                match self.push_once(to, upload, &mut session, mode, mounts, told.as_ref()).await {
+                    Ok(uploaded) => return Ok(uploaded),
+                    Err(error) => error,
+                };
             let reached = session.as_ref().map_or(0, |session| session.offset);
             attempt = if reached > best { 1 } else { attempt };
             best = best.max(reached);
-            let failure = match &error {
-                RegistryError::Transport(failure) => failure,
-                _ => return Err(error),
-            };
+            let RegistryError::Transport(failure) = &error else { return Err(error) };
             let lost = is_lost_session(failure) && session.is_some();
             let first_wait = self.http.options().retry_wait;
             let pause = if lost && attempt < retry::MAX_TRANSFER_ATTEMPTS {
@@ -224,7 +222,7 @@ impl RegistryClient {
         session: &mut Option<Session>,
         mode: Mode,
         mounts: &[String],
-        told: &Option<Told>,
+        told: Option<&Told>,
     ) -> Result<Uploaded, RegistryError> {
         let blob = upload.blob;
         if session.is_none() {
@@ -297,7 +295,10 @@ impl RegistryClient {
             status if status.is_success() => {
                 Err(answer.bad("an upload was to begin, and it did not").into())
             }
-            _ => Err(expect(answer, &reference).map_or_else(|error| error, unexpected)),
+            StatusCode::NOT_FOUND => {
+                Err(RegistryError::NotFound { reference: reference.familiar_name() })
+            }
+            _ => Err(answer.error().into()),
         }
     }
 
@@ -308,11 +309,15 @@ impl RegistryClient {
         upload: &Upload<'_>,
         session: &mut Session,
         length: u64,
-        told: &Option<Told>,
+        told: Option<&Told>,
     ) -> Result<(), RegistryError> {
         let (first, end) = (session.offset, session.offset + length);
-        let piece =
-            Piece { source: Arc::clone(&upload.source), offset: first, length, told: told.clone() };
+        let piece = Piece {
+            source: Arc::clone(&upload.source),
+            offset: first,
+            length,
+            told: told.cloned(),
+        };
         let mut request = Request::new(Method::PATCH, session.url.clone(), MAX_ERROR_BODY_BYTES);
         set(&mut request, CONTENT_TYPE, OCTETS);
         set(&mut request, CONTENT_LENGTH, &length.to_string());
@@ -342,7 +347,7 @@ impl RegistryClient {
         to: &Destination,
         upload: &Upload<'_>,
         session: &Session,
-        told: &Option<Told>,
+        told: Option<&Told>,
     ) -> Result<(), RegistryError> {
         let blob = upload.blob;
         let length = blob.size - session.offset;
@@ -356,7 +361,7 @@ impl RegistryClient {
                 source: Arc::clone(&upload.source),
                 offset: session.offset,
                 length,
-                told: told.clone(),
+                told: told.cloned(),
             });
         }
         let answer = self.at_session(to, upload, request).await?;
@@ -505,10 +510,6 @@ impl Passing {
 /// Whether the registry does not know the upload any more.
 fn is_lost_session(failure: &TransportError) -> bool {
     matches!(failure, TransportError::Status { status: 404 | 410 | 416, .. })
-}
-
-fn unexpected(answer: Answer) -> RegistryError {
-    answer.error().into()
 }
 
 fn set(request: &mut Request, name: HeaderName, value: &str) {
