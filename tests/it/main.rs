@@ -34,4 +34,5 @@ mod repo_pin;
 mod rotation;
 mod scale;
 mod tidy;
+mod transfers;
 mod upkeep;
