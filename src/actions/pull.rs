@@ -14,6 +14,7 @@ use crate::actions::update::{RefreshError, Source, refresh};
 use crate::actions::verify::{Verdict, VerifyImageError};
 use crate::client::{RegistryClient, RegistryError};
 use crate::limits::MAX_IMAGE_CONFIG_BYTES;
+use crate::oci::twin::Twins;
 use crate::oci::{Descriptor, Digest, ImageName, Platform, Reference, ReferenceError};
 use crate::store::{ImageLayout, ImageLayoutError, Lease};
 use crate::tuf::NameError;
@@ -145,6 +146,35 @@ pub async fn all_tags(
     Ok(references.filter_map(Result::ok).collect())
 }
 
+/// An image that has its name now.
+struct Kept {
+    image: Descriptor,
+    unchanged: bool,
+}
+
+/// What names an image in the layout: its OCI twin, which is made here, if it is in docker's
+/// dialect.
+fn entry_of(tree: &ImageTree, lease: &Lease) -> Result<Descriptor, ImageLayoutError> {
+    let mut twins = Twins::default();
+    let mut entry = None;
+    for node in &tree.manifests {
+        let own = &node.descriptor;
+        let bare = Descriptor {
+            platform: own.platform.clone(),
+            ..Descriptor::new(own.media_type.clone(), own.digest.clone(), own.size)
+        };
+        entry = Some(match twins.of(&bare, &node.bytes) {
+            Some((twin, bytes)) => {
+                lease.put(&bytes)?;
+                twin.twin_of(&bare)
+            }
+            None => bare,
+        });
+    }
+    // There is a manifest at least: the one that was asked for.
+    entry.ok_or_else(|| ImageLayoutError::Missing { digest: Digest::sha256_of(b"") })
+}
+
 fn connect(context: &Context, reference: &Reference) -> Result<RegistryClient, RemoteError> {
     Ok(context.connections.registry(reference).map_err(ImageError::from)?)
 }
@@ -163,17 +193,11 @@ impl Fetching<'_> {
         let remote = self.remote();
         let (digest, image) = remote.resolve(verdict.as_ref(), &self.request.platforms).await?;
         let source = reference.with_digest(digest.clone());
-        let descriptor = Descriptor {
-            platform: image.descriptor.platform.clone(),
-            ..Descriptor::new(
-                image.descriptor.media_type.clone(),
-                image.descriptor.digest.clone(),
-                image.descriptor.size,
-            )
-        };
         let tree = remote.tree(image).await?;
         let lease = self.layout.lease()?;
-        self.keep(&tree, &Arc::new(lease), &name, &descriptor, &source, verdict, digest).await
+        let image = self.keep(&tree, &Arc::new(lease), &name, &source).await?;
+        let Kept { image, unchanged } = image;
+        Ok(Pulled { name, digest, image, unchanged, verdict })
     }
 
     fn remote(&self) -> Remote<'_> {
@@ -181,17 +205,14 @@ impl Fetching<'_> {
         Remote { registry, reference, layout: Some(self.layout) }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "one caller, which knows them all")]
+    /// Fetches what is not there, and gives the image its name.
     async fn keep(
         &self,
         tree: &ImageTree,
         lease: &Arc<Lease>,
         name: &ImageName,
-        image: &Descriptor,
         source: &Reference,
-        verdict: Option<Verdict>,
-        digest: Digest,
-    ) -> Result<Pulled, PullError> {
+    ) -> Result<Kept, PullError> {
         let manifests = tree.manifests.iter().map(|node| &node.descriptor.digest);
         lease.protect(manifests.chain(tree.blobs.iter().map(|blob| &blob.digest)))?;
         // Configurations are small and tell most: an image that cannot be used is not fetched.
@@ -230,18 +251,18 @@ impl Fetching<'_> {
                 writer.finish(Some(&node.descriptor))?;
             }
         }
+        let image = entry_of(tree, lease)?;
         let unchanged = lease.commit(|index| {
             let before = index.get(name);
             let same = before.is_some_and(|before| {
                 before.descriptor.digest == image.digest && before.source().as_ref() == Some(source)
             });
             if !same {
-                index.set(name, image, Some(source));
+                index.set(name, &image, Some(source));
             }
             Ok::<_, ImageLayoutError>(same && fetched == 0)
         })?;
-        let (name, image) = (name.clone(), image.clone());
-        Ok(Pulled { name, digest, image, unchanged, verdict })
+        Ok(Kept { image, unchanged })
     }
 
     /// Makes sure that a configuration is in the layout; returns whether it had to be fetched.

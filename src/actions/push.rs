@@ -117,9 +117,12 @@ pub async fn push(
     let Some(entry) = index.get(&name) else {
         return Err(PushError::NotHere { reference: shown });
     };
-    let image = entry.descriptor.clone();
+    let named = entry.descriptor.clone();
+    // Of a twin it is the original that is sent on: that is what others signed.
+    let image = named.original().filter(|original| layout.has_blob(original));
+    let image = image.unwrap_or_else(|| named.clone());
     let tree_error = |cause| PushError::Tree { reference: shown.clone(), cause };
-    lease.protect([&image.digest])?;
+    lease.protect([&named.digest, &image.digest])?;
     let tree = ImageTree::load(layout, &image).map_err(tree_error)?;
     lease.protect(tree.manifests.iter().map(|node| &node.descriptor.digest))?;
     lease.protect(tree.blobs.iter().map(|blob| &blob.digest))?;
@@ -133,8 +136,8 @@ pub async fn push(
     let source = reference.with_digest(image.digest.clone());
     lease.commit(|index| {
         // Only if it still has the name.
-        if index.get(&name).is_some_and(|entry| entry.descriptor.digest == image.digest) {
-            index.set(&name, &image, Some(&source));
+        if index.get(&name).is_some_and(|entry| entry.descriptor.digest == named.digest) {
+            index.set(&name, &named, Some(&source));
         }
         Ok::<_, ImageLayoutError>(())
     })?;

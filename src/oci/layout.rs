@@ -74,6 +74,10 @@ pub const CONTAINERD_NAME: &str = "io.containerd.image.name";
 /// has the entry's manifest.
 pub const SOURCE: &str = "vnd.trust.image.source";
 
+/// The annotation of an entry that is the OCI twin of an image in docker's dialect: the original's
+/// descriptor, as JSON (`spec/image-layout.md`).
+pub const ORIGINAL: &str = "vnd.trust.image.original";
+
 impl LayoutIndex {
     /// The index of a layout without images.
     pub fn empty() -> Self {
@@ -193,6 +197,26 @@ impl LayoutIndex {
     /// Whether an entry is this image.
     pub fn has(&self, digest: &Digest) -> bool {
         self.entries().any(|entry| entry.descriptor.digest == *digest)
+    }
+}
+
+impl Descriptor {
+    /// The image in docker's dialect that this is the twin of, if it is one: what is signed, and
+    /// what is sent on.
+    pub fn original(&self) -> Option<Self> {
+        let text = self.annotations.get(ORIGINAL)?;
+        let raw = serde_json::from_str::<RawDescriptor>(text).ok()?;
+        raw.check().ok().filter(|original| is_manifest(&original.media_type))
+    }
+
+    /// Notes the image in docker's dialect that this is the twin of.
+    #[must_use]
+    pub fn twin_of(mut self, original: &Self) -> Self {
+        let bare = Self::new(original.media_type.clone(), original.digest.clone(), original.size);
+        // It fails for sizes beyond any file's alone.
+        let text = serde_json::to_string(&bare).unwrap_or_default();
+        self.annotations.insert(ORIGINAL.to_owned(), text);
+        self
     }
 }
 
@@ -360,6 +384,20 @@ mod tests {
         let entry = index.entries().next().unwrap().descriptor.clone();
         index.set(&name("other:1"), &entry, None);
         assert_eq!(index.get(&name("other:1")).unwrap().source(), None);
+    }
+
+    #[test]
+    fn a_twin_knows_its_original() {
+        let twin = image("twin").twin_of(&image("original"));
+        assert_eq!(twin.original(), Some(image("original")));
+        assert_eq!(image("x").original(), None);
+        let mut index = LayoutIndex::empty();
+        index.set(&name("a:1"), &twin, None);
+        let entry = index.get(&name("a:1")).unwrap().descriptor.clone();
+        index.set(&name("b:1"), &entry, None);
+        let read = LayoutIndex::parse(&index.to_bytes()).unwrap();
+        let other = read.get(&name("b:1")).unwrap();
+        assert_eq!(other.descriptor.original(), Some(image("original")));
     }
 
     #[test]

@@ -8,6 +8,7 @@ pub mod manifest;
 pub mod media_type;
 pub mod platform;
 pub mod reference;
+pub mod twin;
 
 pub use descriptor::Descriptor;
 pub use digest::{Digest, DigestError};

@@ -196,8 +196,8 @@ impl ImageLayout {
         self.blob(&descriptor.digest, MAX_MANIFEST_BYTES)
     }
 
-    /// Digest and size of everything that these manifests reach, themselves included, as far as
-    /// it is there.
+    /// Digest and size of everything that these manifests reach, themselves and the originals of
+    /// twins included, as far as it is there.
     pub fn reachable<'a>(
         &self,
         roots: impl IntoIterator<Item = &'a Descriptor>,
@@ -207,6 +207,7 @@ impl ImageLayout {
             roots.into_iter().map(|root| (root.clone(), 0)).collect();
         let mut manifests = 0;
         while let Some((descriptor, depth)) = pending.pop() {
+            pending.extend(descriptor.original().map(|original| (original, depth)));
             if !found.insert((descriptor.digest.clone(), descriptor.size)) {
                 continue;
             }
