@@ -9,6 +9,8 @@ pub mod error;
 pub mod exit_code;
 pub mod findings;
 pub mod guns;
+pub mod human;
+pub mod image_error;
 pub mod layout;
 pub mod natural_order;
 pub mod outcome;

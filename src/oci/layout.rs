@@ -138,14 +138,18 @@ impl LayoutIndex {
         image: &Descriptor,
         source: Option<&Reference>,
     ) -> Option<Descriptor> {
+        let is_known = |slot: &&Slot| {
+            let its = slot.entry.as_ref().map(|entry| &entry.descriptor.digest);
+            its == Some(&image.digest) || slot.is_called(name)
+        };
+        let known: Vec<Value> =
+            self.slots.iter().filter(is_known).map(|slot| slot.raw.clone()).collect();
         let before = self.remove(name);
         let replaced = before.filter(|before| before.descriptor.digest != image.digest);
         if let Some(replaced) = &replaced
             && !self.has(&replaced.descriptor.digest)
         {
-            let mut nameless = replaced.descriptor.clone();
-            nameless.annotations.retain(|key, _| key != REF_NAME && key != CONTAINERD_NAME);
-            self.slots.push(Slot::of(nameless));
+            self.slots.push(Slot::of(replaced.without_name().descriptor).with_unknown_of(&known));
         }
         self.slots.retain(|slot| {
             let entry = slot.entry.as_ref();
@@ -160,7 +164,7 @@ impl LayoutIndex {
             Some(source) => named.annotations.insert(SOURCE.to_owned(), source.to_string()),
             None => named.annotations.remove(SOURCE),
         };
-        self.slots.push(Slot::of(named));
+        self.slots.push(Slot::of(named).with_unknown_of(&known));
         replaced.map(|entry| entry.descriptor)
     }
 
@@ -191,6 +195,46 @@ impl LayoutIndex {
         let is_its = |entry: &&Entry| entry.descriptor.digest == *digest;
         let found = self.entries().filter(is_its).cloned().collect();
         self.slots.retain(|slot| slot.entry.as_ref().is_none_or(|entry| !is_its(&entry)));
+        found
+    }
+
+    /// Takes these entries away.
+    pub fn remove_entries(&mut self, entries: &[Entry]) {
+        self.slots.retain(|slot| slot.entry.as_ref().is_none_or(|entry| !entries.contains(entry)));
+    }
+
+    /// Takes a name away, every time it is written; an image that has no other entry stays,
+    /// without a name.
+    pub fn unname(&mut self, name: &ImageName) {
+        while let Some(at) = self.slots.iter().position(|slot| slot.is_called(name)) {
+            let slot = self.slots.remove(at);
+            let Some(entry) = &slot.entry else { continue };
+            if !self.has(&entry.descriptor.digest) {
+                self.slots.insert(
+                    at,
+                    Slot::of(entry.without_name().descriptor).with_unknown_of(&[slot.raw]),
+                );
+            }
+        }
+    }
+
+    /// Forgets of these entries from where they came, as [`SOURCE`] has it.
+    pub fn remove_source(&mut self, entries: &[Entry]) {
+        for slot in &mut self.slots {
+            let Some(entry) = slot.entry.as_mut().filter(|entry| entries.contains(entry)) else {
+                continue;
+            };
+            entry.descriptor.annotations.remove(SOURCE);
+            let raw = std::mem::take(&mut slot.raw);
+            *slot = Slot::of(entry.descriptor.clone()).with_unknown_of(&[raw]);
+        }
+    }
+
+    /// Every digest that the entries mention, those that cannot be followed too, each with the media
+    /// type beside it; empty if there is none.
+    pub fn mentions(&self) -> Vec<(Digest, String)> {
+        let mut found = Vec::new();
+        self.slots.iter().for_each(|slot| mentions(&slot.raw, &mut found));
         found
     }
 
@@ -230,6 +274,14 @@ impl Entry {
             return Some(ImageName::of_reference(reference));
         }
         annotation(REF_NAME).map(|text| ImageName::of_annotation(text))
+    }
+
+    /// The same image without a name.
+    #[must_use]
+    pub fn without_name(&self) -> Self {
+        let mut descriptor = self.descriptor.clone();
+        descriptor.annotations.retain(|key, _| key != REF_NAME && key != CONTAINERD_NAME);
+        Self { descriptor }
     }
 
     /// From where the image was pulled, or to where it was pushed: a name with a digest.
@@ -303,6 +355,49 @@ impl Slot {
         let raw = serde_json::to_value(&descriptor).unwrap_or_default();
         Self { raw, entry: Some(Entry { descriptor }) }
     }
+
+    fn is_called(&self, name: &ImageName) -> bool {
+        self.entry.as_ref().and_then(Entry::name).as_ref() == Some(name)
+    }
+
+    /// Takes over the members not known here that another entry of the same image has.
+    fn with_unknown_of(mut self, others: &[Value]) -> Self {
+        let digest = self.raw.get("digest").cloned();
+        let Some(other) = others.iter().find(|other| other.get("digest") == digest.as_ref()) else {
+            return self;
+        };
+        take_over(&mut self.raw, other);
+        self
+    }
+}
+
+/// Adds what one JSON object has and another has not, inside of `platform` too; never annotations.
+fn take_over(ours: &mut Value, other: &Value) {
+    let (Some(ours), Some(other)) = (ours.as_object_mut(), other.as_object()) else { return };
+    for (name, value) in other {
+        match ours.get_mut(name) {
+            Some(inner) if name == "platform" => take_over(inner, value),
+            None if name != "annotations" => drop(ours.insert(name.clone(), value.clone())),
+            _ => {}
+        }
+    }
+}
+
+/// Every digest that a JSON document mentions, with the media type beside it.
+pub fn mentions(document: &Value, found: &mut Vec<(Digest, String)>) {
+    match document {
+        Value::Array(parts) => parts.iter().for_each(|part| mentions(part, found)),
+        Value::Object(members) => {
+            let text = |name| members.get(name).and_then(Value::as_str);
+            if let Some(digest) = text("digest").and_then(|text| Digest::parse(text).ok()) {
+                found.push((digest, text("mediaType").unwrap_or_default().to_owned()));
+            }
+            // What a statement is about does not belong to it.
+            let parts = members.iter().filter(|(name, _)| *name != "subject");
+            parts.for_each(|(_, part)| mentions(part, found));
+        }
+        _ => {}
+    }
 }
 
 #[cfg(test)]
@@ -373,6 +468,60 @@ mod tests {
         assert_eq!(index.remove_image(&b.digest).len(), 2);
         assert_eq!(index.remove(&name("x:3")).unwrap().descriptor.digest, a.digest);
         assert_eq!(index, LayoutIndex::empty());
+    }
+
+    #[test]
+    fn members_of_others_go_with_the_image() {
+        let digest = Digest::sha256_of(b"x");
+        let text = format!(
+            r#"{{"manifests":[{{"mediaType":"{OCI_MANIFEST}","digest":"{digest}","size":1,"data":"eA==",
+            "platform":{{"os":"windows","architecture":"amd64","os.version":"10"}},
+            "annotations":{{"{REF_NAME}":"a:1","note":"n"}}}}]}}"#
+        );
+        let mut index = LayoutIndex::parse(text.as_bytes()).unwrap();
+        let image = index.entries().next().unwrap().descriptor.clone();
+        index.set(&name("b:2"), &image, None);
+        index.remove(&name("a:1"));
+        index.set(&name("b:2"), &self::image("y"), None);
+        let nameless = index.entries().next().unwrap();
+        assert_eq!((nameless.name(), &nameless.descriptor.digest), (None, &digest));
+        let text = String::from_utf8(index.to_bytes()).unwrap();
+        for kept in [r#""data":"eA==""#, r#""os.version":"10""#, r#""note":"n""#] {
+            assert_eq!(text.matches(kept).count(), 1, "{kept}: {text}");
+        }
+    }
+
+    #[test]
+    fn names_sources_and_entries_are_taken_away() {
+        let mut index = LayoutIndex::empty();
+        let (a, b) = (image("a"), image("b"));
+        let source = Reference::parse("x").unwrap().with_digest(a.digest.clone());
+        index.set(&name("x:1"), &a, Some(&source));
+        index.set(&name("x:2"), &a, None);
+        index.set(&name("y:1"), &b, Some(&source));
+        index.unname(&name("x:1"));
+        index.unname(&name("y:1"));
+        let names: Vec<_> = index.entries().map(Entry::name).collect();
+        assert_eq!(names, [Some(name("x:2")), None]);
+        let nameless = index.entries().nth(1).unwrap().clone();
+        assert_eq!((&nameless.descriptor.digest, nameless.source()), (&b.digest, Some(source)));
+        index.remove_source(std::slice::from_ref(&nameless));
+        assert_eq!(index.entries().nth(1).unwrap().source(), None);
+        assert_eq!(LayoutIndex::parse(&index.to_bytes()).unwrap(), index);
+        let all: Vec<Entry> = index.entries().cloned().collect();
+        index.remove_entries(&all);
+        assert_eq!(index, LayoutIndex::empty());
+    }
+
+    #[test]
+    fn what_cannot_be_followed_is_mentioned() {
+        let (a, b, c) = (image("a").digest, image("b").digest, image("c").digest);
+        let text = format!(
+            r#"{{"manifests":[{{"digest":"{a}","x":[{{"digest":"{b}","mediaType":"t"}}]}},
+            {{"subject":{{"digest":"{c}"}}}},{{"digest":"md5:1"}}]}}"#
+        );
+        let index = LayoutIndex::parse(text.as_bytes()).unwrap();
+        assert_eq!(index.mentions(), [(a, String::new()), (b, "t".to_owned())]);
     }
 
     #[test]

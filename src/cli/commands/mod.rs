@@ -5,6 +5,7 @@
 pub mod completions;
 pub mod copy;
 pub mod delegation;
+pub mod image;
 pub mod inspect;
 pub mod key;
 pub mod login;
@@ -38,6 +39,12 @@ commands! {
         Repo(repo::Command),
         Target(target::Command),
         Delegation(delegation::Command),
+        Image(image::Command),
+        Images(image::ls::Args),
+        History(image::history::Args),
+        Tag(image::tag::Args),
+        Rmi(image::rm::Args),
+        Prune(image::prune::Args),
         Login(login::Args),
         Logout(logout::Args),
         Completions(completions::Args),

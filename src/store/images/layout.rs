@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::limits::MAX_LAYOUT_INDEX_BYTES;
 use crate::oci::{Digest, LayoutIndex};
-use crate::store::files::{Base, FileLock, LockKind, PUBLIC_MODE};
+use crate::store::files::{Base, FileLock, LockKind, PUBLIC_MODE, is_temporary};
 use crate::store::images::error::ImageLayoutError;
 use crate::store::images::lease::{self, Lease};
 use crate::store::{StoreError, streams};
@@ -49,6 +49,11 @@ impl ImageLayout {
         }
     }
 
+    /// Whether there is a layout.
+    pub fn is_there(&self) -> Result<bool, ImageLayoutError> {
+        self.exists()
+    }
+
     /// Makes the layout if there is none, and lets content be added to it.
     pub fn lease(&self) -> Result<Lease, ImageLayoutError> {
         self.create()?;
@@ -63,6 +68,13 @@ impl ImageLayout {
         let what = format!("the images in {}", self.shown());
         let lock = self.base.lock(&path, LockKind::Exclusive, LOCK_WAIT, &what)?;
         Ok(Locked { layout: self, _lock: lock })
+    }
+
+    /// Removes hidden files that crashed processes left, as far as that can be done; for who holds
+    /// the lock.
+    fn sweep(&self) {
+        self.base.sweep(self.base.path());
+        self.base.sweep(&self.incoming());
     }
 
     /// Where content of this digest is.
@@ -82,7 +94,7 @@ impl ImageLayout {
         let Some(marker) = self.base.read(&self.base.path().join(MARKER), MAX_MARKER_BYTES)? else {
             let foreign = crate::store::files::names_in(self.base.path())?
                 .iter()
-                .any(|name| !OURS.contains(&name.as_str()));
+                .any(|name| !OURS.contains(&name.as_str()) && !is_temporary(name));
             if foreign {
                 return Err(wrong("it has other things in it, and no `oci-layout`"));
             }
@@ -128,6 +140,11 @@ impl Locked<'_> {
     /// The layout.
     pub fn layout(&self) -> &ImageLayout {
         self.layout
+    }
+
+    /// Removes hidden files that processes left which are gone, as far as that can be done.
+    pub fn sweep(&self) {
+        self.layout.sweep();
     }
 
     /// Replaces the index in one step. What it names must be there, and on the disk.

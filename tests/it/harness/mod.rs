@@ -5,6 +5,7 @@
 //! * [`Corruption`] names what can be wrong with a role's file, published or in the answer
 //! * [`tamper`] names the ways in which what is served differs from what was built
 //! * [`Server`] answers HTTPS by a script; [`Replies`] is the script of a trust server
+//! * [`layout`] writes image layouts file by file
 //! * [`Victim`] is a person whose trust server is ours: the real program and the library, both
 //!   held to leave nothing behind of what they refuse
 
@@ -12,6 +13,7 @@ pub(crate) mod corruption;
 #[cfg(debug_assertions)]
 pub(crate) mod crash;
 pub(crate) mod disk;
+pub(crate) mod layout;
 pub(crate) mod proxy;
 pub(crate) mod repository;
 pub(crate) mod server;
