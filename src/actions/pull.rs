@@ -124,7 +124,7 @@ pub async fn all_tags(
     repository: &Reference,
     signed: bool,
 ) -> Result<Vec<Reference>, PullError> {
-    let tags: Vec<String> = if signed {
+    let mut tags: Vec<String> = if signed {
         let gun = gun_of(repository)?;
         let updated = refresh(context, &gun, Source::Server).await?;
         let listed = updated.trusted.list(&pull_roles());
@@ -141,6 +141,7 @@ pub async fn all_tags(
             PullError::NoTags { repository }
         });
     }
+    tags.sort();
     // A target whose name is no tag is not an image's.
     let references = tags.iter().map(|tag| repository.with_tag(tag));
     Ok(references.filter_map(Result::ok).collect())

@@ -117,6 +117,8 @@ pub(crate) struct Request {
     pub(crate) limit: u64,
     /// The host the options are for, if this request goes elsewhere on its behalf.
     pub(crate) on_behalf_of: Option<Url>,
+    /// Whether it is tried again when it fails; else that is for the caller to decide.
+    pub(crate) retried: bool,
 }
 
 /// What a request carries.
@@ -213,7 +215,8 @@ impl HttpClient {
         reading: Reading,
     ) -> Pin<Box<dyn Future<Output = Result<Opened, TransportError>> + Send + 'a>> {
         Box::pin(async move {
-            let repeatable = matches!(request.method, Method::GET | Method::HEAD);
+            let repeatable =
+                request.retried && matches!(request.method, Method::GET | Method::HEAD);
             let mut attempt = 1;
             loop {
                 let answer = self.follow(request, reading).await;
@@ -394,7 +397,7 @@ impl Request {
     /// A request without a body.
     pub(crate) fn new(method: Method, url: Url, limit: u64) -> Self {
         let (headers, body) = (HeaderMap::new(), RequestBody::Bytes(Bytes::new()));
-        Self { method, url, headers, body, limit, on_behalf_of: None }
+        Self { method, url, headers, body, limit, on_behalf_of: None, retried: true }
     }
 
     /// Sets the login; `None` if no header can carry it.

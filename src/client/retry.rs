@@ -35,7 +35,12 @@ pub fn wait_to_go_on(
         TransportError::Status { status, .. } => matches!(*status, 408 | 425 | 500 | 502 | 504),
         other => is_passing(other),
     };
-    if attempt >= MAX_TRANSFER_ATTEMPTS || !passes {
+    let most = match error {
+        // Nobody is there: they seldom come within seconds.
+        TransportError::Unreachable { .. } => MAX_ATTEMPTS,
+        _ => MAX_TRANSFER_ATTEMPTS,
+    };
+    if attempt >= most || !passes {
         return None;
     }
     let factor = 2_u32.saturating_pow(attempt.saturating_sub(1));

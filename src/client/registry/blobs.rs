@@ -29,7 +29,7 @@ pub trait BlobSink: Send + fmt::Debug {
 }
 
 impl RegistryClient {
-    /// Asks whether a repository has a blob; returns its length in bytes if the registry tells.
+    /// Asks once whether a repository has a blob; returns its length in bytes if the registry tells.
     pub async fn has_blob(
         &self,
         repository: &str,
@@ -37,7 +37,12 @@ impl RegistryClient {
         scope: &str,
     ) -> Result<Option<Option<u64>>, RegistryError> {
         let path = blob_path(self.reference(repository, digest.as_str())?.path(), digest);
-        let answer = self.send(Method::HEAD, &path, None, scope, 0).await?;
+        let ask = Ask { method: Method::HEAD, path: &path, query: None, scope, limit: 0 };
+        let complete = |request: &mut Request| request.retried = false;
+        let answer = match self.exchange_with(&ask, Reading::Whole, &complete).await? {
+            Opened::Other(answer) => answer,
+            Opened::Body(body) => body.whole().await?,
+        };
         match answer.status {
             StatusCode::NOT_FOUND => Ok(None),
             status if status.is_success() => {
@@ -87,6 +92,7 @@ impl RegistryClient {
         let range = range.and_then(|text| HeaderValue::from_str(&text).ok());
         let complete = |request: &mut Request| {
             request.headers.extend(range.clone().map(|range| (RANGE, range)));
+            request.retried = false;
         };
         let limit = blob.size.saturating_sub(offset).max(blob.size);
         let opened = match place {
