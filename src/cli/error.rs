@@ -18,6 +18,7 @@ use crate::client::{NotaryError, RegistryError, TransportError};
 use crate::crypto::sealed::SealedError;
 use crate::crypto::secret::PassphraseError;
 use crate::crypto::{KeyError, KeyFileError};
+use crate::oci::manifest::ManifestError;
 use crate::oci::reference::ReferenceError;
 use crate::store::StoreError;
 use crate::store::client_config::ConfigError;
@@ -348,9 +349,28 @@ fn classify_registry(error: &RegistryError) -> Classified {
     match error {
         RegistryError::NotFound { .. } => (ErrorKind::NotFound, None),
         RegistryError::DigestMismatch { .. } => (ErrorKind::Moved, None),
-        RegistryError::Manifest { .. } | RegistryError::TooManyTags { .. } => {
-            (ErrorKind::Network, None)
+        RegistryError::Manifest { cause: ManifestError::Schema1, .. } => {
+            (ErrorKind::Usage, Some("push the image again with a tool of this decade"))
         }
+        RegistryError::DeletionUnsupported { .. } => (
+            ErrorKind::Policy,
+            Some(
+                "docker's registry deletes where its setting `storage.delete.enabled` is true \
+                 (REGISTRY_STORAGE_DELETE_ENABLED=true)",
+            ),
+        ),
+        RegistryError::TagDeletionUnsupported { .. } => (
+            ErrorKind::Policy,
+            Some("without `--untag` the manifest is deleted, and with it all its tags"),
+        ),
+        RegistryError::ReferrersContended { .. } => {
+            (ErrorKind::Busy, Some("the same command again, a little later, may do"))
+        }
+        RegistryError::Manifest { .. }
+        | RegistryError::TooManyTags { .. }
+        | RegistryError::TooManyRepositories { .. }
+        | RegistryError::TooManyReferrers { .. }
+        | RegistryError::NoReferrersList { .. } => (ErrorKind::Network, None),
         RegistryError::Reference(cause) => classify_reference(cause),
         RegistryError::Transport(cause) => classify_transport(cause),
     }

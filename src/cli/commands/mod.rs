@@ -9,10 +9,13 @@ pub mod key;
 pub mod login;
 pub mod logout;
 pub mod man;
+pub mod manifest;
 pub mod repo;
 pub mod revoke;
+pub mod search;
 pub mod sign;
 pub mod signer;
+pub mod tags;
 pub mod target;
 pub mod verify;
 
@@ -32,6 +35,9 @@ commands! {
         Repo(repo::Command),
         Target(target::Command),
         Delegation(delegation::Command),
+        Tags(tags::Command),
+        Manifest(manifest::Command),
+        Search(search::Args),
         Login(login::Args),
         Logout(logout::Args),
         Completions(completions::Args),

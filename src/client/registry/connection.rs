@@ -2,7 +2,8 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use reqwest::header::{ACCEPT, HeaderValue, LINK};
+use bytes::Bytes;
+use reqwest::header::{ACCEPT, HeaderMap, HeaderValue, LINK};
 use reqwest::{Method, StatusCode};
 use url::Url;
 
@@ -24,6 +25,21 @@ pub struct RegistryClient {
     pub(super) auth: Authenticator,
     /// Learnt from the first answer of an insecure registry: whether it speaks plain HTTP.
     plain: Mutex<Option<bool>>,
+}
+
+/// A request to a registry, to be sent over https or http.
+#[derive(Debug)]
+pub(super) struct Question<'a> {
+    pub(super) method: Method,
+    pub(super) path: &'a str,
+    pub(super) query: Option<&'a str>,
+    /// What a token must allow; empty to ask for what the challenge names.
+    pub(super) scope: &'a str,
+    /// Most bytes of a good answer's body.
+    pub(super) limit: u64,
+    /// Headers; an Accept here replaces that of manifests.
+    pub(super) headers: HeaderMap,
+    pub(super) body: Bytes,
 }
 
 impl RegistryClient {
@@ -70,14 +86,23 @@ impl RegistryClient {
         scope: &str,
         limit: u64,
     ) -> Result<Answer, TransportError> {
+        let (headers, body) = (HeaderMap::new(), Bytes::new());
+        self.ask(&Question { method, path, query, scope, limit, headers, body }).await
+    }
+
+    /// Sends as [`Self::send`] does, with headers and a body.
+    pub(super) async fn ask(&self, question: &Question<'_>) -> Result<Answer, TransportError> {
         let request = |plain| -> Result<Request, TransportError> {
-            let mut request = Request::new(method.clone(), self.address(plain, path)?, limit);
-            request.url.set_query(query);
+            let url = self.address(plain, question.path)?;
+            let mut request = Request::new(question.method.clone(), url, question.limit);
+            request.url.set_query(question.query);
             let accepted = HeaderValue::from_str(&accepted_manifests());
             request.headers.extend(accepted.ok().map(|value| (ACCEPT, value)));
+            request.headers.extend(question.headers.clone());
+            request.body = question.body.clone();
             Ok(request)
         };
-        let plain = self.is_plain();
+        let (plain, scope) = (self.is_plain(), question.scope);
         match self.auth.send(&self.http, request(plain)?, scope).await {
             Err(error) if self.may_be_plain(&error) => {
                 let second = self.auth.send(&self.http, request(true)?, scope).await;

@@ -1,11 +1,19 @@
 //! A registry's client (OCI distribution 1.1, docker's registry v2).
 //!
 //! * where it is, over what, and who asks: [`connection`]
-//! * [`manifests`], [`tags`]
+//! * [`manifests`], [`digests`], [`tags`], [`catalog`], [`search`], [`referrers`], [`image_config`]
+//! * what is taken away again: [`deletion`]
 
+pub mod catalog;
 pub mod connection;
+pub mod deletion;
+pub mod digests;
 pub mod error;
+pub mod image_config;
 pub mod manifests;
+mod paging;
+pub mod referrers;
+pub mod search;
 pub mod tags;
 #[cfg(test)]
 mod tests;
@@ -13,3 +21,5 @@ mod tests;
 pub use connection::RegistryClient;
 pub use error::RegistryError;
 pub use manifests::ServedManifest;
+pub use referrers::{Keeper, Referrers};
+pub use search::{SearchInterface, SearchResults};

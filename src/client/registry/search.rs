@@ -1,0 +1,248 @@
+//! Searching a registry, by whichever interface it has.
+
+use bytes::Bytes;
+use reqwest::header::{ACCEPT, HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Method, StatusCode};
+use serde::de::DeserializeOwned;
+use url::{Url, form_urlencoded};
+
+use crate::client::http::{Answer, Request};
+use crate::client::registry::connection::{Question, RegistryClient};
+use crate::client::registry::paging::parse_object;
+use crate::client::{RegistryError, TransportError};
+use crate::limits::{MAX_ERROR_BODY_BYTES, MAX_PAGE_BYTES};
+use crate::oci::Reference;
+use crate::oci::reference::DOCKER_HUB;
+use crate::wire::search::{
+    DISCOVER_PATH, DOCKER_PATH, DOCKER_PING_PATH, DockerAnswer, Extensions, HARBOR_PATH,
+    HarborAnswer, Hit, ZOT_PATH, ZotAnswer, zot_question,
+};
+
+/// What a search found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SearchResults {
+    /// The repositories, in the registry's order.
+    pub found: Vec<Found>,
+    /// How many names the registry gave that no repository can have.
+    pub left_out: usize,
+    /// How it was asked.
+    pub interface: SearchInterface,
+}
+
+/// A repository that was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// The repository.
+    pub repository: Reference,
+    /// What the registry says it is.
+    pub description: String,
+    /// How many people like it.
+    pub stars: u64,
+    /// Whether Docker's own people keep it.
+    pub official: bool,
+}
+
+/// The ways a registry can be searched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SearchInterface {
+    /// Docker's, of version 1.
+    Docker,
+    /// Zot's.
+    Zot,
+    /// Harbor's.
+    Harbor,
+    /// The list of all repositories, gone through here.
+    Catalog,
+}
+
+impl RegistryClient {
+    /// Searches for repositories with this term in their name or, where the registry has that,
+    /// description; at most `limit`.
+    ///
+    /// Docker Hub has docker's interface. Others are asked which they have: zot's, Harbor's,
+    /// docker's; where there is none, the names of all repositories are gone through.
+    pub async fn search(&self, term: &str, limit: usize) -> Result<SearchResults, RegistryError> {
+        if self.domain == DOCKER_HUB {
+            return self.search_docker_hub(term, limit).await;
+        }
+        let found = match self.search_zot(term, limit).await? {
+            Some(hits) => Some((hits, SearchInterface::Zot)),
+            None => match self.search_harbor(term, limit).await? {
+                Some(hits) => Some((hits, SearchInterface::Harbor)),
+                None => {
+                    let hits = self.search_v1(term, limit).await?;
+                    hits.map(|hits| (hits, SearchInterface::Docker))
+                }
+            },
+        };
+        match found {
+            Some((hits, interface)) => Ok(self.results(hits, limit, interface)),
+            None => self.search_catalog(term, limit).await,
+        }
+    }
+
+    /// Asks Docker Hub, whose index is on a host of its own.
+    async fn search_docker_hub(
+        &self,
+        term: &str,
+        limit: usize,
+    ) -> Result<SearchResults, RegistryError> {
+        let text = format!("{DOCKER_INDEX}{DOCKER_PATH}?{}", docker_query(term, limit));
+        let url = Url::parse(&text)
+            .map_err(|error| TransportError::Request { url: text, cause: Box::new(error) })?;
+        let mut request = Request::get(url, MAX_PAGE_BYTES);
+        request.headers = json_headers();
+        request.headers.insert(X_DOCKER_TOKEN, HeaderValue::from_static("true"));
+        let answer = self.auth.send(&self.http, request, "").await?;
+        if answer.status != StatusCode::OK {
+            return Err(answer.error().into());
+        }
+        let answer: DockerAnswer = parse_object(&answer, RESULTS)?;
+        Ok(self.results(answer.hits(), limit, SearchInterface::Docker))
+    }
+
+    async fn search_zot(
+        &self,
+        term: &str,
+        limit: usize,
+    ) -> Result<Option<Vec<Hit>>, TransportError> {
+        let extensions: Option<Extensions> = self.probe(DISCOVER_PATH, None).await?;
+        if !extensions.is_some_and(|extensions| extensions.have_zot_search()) {
+            return Ok(None);
+        }
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        let query = query.append_pair("query", &zot_question(term, limit)).finish();
+        let answer: Option<ZotAnswer> = self.probe(ZOT_PATH, Some(&query)).await?;
+        Ok(answer.map(ZotAnswer::hits))
+    }
+
+    async fn search_harbor(
+        &self,
+        term: &str,
+        limit: usize,
+    ) -> Result<Option<Vec<Hit>>, TransportError> {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.append_pair("q", term).append_pair("page_size", &limit.to_string());
+        let answer: Option<HarborAnswer> = self.probe(HARBOR_PATH, Some(&query.finish())).await?;
+        Ok(answer.map(HarborAnswer::hits))
+    }
+
+    async fn search_v1(
+        &self,
+        term: &str,
+        limit: usize,
+    ) -> Result<Option<Vec<Hit>>, TransportError> {
+        let ping = self.get(DOCKER_PING_PATH, None, MAX_ERROR_BODY_BYTES).await;
+        match ping {
+            Ok(answer) if answer.status == StatusCode::OK => {}
+            Ok(_) => return Ok(None),
+            Err(error) if is_no(&error) => return Ok(None),
+            Err(error) => return Err(error),
+        }
+        let answer: Option<DockerAnswer> =
+            self.probe(DOCKER_PATH, Some(&docker_query(term, limit))).await?;
+        Ok(answer.map(DockerAnswer::hits))
+    }
+
+    /// Goes through all names: the very name first, then those that have the term in them.
+    async fn search_catalog(
+        &self,
+        term: &str,
+        limit: usize,
+    ) -> Result<SearchResults, RegistryError> {
+        let term = term.to_lowercase();
+        let repositories = self.catalog(|name| name.contains(&term)).await?;
+        let mut names = repositories.names;
+        names.sort_by_key(|name| name.path() != term);
+        let hits = names.into_iter().take(limit);
+        let found = hits.map(|repository| Found {
+            repository,
+            description: String::new(),
+            stars: 0,
+            official: false,
+        });
+        Ok(SearchResults {
+            found: found.collect(),
+            left_out: repositories.left_out,
+            interface: SearchInterface::Catalog,
+        })
+    }
+
+    /// Asks for a JSON object that only some registries have; `None` if this one has not.
+    async fn probe<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        query: Option<&str>,
+    ) -> Result<Option<T>, TransportError> {
+        match self.get(path, query, MAX_PAGE_BYTES).await {
+            Ok(answer) if answer.status == StatusCode::OK => {
+                Ok(parse_object(&answer, RESULTS).ok())
+            }
+            Ok(_) => Ok(None),
+            Err(error) if is_no(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn get(
+        &self,
+        path: &str,
+        query: Option<&str>,
+        limit: u64,
+    ) -> Result<Answer, TransportError> {
+        let headers = json_headers();
+        let (method, body) = (Method::GET, Bytes::new());
+        self.ask(&Question { method, path, query, scope: "", limit, headers, body }).await
+    }
+
+    fn results(&self, hits: Vec<Hit>, limit: usize, interface: SearchInterface) -> SearchResults {
+        let mut results = SearchResults { found: Vec::new(), left_out: 0, interface };
+        for hit in hits {
+            let name = if self.domain == DOCKER_HUB && !hit.name.contains('/') {
+                format!("{OFFICIAL}{}", hit.name)
+            } else {
+                hit.name
+            };
+            match self.repository(&name) {
+                None => results.left_out += 1,
+                Some(_) if results.found.len() >= limit => {}
+                Some(repository) => results.found.push(Found {
+                    repository,
+                    description: hit.description,
+                    stars: hit.stars,
+                    official: hit.official,
+                }),
+            }
+        }
+        results
+    }
+}
+
+/// Whether a failure means that the registry has no such interface, or not for us: the next may do.
+fn is_no(error: &TransportError) -> bool {
+    matches!(
+        error,
+        TransportError::Unauthorized { .. }
+            | TransportError::Forbidden { .. }
+            | TransportError::Realm { .. }
+            | TransportError::Redirect { .. }
+            | TransportError::Status { .. }
+    )
+}
+
+fn docker_query(term: &str, limit: usize) -> String {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    query.append_pair("q", term).append_pair("n", &limit.to_string()).finish()
+}
+
+fn json_headers() -> HeaderMap {
+    HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static("application/json"))])
+}
+
+/// Docker Hub's index.
+const DOCKER_INDEX: &str = "https://index.docker.io";
+/// Says to the index that we know token authentication, as docker says it.
+const X_DOCKER_TOKEN: HeaderName = HeaderName::from_static("x-docker-token");
+/// Where Docker Hub keeps what Docker's own people keep.
+const OFFICIAL: &str = "library/";
+const RESULTS: &str = "the search results";

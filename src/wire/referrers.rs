@@ -1,0 +1,243 @@
+//! Lists of the manifests that refer to one: image indexes (OCI distribution 1.1).
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use crate::limits::{MAX_INDEX_ENTRIES, MAX_MANIFEST_BYTES};
+use crate::oci::Digest;
+use crate::oci::manifest::OCI_INDEX;
+
+/// A manifest that refers to another, as lists describe it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Referrer {
+    /// The manifest's media type.
+    pub media_type: String,
+    /// The manifest's digest.
+    pub digest: Digest,
+    /// The manifest's length, in bytes.
+    pub size: u64,
+    /// What kind of thing it is; `None` if the list does not say.
+    pub artifact_type: Option<String>,
+    /// The manifest's annotations.
+    pub annotations: BTreeMap<String, String>,
+}
+
+/// A list of referrers: the entries understood, and what is needed to write it again.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReferrersList {
+    document: Map<String, Value>,
+}
+
+/// Why bytes are not a list of referrers, or would be none.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReferrersError {
+    /// Not a JSON object of the form of an image index.
+    #[error("the list of referrers is not an image index")]
+    NotAnIndex,
+    /// More entries, or more bytes, than an index may have.
+    #[error("the list of referrers is full")]
+    Full,
+}
+
+impl ReferrersList {
+    /// An empty list.
+    pub fn empty() -> Self {
+        let mut document = Map::new();
+        document.insert("schemaVersion".to_owned(), json!(2));
+        document.insert("mediaType".to_owned(), json!(OCI_INDEX));
+        document.insert(MANIFESTS.to_owned(), json!([]));
+        Self { document }
+    }
+
+    /// Reads a list. Members and entries unknown here are kept.
+    pub fn parse(bytes: &[u8]) -> Result<Self, ReferrersError> {
+        let Ok(Value::Object(mut document)) = serde_json::from_slice(bytes) else {
+            return Err(ReferrersError::NotAnIndex);
+        };
+        if document.get("schemaVersion") != Some(&json!(2)) {
+            return Err(ReferrersError::NotAnIndex);
+        }
+        if document.get("mediaType").is_some_and(|media_type| *media_type != json!(OCI_INDEX)) {
+            return Err(ReferrersError::NotAnIndex);
+        }
+        // Go writes an empty list as `null`.
+        let manifests = document.entry(MANIFESTS).or_insert(Value::Null);
+        if manifests.is_null() {
+            *manifests = json!([]);
+        }
+        if manifests.is_array() { Ok(Self { document }) } else { Err(ReferrersError::NotAnIndex) }
+    }
+
+    /// The entries that describe a manifest, and how many do not.
+    pub fn entries(&self) -> (Vec<Referrer>, usize) {
+        let entries = self.manifests();
+        let understood: Vec<Referrer> = entries.iter().filter_map(referrer).collect();
+        let left_out = entries.len() - understood.len();
+        (understood, left_out)
+    }
+
+    /// Whether a manifest is on the list, described just so.
+    pub fn has(&self, referrer: &Referrer) -> bool {
+        self.entries().0.contains(referrer)
+    }
+
+    /// Whether a manifest is on the list.
+    pub fn names(&self, digest: &Digest) -> bool {
+        self.manifests().iter().any(|entry| is_of(entry, digest))
+    }
+
+    /// Puts a manifest on the list, in the place of an entry with its digest if there is one.
+    pub fn put(&mut self, referrer: &Referrer) -> Result<(), ReferrersError> {
+        let entry = entry_of(referrer);
+        let entries = self.manifests_mut()?;
+        let place = entries.iter().position(|known| is_of(known, &referrer.digest));
+        let count = entries.len();
+        match place.and_then(|place| entries.get_mut(place)) {
+            Some(known) => *known = entry,
+            None if count >= MAX_INDEX_ENTRIES => return Err(ReferrersError::Full),
+            None => entries.push(entry),
+        }
+        Ok(())
+    }
+
+    /// Takes a manifest off the list; whether it was there.
+    pub fn remove(&mut self, digest: &Digest) -> Result<bool, ReferrersError> {
+        let entries = self.manifests_mut()?;
+        let before = entries.len();
+        entries.retain(|entry| !is_of(entry, digest));
+        Ok(entries.len() < before)
+    }
+
+    /// The list as an image index.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, ReferrersError> {
+        let bytes = serde_json::to_vec(&self.document).map_err(|_| ReferrersError::NotAnIndex)?;
+        if bytes.len() as u64 > MAX_MANIFEST_BYTES {
+            return Err(ReferrersError::Full);
+        }
+        Ok(bytes)
+    }
+
+    fn manifests(&self) -> &[Value] {
+        self.document.get(MANIFESTS).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+    }
+
+    fn manifests_mut(&mut self) -> Result<&mut Vec<Value>, ReferrersError> {
+        let manifests = self.document.get_mut(MANIFESTS).and_then(Value::as_array_mut);
+        manifests.ok_or(ReferrersError::NotAnIndex)
+    }
+}
+
+/// What an entry of the list describes; `None` if it is no descriptor.
+fn referrer(entry: &Value) -> Option<Referrer> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Entry {
+        media_type: String,
+        digest: String,
+        size: u64,
+        artifact_type: Option<String>,
+        annotations: Option<BTreeMap<String, String>>,
+    }
+    let entry = Entry::deserialize(entry.as_object()?).ok()?;
+    Some(Referrer {
+        media_type: entry.media_type,
+        digest: Digest::parse(&entry.digest).ok()?,
+        size: entry.size,
+        artifact_type: entry.artifact_type.filter(|text| !text.is_empty()),
+        annotations: entry.annotations.unwrap_or_default(),
+    })
+}
+
+fn entry_of(referrer: &Referrer) -> Value {
+    let mut entry = json!({
+        "mediaType": referrer.media_type,
+        "digest": referrer.digest.as_str(),
+        "size": referrer.size,
+    });
+    if let Some(artifact_type) = &referrer.artifact_type {
+        entry["artifactType"] = json!(artifact_type);
+    }
+    if !referrer.annotations.is_empty() {
+        entry["annotations"] = json!(referrer.annotations);
+    }
+    entry
+}
+
+fn is_of(entry: &Value, digest: &Digest) -> bool {
+    entry.get("digest").and_then(Value::as_str) == Some(digest.as_str())
+}
+
+const MANIFESTS: &str = "manifests";
+
+#[cfg(test)]
+mod tests {
+    use test_case::test_case;
+
+    use super::*;
+    use crate::oci::manifest::OCI_MANIFEST;
+
+    fn a_referrer(content: &str) -> Referrer {
+        Referrer {
+            media_type: OCI_MANIFEST.to_owned(),
+            digest: Digest::sha256_of(content.as_bytes()),
+            size: 5,
+            artifact_type: Some("text/x".to_owned()),
+            annotations: BTreeMap::from([("a".to_owned(), "b".to_owned())]),
+        }
+    }
+
+    #[test]
+    fn what_others_wrote_is_kept() {
+        let text = format!(
+            r#"{{"schemaVersion":2,"annotations":{{"x":"y"}},"manifests":[{{"odd":1}},{{"mediaType":"m","digest":"{}","size":1,"new":[2]}}]}}"#,
+            Digest::sha256_of(b"old")
+        );
+        let mut list = ReferrersList::parse(text.as_bytes()).unwrap();
+        list.put(&a_referrer("mine")).unwrap();
+        let mut changed = a_referrer("mine");
+        changed.size = 6;
+        list.put(&changed).unwrap();
+        assert!(list.has(&changed) && !list.has(&a_referrer("mine")));
+        let (entries, left_out) = list.entries();
+        assert_eq!((entries.len(), left_out), (2, 1));
+        assert!(list.remove(&changed.digest).unwrap());
+        assert!(!list.remove(&changed.digest).unwrap());
+        assert_eq!(list.to_bytes().unwrap(), text.into_bytes());
+    }
+
+    #[test]
+    fn a_list_ends_somewhere() {
+        let mut list = ReferrersList::empty();
+        for number in 0..MAX_INDEX_ENTRIES {
+            list.put(&a_referrer(&number.to_string())).unwrap();
+        }
+        list.put(&a_referrer("0")).unwrap();
+        assert!(matches!(list.put(&a_referrer("one more")), Err(ReferrersError::Full)));
+        let mut large = a_referrer("0");
+        large.annotations.insert("a".to_owned(), "x".repeat(4 << 20));
+        list.put(&large).unwrap();
+        assert!(matches!(list.to_bytes(), Err(ReferrersError::Full)));
+    }
+
+    #[test_case("" ; "nothing")]
+    #[test_case("[]" ; "array")]
+    #[test_case("<html>" ; "web page")]
+    #[test_case("{}" ; "no version")]
+    #[test_case(r#"{"schemaVersion":1,"manifests":[]}"# ; "schema 1")]
+    #[test_case(r#"{"schemaVersion":2,"manifests":{}}"# ; "no list")]
+    #[test_case(r#"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","manifests":[]}"# ; "an image")]
+    fn no_lists(text: &str) {
+        assert!(matches!(ReferrersList::parse(text.as_bytes()), Err(ReferrersError::NotAnIndex)));
+    }
+
+    #[test]
+    fn empty_lists() {
+        let bytes = ReferrersList::empty().to_bytes().unwrap();
+        assert_eq!(ReferrersList::parse(&bytes).unwrap(), ReferrersList::empty());
+        let null = format!(r#"{{"schemaVersion":2,"mediaType":"{OCI_INDEX}","manifests":null}}"#);
+        assert_eq!(ReferrersList::parse(null.as_bytes()).unwrap(), ReferrersList::empty());
+    }
+}
