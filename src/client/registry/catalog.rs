@@ -61,3 +61,78 @@ impl RegistryClient {
 const SCOPE: &str = "registry:catalog:*";
 /// Names asked for at a time: what most registries allow at most.
 const NAMES_A_PAGE: usize = 1000;
+
+#[cfg(test)]
+mod tests {
+    use test_case::test_case;
+
+    use super::*;
+    use crate::client::TransportError;
+    use crate::client::testing::{Server, registry, reply};
+
+    #[tokio::test]
+    async fn all_pages_of_names_without_those_that_are_none() {
+        let server = Server::start(|request| match request.target.as_str() {
+            "/v2/_catalog?n=1000" => {
+                let names =
+                    r#"{"repositories":["a/b","c","\u001b[2J","evil.example/x:1","UP","../d"]}"#;
+                reply(200, names).with("Link", "</v2/_catalog?n=1000&last=x>; rel=\"next\"")
+            }
+            "/v2/_catalog?n=1000&last=x" => reply(200, r#"{"repositories":["a","x@y",""]}"#),
+            _ => reply(500, ""),
+        });
+        let all = registry(&server).catalog(|_| true).await.unwrap();
+        let names: Vec<String> = all.names.iter().map(ToString::to_string).collect();
+        let host = server.host();
+        assert_eq!(names, [format!("{host}/a/b"), format!("{host}/c"), format!("{host}/a")]);
+        assert_eq!(all.left_out, 6);
+        let some = registry(&server).catalog(|name| name.contains('a')).await.unwrap();
+        assert_eq!(some.names.len(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_name_that_looks_like_a_host_stays_on_its_registry() {
+        let server = Server::start(|_| reply(200, r#"{"repositories":["evil.example/x"]}"#));
+        let all = registry(&server).catalog(|_| true).await.unwrap();
+        assert_eq!(all.names[0].domain(), server.host());
+    }
+
+    #[test_case("<html>" ; "web page")]
+    #[test_case("[]" ; "array")]
+    #[test_case(r#"[["a"]]"# ; "array in an array")]
+    #[test_case(r#"{"repositories":"a"}"# ; "no list")]
+    #[tokio::test]
+    async fn no_catalogs(body: &'static str) {
+        let server = Server::start(move |_| reply(200, body));
+        let error = registry(&server).catalog(|_| true).await.unwrap_err();
+        assert!(
+            matches!(error, RegistryError::Transport(TransportError::BadAnswer { .. })),
+            "{error}"
+        );
+    }
+
+    #[test_case("</v2/_catalog?n=1000>; rel=next" ; "itself")]
+    #[test_case("<https://elsewhere.invalid/v2/_catalog>; rel=next" ; "another host")]
+    #[tokio::test]
+    async fn pages_that_lead_nowhere(link: &'static str) {
+        let server = Server::start(move |_| reply(200, "{}").with("Link", link));
+        let error = registry(&server).catalog(|_| true).await.unwrap_err();
+        assert!(
+            matches!(error, RegistryError::Transport(TransportError::BadAnswer { .. })),
+            "{error}"
+        );
+        assert!(server.log().len() <= 2);
+    }
+
+    #[tokio::test]
+    async fn an_endless_catalog() {
+        let page = format!(r#"{{"repositories":[{}]}}"#, vec![r#""a""#; 400_000].join(","));
+        let server = Server::start(move |request| {
+            let next = format!("<{}1>; rel=next", request.target);
+            reply(200, page.clone()).with("Link", next)
+        });
+        let error = registry(&server).catalog(|_| false).await.unwrap_err();
+        assert!(matches!(error, RegistryError::TooManyRepositories { .. }), "{error}");
+        assert_eq!(server.log().len(), 3);
+    }
+}

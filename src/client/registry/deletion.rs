@@ -51,3 +51,74 @@ impl RegistryClient {
 }
 
 const DELETE: &str = "delete";
+
+#[cfg(test)]
+mod tests {
+    use test_case::test_case;
+
+    use super::*;
+    use crate::client::TransportError;
+    use crate::client::testing::{BASIC, Logins, Server, registry, registry_of, reply};
+    use crate::oci::Digest;
+
+    #[tokio::test]
+    async fn a_manifest_is_deleted_by_digest_with_the_right_to_delete() {
+        let server = Server::start(|request| {
+            if request.target.starts_with("/token") {
+                return reply(200, r#"{"token":"good"}"#);
+            }
+            if request.authorization() == Some("Bearer good") {
+                return reply(202, "");
+            }
+            let host = request.header("host").unwrap();
+            let challenge = format!(r#"Bearer realm="http://{host}/token",service="s""#);
+            reply(401, "").with("WWW-Authenticate", challenge)
+        });
+        let digest = Digest::sha256_of(b"x");
+        registry(&server).delete_manifest("a/b", digest.as_str()).await.unwrap();
+        let log = server.log();
+        assert_eq!(log[0], format!("DELETE /v2/a/b/manifests/{digest}"));
+        assert!(log[1].contains("scope=repository%3Aa%2Fb%3Adelete"), "{}", log[1]);
+        assert_eq!(log.len(), 3);
+    }
+
+    #[test_case(405, "", "" ; "no message")]
+    #[test_case(405, r#"{"errors":[{"code":"UNSUPPORTED","message":"The operation is unsupported."}]}"#, ": UNSUPPORTED: The operation is unsupported." ; "docker")]
+    #[test_case(400, r#"{"errors":[{"code":"UNSUPPORTED"}]}"#, ": UNSUPPORTED" ; "as a bad request")]
+    #[test_case(405, "<html>\x1b[2J", ": an HTML page" ; "web page")]
+    #[tokio::test]
+    async fn a_registry_that_deletes_nothing(status: u16, body: &'static str, tail: &str) {
+        let server = Server::start(move |_| reply(status, body));
+        let digest = Digest::sha256_of(b"x");
+        let error = registry(&server).delete_manifest("a/b", digest.as_str()).await.unwrap_err();
+        assert!(matches!(error, RegistryError::DeletionUnsupported { .. }), "{error}");
+        let words = format!("{} does not allow deletion{tail}", server.host());
+        assert_eq!(error.to_string(), words);
+    }
+
+    #[tokio::test]
+    async fn a_registry_that_deletes_no_tag() {
+        let body = r#"{"errors":[{"code":"DIGEST_INVALID","message":"not a digest"}]}"#;
+        let server = Server::start(move |_| reply(400, body));
+        let error = registry(&server).delete_manifest("a/b", "v1").await.unwrap_err();
+        assert!(matches!(error, RegistryError::TagDeletionUnsupported { .. }), "{error}");
+        let digest = Digest::sha256_of(b"x");
+        let error = registry(&server).delete_manifest("a/b", digest.as_str()).await.unwrap_err();
+        assert!(matches!(error, RegistryError::Transport(TransportError::Status { .. })));
+    }
+
+    #[tokio::test]
+    async fn what_is_not_there_is_told_and_failures_are_not_repeated() {
+        let server = Server::start(|request| match request.target.as_str() {
+            "/v2/a/b/manifests/gone" => reply(404, ""),
+            _ => reply(503, ""),
+        });
+        let registry = registry_of(&server, Logins::basic());
+        let error = registry.delete_manifest("a/b", "gone").await.unwrap_err();
+        assert!(matches!(error, RegistryError::NotFound { .. }), "{error}");
+        let error = registry.delete_manifest("a/b", "v1").await.unwrap_err();
+        assert!(matches!(error, RegistryError::Transport(TransportError::Busy { .. })), "{error}");
+        assert_eq!(server.log().len(), 2);
+        assert!(server.requests().iter().all(|request| request.authorization() != Some(BASIC)));
+    }
+}

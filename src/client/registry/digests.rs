@@ -33,3 +33,39 @@ impl RegistryClient {
         Ok(self.manifest(repository, tag).await?.digest)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::TransportError;
+    use crate::client::testing::{Server, registry, reply};
+    use crate::oci::manifest::OCI_MANIFEST;
+
+    #[tokio::test]
+    async fn a_digest_is_announced_or_computed() {
+        let announced = Digest::sha256_of(b"announced");
+        let header = announced.to_string();
+        let server = Server::start(move |request| {
+            let manifest = reply(200, "{}").with("Content-Type", OCI_MANIFEST);
+            match (request.target.as_str(), request.method.as_str()) {
+                ("/v2/a/b/manifests/told", _) => manifest.with("Docker-Content-Digest", &*header),
+                ("/v2/a/b/manifests/odd", _) => manifest.with("Docker-Content-Digest", "x"),
+                ("/v2/a/b/manifests/nohead", "HEAD") => reply(405, ""),
+                ("/v2/a/b/manifests/gone", _) => reply(404, ""),
+                _ => manifest,
+            }
+        });
+        let registry = registry(&server);
+        assert_eq!(registry.announced_digest("a/b", "told").await.unwrap(), announced);
+        for tag in ["untold", "nohead"] {
+            let digest = registry.announced_digest("a/b", tag).await.unwrap();
+            assert_eq!(digest, Digest::sha256_of(b"{}"), "{tag}");
+        }
+        let error = registry.announced_digest("a/b", "gone").await.unwrap_err();
+        assert!(matches!(error, RegistryError::NotFound { .. }), "{error}");
+        let error = registry.announced_digest("a/b", "odd").await.unwrap_err();
+        let RegistryError::Transport(TransportError::BadAnswer { .. }) = error else {
+            panic!("{error}")
+        };
+    }
+}

@@ -40,3 +40,35 @@ impl RegistryClient {
         Ok(answer.body)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::TransportError;
+    use crate::client::testing::{Server, registry, reply};
+
+    fn descriptor(content: &[u8], size: u64) -> Descriptor {
+        let (media_type, digest) = ("a/b".to_owned(), Digest::sha256_of(content));
+        Descriptor { media_type, digest, size, platform: None }
+    }
+
+    #[tokio::test]
+    async fn a_configuration_is_what_the_manifest_names() {
+        let server = Server::start(|_| reply(200, "{}"));
+        let registry = registry(&server);
+        assert_eq!(registry.image_config("a/b", &descriptor(b"{}", 2)).await.unwrap(), b"{}");
+        let error = registry.image_config("a/b", &descriptor(b"{ ", 2)).await.unwrap_err();
+        assert!(matches!(error, RegistryError::DigestMismatch { .. }), "{error}");
+        let error = registry.image_config("a/b", &descriptor(b"{}", 3)).await.unwrap_err();
+        assert!(
+            matches!(error, RegistryError::Transport(TransportError::BadAnswer { .. })),
+            "{error}"
+        );
+        // No more is read than the manifest announces, whatever that says.
+        let error = registry.image_config("a/b", &descriptor(b"{}", 1)).await.unwrap_err();
+        assert!(
+            matches!(error, RegistryError::Transport(TransportError::TooLarge { limit: 1, .. })),
+            "{error}"
+        );
+    }
+}

@@ -238,3 +238,222 @@ fn has_no_api(answer: &Answer) -> bool {
 /// Times a list is written before giving up: others that write it as well are few, and quick.
 const MAX_ATTEMPTS: u32 = 5;
 const PUSH: &str = "pull,push";
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::{Arc, Mutex};
+
+    use test_case::test_case;
+
+    use super::*;
+    use crate::client::TransportError;
+    use crate::client::testing::{Received, Reply, Server, registry, reply};
+    use crate::oci::manifest::OCI_MANIFEST;
+
+    fn subject() -> Digest {
+        Digest::sha256_of(b"subject")
+    }
+
+    fn referrer(content: &str, artifact_type: &str) -> Referrer {
+        Referrer {
+            media_type: OCI_MANIFEST.to_owned(),
+            digest: Digest::sha256_of(content.as_bytes()),
+            size: 7,
+            artifact_type: Some(artifact_type.to_owned()),
+            annotations: BTreeMap::from([("made.by".to_owned(), "a test".to_owned())]),
+        }
+    }
+
+    fn index(referrers: &[Referrer]) -> Vec<u8> {
+        let mut list = ReferrersList::empty();
+        referrers.iter().for_each(|referrer| list.put(referrer).unwrap());
+        list.to_bytes().unwrap()
+    }
+
+    fn index_reply(referrers: &[Referrer]) -> Reply {
+        reply(200, index(referrers)).with("Content-Type", OCI_INDEX)
+    }
+
+    /// A registry without the API: a tag that can be read and written. `twist` may answer instead.
+    fn keeping(
+        begin: Option<Vec<u8>>,
+        twist: impl Fn(&Received, &mut Option<Vec<u8>>) -> Option<Reply> + Send + Sync + 'static,
+    ) -> (Server, Arc<Mutex<Option<Vec<u8>>>>) {
+        let kept = Arc::new(Mutex::new(begin));
+        let shared = Arc::clone(&kept);
+        let tag = format!("/v2/a/b/manifests/{}", referrers_tag(&subject()));
+        let server = Server::start(move |request| {
+            let mut kept = shared.lock().unwrap();
+            if let Some(reply) = twist(request, &mut kept) {
+                return reply;
+            }
+            match (request.method.as_str(), kept.clone()) {
+                _ if request.target != tag => reply(404, ""),
+                ("PUT", _) => {
+                    *kept = Some(request.body.clone());
+                    reply(201, "")
+                }
+                (_, Some(body)) => {
+                    let etag = format!("\"{}\"", Digest::sha256_of(&body));
+                    reply(200, body).with("Content-Type", OCI_INDEX).with("ETag", etag)
+                }
+                (_, None) => reply(404, ""),
+            }
+        });
+        (server, kept)
+    }
+
+    #[tokio::test]
+    async fn the_registrys_own_list_in_pages() {
+        let first = referrer("1", "text/a");
+        let (other, last) = (referrer("2", "text/b"), referrer("3", "text/a"));
+        let all = [first.clone(), other, last.clone()];
+        let server = Server::start(move |request| {
+            let path = format!("/v2/a/b/referrers/{}", subject());
+            let next = format!("<{path}?page=2>; rel=\"next\"");
+            if request.target == format!("{path}?artifactType=text%2Fa") {
+                // It does not filter, and says so by saying nothing.
+                return index_reply(&all[..2]).with("Link", next);
+            }
+            if request.target == format!("{path}?page=2") {
+                index_reply(&all[2..])
+            } else {
+                reply(500, "")
+            }
+        });
+        let found = registry(&server).referrers("a/b", &subject(), Some("text/a")).await.unwrap();
+        assert_eq!(found.keeper, Keeper::Registry);
+        assert_eq!(found.entries, [first, last]);
+    }
+
+    #[test_case(404)]
+    #[test_case(405)]
+    #[tokio::test]
+    async fn the_list_in_the_tag(status: u16) {
+        let one = referrer("1", "text/a");
+        let (server, _) = keeping(Some(index(std::slice::from_ref(&one))), move |request, _| {
+            request.target.contains("/referrers/").then(|| reply(status, ""))
+        });
+        let found = registry(&server).referrers("a/b", &subject(), None).await.unwrap();
+        assert_eq!((found.keeper, found.entries), (Keeper::Clients, vec![one]));
+        let (server, _) = keeping(None, |_, _| None);
+        let found = registry(&server).referrers("a/b", &subject(), None).await.unwrap();
+        assert_eq!(found.entries, []);
+    }
+
+    #[tokio::test]
+    async fn lists_that_are_none() {
+        let server = Server::start(|_| reply(200, "<html>").with("Content-Type", "text/html"));
+        let error = registry(&server).referrers("a/b", &subject(), None).await.unwrap_err();
+        assert!(
+            matches!(error, RegistryError::Transport(TransportError::BadAnswer { .. })),
+            "{error}"
+        );
+        let (server, _) = keeping(None, |request, _| {
+            let image = reply(200, "{}").with("Content-Type", OCI_MANIFEST);
+            (!request.target.contains("/referrers/")).then_some(image)
+        });
+        let error = registry(&server).referrers("a/b", &subject(), None).await.unwrap_err();
+        assert!(matches!(error, RegistryError::NoReferrersList { .. }), "{error}");
+        let one = referrer("1", "text/a");
+        let error = registry(&server).announce_referrer("a/b", &subject(), &one).await.unwrap_err();
+        assert!(matches!(error, RegistryError::NoReferrersList { .. }), "{error}");
+        assert!(server.log().iter().all(|line| !line.starts_with("PUT")));
+    }
+
+    #[tokio::test]
+    async fn a_list_without_end() {
+        let entry = referrer("1", "text/a");
+        let mut list = ReferrersList::empty();
+        for number in 0..4000 {
+            let digest = Digest::sha256_of(format!("{number}").as_bytes());
+            list.put(&Referrer { digest, ..entry.clone() }).unwrap();
+        }
+        let page = list.to_bytes().unwrap();
+        let server = Server::start(move |request| {
+            let next = format!("<{}?x>; rel=next", request.target);
+            reply(200, page.clone()).with("Content-Type", OCI_INDEX).with("Link", next)
+        });
+        let error = registry(&server).referrers("a/b", &subject(), None).await.unwrap_err();
+        assert!(matches!(error, RegistryError::TooManyReferrers { .. }), "{error}");
+        assert_eq!(server.log().len(), 3);
+    }
+
+    #[tokio::test]
+    async fn a_referrer_is_announced_changed_and_withdrawn() {
+        let (server, kept) = keeping(None, |_, _| None);
+        let registry = registry(&server);
+        let (one, two) = (referrer("1", "text/a"), referrer("2", "text/b"));
+        for referrer in [&one, &two, &two] {
+            registry.announce_referrer("a/b", &subject(), referrer).await.unwrap();
+        }
+        let found = registry.referrers("a/b", &subject(), None).await.unwrap();
+        assert_eq!(found.entries, [one.clone(), two.clone()]);
+        let puts: Vec<Received> =
+            server.requests().into_iter().filter(|request| request.method == "PUT").collect();
+        assert_eq!(puts.len(), 2, "what is announced already is not written again");
+        assert_eq!(puts[0].header("content-type"), Some(OCI_INDEX));
+        assert_eq!(puts[0].header("if-match"), None);
+        let etag = format!("\"{}\"", Digest::sha256_of(&index(std::slice::from_ref(&one))));
+        assert_eq!(puts[1].header("if-match"), Some(etag.as_str()));
+        assert!(registry.withdraw_referrer("a/b", &subject(), &one.digest).await.unwrap());
+        assert!(!registry.withdraw_referrer("a/b", &subject(), &one.digest).await.unwrap());
+        assert_eq!(kept.lock().unwrap().as_deref(), Some(index(&[two]).as_slice()));
+    }
+
+    #[tokio::test]
+    async fn somebody_elses_entry_is_not_lost_where_versions_are_told_apart() {
+        let theirs = referrer("theirs", "text/a");
+        let sneaked = theirs.clone();
+        let first = Mutex::new(true);
+        let (server, kept) = keeping(None, move |request, kept| {
+            let is_first = request.method == "PUT" && std::mem::take(&mut *first.lock().unwrap());
+            is_first.then(|| {
+                *kept = Some(index(std::slice::from_ref(&sneaked)));
+                reply(412, "")
+            })
+        });
+        let mine = referrer("mine", "text/b");
+        registry(&server).announce_referrer("a/b", &subject(), &mine).await.unwrap();
+        assert_eq!(kept.lock().unwrap().as_deref(), Some(index(&[theirs, mine]).as_slice()));
+    }
+
+    #[tokio::test]
+    async fn an_entry_that_others_overwrite_is_written_again() {
+        let overwritten = Mutex::new(false);
+        let (server, kept) = keeping(None, move |request, kept| {
+            let mut overwritten = overwritten.lock().unwrap();
+            let now = request.method == "PUT" && !*overwritten;
+            *overwritten |= now;
+            now.then(|| {
+                *kept = Some(index(&[referrer("theirs", "text/a")]));
+                reply(201, "")
+            })
+        });
+        let mine = referrer("mine", "text/b");
+        registry(&server).announce_referrer("a/b", &subject(), &mine).await.unwrap();
+        let expected = index(&[referrer("theirs", "text/a"), mine]);
+        assert_eq!(kept.lock().unwrap().as_deref(), Some(expected.as_slice()));
+    }
+
+    #[tokio::test]
+    async fn it_is_given_up_in_the_end() {
+        let (server, _) =
+            keeping(None, |request, _| (request.method == "PUT").then(|| reply(201, "")));
+        let mine = referrer("mine", "text/b");
+        let error =
+            registry(&server).announce_referrer("a/b", &subject(), &mine).await.unwrap_err();
+        assert!(matches!(error, RegistryError::ReferrersContended { .. }), "{error}");
+        let puts = server.log().iter().filter(|line| line.starts_with("PUT")).count();
+        assert_eq!(puts, 5);
+    }
+
+    #[tokio::test]
+    async fn a_registry_that_keeps_the_list_is_left_to_it() {
+        let server = Server::start(|_| index_reply(&[]));
+        let gone = Digest::sha256_of(b"gone");
+        assert!(!registry(&server).withdraw_referrer("a/b", &subject(), &gone).await.unwrap());
+        assert_eq!(server.log(), [format!("GET /v2/a/b/referrers/{}", subject())]);
+    }
+}

@@ -246,3 +246,121 @@ const X_DOCKER_TOKEN: HeaderName = HeaderName::from_static("x-docker-token");
 /// Where Docker Hub keeps what Docker's own people keep.
 const OFFICIAL: &str = "library/";
 const RESULTS: &str = "the search results";
+
+#[cfg(test)]
+mod tests {
+    use test_case::test_case;
+
+    use super::*;
+    use crate::client::testing::{Reply, Server, impatient, registry, reply};
+    use crate::client::{HttpClient, HttpOptions};
+
+    const DISCOVERED: &str =
+        r#"{"extensions":[{"name":"_zot","endpoints":["/v2/_zot/ext/search"]}]}"#;
+
+    /// A registry with the interfaces named in `has`.
+    fn server(has: &'static [&'static str]) -> Server {
+        Server::start(move |request| {
+            let path = request.target.split('?').next().unwrap().to_owned();
+            if !has.contains(&path.as_str()) {
+                return reply(404, "404 page not found");
+            }
+            answer(&path)
+        })
+    }
+
+    fn answer(path: &str) -> Reply {
+        match path {
+            "/v2/_oci/ext/discover" => reply(200, DISCOVERED),
+            "/v2/_zot/ext/search" => {
+                reply(200, r#"{"data":{"GlobalSearch":{"Repos":[{"Name":"from/zot"}]}}}"#)
+            }
+            "/api/v2.0/search" => {
+                reply(200, r#"{"repository":[{"repository_name":"from/harbor"}]}"#)
+            }
+            "/v1/_ping" => reply(200, "true"),
+            "/v1/search" => reply(
+                200,
+                r#"{"results":[{"name":"from/v1","star_count":3,"is_official":true},
+                    {"name":"b\u001b[2J"},{"name":"http://evil.example/x"},{"name":"c"},{"name":"d"}]}"#,
+            ),
+            "/v2/_catalog" => {
+                reply(200, r#"{"repositories":["my/app","application","app","other"]}"#)
+            }
+            _ => reply(500, ""),
+        }
+    }
+
+    fn paths(results: &SearchResults) -> Vec<&str> {
+        results.found.iter().map(|found| found.repository.path()).collect()
+    }
+
+    #[test_case(&["/v2/_oci/ext/discover", "/v2/_zot/ext/search", "/api/v2.0/search", "/v2/_catalog"], SearchInterface::Zot, &["from/zot"])]
+    #[test_case(&["/api/v2.0/search", "/v1/_ping", "/v1/search", "/v2/_catalog"], SearchInterface::Harbor, &["from/harbor"])]
+    #[test_case(&["/v2/_catalog"], SearchInterface::Catalog, &["app", "my/app", "application"])]
+    // What does not answer at all is not there.
+    #[test_case(&["/v2/_oci/ext/discover", "/v1/_ping", "/v2/_catalog"], SearchInterface::Catalog, &["app", "my/app", "application"])]
+    #[tokio::test]
+    async fn each_interface_is_found(
+        has: &'static [&'static str],
+        interface: SearchInterface,
+        expected: &[&str],
+    ) {
+        let server = server(has);
+        let results = registry(&server).search("app", 3).await.unwrap();
+        assert_eq!(results.interface, interface);
+        assert_eq!(paths(&results), expected);
+    }
+
+    #[tokio::test]
+    async fn hostile_names_are_left_out_and_more_than_asked_for_cut() {
+        let server = server(&["/v1/_ping", "/v1/search"]);
+        let results = registry(&server).search("a b&c", 2).await.unwrap();
+        assert_eq!(results.interface, SearchInterface::Docker);
+        assert_eq!(paths(&results), ["from/v1", "c"]);
+        assert_eq!(results.left_out, 2);
+        assert!(results.found[0].official && results.found[0].stars == 3);
+        assert_eq!(results.found[0].repository.domain(), server.host());
+        let log = server.log();
+        assert_eq!(log.last().unwrap(), "GET /v1/search?q=a+b%26c&n=2");
+        let accept = server.requests().last().unwrap().header("accept").unwrap().to_owned();
+        assert_eq!(accept, "application/json");
+    }
+
+    #[tokio::test]
+    async fn a_server_that_answers_everything_with_a_web_page_is_told() {
+        let server =
+            Server::start(|_| reply(200, "<!doctype html>").with("Content-Type", "text/html"));
+        let error = registry(&server).search("app", 3).await.unwrap_err();
+        let RegistryError::Transport(TransportError::BadAnswer { problem, .. }) = error else {
+            panic!("{error}")
+        };
+        assert!(problem.contains("web page"), "{problem}");
+    }
+
+    #[tokio::test]
+    async fn a_registry_that_wants_a_login_says_so_in_the_end() {
+        let server =
+            Server::start(|_| reply(401, "").with("WWW-Authenticate", r#"Basic realm="r""#));
+        let error = registry(&server).search("app", 3).await.unwrap_err();
+        let RegistryError::Transport(TransportError::Unauthorized { .. }) = error else {
+            panic!("{error}")
+        };
+    }
+
+    #[tokio::test]
+    async fn a_registry_that_does_not_answer_is_asked_once() {
+        let server = Server::start(|_| Reply::Silence);
+        let reference = Reference::parse(&format!("{}/a", server.host())).unwrap();
+        let options = HttpOptions { insecure: true, ..impatient() };
+        let logins = crate::client::testing::Logins::none();
+        let registry = RegistryClient::new(&reference, HttpClient::new(options), logins);
+        let error = registry.search("app", 3).await.unwrap_err();
+        assert!(
+            matches!(&error, RegistryError::Transport(error) if error.is_offline()
+                || matches!(error, TransportError::Tls { .. })),
+            "{error}"
+        );
+        assert!(server.log().iter().all(|line| line.contains("/discover")), "{:?}", server.log());
+    }
+}

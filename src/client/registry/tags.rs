@@ -96,6 +96,7 @@ const TAGS_A_PAGE: usize = 1000;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::client::testing::{Server, registry, reply};
 
     #[test]
     fn what_is_behind_a_tag() {
@@ -104,5 +105,29 @@ mod tests {
         assert_eq!(behind(list("a c d"), "b"), list("c d"));
         assert_eq!(behind(list("a B c"), "B"), list("c"));
         assert_eq!(behind(list("c B d"), "a"), list("c B d"));
+    }
+
+    #[tokio::test]
+    async fn a_page_of_tags_from_a_registry_that_pages_and_one_that_does_not() {
+        let server = Server::start(|request| match request.target.as_str() {
+            // This one sends all, in no order.
+            "/v2/a/all/tags/list?n=2&last=c" | "/v2/a/all/tags/list?n=2" => {
+                reply(200, r#"{"tags":["d","c","b","\u001bx","a","-"]}"#)
+            }
+            "/v2/a/paged/tags/list?n=2&last=c" => {
+                let next = "</v2/a/paged/tags/list?n=2&last=e>; rel=next";
+                reply(200, r#"{"tags":["d","e"]}"#).with("Link", next)
+            }
+            _ => reply(500, ""),
+        });
+        let registry = registry(&server);
+        let page = registry.tags_after("a/all", Some("c"), Some(2)).await.unwrap();
+        assert_eq!((page.tags.join(" ").as_str(), page.left_out, page.more), ("b a", 2, false));
+        let page = registry.tags_after("a/all", None, Some(2)).await.unwrap();
+        assert_eq!((page.tags.join(" ").as_str(), page.left_out, page.more), ("d c", 0, true));
+        let page = registry.tags_after("a/paged", Some("c"), Some(2)).await.unwrap();
+        assert_eq!((page.tags.join(" ").as_str(), page.left_out, page.more), ("d e", 0, true));
+        let error = registry.tags_after("a/paged", Some("&n=5"), None).await.unwrap_err();
+        assert!(matches!(error, RegistryError::Reference(_)), "{error}");
     }
 }
