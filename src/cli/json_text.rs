@@ -50,7 +50,8 @@ fn new_line(text: &mut String, unit: &str, depth: usize) {
 
 fn push_safely(text: &mut String, character: char) {
     if character.is_control() {
-        text.push_str(&format!("\\u{:04x}", u32::from(character)));
+        let escaped = format!("\\u{:04x}", u32::from(character));
+        text.push_str(&escaped);
     } else {
         text.push(character);
     }
@@ -92,7 +93,7 @@ mod tests {
             prop_oneof![
                 prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
                 prop::collection::btree_map(any::<String>(), inner, 0..4)
-                    .prop_map(|members| Value::from_iter(members)),
+                    .prop_map(Value::from_iter),
             ]
         })
     }

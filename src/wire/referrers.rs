@@ -152,18 +152,17 @@ fn referrer(entry: &Value) -> Option<Referrer> {
 }
 
 fn entry_of(referrer: &Referrer) -> Value {
-    let mut entry = json!({
-        "mediaType": referrer.media_type,
-        "digest": referrer.digest.as_str(),
-        "size": referrer.size,
-    });
+    let mut entry = Map::new();
+    entry.insert("mediaType".to_owned(), json!(referrer.media_type));
+    entry.insert("digest".to_owned(), json!(referrer.digest.as_str()));
+    entry.insert("size".to_owned(), json!(referrer.size));
     if let Some(artifact_type) = &referrer.artifact_type {
-        entry["artifactType"] = json!(artifact_type);
+        entry.insert("artifactType".to_owned(), json!(artifact_type));
     }
     if !referrer.annotations.is_empty() {
-        entry["annotations"] = json!(referrer.annotations);
+        entry.insert("annotations".to_owned(), json!(referrer.annotations));
     }
-    entry
+    Value::Object(entry)
 }
 
 fn is_of(entry: &Value, digest: &Digest) -> bool {

@@ -21,12 +21,11 @@ pub async fn referrers(
     artifact_type: Option<&str>,
 ) -> Result<Listing, ImageError> {
     let registry = context.connections.registry(reference)?;
-    let subject = match reference.digest() {
-        Some(digest) => digest.clone(),
-        None => {
-            let tag = reference.tag().unwrap_or("latest");
-            registry.manifest(reference.path(), tag).await?.digest
-        }
+    let subject = if let Some(digest) = reference.digest() {
+        digest.clone()
+    } else {
+        let tag = reference.tag().unwrap_or("latest");
+        registry.manifest(reference.path(), tag).await?.digest
     };
     let referrers = registry.referrers(reference.path(), &subject, artifact_type).await?;
     Ok(Listing { subject, referrers })

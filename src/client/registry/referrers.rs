@@ -50,13 +50,12 @@ impl RegistryClient {
         artifact_type: Option<&str>,
     ) -> Result<Referrers, RegistryError> {
         let reference = self.reference(repository, subject.as_str())?;
-        let mut found = match self.referrers_of_api(&reference, subject, artifact_type).await? {
-            Some(found) => found,
-            None => {
-                let list = self.kept_list(repository, subject).await?.list;
-                let (entries, left_out) = list.entries();
-                Referrers { entries, left_out, keeper: Keeper::Clients }
-            }
+        let of_api = self.referrers_of_api(&reference, subject, artifact_type).await?;
+        let mut found = if let Some(found) = of_api {
+            found
+        } else {
+            let (entries, left_out) = self.kept_list(repository, subject).await?.list.entries();
+            Referrers { entries, left_out, keeper: Keeper::Clients }
         };
         // Whether the registry did it or not (`OCI-Filters-Applied`): it may have been told wrong.
         if let Some(wanted) = artifact_type {
@@ -157,10 +156,10 @@ impl RegistryClient {
                 changed = true;
             }
         }
-        match is_done(&self.kept_list(repository, subject).await?.list) {
-            true => Ok(changed),
-            false => Err(RegistryError::ReferrersContended { reference: tag.familiar() }),
+        if is_done(&self.kept_list(repository, subject).await?.list) {
+            return Ok(changed);
         }
+        Err(RegistryError::ReferrersContended { reference: tag.familiar() })
     }
 
     /// Reads the list in the tag; an empty one if there is no such tag.
@@ -267,7 +266,9 @@ mod tests {
 
     fn index(referrers: &[Referrer]) -> Vec<u8> {
         let mut list = ReferrersList::empty();
-        referrers.iter().for_each(|referrer| list.put(referrer).unwrap());
+        for referrer in referrers {
+            list.put(referrer).unwrap();
+        }
         list.to_bytes().unwrap()
     }
 

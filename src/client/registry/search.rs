@@ -65,20 +65,16 @@ impl RegistryClient {
         if self.domain == DOCKER_HUB {
             return self.search_docker_hub(term, limit).await;
         }
-        let found = match self.search_zot(term, limit).await? {
-            Some(hits) => Some((hits, SearchInterface::Zot)),
-            None => match self.search_harbor(term, limit).await? {
-                Some(hits) => Some((hits, SearchInterface::Harbor)),
-                None => {
-                    let hits = self.search_v1(term, limit).await?;
-                    hits.map(|hits| (hits, SearchInterface::Docker))
-                }
-            },
-        };
-        match found {
-            Some((hits, interface)) => Ok(self.results(hits, limit, interface)),
-            None => self.search_catalog(term, limit).await,
+        if let Some(hits) = self.search_zot(term, limit).await? {
+            return Ok(self.results(hits, limit, SearchInterface::Zot));
         }
+        if let Some(hits) = self.search_harbor(term, limit).await? {
+            return Ok(self.results(hits, limit, SearchInterface::Harbor));
+        }
+        if let Some(hits) = self.search_v1(term, limit).await? {
+            return Ok(self.results(hits, limit, SearchInterface::Docker));
+        }
+        self.search_catalog(term, limit).await
     }
 
     /// Asks Docker Hub, whose index is on a host of its own.

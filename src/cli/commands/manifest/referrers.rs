@@ -60,12 +60,12 @@ impl Args {
 }
 
 fn table(rows: &[Row]) -> String {
-    let mut text = "DIGEST\tARTIFACT TYPE\tSIZE\n".to_owned();
-    for row in rows {
+    let line = |row: &Row| {
         let artifact_type = printable(row.artifact_type.as_deref().unwrap_or_default());
-        text.push_str(&format!("{}\t{artifact_type}\t{}\n", row.digest, row.size));
-    }
-    tab_stops(&text)
+        format!("{}\t{artifact_type}\t{}\n", row.digest, row.size)
+    };
+    let lines: String = rows.iter().map(line).collect();
+    tab_stops(&format!("DIGEST\tARTIFACT TYPE\tSIZE\n{lines}"))
 }
 
 /// A referrer as `--json` and `--format` print it (`spec/json-output.md`).
