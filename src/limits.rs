@@ -89,6 +89,8 @@ pub const MAX_REFERRERS: usize = 10_000;
 pub const MAX_COMPARED_TAGS: usize = 10_000;
 /// Largest image configuration read, in bytes: one with a thousand steps has some 500 KiB.
 pub const MAX_IMAGE_CONFIG_BYTES: u64 = 8 << 20;
+/// Most bytes of the manifests of one index that are shown together; real ones have some 20 KiB.
+pub const MAX_SHOWN_BYTES: u64 = 64 << 20;
 /// Largest page of a changefeed read, in bytes: a thousand changes have some 300 KiB.
 pub const MAX_CHANGEFEED_BYTES: u64 = 8 << 20;
 /// Largest change file read, in bytes. One holds a target with its custom data, or a few keys.

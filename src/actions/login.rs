@@ -68,7 +68,7 @@ pub async fn login(
     if place == Place::Keyring {
         keyring::remember_login(&context.keyring, host, &credential)?;
         // What docker's files say would go before it.
-        config.erase(host)?;
+        config.set_aside(host)?;
         return Ok(Kept::InKeyring);
     }
     config.set(host, &credential)?;

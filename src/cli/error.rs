@@ -412,6 +412,14 @@ fn classify_login(error: &LoginError) -> Classified {
             (ErrorKind::Authentication, Some("the user name or the password is not right"))
         }
         LoginError::Registry(cause) => classify_registry(cause),
+        LoginError::Store(
+            StoreError::KeyringAbsent
+            | StoreError::KeyringTimeout { .. }
+            | StoreError::Keyring { .. },
+        ) => (
+            ErrorKind::Storage,
+            Some("without `--keyring` the login is kept where docker keeps it"),
+        ),
         LoginError::Store(cause) => classify_store(cause),
     }
 }

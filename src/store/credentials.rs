@@ -110,6 +110,19 @@ impl DockerConfig {
         self.save()
     }
 
+    /// Forgets a login everywhere, and notes that it is kept elsewhere: an entry without a secret,
+    /// as docker itself leaves for a login that a helper keeps.
+    pub fn set_aside(&mut self, host: &str) -> Result<(), StoreError> {
+        self.erase(host)?;
+        self.auths_mut()?.insert(config_key(host), Value::Object(Map::new()));
+        self.save()
+    }
+
+    /// Whether there is an entry for a registry host, with a secret or without.
+    pub fn mentions(&self, host: &str) -> bool {
+        self.entry(&config_key(host)).is_some()
+    }
+
     /// Forgets a login everywhere; returns whether there was one.
     pub fn erase(&mut self, host: &str) -> Result<bool, StoreError> {
         let key = config_key(host);

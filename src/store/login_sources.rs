@@ -15,7 +15,8 @@ use crate::store::keyring::{self, KeyringEnv};
 pub struct LoginSources {
     /// Docker's `auths` as JSON, of which only `auth` counts; goes before all else.
     pub variable: Option<Variable>,
-    /// The keyring; `None` to leave it alone.
+    /// The keyring, asked where docker's file has an entry without a secret; `None` to leave it
+    /// alone.
     pub keyring: Option<KeyringEnv>,
     /// Files in podman's form, asked last, in this order; they need not exist.
     pub auth_files: Vec<PathBuf>,
@@ -37,10 +38,12 @@ impl LoginSources {
         if let Some(login) = self.of_variable(host)? {
             return Ok(Some(login));
         }
-        if let Some(login) = DockerConfig::load(config_dir)?.get(host)? {
+        let config = DockerConfig::load(config_dir)?;
+        if let Some(login) = config.get(host)? {
             return Ok(Some(login));
         }
-        if let Some(env) = &self.keyring
+        // Asking it can take long, so it is asked only for what docker's file says is elsewhere.
+        if let Some(env) = self.keyring.as_ref().filter(|_| config.mentions(host))
             && let Some(login) = keyring::recall_login(env, host)?
         {
             return Ok(Some(login));

@@ -24,6 +24,45 @@ pub struct Referrer {
     pub annotations: BTreeMap<String, String>,
 }
 
+impl Referrer {
+    /// What a list says of a manifest with this media type, digest and these bytes, and the digest
+    /// of what it refers to; `None` if it refers to nothing.
+    ///
+    /// A manifest without a type of its own has that of its configuration (OCI image-spec 1.1,
+    /// "Guidelines for Artifact Usage").
+    pub fn of_manifest(media_type: &str, digest: &Digest, bytes: &[u8]) -> Option<(Digest, Self)> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Document {
+            subject: Option<Subject>,
+            artifact_type: Option<String>,
+            config: Option<Config>,
+            annotations: Option<BTreeMap<String, String>>,
+        }
+        #[derive(Deserialize)]
+        struct Subject {
+            digest: String,
+        }
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Config {
+            media_type: Option<String>,
+        }
+        let document: Document = serde_json::from_slice(bytes).ok()?;
+        let subject = Digest::parse(&document.subject?.digest).ok()?;
+        let own = document.artifact_type.filter(|text| !text.is_empty());
+        let of_config = document.config.and_then(|config| config.media_type);
+        let referrer = Self {
+            media_type: media_type.to_owned(),
+            digest: digest.clone(),
+            size: bytes.len() as u64,
+            artifact_type: own.or(of_config).filter(|text| !text.is_empty()),
+            annotations: document.annotations.unwrap_or_default(),
+        };
+        Some((subject, referrer))
+    }
+}
+
 /// A list of referrers: the entries understood, and what is needed to write it again.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ReferrersList {
@@ -79,9 +118,10 @@ impl ReferrersList {
         (understood, left_out)
     }
 
-    /// Whether a manifest is on the list, described just so.
+    /// Whether a manifest is on the list, described just as [`Self::put`] would.
     pub fn has(&self, referrer: &Referrer) -> bool {
-        self.entries().0.contains(referrer)
+        let wanted = entry_of(referrer);
+        self.manifests().contains(&wanted)
     }
 
     /// Whether a manifest is on the list.
@@ -156,7 +196,7 @@ fn entry_of(referrer: &Referrer) -> Value {
     entry.insert("mediaType".to_owned(), json!(referrer.media_type));
     entry.insert("digest".to_owned(), json!(referrer.digest.as_str()));
     entry.insert("size".to_owned(), json!(referrer.size));
-    if let Some(artifact_type) = &referrer.artifact_type {
+    if let Some(artifact_type) = referrer.artifact_type.as_ref().filter(|text| !text.is_empty()) {
         entry.insert("artifactType".to_owned(), json!(artifact_type));
     }
     if !referrer.annotations.is_empty() {
@@ -205,6 +245,23 @@ mod tests {
         assert!(list.remove(&changed.digest).unwrap());
         assert!(!list.remove(&changed.digest).unwrap());
         assert_eq!(list.to_bytes().unwrap(), text.into_bytes());
+    }
+
+    #[test]
+    fn what_a_manifest_refers_to() {
+        let (subject, digest) = (Digest::sha256_of(b"subject"), Digest::sha256_of(b"x"));
+        let of = |members: &str| {
+            let text = format!(r#"{{"subject":{{"digest":"{subject}"}}{members}}}"#);
+            Referrer::of_manifest(OCI_MANIFEST, &digest, text.as_bytes())
+        };
+        let (found, referrer) = of(r#","artifactType":"a/b","annotations":{"x":"y"}"#).unwrap();
+        assert_eq!((found, referrer.artifact_type.as_deref()), (subject.clone(), Some("a/b")));
+        assert_eq!(referrer.annotations["x"], "y");
+        let (_, referrer) = of(r#","artifactType":"","config":{"mediaType":"c/d"}"#).unwrap();
+        assert_eq!(referrer.artifact_type.as_deref(), Some("c/d"));
+        for none in ["{}", "[]", "<", r#"{"subject":null}"#, r#"{"subject":{"digest":"../x"}}"#] {
+            assert!(Referrer::of_manifest("m", &digest, none.as_bytes()).is_none(), "{none}");
+        }
     }
 
     #[test]

@@ -451,6 +451,22 @@ fn a_registry_without_the_referrers_api_keeps_the_list_in_a_tag() {
     let other = ["manifest", "referrers", "--json", "--artifact-type", "text/plain", &name];
     assert_eq!(parse(&user.trust(&other).success().stdout), json!([]));
 
+    // Somebody else deletes without a word: the next who announces takes that off, too.
+    let path = format!("/v2/app/manifests/{}", one.digest);
+    let raw =
+        String::from_utf8(registry.request("GET", &path, &[("Accept", &one.media_type)], b"").body);
+    assert_eq!(registry.request("DELETE", &path, &[], b"").status, 202);
+    let three = push_referrer(&registry, &subject, b"three");
+    runtime.block_on(client.announce_referrer("app", &digest, &three)).unwrap();
+    let kept = parse(&image::fetch_manifest(&registry, "app", &tag).text());
+    let digests: Vec<&str> = (kept["manifests"].as_array().unwrap().iter())
+        .map(|entry| entry["digest"].as_str().unwrap())
+        .collect();
+    assert_eq!(digests, [two.digest.as_str(), three.digest.as_str()]);
+    image::retag_raw(&registry, "app", one.digest.as_str(), &one.media_type, raw.unwrap().into());
+    runtime.block_on(client.announce_referrer("app", &digest, &one)).unwrap();
+    user.trust(&["manifest", "rm", &format!("{host}/app@{}", three.digest)]).success();
+
     // What is deleted is taken off the list.
     user.trust(&["manifest", "rm", &format!("{host}/app@{}", one.digest)]).success();
     let kept = parse(&image::fetch_manifest(&registry, "app", &tag).text());

@@ -9,8 +9,9 @@ use crate::actions::image::{ImageError, narrow};
 use crate::actions::update::Source;
 use crate::actions::verify;
 use crate::actions::verify::{Verdict, VerifyImageError};
-use crate::client::RegistryClient;
 use crate::client::registry::ServedManifest;
+use crate::client::{RegistryClient, RegistryError, TransportError};
+use crate::limits::MAX_SHOWN_BYTES;
 use crate::oci::Reference;
 use crate::oci::manifest::{Descriptor, Manifest};
 use crate::oci::platform::Platform;
@@ -191,8 +192,15 @@ async fn look_closer(
 ) -> Result<(), ImageError> {
     match &inspected.shown.manifest {
         Manifest::Index(index) => {
+            let mut bytes = 0;
             for child in &index.manifests {
-                inspected.children.push(fetch_child(registry, reference, child).await?);
+                let child = fetch_child(registry, reference, child).await?;
+                bytes += child.served.bytes.len() as u64;
+                if bytes > MAX_SHOWN_BYTES {
+                    let (url, limit) = (reference.familiar(), MAX_SHOWN_BYTES);
+                    return Err(RegistryError::from(TransportError::TooLarge { url, limit }).into());
+                }
+                inspected.children.push(child);
             }
         }
         Manifest::Image(_) => {

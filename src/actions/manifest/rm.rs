@@ -1,7 +1,5 @@
 //! Deleting a manifest from its registry.
 
-use serde::Deserialize;
-
 use crate::actions::context::{ConnectionError, Context};
 use crate::actions::image::gun_of;
 use crate::actions::tags::ls::with_digests;
@@ -10,6 +8,7 @@ use crate::actions::verify::{self, VerifyImageError};
 use crate::client::{RegistryClient, RegistryError};
 use crate::limits::MAX_COMPARED_TAGS;
 use crate::oci::{Digest, Reference};
+use crate::wire::referrers::Referrer;
 
 /// What to delete.
 #[derive(Debug, Clone)]
@@ -188,14 +187,6 @@ async fn subject_of(
     reference: &Reference,
     digest: &Digest,
 ) -> Result<Option<Digest>, RegistryError> {
-    #[derive(Deserialize)]
-    struct Document {
-        subject: Option<Subject>,
-    }
-    #[derive(Deserialize)]
-    struct Subject {
-        digest: String,
-    }
     let served = match registry.manifest(reference.path(), digest.as_str()).await {
         Ok(served) => served,
         // It is to go all the same, and the more so.
@@ -204,9 +195,8 @@ async fn subject_of(
         }
         Err(error) => return Err(error),
     };
-    let document: Option<Document> = serde_json::from_slice(&served.bytes).ok();
-    let subject = document.and_then(|document| document.subject);
-    Ok(subject.and_then(|subject| Digest::parse(&subject.digest).ok()))
+    let found = Referrer::of_manifest(&served.media_type, digest, &served.bytes);
+    Ok(found.map(|(subject, _)| subject))
 }
 
 fn knows_trust(context: &Context, reference: &Reference) -> bool {

@@ -50,11 +50,13 @@ impl RegistryClient {
         Ok(found)
     }
 
-    /// The repository of a name that a registry gave; `None` if it is no name, or more than one.
+    /// The repository of a name that a registry gave; `None` if it is no name, or more than one, or
+    /// if its short form would name a repository elsewhere (`evil.example/x` on Docker Hub).
     pub(super) fn repository(&self, name: &str) -> Option<Reference> {
         let reference = Reference::parse(&format!("{}/{name}", self.domain)).ok()?;
         let bare = reference.tag().is_none() && reference.digest().is_none();
-        (bare && reference.domain() == self.domain).then_some(reference)
+        let returns = Reference::parse(&reference.familiar_name()).as_ref() == Ok(&reference);
+        (bare && returns && reference.domain() == self.domain).then_some(reference)
     }
 }
 

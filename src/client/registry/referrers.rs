@@ -17,7 +17,7 @@ use crate::limits::{MAX_ERROR_BODY_BYTES, MAX_MANIFEST_BYTES, MAX_REFERRERS};
 use crate::oci::manifest::{OCI_INDEX, bare_media_type};
 use crate::oci::{Digest, Reference};
 use crate::wire::auth::repository_scope;
-use crate::wire::errors::is_html;
+use crate::wire::errors::{ApiError, is_html};
 use crate::wire::referrers::{Referrer, ReferrersError, ReferrersList};
 use crate::wire::registry::{manifest_path, referrers_path, referrers_tag};
 
@@ -66,6 +66,7 @@ impl RegistryClient {
 
     /// Puts a manifest that was just pushed on the list of its subject's referrers, which the
     /// registry does not keep: its answer to the push had no `OCI-Subject`.
+    /// [`Referrer::of_manifest`] makes what is needed of the manifest.
     pub async fn announce_referrer(
         &self,
         repository: &str,
@@ -139,27 +140,51 @@ impl RegistryClient {
         is_done: impl Fn(&ReferrersList) -> bool,
     ) -> Result<bool, RegistryError> {
         let tag = self.reference(repository, &referrers_tag(subject))?;
-        let mut changed = false;
+        let (mut changed, mut prunes) = (false, false);
         for _ in 0..MAX_ATTEMPTS {
             let KeptList { mut list, etag } = self.kept_list(repository, subject).await?;
             if is_done(&list) {
                 return Ok(changed);
+            }
+            if prunes {
+                self.drop_missing(repository, &tag, &mut list).await?;
             }
             let unfit = |error| unfit(&tag, &error);
             change(&mut list).map_err(unfit)?;
             let bytes = list.to_bytes().map_err(unfit)?;
             let answer = self.put_list(&tag, bytes, etag).await?;
             // Somebody else was faster.
-            let lost = answer.status == StatusCode::PRECONDITION_FAILED;
-            if !lost {
-                expect(answer, &tag)?;
-                changed = true;
+            if answer.status == StatusCode::PRECONDITION_FAILED {
+                continue;
             }
+            // Docker's registry takes no list that names what is not there, and others delete
+            // without taking it off the list.
+            if !prunes && names_missing(&answer) {
+                prunes = true;
+                continue;
+            }
+            expect(answer, &tag)?;
+            changed = true;
         }
         if is_done(&self.kept_list(repository, subject).await?.list) {
             return Ok(changed);
         }
         Err(RegistryError::ReferrersContended { reference: tag.familiar() })
+    }
+
+    /// Takes what is not in the registry any more off a list.
+    async fn drop_missing(
+        &self,
+        repository: &str,
+        tag: &Reference,
+        list: &mut ReferrersList,
+    ) -> Result<(), RegistryError> {
+        for entry in list.entries().0 {
+            if !self.manifest_exists(repository, &entry.digest).await? {
+                list.remove(&entry.digest).map_err(|error| unfit(tag, &error))?;
+            }
+        }
+        Ok(())
     }
 
     /// Reads the list in the tag; an empty one if there is no such tag.
@@ -224,6 +249,13 @@ fn unfit(tag: &Reference, error: &ReferrersError) -> RegistryError {
         ReferrersError::Full => RegistryError::TooManyReferrers { reference, limit: MAX_REFERRERS },
         ReferrersError::NotAnIndex => RegistryError::NoReferrersList { reference },
     }
+}
+
+/// Whether a registry refuses a list because of something that it names.
+fn names_missing(answer: &Answer) -> bool {
+    let is_missing = |code: &str| matches!(code, "MANIFEST_BLOB_UNKNOWN" | "MANIFEST_UNKNOWN");
+    !answer.status.is_success()
+        && ApiError::parse_all(&answer.body).iter().any(|error| is_missing(&error.code))
 }
 
 /// 404, as the specification has it, and what registries answer that know no such path.

@@ -83,12 +83,7 @@ impl RegistryClient {
         term: &str,
         limit: usize,
     ) -> Result<SearchResults, RegistryError> {
-        let text = format!("{DOCKER_INDEX}{DOCKER_PATH}?{}", docker_query(term, limit));
-        let url = Url::parse(&text)
-            .map_err(|error| TransportError::Request { url: text, cause: Box::new(error) })?;
-        let mut request = Request::get(url, MAX_PAGE_BYTES);
-        request.headers = json_headers();
-        request.headers.insert(X_DOCKER_TOKEN, HeaderValue::from_static("true"));
+        let request = docker_hub_request(term, limit)?;
         let answer = self.auth.send(&self.http, request, "").await?;
         if answer.status != StatusCode::OK {
             return Err(answer.error().into());
@@ -226,6 +221,17 @@ fn is_no(error: &TransportError) -> bool {
     )
 }
 
+/// The question to Docker Hub. A login is sent if it is asked for.
+fn docker_hub_request(term: &str, limit: usize) -> Result<Request, TransportError> {
+    let text = format!("{DOCKER_INDEX}{DOCKER_PATH}?{}", docker_query(term, limit));
+    let url = Url::parse(&text)
+        .map_err(|error| TransportError::Request { url: text, cause: Box::new(error) })?;
+    let mut request = Request::get(url, MAX_PAGE_BYTES);
+    request.headers = json_headers();
+    request.headers.insert(X_DOCKER_TOKEN, HeaderValue::from_static("true"));
+    Ok(request)
+}
+
 fn docker_query(term: &str, limit: usize) -> String {
     let mut query = form_urlencoded::Serializer::new(String::new());
     query.append_pair("q", term).append_pair("n", &limit.to_string()).finish()
@@ -306,6 +312,25 @@ mod tests {
         let results = registry(&server).search("app", 3).await.unwrap();
         assert_eq!(results.interface, interface);
         assert_eq!(paths(&results), expected);
+    }
+
+    #[test]
+    fn docker_hub_is_asked_as_docker_asks_it() {
+        let request = docker_hub_request("a b/c&d", 25).unwrap();
+        let url = "https://index.docker.io/v1/search?q=a+b%2Fc%26d&n=25";
+        assert_eq!(request.url.as_str(), url);
+        assert_eq!(request.headers["x-docker-token"], "true");
+        let hub = Reference::parse("alpine").unwrap();
+        let client = HttpClient::new(HttpOptions::default());
+        let logins = crate::client::testing::Logins::none();
+        let registry = RegistryClient::new(&hub, client, logins);
+        let hit = |name: &str| Hit { name: name.to_owned(), ..Hit::default() };
+        let hits = vec![hit("alpine"), hit("library/debian"), hit("a/b"), hit("evil.example/x/y")];
+        let results = registry.results(hits, 10, SearchInterface::Docker);
+        let names: Vec<String> =
+            results.found.iter().map(|found| found.repository.familiar_name()).collect();
+        assert_eq!(names, ["alpine", "debian", "a/b"]);
+        assert_eq!(results.left_out, 1, "its short form is on another registry");
     }
 
     #[tokio::test]
