@@ -3,7 +3,7 @@
 use crate::actions::context::Context;
 use crate::actions::image::ImageError;
 use crate::client::registry::SearchResults;
-use crate::client::registry::search::{Found, SearchInterface};
+use crate::client::registry::search::Found;
 use crate::oci::Reference;
 use crate::oci::reference::DOCKER_HUB;
 
@@ -22,7 +22,7 @@ pub struct Request {
     pub official: Option<bool>,
 }
 
-/// Searches; docker's order has the most liked first.
+/// Searches; what is found is in the registry's order, which is its idea of what is wanted most.
 pub async fn search(context: &Context, request: &Request) -> Result<SearchResults, ImageError> {
     let registry = context.connections.registry(&request.registry)?;
     let mut results = registry.search(&request.term, request.limit).await?;
@@ -31,9 +31,6 @@ pub async fn search(context: &Context, request: &Request) -> Result<SearchResult
             && request.official.is_none_or(|official| found.official == official)
     };
     results.found.retain(wanted);
-    if results.interface == SearchInterface::Docker {
-        results.found.sort_by_key(|found| std::cmp::Reverse(found.stars));
-    }
     Ok(results)
 }
 

@@ -12,8 +12,8 @@ use trust::wire::referrers::Referrer;
 use crate::harness::{Reply, Server};
 use crate::peers::image::{self, Dialect, Pushed};
 use crate::peers::{
-    Account, NotaryOptions, NotaryServer, Registry, RegistryAuth, RegistryOptions, TokenOptions,
-    TokenServer, User,
+    Account, Dockerd, NotaryOptions, NotaryServer, Registry, RegistryAuth, RegistryOptions,
+    TokenOptions, TokenServer, User,
 };
 
 fn deleting() -> Registry {
@@ -319,8 +319,8 @@ fn index() -> Server {
         "/v1/_ping" => Reply::file(b"true".to_vec()),
         "/v1/search" => {
             let results = json!({"num_results": 3, "query": "app", "results": [
-                {"name": "team/app", "description": "A\nb ".repeat(20), "star_count": 3, "is_official": false},
                 {"name": "library/app", "description": "ours", "star_count": 70, "is_official": true},
+                {"name": "team/app", "description": "A\nb ".repeat(20), "star_count": 3, "is_official": false},
                 {"name": "\u{1b}[31mred", "description": "", "star_count": 99, "is_official": false},
             ]});
             Reply::file(results.to_string().into_bytes())
@@ -361,6 +361,39 @@ fn dockers_search_is_shown_as_docker_shows_it() {
     assert_eq!(lines(&automated.stdout).len(), 1);
     assert!(automated.stderr.contains("deprecated"), "{automated:?}");
     assert!(server.log().iter().any(|line| line == "GET /v1/search?q=app&n=25"));
+}
+
+#[test]
+fn docker_finds_the_same() {
+    let server = index();
+    let daemon = Dockerd::start();
+    let mut user = User::new();
+    user.use_docker(&daemon);
+    let term = format!("{}/app", server.host_port());
+    let fields = "{{.Description}}|{{.StarCount}}|{{.IsOfficial}}";
+    for args in [
+        &["--format", fields][..],
+        &["--format", fields, "--no-trunc"],
+        &["--format", fields, "--filter", "stars=70"],
+        &["--format", fields, "--filter", "is-official=false"],
+        &["--format", "table {{.StarCount}}\t{{.IsOfficial}}\t{{.Description}}"],
+    ] {
+        let args = [&["search", &term], args].concat();
+        let ours = user.trust(&args).success().stdout;
+        let theirs = user.program("docker", &args).success().stdout;
+        // Docker shows the name that steers the terminal, too.
+        let theirs: Vec<&str> = theirs.lines().filter(|line| !line.contains("99")).collect();
+        assert_eq!(lines(&ours), theirs, "{args:?}");
+    }
+    for (filter, words) in
+        [("colour=red", "invalid filter 'colour'"), ("stars=many", "invalid filter 'stars=many'")]
+    {
+        let args = ["search", "--filter", filter, &term];
+        let theirs = user.program("docker", &args).expect_code(1).stderr;
+        let ours = user.trust(&args).expect_code(2).stderr;
+        // Newer daemons begin with a small letter.
+        assert!(theirs.to_lowercase().contains(words) && ours.contains(words), "{theirs}{ours}");
+    }
 }
 
 #[test]
