@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use crate::actions::search::{Request, search, split_term};
-use crate::cli::commands::tags::ls::say_left_out;
 use crate::cli::error::CliError;
+use crate::cli::outcome::say_left_out;
 use crate::cli::output::OutputArgs;
 use crate::cli::run::Session;
 use crate::cli::table::tab_stops;

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::actions::manifest::referrers::{Listing, referrers};
-use crate::cli::commands::tags::ls::say_left_out;
 use crate::cli::error::CliError;
+use crate::cli::outcome::say_left_out;
 use crate::cli::output::OutputArgs;
 use crate::cli::run::Session;
 use crate::cli::table::tab_stops;

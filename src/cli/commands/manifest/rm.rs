@@ -1,7 +1,7 @@
 //! `trust manifest rm IMAGE…`
 
-use crate::actions::manifest::rm::{Deleted, Reach, RemoveError, Request, rm};
-use crate::cli::error::{CliError, ErrorKind};
+use crate::actions::manifest::rm::{Deleted, Reach, Request, rm};
+use crate::cli::error::CliError;
 use crate::cli::outcome::InTurn;
 use crate::cli::run::Session;
 use crate::cli::ui::printable;
@@ -64,22 +64,5 @@ fn report(session: &Session, reference: &Reference, deleted: Deleted) -> Result<
         None => Ok(()),
         Some(error) => Err(CliError::from(error)
             .context("the manifest is gone, but the list of referrers still names it")),
-    }
-}
-
-impl From<RemoveError> for CliError {
-    fn from(error: RemoveError) -> Self {
-        match error {
-            RemoveError::Connection(error) => error.into(),
-            RemoveError::Registry(error) => error.into(),
-            RemoveError::OtherTags { .. } => Self::new(ErrorKind::Policy, error).hint(
-                "`--force` deletes them all; `--untag` deletes the tag alone, where the registry can",
-            ),
-            RemoveError::TooManyTags { .. } => {
-                Self::new(ErrorKind::Policy, error).hint("`--force` deletes without looking")
-            }
-            RemoveError::NoTag { .. } => Self::new(ErrorKind::Usage, error),
-            RemoveError::OtherDigest { .. } => Self::new(ErrorKind::Moved, error),
-        }
     }
 }

@@ -5,6 +5,7 @@ use serde::Serialize;
 use crate::actions::tags::ls::{Listing, Request, Tag, ls};
 use crate::cli::error::CliError;
 use crate::cli::natural_order::natural_order;
+use crate::cli::outcome::say_left_out;
 use crate::cli::output::OutputArgs;
 use crate::cli::run::Session;
 use crate::cli::table::columns;
@@ -81,15 +82,6 @@ fn text(rows: &[Row], with_digests: bool) -> String {
         return columns(&rows.iter().map(cells).collect::<Vec<_>>(), 3, false);
     }
     rows.iter().map(|row| printable(&row.tag) + "\n").collect()
-}
-
-/// Warns of names in a registry's answer that are none.
-pub(in crate::cli::commands) fn say_left_out(session: &Session, count: usize, what: &str) {
-    if count > 0 {
-        session.ui.warn(format!(
-            "the registry also names {count} that no {what} can have as a name; left out"
-        ));
-    }
 }
 
 /// A tag as `--json` and `--format` print it (`spec/json-output.md`).
