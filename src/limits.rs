@@ -94,6 +94,14 @@ pub const MAX_TAGS: usize = 100_000;
 pub const MAX_PAGE_BYTES: u64 = 16 << 20;
 /// Most pages of tags read: a registry whose pages never end is lying.
 pub const MAX_PAGES: usize = 10_000;
+/// Most repositories gone through in a registry's catalog: Docker Hub's would not fit, and has none.
+pub const MAX_REPOSITORIES: usize = 1_000_000;
+/// Most manifests listed that refer to one: an image has a few signatures and bills of material.
+pub const MAX_REFERRERS: usize = 10_000;
+/// Most tags whose digests are compared before a manifest is deleted: each is a request.
+pub const MAX_COMPARED_TAGS: usize = 10_000;
+/// Most bytes of the manifests of one index that are shown together; real ones have some 20 KiB.
+pub const MAX_SHOWN_BYTES: u64 = 64 << 20;
 /// Largest page of a changefeed read, in bytes: a thousand changes have some 300 KiB.
 pub const MAX_CHANGEFEED_BYTES: u64 = 8 << 20;
 /// Largest change file read, in bytes. One holds a target with its custom data, or a few keys.

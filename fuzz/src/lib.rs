@@ -32,6 +32,7 @@ use trust::tuf::{
 };
 use trust::wire::errors::summarise;
 use trust::wire::notary::{Changefeed, NotaryErrorBody};
+use trust::wire::referrers::{Referrer, ReferrersList};
 use trust::wire::registry::{TagList, next_link};
 use trust::wire::{ApiError, Challenge, TokenAnswer};
 
@@ -266,11 +267,26 @@ pub fn server_answers(data: &[u8]) {
     drop(ApiError::parse_all(data));
     drop(TokenAnswer::parse(data));
     drop(TagList::parse(data));
+    referrers(data);
     drop(summarise("application/json", data));
     let shown = summarise("text/plain", data);
     assert!(!shown.contains('\u{1b}'), "{shown:?}");
     if let Ok(text) = std::str::from_utf8(data) {
         drop(next_link([text]));
+    }
+}
+
+/// A list of referrers: what was put on it is there, also when it is read again.
+fn referrers(data: &[u8]) {
+    let digest = Digest::sha256_of(data);
+    let subject = Referrer::of_manifest("a/b", &digest, data);
+    let Ok(mut list) = ReferrersList::parse(data) else { return };
+    let Some((_, referrer)) = subject else { return };
+    if list.put(&referrer).is_ok() {
+        let bytes = list.to_bytes().expect("it is hardly longer than what was read");
+        let mut again = ReferrersList::parse(&bytes).expect("it was written here");
+        assert!(again.has(&referrer));
+        assert!(again.remove(&digest).is_ok_and(|removed| removed) && !again.names(&digest));
     }
 }
 

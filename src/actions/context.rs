@@ -16,8 +16,9 @@ use crate::crypto::Passphrase;
 use crate::crypto::secret::PassphraseSource;
 use crate::oci::Reference;
 use crate::oci::reference::is_loopback_host;
-use crate::store::credentials::{Credential, DockerConfig};
+use crate::store::credentials::Credential;
 use crate::store::keyring::KeyringEnv;
+use crate::store::login_sources::LoginSources;
 use crate::store::tls_files::TlsFiles;
 use crate::store::{StoreError, TrustDir};
 use crate::tuf::{Gun, Pinning, Rules};
@@ -81,6 +82,8 @@ pub struct Connections {
     pub timeouts: Timeouts,
     /// A login for trust servers that goes before docker's (`NOTARY_AUTH`: user, password).
     pub trust_login: Option<(String, Passphrase)>,
+    /// Where logins are looked up besides docker's configuration.
+    pub logins: LoginSources,
 }
 
 /// Which trust server is asked about a repository (notary.md §5.1).
@@ -126,6 +129,7 @@ impl Connections {
         let http = self.http(&dirs, &authority(&server), insecure, &own)?;
         let logins = Arc::new(StoredLogins {
             config_dir: self.config_dir.clone(),
+            sources: self.logins.clone(),
             host: registry.to_owned(),
             first: self.trust_login.clone(),
         });
@@ -134,8 +138,8 @@ impl Connections {
 
     /// The name of the user who is logged in to an image's registry.
     pub fn username(&self, reference: &Reference) -> Result<Option<String>, StoreError> {
-        let config = DockerConfig::load(&self.config_dir)?;
-        Ok(config.get(reference.domain())?.map(|credential| match credential {
+        let found = self.logins.find(&self.config_dir, reference.domain())?;
+        Ok(found.map(|credential| match credential {
             Credential::Basic { username, .. } | Credential::IdentityToken { username, .. } => {
                 username
             }
@@ -146,6 +150,7 @@ impl Connections {
     pub fn registry(&self, reference: &Reference) -> Result<RegistryClient, ConnectionError> {
         let logins = Arc::new(StoredLogins {
             config_dir: self.config_dir.clone(),
+            sources: self.logins.clone(),
             host: reference.domain().to_owned(),
             first: None,
         });
@@ -242,10 +247,11 @@ fn authority(server: &Url) -> String {
     server.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
-/// Docker's stored login for a registry; read when a server asks for it, not before.
+/// The stored login for a registry; read when a server asks for it, not before.
 #[derive(Clone)]
 struct StoredLogins {
     config_dir: PathBuf,
+    sources: LoginSources,
     host: String,
     first: Option<(String, Passphrase)>,
 }
@@ -255,8 +261,8 @@ impl CredentialSource for StoredLogins {
         if let Some((username, password)) = self.first.clone() {
             return Ok(Some(Login::Basic { username, password }));
         }
-        let config = DockerConfig::load(&self.config_dir)?;
-        Ok(config.get(&self.host)?.map(|credential| match credential {
+        let found = self.sources.find(&self.config_dir, &self.host)?;
+        Ok(found.map(|credential| match credential {
             Credential::Basic { username, password } => Login::Basic { username, password },
             Credential::IdentityToken { username, token } => {
                 Login::IdentityToken { username, token }

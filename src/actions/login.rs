@@ -1,4 +1,4 @@
-//! `trust login` and `trust logout`: a registry's login in docker's `config.json`.
+//! `trust login` and `trust logout`: a registry's login, in docker's `config.json` or the keyring.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -11,6 +11,7 @@ use crate::oci::Reference;
 use crate::oci::reference::ReferenceError;
 use crate::store::StoreError;
 use crate::store::credentials::{Credential, DockerConfig};
+use crate::store::keyring;
 
 /// Why a login was not kept, or not removed.
 #[derive(Debug, thiserror::Error)]
@@ -36,12 +37,22 @@ pub enum LoginError {
     Store(#[from] StoreError),
 }
 
-/// Checks a login with its registry and keeps it where docker does.
+/// Where a login is to be kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// Where docker keeps it.
+    Dockers,
+    /// In the operating system's keyring, and nowhere else.
+    Keyring,
+}
+
+/// Checks a login with its registry and keeps it.
 pub async fn login(
     context: &Context,
     server: &str,
     username: &str,
     password: &Passphrase,
+    place: Place,
 ) -> Result<Kept, LoginError> {
     let reference = any_repository_of(server)?;
     let offered = Arc::new(Offered { username: username.to_owned(), password: password.clone() });
@@ -52,9 +63,16 @@ pub async fn login(
         }
         _ => Credential::Basic { username: username.to_owned(), password: password.clone() },
     };
+    let host = reference.domain();
     let mut config = DockerConfig::load(&context.connections.config_dir)?;
-    config.set(reference.domain(), &credential)?;
-    Ok(if config.uses_helper(reference.domain()) { Kept::InHelper } else { Kept::InPlainFile })
+    if place == Place::Keyring {
+        keyring::remember_login(&context.keyring, host, &credential)?;
+        // What docker's files say would go before it.
+        config.set_aside(host)?;
+        return Ok(Kept::InKeyring);
+    }
+    config.set(host, &credential)?;
+    Ok(if config.uses_helper(host) { Kept::InHelper } else { Kept::InPlainFile })
 }
 
 /// Where a login is kept.
@@ -62,15 +80,34 @@ pub async fn login(
 pub enum Kept {
     /// In a credential helper.
     InHelper,
+    /// In the operating system's keyring.
+    InKeyring,
     /// In `config.json`, as anybody can read who can read the file.
     InPlainFile,
+}
+
+/// Checks the login that is kept for a registry; returns whose it is, `None` if there is none.
+pub async fn login_again(context: &Context, server: &str) -> Result<Option<String>, LoginError> {
+    let reference = any_repository_of(server)?;
+    let connections = &context.connections;
+    let Some(username) = connections.username(&reference)? else { return Ok(None) };
+    connections.registry(&reference)?.check_login().await?;
+    Ok(Some(username))
+}
+
+/// Whether the environment holds a login for a registry, which goes before all that is kept.
+pub fn is_overridden(context: &Context, server: &str) -> Result<bool, LoginError> {
+    let reference = any_repository_of(server)?;
+    Ok(context.connections.logins.of_variable(reference.domain())?.is_some())
 }
 
 /// Removes a registry's login; whether there was one.
 pub fn logout(context: &Context, server: &str) -> Result<bool, LoginError> {
     let reference = any_repository_of(server)?;
     let mut config = DockerConfig::load(&context.connections.config_dir)?;
-    Ok(config.erase(reference.domain())?)
+    let erased = config.erase(reference.domain())?;
+    let forgotten = keyring::forget_login(&context.keyring, reference.domain())?;
+    Ok(erased || forgotten)
 }
 
 /// The host that people and docker write in several ways: `https://index.docker.io/v1/` is

@@ -18,6 +18,7 @@ use crate::client::{NotaryError, RegistryError, TransportError};
 use crate::crypto::sealed::SealedError;
 use crate::crypto::secret::PassphraseError;
 use crate::crypto::{KeyError, KeyFileError};
+use crate::oci::manifest::ManifestError;
 use crate::oci::reference::ReferenceError;
 use crate::store::ImageLayoutError;
 use crate::store::StoreError;
@@ -381,9 +382,28 @@ fn classify_registry(error: &RegistryError) -> Classified {
                 },
             }
         }
-        RegistryError::Manifest { .. } | RegistryError::TooManyTags { .. } => {
-            (ErrorKind::Network, None)
+        RegistryError::Manifest { cause: ManifestError::Schema1, .. } => {
+            (ErrorKind::Usage, Some("push the image again with a tool of this decade"))
         }
+        RegistryError::DeletionUnsupported { .. } => (
+            ErrorKind::Policy,
+            Some(
+                "docker's registry deletes where its setting `storage.delete.enabled` is true \
+                 (REGISTRY_STORAGE_DELETE_ENABLED=true)",
+            ),
+        ),
+        RegistryError::TagDeletionUnsupported { .. } => (
+            ErrorKind::Policy,
+            Some("without `--untag` the manifest is deleted, and with it all its tags"),
+        ),
+        RegistryError::ReferrersContended { .. } => {
+            (ErrorKind::Busy, Some("the same command again, a little later, may do"))
+        }
+        RegistryError::Manifest { .. }
+        | RegistryError::TooManyTags { .. }
+        | RegistryError::TooManyRepositories { .. }
+        | RegistryError::TooManyReferrers { .. }
+        | RegistryError::NoReferrersList { .. } => (ErrorKind::Network, None),
         RegistryError::Reference(cause) => classify_reference(cause),
         RegistryError::Transport(cause) => classify_transport(cause),
     }
@@ -425,6 +445,14 @@ fn classify_login(error: &LoginError) -> Classified {
             (ErrorKind::Authentication, Some("the user name or the password is not right"))
         }
         LoginError::Registry(cause) => classify_registry(cause),
+        LoginError::Store(
+            StoreError::KeyringAbsent
+            | StoreError::KeyringTimeout { .. }
+            | StoreError::Keyring { .. },
+        ) => (
+            ErrorKind::Storage,
+            Some("without `--keyring` the login is kept where docker keeps it"),
+        ),
         LoginError::Store(cause) => classify_store(cause),
     }
 }

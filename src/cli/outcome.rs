@@ -74,6 +74,15 @@ pub fn with_cache_age(context: &Context, gun: &Gun, error: CliError) -> CliError
     }
 }
 
+/// Warns of names in a registry's answer that no `what` can have.
+pub fn say_left_out(session: &Session, count: usize, what: &str) {
+    if count > 0 {
+        session.ui.warn(format!(
+            "the registry also names {count} that no {what} can have as a name; left out"
+        ));
+    }
+}
+
 /// Says which root keys were believed on first contact: a person can compare them.
 pub fn say_first_contact(session: &Session, repository: &str, root_keys: &[KeyId]) {
     let keys: Vec<&str> = root_keys.iter().map(KeyId::as_str).collect();

@@ -32,6 +32,7 @@ use crate::store::TrustDir;
 use crate::store::client_config::{ClientConfig, RemoteServer};
 use crate::store::files::read_user_file;
 use crate::store::keyring::KeyringEnv;
+use crate::store::login_sources::{LoginSources, Variable};
 use crate::store::tls_files::{ClientPair, TlsFiles};
 use crate::tuf::Rules;
 use crate::tuf::rules::{EqualTimestamp, MissingDelegation, RootWalk};
@@ -136,6 +137,8 @@ pub struct Settings {
     pub keyring: KeyringEnv,
     /// `NOTARY_AUTH`.
     pub trust_login: Option<(String, Passphrase)>,
+    /// Where logins are looked up besides docker's configuration.
+    pub logins: LoginSources,
 }
 
 /// TLS files named by flags.
@@ -222,11 +225,8 @@ impl Settings {
             prompts: !args.no_prompt,
             passphrases: PassphraseSettings::resolve(&args.passphrases, environment),
             trust_login: environment.text("NOTARY_AUTH").map(|v| trust_login(&v)).transpose()?,
-            keyring: KeyringEnv {
-                bus_address: environment.text("DBUS_SESSION_BUS_ADDRESS"),
-                runtime_dir: environment.path("XDG_RUNTIME_DIR"),
-                wait: KeyringEnv::WAIT,
-            },
+            logins: logins(environment),
+            keyring: keyring(environment),
             config_dir,
         })
     }
@@ -251,6 +251,7 @@ impl Settings {
                 insecure_trust_server: self.config.remote_server.skip_tls_verify,
                 timeouts: self.timeouts,
                 trust_login: self.trust_login.clone(),
+                logins: self.logins.clone(),
             },
             pinning: self.config.pins.pinning()?,
             strictness: self.strictness,
@@ -326,6 +327,29 @@ fn images_dir(environment: &Environment) -> Option<PathBuf> {
     let data = environment.path("XDG_DATA_HOME").filter(|path| path.is_absolute());
     let data = data.or_else(|| environment.path("HOME").map(|home| home.join(".local/share")));
     data.map(|data| data.join("trust/images"))
+}
+
+fn keyring(environment: &Environment) -> KeyringEnv {
+    KeyringEnv {
+        bus_address: environment.text("DBUS_SESSION_BUS_ADDRESS"),
+        runtime_dir: environment.path("XDG_RUNTIME_DIR"),
+        wait: KeyringEnv::WAIT,
+    }
+}
+
+/// Docker's variable before its files; the keyring and podman's file after them.
+fn logins(environment: &Environment) -> LoginSources {
+    let variable =
+        |name: &'static str| environment.secret(name).map(|text| Variable { name, text });
+    let podmans = environment.path("REGISTRY_AUTH_FILE").or_else(|| {
+        let runtime = environment.path("XDG_RUNTIME_DIR")?;
+        Some(runtime.join("containers/auth.json"))
+    });
+    LoginSources {
+        variable: variable("DOCKER_AUTH_CONFIG"),
+        keyring: Some(keyring(environment)),
+        auth_files: podmans.into_iter().collect(),
+    }
 }
 
 fn strictness(args: &GlobalArgs, config: &ClientConfig) -> Result<Strictness, CliError> {

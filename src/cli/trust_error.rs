@@ -6,6 +6,7 @@ use crate::actions::image::ImageError;
 use crate::actions::initialize::InitializeError;
 use crate::actions::inspect::InspectError;
 use crate::actions::keys::rotate::RotateError;
+use crate::actions::manifest::rm::RemoveError;
 use crate::actions::publish::PublishError;
 use crate::actions::pull::PullError;
 use crate::actions::push::PushError;
@@ -155,6 +156,23 @@ impl From<ImageError> for CliError {
             }
             ImageError::Manifest { .. } => Self::new(ErrorKind::Network, error),
             ImageError::NoPlatform { .. } => Self::new(ErrorKind::NotFound, error),
+        }
+    }
+}
+
+impl From<RemoveError> for CliError {
+    fn from(error: RemoveError) -> Self {
+        match error {
+            RemoveError::Connection(error) => error.into(),
+            RemoveError::Registry(error) => error.into(),
+            RemoveError::OtherTags { .. } => Self::new(ErrorKind::Policy, error).hint(
+                "`--force` deletes them all; `--untag` deletes the tag alone, where the registry can",
+            ),
+            RemoveError::TooManyTags { .. } => {
+                Self::new(ErrorKind::Policy, error).hint("`--force` deletes without looking")
+            }
+            RemoveError::NoTag { .. } => Self::new(ErrorKind::Usage, error),
+            RemoveError::OtherDigest { .. } => Self::new(ErrorKind::Moved, error),
         }
     }
 }

@@ -12,8 +12,9 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
 use url::Url;
 
-use crate::client::{CredentialSource, HttpClient, HttpOptions, Login};
+use crate::client::{CredentialSource, HttpClient, HttpOptions, Login, RegistryClient};
 use crate::crypto::Passphrase;
+use crate::oci::Reference;
 
 /// A request as it arrived.
 #[derive(Debug, Clone)]
@@ -355,6 +356,17 @@ pub(crate) fn impatient() -> HttpOptions {
 /// Options that wait long enough on a busy machine.
 pub(crate) fn patient() -> HttpOptions {
     HttpOptions { retry_wait: Duration::from_millis(1), ..HttpOptions::default() }
+}
+
+/// A client of a scripted registry, without a login.
+pub(crate) fn registry(server: &Server) -> RegistryClient {
+    registry_of(server, Logins::none())
+}
+
+pub(crate) fn registry_of(server: &Server, logins: Arc<Logins>) -> RegistryClient {
+    let reference = Reference::parse(&format!("{}/a/b", server.host())).unwrap();
+    let options = HttpOptions { insecure: true, ..patient() };
+    RegistryClient::new(&reference, HttpClient::new(options), logins)
 }
 
 pub(crate) fn client() -> HttpClient {

@@ -57,6 +57,21 @@ impl DockerConfig {
         Ok(Self { path, members, helper_folder: None })
     }
 
+    /// Reads a file in podman's form (`auth.json`), which is not written here. Logins for a part of
+    /// a registry (`host/team`) are left out: they are none for the rest.
+    pub(crate) fn load_auth_file(path: &Path) -> Result<Self, StoreError> {
+        let mut members = read_members(path)?;
+        if let Some(auths) = members.get_mut("auths").and_then(Value::as_object_mut) {
+            auths.retain(|name, _| is_whole_registry(name));
+        }
+        Ok(Self::of_members(path.to_owned(), members))
+    }
+
+    /// Takes what a file of this path would hold.
+    pub(crate) fn of_members(path: PathBuf, members: Map<String, Value>) -> Self {
+        Self { path, members, helper_folder: None }
+    }
+
     /// Looks for helper programs in this folder only, not on the search path.
     #[must_use]
     pub fn with_helper_folder(mut self, folder: PathBuf) -> Self {
@@ -93,6 +108,19 @@ impl DockerConfig {
         };
         self.auths_mut()?.insert(key, Value::Object(entry));
         self.save()
+    }
+
+    /// Forgets a login everywhere, and notes that it is kept elsewhere: an entry without a secret,
+    /// as docker itself leaves for a login that a helper keeps.
+    pub fn set_aside(&mut self, host: &str) -> Result<(), StoreError> {
+        self.erase(host)?;
+        self.auths_mut()?.insert(config_key(host), Value::Object(Map::new()));
+        self.save()
+    }
+
+    /// Whether there is an entry for a registry host, with a secret or without.
+    pub fn mentions(&self, host: &str) -> bool {
+        self.entry(&config_key(host)).is_some()
     }
 
     /// Forgets a login everywhere; returns whether there was one.
@@ -235,6 +263,15 @@ fn is_same_host(name: &str, key: &str) -> bool {
     config_key(name) == config_key(key)
 }
 
+/// Whether a key names a registry, not a part of one: it has no path, or that of an old API.
+fn is_whole_registry(name: &str) -> bool {
+    let bare = name.strip_prefix("http://").or_else(|| name.strip_prefix("https://"));
+    match bare.unwrap_or(name).split_once('/') {
+        None => true,
+        Some((_, path)) => matches!(path, "" | "v1" | "v1/" | "v2" | "v2/"),
+    }
+}
+
 /// Cuts scheme and path off a key, as docker does.
 fn hostname(name: &str) -> &str {
     let name =
@@ -242,7 +279,7 @@ fn hostname(name: &str) -> &str {
     name.split_once('/').map_or(name, |(host, _)| host)
 }
 
-fn credential_of(login: &HelperLogin) -> Credential {
+pub(crate) fn credential_of(login: &HelperLogin) -> Credential {
     let secret = Passphrase::new(login.secret.clone());
     if login.username == TOKEN_USER {
         return Credential::IdentityToken { username: String::new(), token: secret };
@@ -250,7 +287,7 @@ fn credential_of(login: &HelperLogin) -> Credential {
     Credential::Basic { username: login.username.clone(), password: secret }
 }
 
-fn helper_login(key: &str, credential: &Credential) -> HelperLogin {
+pub(crate) fn helper_login(key: &str, credential: &Credential) -> HelperLogin {
     let (username, secret) = match credential {
         Credential::Basic { username, password } => (username.as_str(), password),
         Credential::IdentityToken { token, .. } => (TOKEN_USER, token),

@@ -1,4 +1,5 @@
-//! Passphrases remembered by the operating system's keyring: service `trust`, user = key id.
+//! What the operating system's keyring remembers, as service `trust`: passphrases of keys (user = key
+//! id), and registry logins (user = `registry` and the host).
 //!
 //! Most machines that sign have no keyring service, and some have one that never answers. Neither
 //! may hold up a signature: looking up what is remembered then finds nothing, at once where no
@@ -12,6 +13,8 @@ use std::time::Duration;
 
 use crate::crypto::{KeyId, Passphrase};
 use crate::store::StoreError;
+use crate::store::credential_helper::HelperLogin;
+use crate::store::credentials::{Credential, config_key, credential_of, helper_login};
 use crate::store::files::exists;
 
 /// What of the user's session tells whether there can be a keyring service.
@@ -57,11 +60,14 @@ pub fn remember(env: &KeyringEnv, id: &KeyId, passphrase: &Passphrase) -> Result
 ///
 /// A service that did not answer once is not asked again by this process.
 pub fn recall(env: &KeyringEnv, id: &KeyId) -> Result<Option<Passphrase>, StoreError> {
+    recall_of(env, id.as_str().to_owned())
+}
+
+fn recall_of(env: &KeyringEnv, user: String) -> Result<Option<Passphrase>, StoreError> {
     if !env.may_have_service() || SERVICE_HANGS.load(Ordering::Relaxed) {
         return Ok(None);
     }
-    let id = id.clone();
-    match within(env.wait, move || recall_from(&SystemKeyring, &id)) {
+    match within(env.wait, move || recall_from(&SystemKeyring, &user)) {
         Err(StoreError::KeyringTimeout { .. }) => {
             SERVICE_HANGS.store(true, Ordering::Relaxed);
             Ok(None)
@@ -75,8 +81,42 @@ pub fn forget(env: &KeyringEnv, id: &KeyId) -> Result<bool, StoreError> {
     if !env.may_have_service() {
         return Ok(false);
     }
-    let id = id.clone();
-    within(env.wait, move || forget_in(&SystemKeyring, &id))?
+    let user = id.as_str().to_owned();
+    within(env.wait, move || forget_in(&SystemKeyring, &user))?
+}
+
+/// Keeps the login of a registry host.
+pub fn remember_login(env: &KeyringEnv, host: &str, login: &Credential) -> Result<(), StoreError> {
+    if !env.may_have_service() {
+        return Err(StoreError::KeyringAbsent);
+    }
+    let login = helper_login(&config_key(host), login);
+    let text = serde_json::to_string(&login)
+        .map_err(|_| StoreError::Keyring { cause: "the login is not text".into() })?;
+    let (user, secret) = (user_of(host), Passphrase::new(text));
+    within(env.wait, move || SystemKeyring.set(&user, secret.expose()).map_err(failure))?
+}
+
+/// Returns the login kept for a registry host; `None` as for [`recall`].
+pub fn recall_login(env: &KeyringEnv, host: &str) -> Result<Option<Credential>, StoreError> {
+    let Some(text) = recall_of(env, user_of(host))? else { return Ok(None) };
+    // The parser's message may quote the secret.
+    let login: HelperLogin = serde_json::from_str(text.expose())
+        .map_err(|_| StoreError::Keyring { cause: "what it keeps is no login".into() })?;
+    Ok(Some(credential_of(&login)))
+}
+
+/// Forgets the login of a registry host; returns whether something was there.
+pub fn forget_login(env: &KeyringEnv, host: &str) -> Result<bool, StoreError> {
+    if !env.may_have_service() {
+        return Ok(false);
+    }
+    let user = user_of(host);
+    within(env.wait, move || forget_in(&SystemKeyring, &user))?
+}
+
+fn user_of(host: &str) -> String {
+    format!("registry {}", config_key(host))
 }
 
 /// Where passphrases are kept: the system's keyring, or a map in tests.
@@ -110,8 +150,8 @@ fn remember_in(
     keyring.set(id.as_str(), passphrase.expose()).map_err(failure)
 }
 
-fn recall_from(keyring: &impl Keyring, id: &KeyId) -> Result<Option<Passphrase>, StoreError> {
-    match keyring.get(id.as_str()) {
+fn recall_from(keyring: &impl Keyring, user: &str) -> Result<Option<Passphrase>, StoreError> {
+    match keyring.get(user) {
         Ok(secret) => Ok(Some(Passphrase::new(secret))),
         Err(keyring::Error::NoEntry) => Ok(None),
         Err(error) if is_absence(&error) => Ok(None),
@@ -119,8 +159,8 @@ fn recall_from(keyring: &impl Keyring, id: &KeyId) -> Result<Option<Passphrase>,
     }
 }
 
-fn forget_in(keyring: &impl Keyring, id: &KeyId) -> Result<bool, StoreError> {
-    match keyring.delete(id.as_str()) {
+fn forget_in(keyring: &impl Keyring, user: &str) -> Result<bool, StoreError> {
+    match keyring.delete(user) {
         Ok(()) => Ok(true),
         Err(keyring::Error::NoEntry) => Ok(false),
         Err(error) if is_absence(&error) => Ok(false),
@@ -222,11 +262,11 @@ mod tests {
     #[test]
     fn what_is_remembered_is_recalled_until_forgotten() {
         let keyring = MapKeyring::default();
-        assert!(recall_from(&keyring, &id()).unwrap().is_none());
+        assert!(recall_from(&keyring, id().as_str()).unwrap().is_none());
         remember_in(&keyring, &id(), &secret()).unwrap();
-        assert_eq!(recall_from(&keyring, &id()).unwrap().unwrap().expose(), "secret");
-        assert!(forget_in(&keyring, &id()).unwrap());
-        assert!(!forget_in(&keyring, &id()).unwrap());
+        assert_eq!(recall_from(&keyring, id().as_str()).unwrap().unwrap().expose(), "secret");
+        assert!(forget_in(&keyring, id().as_str()).unwrap());
+        assert!(!forget_in(&keyring, id().as_str()).unwrap());
     }
 
     #[test]
@@ -252,7 +292,7 @@ mod tests {
         ] as [fn() -> keyring::Error; 3]
         {
             let keyring = BrokenKeyring(error);
-            assert!(recall_from(&keyring, &id()).unwrap().is_none());
+            assert!(recall_from(&keyring, id().as_str()).unwrap().is_none());
             let error = remember_in(&keyring, &id(), &secret()).unwrap_err();
             assert!(matches!(error, StoreError::KeyringAbsent | StoreError::Keyring { .. }));
         }
@@ -268,7 +308,7 @@ mod tests {
     #[test]
     fn errors_do_not_show_what_was_remembered() {
         let keyring = BrokenKeyring(|| keyring::Error::BadEncoding(b"hunter2".to_vec()));
-        let error = recall_from(&keyring, &id()).unwrap_err();
+        let error = recall_from(&keyring, id().as_str()).unwrap_err();
         let bytes = format!("{:?}", b"hunter2");
         let shown = format!("{error:?}");
         assert!(!shown.contains("hunter2") && !shown.contains(&bytes), "{shown}");

@@ -3,8 +3,9 @@
 //! * where things live under `~/.docker/trust`: [`trust_dir`]
 //! * private keys: [`keys`]; the folders of notary before 0.6: `key_migration`
 //! * cached trust metadata: [`metadata`]; staged changes: [`changelist`]
-//! * registry logins: [`credentials`], which may ask a helper program: [`credential_helper`]
 //! * images: [`images`]
+//! * registry logins: [`credentials`], which may ask a helper program: [`credential_helper`];
+//!   other places they are looked up in: [`login_sources`]
 //! * key rotations under way: [`rotation`]
 //! * certificates of hosts: [`tls_files`]; remembered passphrases: [`keyring`]
 //!
@@ -25,6 +26,7 @@ pub mod keyring;
 pub mod keys;
 #[cfg(debug_assertions)]
 pub mod kill;
+pub mod login_sources;
 pub mod metadata;
 pub mod rotation;
 pub mod streams;

@@ -3,7 +3,9 @@
 pub mod auth;
 pub mod errors;
 pub mod notary;
+pub mod referrers;
 pub mod registry;
+pub mod search;
 
 pub use auth::{Challenge, TokenAnswer, TokenError};
 pub use errors::ApiError;

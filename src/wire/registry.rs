@@ -7,6 +7,10 @@ use crate::oci::manifest::{DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST
 
 /// The path that tells whether a login is good.
 pub const BASE_PATH: &str = "/v2/";
+/// The path of the list of all repositories.
+pub const CATALOG_PATH: &str = "/v2/_catalog";
+/// The header in which a registry says which filters its list of referrers went through.
+pub const FILTERS_APPLIED_HEADER: &str = "oci-filters-applied";
 /// The header in which a registry says what digest it thinks its answer has.
 pub const DIGEST_HEADER: &str = "docker-content-digest";
 
@@ -52,6 +56,18 @@ pub fn tags_path(repository: &str) -> String {
     format!("/v2/{repository}/tags/list")
 }
 
+/// The path of the manifests that refer to one (OCI distribution 1.1, "Listing Referrers").
+pub fn referrers_path(repository: &str, subject: &Digest) -> String {
+    format!("/v2/{repository}/referrers/{subject}")
+}
+
+/// The tag in which clients keep that list where the registry does not (OCI distribution 1.1,
+/// "Referrers Tag Schema"): 32 characters of the algorithm, 64 of the hash.
+pub fn referrers_tag(subject: &Digest) -> String {
+    let cut = |text: &str, length| text.chars().take(length).collect::<String>();
+    format!("{}-{}", cut(subject.algorithm(), 32), cut(subject.hex(), 64))
+}
+
 /// The Accept header of everything we can follow.
 pub fn accepted_manifests() -> String {
     [OCI_INDEX, OCI_MANIFEST, DOCKER_LIST, DOCKER_MANIFEST].join(", ")
@@ -70,6 +86,14 @@ impl TagList {
     pub fn parse(body: &[u8]) -> Result<Self, serde_json::Error> {
         serde_json::from_slice(body)
     }
+}
+
+/// A page of a registry's repositories.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Catalog {
+    /// The repositories; some registries write `null` for none.
+    #[serde(default)]
+    pub repositories: Option<Vec<String>>,
 }
 
 /// The target of the `rel="next"` link among these Link headers (RFC 8288).
@@ -127,6 +151,15 @@ mod tests {
         for text in ["", "5-9/10", "bytes 5/10", "bytes a-b/c", "-", "1-"] {
             assert_eq!((content_range(text), upload_range(text)), (None, None), "{text}");
         }
+    }
+
+    #[test]
+    fn the_tag_of_a_list_of_referrers() {
+        let hex = "a".repeat(64);
+        let digest = Digest::parse(&format!("sha256:{hex}")).unwrap();
+        assert_eq!(referrers_tag(&digest), format!("sha256-{hex}"));
+        let digest = Digest::parse(&format!("sha512:{}", "a".repeat(128))).unwrap();
+        assert_eq!(referrers_tag(&digest), format!("sha512-{hex}"));
     }
 
     #[test]

@@ -12,6 +12,7 @@ use crate::actions::transfer::tree::{ImageTree, Node};
 use crate::client::registry::{Destination, Upload, UploadProgress, Uploaded};
 use crate::client::{BlobSource, RegistryClient, RegistryError};
 use crate::oci::Descriptor;
+use crate::wire::referrers::Referrer;
 
 /// An image on its way to a registry.
 #[derive(Debug)]
@@ -62,11 +63,19 @@ impl Sending<'_> {
         Ok(())
     }
 
-    /// Puts a manifest under a tag or its digest.
+    /// Puts a manifest under a tag or its digest. If it says what it is a statement of, and the
+    /// registry keeps no list of such statements, it is put on the list in the fallback tag.
     pub async fn put(&self, node: &Node, tag_or_digest: &str) -> Result<(), RegistryError> {
-        let media_type = &node.descriptor.media_type;
-        self.registry.put_manifest(self.to, tag_or_digest, media_type, &node.bytes).await?;
-        Ok(())
+        let Descriptor { media_type, digest, .. } = &node.descriptor;
+        let accepted =
+            self.registry.put_manifest(self.to, tag_or_digest, media_type, &node.bytes).await?;
+        if accepted.lists_referrer || node.manifest.subject().is_none() {
+            return Ok(());
+        }
+        let referrer = Referrer::of_manifest(media_type, digest, &node.bytes);
+        let Some((subject, referrer)) = referrer else { return Ok(()) };
+        let repository = self.to.repository();
+        self.registry.announce_referrer(repository, &subject, &referrer).await
     }
 
     async fn blob(&self, blob: &Descriptor, origin: &dyn Origin) -> Result<(), RegistryError> {

@@ -11,12 +11,15 @@ pub mod key;
 pub mod login;
 pub mod logout;
 pub mod man;
+pub mod manifest;
 pub mod pull;
 pub mod push;
 pub mod repo;
 pub mod revoke;
+pub mod search;
 pub mod sign;
 pub mod signer;
+pub mod tags;
 pub mod target;
 pub mod verify;
 
@@ -45,6 +48,9 @@ commands! {
         Tag(image::tag::Args),
         Rmi(image::rm::Args),
         Prune(image::prune::Args),
+        Tags(tags::Command),
+        Manifest(manifest::Command),
+        Search(search::Args),
         Login(login::Args),
         Logout(logout::Args),
         Completions(completions::Args),

@@ -137,8 +137,14 @@ fn go_name(name: &str) -> String {
     name.split('_').map(word).collect()
 }
 
-/// `key_ids`, or `KeyIDs`, as a heading: `KEY IDS`.
+/// `key_ids`, or `KeyIDs`, as a heading: `KEY IDS`; docker's own where it has another.
 fn title(name: &str) -> String {
+    match name {
+        "star_count" => return "STARS".to_owned(),
+        "is_official" => return "OFFICIAL".to_owned(),
+        "is_automated" => return "AUTOMATED".to_owned(),
+        _ => {}
+    }
     let mut text = String::new();
     let mut after_small = false;
     for letter in name.chars() {
@@ -171,6 +177,8 @@ mod tests {
     #[test_case("sha256", "SHA256", "SHA256")]
     #[test_case("SignedTags", "SignedTags", "SIGNED TAGS")]
     #[test_case("ID", "ID", "ID")]
+    #[test_case("star_count", "StarCount", "STARS")]
+    #[test_case("is_official", "IsOfficial", "OFFICIAL")]
     fn members_have_names_as_in_go_and_headings_as_in_docker(name: &str, go: &str, heading: &str) {
         assert_eq!(go_name(name), go);
         assert_eq!(title(name), heading);

@@ -2,7 +2,8 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use reqwest::header::{ACCEPT, HeaderValue, LINK};
+use bytes::Bytes;
+use reqwest::header::{ACCEPT, HeaderMap, HeaderValue, LINK};
 use reqwest::{Method, StatusCode};
 use url::Url;
 
@@ -36,6 +37,21 @@ pub(super) struct Ask<'a> {
     pub(super) scope: &'a str,
     /// Most bytes of a good answer's body.
     pub(super) limit: u64,
+}
+
+/// A request to a registry, to be sent over https or http.
+#[derive(Debug)]
+pub(super) struct Question<'a> {
+    pub(super) method: Method,
+    pub(super) path: &'a str,
+    pub(super) query: Option<&'a str>,
+    /// What a token must allow; empty to ask for what the challenge names.
+    pub(super) scope: &'a str,
+    /// Most bytes of a good answer's body.
+    pub(super) limit: u64,
+    /// Headers; an Accept here replaces that of manifests.
+    pub(super) headers: HeaderMap,
+    pub(super) body: Bytes,
 }
 
 impl RegistryClient {
@@ -84,6 +100,20 @@ impl RegistryClient {
     ) -> Result<Answer, TransportError> {
         let ask = Ask { method, path, query, scope, limit };
         match self.exchange(&ask, Reading::Whole).await? {
+            Opened::Other(answer) => Ok(answer),
+            Opened::Body(body) => body.whole().await,
+        }
+    }
+
+    /// Sends as [`RegistryClient::send`] does, with headers and a body.
+    pub(super) async fn ask(&self, question: &Question<'_>) -> Result<Answer, TransportError> {
+        let Question { method, path, query, scope, limit, headers, body } = question;
+        let ask = Ask { method: method.clone(), path, query: *query, scope, limit: *limit };
+        let complete = |request: &mut Request| {
+            request.headers.extend(headers.clone());
+            request.body = body.clone().into();
+        };
+        match self.exchange_with(&ask, Reading::Whole, &complete).await? {
             Opened::Other(answer) => Ok(answer),
             Opened::Body(body) => body.whole().await,
         }

@@ -72,10 +72,56 @@ pub enum RegistryError {
         /// The most tags listed.
         limit: usize,
     },
+    /// More repositories than any listing goes through.
+    #[error("{registry} has more than {limit} repositories")]
+    TooManyRepositories {
+        /// The registry's host.
+        registry: String,
+        /// The most repositories gone through.
+        limit: usize,
+    },
+    /// More manifests refer to one than are listed.
+    #[error("more than {limit} manifests refer to {reference}")]
+    TooManyReferrers {
+        /// What they refer to.
+        reference: String,
+        /// The most listed.
+        limit: usize,
+    },
+    /// The registry is set up, or made, to delete nothing.
+    #[error("{registry} does not allow deletion{}", tail(message))]
+    DeletionUnsupported {
+        /// The registry's host.
+        registry: String,
+        /// What it says; may be empty.
+        message: String,
+    },
+    /// The registry deletes manifests, but no tag by itself.
+    #[error("{registry} deletes manifests by digest, and no tag alone")]
+    TagDeletionUnsupported {
+        /// The registry's host.
+        registry: String,
+    },
+    /// The tag in which clients keep a list of referrers names something else.
+    #[error("{reference} is no list of referrers")]
+    NoReferrersList {
+        /// The tag.
+        reference: String,
+    },
+    /// Others changed the list of referrers whenever we did.
+    #[error("others change {reference} at the same time")]
+    ReferrersContended {
+        /// The tag the list is kept in.
+        reference: String,
+    },
     /// A repository, tag or digest that is none.
     #[error("not something a registry can be asked for")]
     Reference(#[from] ReferenceError),
     /// The network, or an answer that is not a registry's.
     #[error(transparent)]
     Transport(#[from] TransportError),
+}
+
+fn tail(message: &str) -> String {
+    if message.is_empty() { String::new() } else { format!(": {message}") }
 }

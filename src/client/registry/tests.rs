@@ -1,22 +1,12 @@
-use std::sync::Arc;
-
 use test_case::test_case;
 
 use super::*;
-use crate::client::testing::{Authority, BASIC, Logins, Received, Reply, Server, patient, reply};
-use crate::client::{HttpClient, HttpOptions, Login, TransportError};
+use crate::client::testing::{
+    Authority, BASIC, Logins, Received, Reply, Server, patient, registry, registry_of, reply,
+};
+use crate::client::{HttpClient, Login, TransportError};
 use crate::oci::manifest::{DOCKER_MANIFEST, ManifestError, OCI_MANIFEST};
 use crate::oci::{Digest, Reference};
-
-fn registry_of(server: &Server, logins: Arc<Logins>) -> RegistryClient {
-    let reference = Reference::parse(&format!("{}/a/b", server.host())).unwrap();
-    let options = HttpOptions { insecure: true, ..patient() };
-    RegistryClient::new(&reference, HttpClient::new(options), logins)
-}
-
-fn registry(server: &Server) -> RegistryClient {
-    registry_of(server, Logins::none())
-}
 
 fn manifest_reply(body: &str) -> Reply {
     reply(200, body).with("Content-Type", OCI_MANIFEST)

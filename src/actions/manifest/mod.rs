@@ -1,0 +1,5 @@
+//! Manifests in registries.
+
+pub mod inspect;
+pub mod referrers;
+pub mod rm;

@@ -1,0 +1,3 @@
+//! The tags of a repository in its registry.
+
+pub mod ls;
