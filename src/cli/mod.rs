@@ -8,6 +8,7 @@ pub mod error;
 pub mod exit_code;
 pub mod findings;
 pub mod guns;
+pub mod image_files;
 pub mod natural_order;
 pub mod outcome;
 pub mod output;

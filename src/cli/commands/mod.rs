@@ -9,7 +9,9 @@ pub mod key;
 pub mod login;
 pub mod logout;
 pub mod man;
+pub mod pin;
 pub mod repo;
+pub mod resolve;
 pub mod revoke;
 pub mod sign;
 pub mod signer;
@@ -26,6 +28,8 @@ commands! {
         Sign(sign::Args),
         Verify(verify::Args),
         Inspect(inspect::Args),
+        Resolve(resolve::Args),
+        Pin(pin::Args),
         Revoke(revoke::Args),
         Signer(signer::Command),
         Key(key::Command),
