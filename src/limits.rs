@@ -122,8 +122,12 @@ pub const MAX_FILE_IMAGES: usize = 4096;
 pub const MAX_YAML_DEPTH: usize = 128;
 /// Most values in a compose file or Kubernetes file: each costs some hundred bytes of memory.
 pub const MAX_YAML_NODES: usize = 500_000;
-/// Longest name of an image that variables may come to, in characters: arguments that are made of
-/// others can double with every line.
-pub const MAX_IMAGE_TEXT_CHARS: usize = 4096;
+/// Most arguments taken from before the first FROM of a Dockerfile; few have ten.
+pub const MAX_GLOBAL_ARGUMENTS: usize = 1024;
+/// Longest line of a Dockerfile, in bytes. BuildKit's bound.
+pub const MAX_DOCKERFILE_LINE_BYTES: usize = 65_535;
+/// Longest name of an image looked at, in characters; with a tag and a digest one has at most some
+/// 770. Arguments that are made of others can double with every line.
+pub const MAX_IMAGE_TEXT_CHARS: usize = 1024;
 /// Deepest nesting of variables in the defaults of others.
 pub const MAX_EXPANSION_DEPTH: usize = 32;

@@ -10,6 +10,7 @@ use crate::actions::image_files::file::{
 };
 use crate::actions::image_files::traced::{Letter, Traced, cut_at, span_of, text_of};
 use crate::actions::image_files::variables::{Dialect, expand};
+use crate::limits::{MAX_DOCKERFILE_LINE_BYTES, MAX_FILE_IMAGES, MAX_GLOBAL_ARGUMENTS};
 
 /// Finds the images of a Dockerfile.
 pub(super) fn scan(text: &str) -> Result<Found, Malformed> {
@@ -17,11 +18,14 @@ pub(super) fn scan(text: &str) -> Result<Found, Malformed> {
     let mut scan = Scan { escape: directives.escape.unwrap_or('\\'), ..Scan::default() };
     if let Some(frontend) = directives.syntax {
         let at = frontend.span().map_or(0, |span| span.start);
-        scan.skipped.push((frontend, at, SkippedBecause::Frontend));
+        scan.skipped.push((frontend.text(), at, SkippedBecause::Frontend));
     }
     let mut lines = Lines::of(text);
-    while let Some(instruction) = lines.instruction(scan.escape) {
+    while let Some(instruction) = lines.instruction(scan.escape)? {
         scan.instruction(&instruction.letters, Depth::Top)?;
+        if scan.images.len() > MAX_FILE_IMAGES {
+            break;
+        }
         for here in heredocs(&instruction.letters) {
             if !lines.skip_heredoc(&here) {
                 let problem = format!("the here-document {} has no end", here.name);
@@ -36,7 +40,7 @@ pub(super) fn scan(text: &str) -> Result<Found, Malformed> {
 pub(super) fn is_one(text: &str) -> bool {
     let escape = Directives::read(text).ok().and_then(|directives| directives.escape);
     let first = Lines::of(text).instruction(escape.unwrap_or('\\'));
-    first.is_some_and(|first| {
+    first.ok().flatten().is_some_and(|first| {
         let (keyword, rest) = keyword(&first.letters);
         matches!(keyword.as_str(), "from" | "arg") && !words(rest).is_empty()
     })
@@ -130,27 +134,36 @@ impl<'a> Lines<'a> {
     }
 
     /// The next instruction, with the lines it is continued over.
-    fn instruction(&mut self, escape: char) -> Option<Line> {
-        let is_empty = |text: &str| text.trim_start().is_empty();
-        let is_comment = |text: &str| text.trim_start().starts_with('#');
-        let (mut at, mut text) = self.next_text()?;
-        while is_empty(text) || is_comment(text) {
-            (at, text) = self.next_text()?;
-        }
-        let trimmed = text.trim_start();
-        at = at.checked_add(text.len().saturating_sub(trimmed.len()))?;
-        let (piece, mut is_open) = continued(trimmed, escape);
-        let mut letters = Traced::at(piece, at).letters;
-        while is_open {
-            let Some((at, text)) = self.next_text() else { break };
-            if is_empty(text) || is_comment(text) {
+    fn instruction(&mut self, escape: char) -> Result<Option<Line>, Malformed> {
+        let mut line = Line::default();
+        let mut is_open = false;
+        while let Some((at, text)) = self.next_text() {
+            let trimmed = text.trim_start();
+            if trimmed.is_empty() || trimmed.starts_with('#') {
                 continue;
             }
+            if text.len() > MAX_DOCKERFILE_LINE_BYTES {
+                let problem = format!("the line has more than {MAX_DOCKERFILE_LINE_BYTES} bytes");
+                return Err(Malformed { at, problem });
+            }
+            // Only the first of several lines loses its indentation.
+            let (text, at) = if is_open {
+                (text, at)
+            } else {
+                (trimmed, at.saturating_add(text.len().saturating_sub(trimmed.len())))
+            };
             let piece;
+            let was_open = is_open;
             (piece, is_open) = continued(text, escape);
-            letters.extend(Traced::at(piece, at).letters);
+            if !was_open {
+                line.at = at;
+            }
+            line.letters.extend(Traced::at(piece, at).letters);
+            if !is_open {
+                return Ok(Some(line));
+            }
         }
-        Some(Line { at, letters })
+        Ok(is_open.then_some(line))
     }
 
     /// Passes over a here-document; false if it has no end.
@@ -192,19 +205,16 @@ struct Scan {
     images: Vec<FoundImage>,
     /// Images or stages; which, is known at the end.
     sources: Vec<FoundImage>,
-    skipped: Vec<(Traced, usize, SkippedBecause)>,
+    skipped: Vec<(String, usize, SkippedBecause)>,
 }
 
 impl Scan {
     fn instruction(&mut self, letters: &[Letter], depth: Depth) -> Result<(), Malformed> {
         let (keyword, rest) = keyword(letters);
-        let at = letters.first().and_then(|letter| letter.at).unwrap_or_default();
+        let at = letters.first().and_then(|letter| letter.at()).unwrap_or_default();
         match (keyword.as_str(), depth) {
             ("from", Depth::Top) => return self.from(rest, at),
-            ("arg", Depth::Top) if !self.has_stage => {
-                self.global_arguments(rest);
-                return Ok(());
-            }
+            ("arg", Depth::Top) if !self.has_stage => return self.global_arguments(rest, at),
             _ if !self.has_stage => {
                 let problem = "an instruction stands before the first FROM".to_owned();
                 return Err(Malformed { at, problem });
@@ -261,13 +271,18 @@ impl Scan {
     }
 
     /// `ARG NAME`, `ARG NAME=value`, several in a line.
-    fn global_arguments(&mut self, rest: &[Letter]) {
+    fn global_arguments(&mut self, rest: &[Letter], at: usize) -> Result<(), Malformed> {
         for word in quoted_words(rest, self.escape) {
             // Without a value it takes nothing away from an earlier one.
             let Some((name, value)) = cut_at(word, |char| char == '=') else { continue };
             let value = self.expand(value);
             self.arguments.insert(text_of(name), value);
+            if self.arguments.len() > MAX_GLOBAL_ARGUMENTS {
+                let problem = format!("there are more than {MAX_GLOBAL_ARGUMENTS} arguments");
+                return Err(Malformed { at, problem });
+            }
         }
+        Ok(())
     }
 
     fn expand(&self, word: &[Letter]) -> Result<Traced, Unresolved> {
@@ -449,7 +464,7 @@ fn is_json(rest: &[Letter]) -> bool {
 
 fn start_of(letters: &[Letter]) -> usize {
     let span = span_of(letters).map(|span| span.start);
-    span.or_else(|| letters.first().and_then(|letter| letter.at)).unwrap_or_default()
+    span.or_else(|| letters.first().and_then(|letter| letter.at())).unwrap_or_default()
 }
 
 fn trim(letters: &[Letter]) -> &[Letter] {
@@ -612,6 +627,23 @@ mod tests {
         assert_eq!((skipped.line, skipped.column), (1, 10));
         assert_eq!(skipped.written, "docker/dockerfile:1");
         assert_eq!(skipped.because, SkippedBecause::Frontend);
+    }
+
+    #[test]
+    fn lines_and_arguments_are_bounded_on_both_sides() {
+        let parse = |text: String| ImageFile::parse("f", Some(Kind::Dockerfile), text);
+        let line = |length: usize| format!("FROM a\nRUN {}\n", "x".repeat(length - 4));
+        assert!(parse(line(MAX_DOCKERFILE_LINE_BYTES)).is_ok());
+        let error = parse(line(MAX_DOCKERFILE_LINE_BYTES + 1)).unwrap_err();
+        assert!(error.to_string().contains("f:2:1: the line has more than"), "{error}");
+        let arguments = |count: usize| {
+            let mut text = String::new();
+            (0..count).for_each(|n| writeln!(text, "ARG A{n}=1").unwrap());
+            text + "FROM a\n"
+        };
+        assert!(parse(arguments(MAX_GLOBAL_ARGUMENTS)).is_ok());
+        let error = parse(arguments(MAX_GLOBAL_ARGUMENTS + 1)).unwrap_err();
+        assert!(error.to_string().contains("f:1025:1: there are more than"), "{error}");
     }
 
     #[test]

@@ -156,7 +156,7 @@ pub enum ImageFileError {
 #[derive(Debug, Default)]
 pub(super) struct Found {
     pub(super) images: Vec<FoundImage>,
-    pub(super) skipped: Vec<(Traced, usize, SkippedBecause)>,
+    pub(super) skipped: Vec<(String, usize, SkippedBecause)>,
 }
 
 /// An image as a reader found it.
@@ -259,36 +259,15 @@ impl ImageFile {
             Kind::Dockerfile => dockerfile::scan(&text),
             Kind::Compose | Kind::Kubernetes => yaml::scan(&text, kind),
         };
-        let positions = Positions::of(&text);
         let found = found.map_err(|Malformed { at, problem }| {
-            let (line, column) = positions.of_byte(at);
+            let (line, column) = Cursor::of(&text).go_to(at);
             ImageFileError::Malformed { name: name.to_owned(), line, column, problem }
         })?;
-        if found.images.len() > MAX_FILE_IMAGES {
+        if found.images.len().max(found.skipped.len()) > MAX_FILE_IMAGES {
             return Err(ImageFileError::TooManyImages { name: name.to_owned() });
         }
-        let mut images: Vec<(usize, Place)> = Vec::new();
-        for found in found.images {
-            let span = found.image.as_ref().ok().and_then(Traced::span);
-            let at = span.as_ref().map_or(found.at, |span| span.start);
-            let (line, column) = positions.of_byte(at);
-            let image = found.image.map(|image| image.text());
-            let written = match &span {
-                Some(_) => image.clone().unwrap_or_default(),
-                None => found.written,
-            };
-            images.push((at, Place { line, column, written, image, span }));
-        }
-        images.sort_by_key(|(at, _)| *at);
-        images.dedup_by(|(a, _), (b, _)| a == b);
-        let mut skipped = found.skipped;
-        skipped.sort_by_key(|(_, at, _)| *at);
-        let skipped = skipped.into_iter().map(|(written, at, because)| {
-            let (line, column) = positions.of_byte(at);
-            Skipped { line, column, written: written.text(), because }
-        });
-        let skipped = skipped.collect();
-        let images = images.into_iter().map(|(_, place)| place).collect();
+        let images = places(&text, found.images);
+        let skipped = skipped(&text, found.skipped);
         Ok(Self { kind, text, images, skipped })
     }
 
@@ -312,27 +291,67 @@ impl ImageFile {
     }
 }
 
-/// Lines and columns of bytes.
-struct Positions<'a> {
-    text: &'a str,
-    /// Where each line begins, in bytes.
-    starts: Vec<usize>,
+/// The places in the order of the file, each once.
+fn places(text: &str, found: Vec<FoundImage>) -> Vec<Place> {
+    let start = |found: &FoundImage| {
+        let span = found.image.as_ref().ok().and_then(Traced::span);
+        (span.as_ref().map_or(found.at, |span| span.start), span)
+    };
+    let mut found: Vec<_> = found.into_iter().map(|found| (start(&found), found)).collect();
+    found.sort_by_key(|((at, _), _)| *at);
+    found.dedup_by_key(|((at, _), _)| *at);
+    let mut cursor = Cursor::of(text);
+    let place = |((at, span), found): ((usize, Option<Range<usize>>), FoundImage)| {
+        let (line, column) = cursor.go_to(at);
+        let image = found.image.map(|image| image.text());
+        let written = match &span {
+            Some(_) => image.clone().unwrap_or_default(),
+            None => found.written,
+        };
+        Place { line, column, written, image, span }
+    };
+    found.into_iter().map(place).collect()
 }
 
-impl<'a> Positions<'a> {
+fn skipped(text: &str, mut found: Vec<(String, usize, SkippedBecause)>) -> Vec<Skipped> {
+    found.sort_by_key(|(_, at, _)| *at);
+    let mut cursor = Cursor::of(text);
+    let skipped = |(written, at, because)| {
+        let (line, column) = cursor.go_to(at);
+        Skipped { line, column, written, because }
+    };
+    found.into_iter().map(skipped).collect()
+}
+
+/// Goes through a text and knows its line and column, both from 1, the column in characters.
+struct Cursor<'a> {
+    rest: &'a str,
+    at: usize,
+    line: usize,
+    column: usize,
+}
+
+impl<'a> Cursor<'a> {
     fn of(text: &'a str) -> Self {
-        let breaks = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
-        let starts = std::iter::once(0).chain(breaks.map(|(index, _)| index + 1)).collect();
-        Self { text, starts }
+        // A byte order mark is no character.
+        let rest = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
+        Self { rest, at: text.len().saturating_sub(rest.len()), line: 1, column: 1 }
     }
 
-    /// Line and column, both from 1, the column in characters; a byte order mark is none.
-    fn of_byte(&self, at: usize) -> (usize, usize) {
-        let line = self.starts.partition_point(|start| *start <= at);
-        let start = self.starts.get(line.saturating_sub(1)).copied().unwrap_or_default();
-        let before = self.text.get(start..at).unwrap_or_default();
-        let before = if line <= 1 { before.trim_start_matches(BYTE_ORDER_MARK) } else { before };
-        (line.max(1), before.chars().count() + 1)
+    /// Goes on to a byte that is not before the last one; returns its line and column.
+    fn go_to(&mut self, at: usize) -> (usize, usize) {
+        let (passed, rest) =
+            self.rest.split_at_checked(at.saturating_sub(self.at)).unwrap_or((self.rest, ""));
+        let last = passed.rsplit('\n').next().unwrap_or_default();
+        let breaks = passed.bytes().filter(|byte| *byte == b'\n').count();
+        if breaks > 0 {
+            self.line = self.line.saturating_add(breaks);
+            self.column = 1;
+        }
+        self.column = self.column.saturating_add(last.chars().count());
+        self.at = self.at.saturating_add(passed.len());
+        self.rest = rest;
+        (self.line, self.column)
     }
 }
 
@@ -380,11 +399,12 @@ mod tests {
     #[test]
     fn columns_are_characters_and_a_byte_order_mark_is_none() {
         let text = "\u{feff}größe\nx é y";
-        let positions = Positions::of(text);
-        assert_eq!(positions.of_byte(text.find('e').unwrap()), (1, 5));
-        assert_eq!(positions.of_byte(text.find('y').unwrap()), (2, 5));
-        assert_eq!(positions.of_byte(0), (1, 1));
-        assert_eq!(positions.of_byte(1000), (2, 1));
+        let mut cursor = Cursor::of(text);
+        assert_eq!(cursor.go_to(0), (1, 1));
+        assert_eq!(cursor.go_to(text.find('e').unwrap()), (1, 5));
+        assert_eq!(cursor.go_to(text.find('x').unwrap()), (2, 1));
+        assert_eq!(cursor.go_to(text.find('y').unwrap()), (2, 5));
+        assert_eq!(cursor.go_to(1000), (2, 6));
     }
 
     #[test]

@@ -1,12 +1,32 @@
 //! Text whose characters know where in the file they stand.
 
+use std::num::NonZeroU32;
 use std::ops::Range;
 
-/// A character, and its byte offset in the file; none if the file does not have it as such.
+/// A character, and where the file has it, if it has it as such.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Letter {
     pub(super) char: char,
-    pub(super) at: Option<usize>,
+    /// One more than its byte offset: letters are many, and so they take little room.
+    after: Option<NonZeroU32>,
+}
+
+impl Letter {
+    /// A character of the file, by its byte offset.
+    fn new(char: char, at: usize) -> Self {
+        let after = at.checked_add(1).and_then(|after| u32::try_from(after).ok());
+        Self { char, after: after.and_then(NonZeroU32::new) }
+    }
+
+    /// Its byte offset in the file.
+    pub(super) fn at(self) -> Option<usize> {
+        usize::try_from(self.after?.get()).ok()?.checked_sub(1)
+    }
+
+    /// The same character, its origin forgotten.
+    pub(super) fn forgotten(self) -> Self {
+        Self { after: None, ..self }
+    }
 }
 
 /// A text put together from a file.
@@ -20,20 +40,19 @@ impl Traced {
     pub(super) fn at(text: &str, offset: usize) -> Self {
         let letters = text
             .char_indices()
-            .map(|(index, char)| Letter { char, at: offset.checked_add(index) })
+            .map(|(index, char)| Letter::new(char, offset.saturating_add(index)))
             .collect();
         Self { letters }
     }
 
     /// A text that stands nowhere in the file.
     pub(super) fn nowhere(text: &str) -> Self {
-        Self { letters: text.chars().map(|char| Letter { char, at: None }).collect() }
+        Self { letters: text.chars().map(|char| Letter { char, after: None }).collect() }
     }
 
     /// The same text, its origin forgotten.
     pub(super) fn forgotten(self) -> Self {
-        let letters = self.letters.into_iter().map(|letter| Letter { at: None, ..letter });
-        Self { letters: letters.collect() }
+        Self { letters: self.letters.into_iter().map(Letter::forgotten).collect() }
     }
 
     pub(super) fn text(&self) -> String {
@@ -52,10 +71,10 @@ pub(super) fn text_of(letters: &[Letter]) -> String {
 
 /// The bytes of the file that are just these letters; none if they stand apart, or nowhere.
 pub(super) fn span_of(letters: &[Letter]) -> Option<Range<usize>> {
-    let start = letters.first()?.at?;
+    let start = letters.first()?.at()?;
     let mut end = start;
     for letter in letters {
-        if letter.at != Some(end) {
+        if letter.at() != Some(end) {
             return None;
         }
         end = end.checked_add(letter.char.len_utf8())?;

@@ -62,7 +62,7 @@ fn expand_at(
                     quote.is_none() || matches!(next.char, '"' | '$') || next.char == mark;
                 if special {
                     rest = after;
-                    expansion.push(Letter { at: None, ..*next })?;
+                    expansion.push(next.forgotten())?;
                 } else {
                     expansion.push(*letter)?;
                 }
@@ -109,7 +109,7 @@ impl Expansion<'_> {
     ) -> Result<(&'a [Letter], bool), Unresolved> {
         let next = rest.first().map(|letter| letter.char);
         if next == Some('$') && self.dialect == Dialect::Compose {
-            self.push(Letter { at: None, ..dollar })?;
+            self.push(dollar.forgotten())?;
             return Ok((rest.get(1..).unwrap_or_default(), false));
         }
         if next == Some('{') {

@@ -14,7 +14,7 @@ use crate::actions::image_files::file::{
 };
 use crate::actions::image_files::traced::{Letter, Traced};
 use crate::actions::image_files::variables::{Dialect, expand};
-use crate::limits::{MAX_YAML_DEPTH, MAX_YAML_NODES};
+use crate::limits::{MAX_IMAGE_TEXT_CHARS, MAX_YAML_DEPTH, MAX_YAML_NODES};
 
 /// Finds the images of a file of this kind.
 pub(super) fn scan(text: &str, kind: Kind) -> Result<Found, Malformed> {
@@ -379,7 +379,7 @@ struct Scan<'a> {
     seen: BTreeSet<(Role, usize)>,
 }
 
-impl Scan<'_> {
+impl<'a> Scan<'a> {
     /// Whether the node is looked at as this for the first time.
     fn first(&mut self, role: Role, node: usize) -> bool {
         self.seen.insert((role, self.stream.resolve(node)))
@@ -519,8 +519,9 @@ impl Scan<'_> {
         if !self.first(Role::Image, node) {
             return;
         }
-        let Some(scalar) = self.stream.scalar(node) else {
-            return self.refuse(node, Unresolved::NotText);
+        let scalar = match self.text(node) {
+            Ok(scalar) => scalar,
+            Err(problem) => return self.refuse(node, problem),
         };
         let skipped =
             scalar.value.find(prefix).map_or(0, |index| index.saturating_add(prefix.len()));
@@ -537,11 +538,20 @@ impl Scan<'_> {
         if !self.first(Role::Image, node) {
             return;
         }
-        let Some(scalar) = self.stream.scalar(node) else {
-            return self.refuse(node, Unresolved::NotText);
+        let scalar = match self.text(node) {
+            Ok(scalar) => scalar,
+            Err(problem) => return self.refuse(node, problem),
         };
         let (at, written) = (self.stream.at(node), scalar.value.clone());
         self.found.images.push(FoundImage { at, written, image: Ok(traced(scalar)) });
+    }
+
+    /// The text that names an image.
+    fn text(&self, node: usize) -> Result<&'a Scalar, Unresolved> {
+        let stream = self.stream;
+        let scalar = stream.scalar(node).ok_or(Unresolved::NotText)?;
+        let is_long = scalar.value.chars().nth(MAX_IMAGE_TEXT_CHARS).is_some();
+        if is_long { Err(Unresolved::TooLong) } else { Ok(scalar) }
     }
 
     fn refuse(&mut self, node: usize, problem: Unresolved) {
@@ -555,7 +565,7 @@ impl Scan<'_> {
 
     fn skip(&mut self, node: usize, because: SkippedBecause) {
         if let Some(scalar) = self.stream.scalar(node) {
-            self.found.skipped.push((traced(scalar), self.stream.at(node), because));
+            self.found.skipped.push((scalar.value.clone(), self.stream.at(node), because));
         }
     }
 }

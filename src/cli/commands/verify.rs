@@ -183,7 +183,8 @@ impl Subject {
     /// `FILE:LINE: `, with commas if there are several places.
     fn before(&self) -> String {
         let place = |place: &JsonPlace| format!("{}:{}", place.file, place.line);
-        let places: Vec<String> = self.places.iter().map(place).collect();
+        let mut places: Vec<String> = self.places.iter().map(place).collect();
+        places.dedup();
         if places.is_empty() { String::new() } else { format!("{}: ", places.join(", ")) }
     }
 }
