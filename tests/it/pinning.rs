@@ -255,6 +255,34 @@ fn kubernetes_files_are_pinned_and_follow_what_is_signed() {
     assert_eq!(read(&file), pinned(&with_tag, &new));
 }
 
+/// The tag may move: a builder gets what was signed when the file was pinned.
+#[test]
+fn a_builder_takes_just_what_was_pinned() {
+    let world = World::start();
+    let base = world.sign("base:1", "signed");
+    let text = "FROM scratch AS s\nCOPY --from=REG/base:1 /content /copied\nFROM REG/base:1\n\
+                COPY --from=s /copied /copied\n";
+    world.file("Dockerfile", text);
+    world.pin(&["Dockerfile"]).success();
+    let moved = world.push("base:1", "moved");
+    assert_ne!(base, moved.digest);
+    fs::write(world.reader.docker_config().join("config.json"), "{}").unwrap();
+    let folders = ["root", "runroot"].map(|name| world.reader.home().join(name));
+    let [root, runroot] = folders.map(|folder| folder.display().to_string());
+    let storage = ["--root", &root, "--runroot", &runroot, "--storage-driver", "vfs"];
+    let build = ["build", "--isolation", "chroot", "--tls-verify=false", "-t", "built", "."];
+    world.reader.program("buildah", &[&storage[..], &build].concat()).success();
+    let from = ["from", "--name", "box", "localhost/built"];
+    world.reader.program("buildah", &[&storage[..], &from].concat()).success();
+    let mounted = world.reader.program("buildah", &[&storage[..], &["mount", "box"]].concat());
+    let mounted = mounted.success().stdout;
+    for name in ["content", "copied"] {
+        assert_eq!(read(&Path::new(mounted.trim()).join(name)), "signed");
+    }
+    let unmount = world.reader.program("buildah", &[&storage[..], &["umount", "box"]].concat());
+    unmount.success();
+}
+
 #[test]
 fn one_image_that_is_not_signed_keeps_its_file_as_it_is() {
     let world = World::start();

@@ -222,9 +222,14 @@ impl Kind {
         (is_yaml && is_compose).then_some(Self::Compose)
     }
 
-    /// Tells the kind by what the file holds.
-    fn of_text(text: &str) -> Option<Self> {
-        yaml::kind_of(text).or_else(|| dockerfile::is_one(text).then_some(Self::Dockerfile))
+    /// Tells the kind by what the file holds; the name tells whether it is meant to be YAML.
+    fn of_text(name: &str, text: &str) -> Result<Option<Self>, Malformed> {
+        let is_yaml = [".yaml", ".yml", ".json"].iter().any(|ending| name.ends_with(ending));
+        match yaml::kind_of(text) {
+            Ok(Some(kind)) => Ok(Some(kind)),
+            Err(malformed) if is_yaml => Err(malformed),
+            _ => Ok(dockerfile::is_one(text).then_some(Self::Dockerfile)),
+        }
     }
 }
 
@@ -252,17 +257,21 @@ impl ImageFile {
 
     /// Finds the images of a text; `name` is for messages. Without a kind, the text has to tell.
     pub fn parse(name: &str, kind: Option<Kind>, text: String) -> Result<Self, ImageFileError> {
-        let kind = kind
-            .or_else(|| Kind::of_text(&text))
-            .ok_or_else(|| ImageFileError::UnknownKind { name: name.to_owned() })?;
+        let malformed = |Malformed { at, problem }| {
+            let (line, column) = Cursor::of(&text).go_to(at);
+            ImageFileError::Malformed { name: name.to_owned(), line, column, problem }
+        };
+        let kind = match kind {
+            Some(kind) => kind,
+            None => Kind::of_text(name, &text)
+                .map_err(malformed)?
+                .ok_or_else(|| ImageFileError::UnknownKind { name: name.to_owned() })?,
+        };
         let found = match kind {
             Kind::Dockerfile => dockerfile::scan(&text),
             Kind::Compose | Kind::Kubernetes => yaml::scan(&text, kind),
         };
-        let found = found.map_err(|Malformed { at, problem }| {
-            let (line, column) = Cursor::of(&text).go_to(at);
-            ImageFileError::Malformed { name: name.to_owned(), line, column, problem }
-        })?;
+        let found = found.map_err(malformed)?;
         if found.images.len().max(found.skipped.len()) > MAX_FILE_IMAGES {
             return Err(ImageFileError::TooManyImages { name: name.to_owned() });
         }
@@ -393,7 +402,16 @@ mod tests {
     #[test_case("From: somebody\nTo: somebody else\n", None; "a letter")]
     #[test_case("", None; "nothing")]
     fn what_it_holds_tells_the_kind(text: &str, kind: Option<Kind>) {
-        assert_eq!(Kind::of_text(text), kind);
+        assert_eq!(Kind::of_text("x", text), Ok(kind));
+    }
+
+    #[test]
+    fn what_is_wrong_with_yaml_is_told_of_a_file_that_is_named_so() {
+        let text = "apiVersion: v1\nkind: Pod\nkind: Pod\n";
+        let error = ImageFile::parse("pod.yaml", None, text.to_owned()).unwrap_err();
+        assert_eq!(error.to_string(), "pod.yaml:3:1: the key `kind` is given twice");
+        let error = ImageFile::parse("pod", None, text.to_owned()).unwrap_err();
+        assert!(matches!(error, ImageFileError::UnknownKind { .. }), "{error}");
     }
 
     #[test]

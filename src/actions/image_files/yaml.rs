@@ -28,16 +28,16 @@ pub(super) fn scan(text: &str, kind: Kind) -> Result<Found, Malformed> {
 }
 
 /// Tells a compose file and a Kubernetes file from others.
-pub(super) fn kind_of(text: &str) -> Option<Kind> {
-    let stream = Stream::read(text).ok()?;
+pub(super) fn kind_of(text: &str) -> Result<Option<Kind>, Malformed> {
+    let stream = Stream::read(text)?;
     let roots = || stream.documents.iter();
     if roots().any(|root| stream.is_kubernetes(*root)) {
-        return Some(Kind::Kubernetes);
+        return Ok(Some(Kind::Kubernetes));
     }
     let has_services = |root: &usize| {
         stream.get(*root, "services").is_some_and(|services| stream.mapping(services).is_some())
     };
-    roots().any(has_services).then_some(Kind::Compose)
+    Ok(roots().any(has_services).then_some(Kind::Compose))
 }
 
 /// All documents of a file.
