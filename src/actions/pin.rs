@@ -3,16 +3,21 @@
 //! [`plan`] asks and changes nothing; [`rewrite`] and [`write`] carry out what it found. A file is
 //! changed as a whole or not at all.
 
+use std::collections::BTreeMap;
 use std::path::Path;
+
+use futures_util::stream;
+use futures_util::stream::StreamExt as _;
 
 use crate::actions::context::Context;
 use crate::actions::image_files::{ImageFile, ImageFileError, Place, Unresolved};
 use crate::actions::resolve::{Demand, resolve};
 use crate::actions::verify::{Verdict, VerifyImageError};
+use crate::limits::MAX_IMAGE_FILE_BYTES;
 use crate::oci::reference::ReferenceError;
 use crate::oci::{Digest, Reference};
 use crate::store::StoreError;
-use crate::store::files::rewrite_file;
+use crate::store::files::{read_user_file, rewrite_file};
 
 /// What was found of several files.
 #[derive(Debug)]
@@ -100,32 +105,55 @@ pub enum PinError {
 
 /// Asks trust about every image of these files, about each once.
 pub async fn plan(context: &Context, files: &[ImageFile], demand: &Demand) -> Plan {
-    let mut plan = Plan { files: Vec::new(), asked: Vec::new() };
+    let mut questions: Vec<Reference> = Vec::new();
+    let mut readings = Vec::new();
     for file in files {
-        let mut steps = Vec::new();
-        for place in &file.images {
-            let reference = match readable(place) {
-                Ok(reference) => reference,
-                Err(refusal) => {
-                    steps.push(Step::Refuse(refusal));
-                    continue;
-                }
-            };
+        let reading = |place: &Place| {
+            let reference = readable(place)?;
             let question = question(&reference);
-            let known = plan.asked.iter().position(|asked| asked.reference == question);
-            let number = known.unwrap_or(plan.asked.len());
+            let known = questions.iter().position(|known| *known == question);
+            let number = known.unwrap_or(questions.len());
             if known.is_none() {
-                let answer = resolve(context, &question, demand).await;
-                plan.asked.push(Asked { reference: question, answer });
+                questions.push(question);
             }
-            steps.push(match plan.asked.get(number).map(|asked| &asked.answer) {
-                Some(Ok(verdict)) => step(place, &reference, &verdict.digest),
-                _ => Step::Unverified(number),
-            });
-        }
-        plan.files.push(steps);
+            Ok((reference, number))
+        };
+        readings.push(file.images.iter().map(reading).collect::<Vec<_>>());
     }
-    plan
+    let asked = ask(context, questions, demand).await;
+    let step_of = |(place, reading): (&Place, Result<(Reference, usize), Refusal>)| match reading {
+        Err(refusal) => Step::Refuse(refusal),
+        Ok((reference, number)) => match asked.get(number).map(|asked| &asked.answer) {
+            Some(Ok(verdict)) => step(place, &reference, &verdict.digest),
+            _ => Step::Unverified(number),
+        },
+    };
+    let steps = files
+        .iter()
+        .zip(readings)
+        .map(|(file, readings)| file.images.iter().zip(readings).map(step_of).collect());
+    Plan { files: steps.collect(), asked }
+}
+
+/// Several repositories are asked about at once, the tags of one in turn: what is learned of a
+/// repository with the first is known with the others.
+async fn ask(context: &Context, questions: Vec<Reference>, demand: &Demand) -> Vec<Asked> {
+    let mut repositories: BTreeMap<String, Vec<(usize, Reference)>> = BTreeMap::new();
+    for (number, question) in questions.into_iter().enumerate() {
+        repositories.entry(question.name()).or_default().push((number, question));
+    }
+    let of_one = |questions: Vec<(usize, Reference)>| async move {
+        let mut answers = Vec::new();
+        for (number, reference) in questions {
+            let answer = resolve(context, &reference, demand).await;
+            answers.push((number, Asked { reference, answer }));
+        }
+        answers
+    };
+    let all = stream::iter(repositories.into_values().map(of_one)).buffer_unordered(MAX_AT_ONCE);
+    let mut answers: Vec<(usize, Asked)> = all.concat().await;
+    answers.sort_by_key(|(number, _)| *number);
+    answers.into_iter().map(|(_, asked)| asked).collect()
 }
 
 /// The text of a file with every step of its plan taken; the same text if none changes anything.
@@ -148,9 +176,17 @@ pub fn rewrite(name: &str, file: &ImageFile, steps: &[Step]) -> Result<String, P
     if is_so { Ok(text) } else { Err(unfaithful(None)) }
 }
 
-/// Puts the new text into the file, unless somebody changed it since it was read.
+/// Puts the new text into the file, unless somebody changed it to something else since it was read.
 pub fn write(path: &Path, file: &ImageFile, text: &str) -> Result<(), PinError> {
-    Ok(rewrite_file(path, file.text.as_bytes(), text.as_bytes())?)
+    match rewrite_file(path, file.text.as_bytes(), text.as_bytes()) {
+        Err(StoreError::Changed { .. })
+            if read_user_file(path, MAX_IMAGE_FILE_BYTES)
+                .is_ok_and(|now| now == text.as_bytes()) =>
+        {
+            Ok(())
+        }
+        done => Ok(done?),
+    }
 }
 
 impl Step {
@@ -196,6 +232,9 @@ fn step(place: &Place, reference: &Reference, signed: &Digest) -> Step {
     let image = format!("{named}{tag}@{digest}");
     if was_pinned { Step::Update { image, digest } } else { Step::Pin { image, digest } }
 }
+
+/// How many repositories are asked about at once.
+const MAX_AT_ONCE: usize = 8;
 
 #[cfg(test)]
 mod tests {

@@ -173,7 +173,7 @@ fn a_dockerfile_is_pinned_and_nothing_else_of_it_changes() {
     assert!(done.stderr.contains("docker/dockerfile:1 is left alone"), "{done:?}");
 
     world.pin(&["--check", "Dockerfile"]).success();
-    let again = world.pin(&["Dockerfile"]).success();
+    let again = world.pin(&["Dockerfile", "./Dockerfile"]).success();
     assert!(again.stderr.contains("every image has the digest that is signed"), "{again:?}");
     assert_eq!(read(&file), with_digests(&after));
 }
@@ -291,7 +291,8 @@ fn one_image_that_is_not_signed_keeps_its_file_as_it_is() {
     let bad = world.file("bad.Dockerfile", "FROM REG/app:1\nFROM REG/app:2\nFROM REG/app:${V}\n");
     let good = world.file("good.Dockerfile", "FROM REG/app:1\n");
     let before = read(&bad);
-    let done = world.pin(&["bad.Dockerfile", "good.Dockerfile"]).expect_code(3);
+    let words = ["bad.Dockerfile", "good.Dockerfile", "./good.Dockerfile"];
+    let done = world.pin(&words).expect_code(3);
     assert_eq!(read(&bad), before);
     assert_eq!(read(&good), world.real(&format!("FROM REG/app:1@{app}\n")));
     for said in [

@@ -84,7 +84,13 @@ impl Args {
         let (inputs, files): (Vec<(Input, usize)>, Vec<ImageFile>) =
             opened.into_iter().map(|one| ((one.input, one.document), one.file)).unzip();
         let planned = async { Ok::<_, CliError>(plan(&context, &files, &demand).await) };
-        let Plan { files: steps, asked } = session.block_on(planned)?;
+        let Plan { files: steps, asked } = match session.block_on(planned) {
+            Ok(plan) => plan,
+            Err(error) => {
+                turns.take("", || Err(error));
+                return turns.finish();
+            }
+        };
         let mut problems = Vec::new();
         for (number, Asked { reference, answer }) in asked.into_iter().enumerate() {
             let mut problem = Problem::default();
