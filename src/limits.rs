@@ -134,3 +134,21 @@ pub const NEAR_EXPIRY_MONTHS: i64 = 6;
 pub const MAX_CLOCK_SKEW_SECONDS: i64 = 300;
 /// Lifetime of a snapshot, in days. Docker's and notary's default.
 pub const SNAPSHOT_LIFETIME_DAYS: i64 = 1095;
+/// Largest Dockerfile, compose file or Kubernetes file read, in bytes; a bundle of hundreds of
+/// Kubernetes objects with their schemas has some 4 MiB.
+pub const MAX_IMAGE_FILE_BYTES: u64 = 8 << 20;
+/// Most images taken from one such file: trust is asked about each.
+pub const MAX_FILE_IMAGES: usize = 4096;
+/// Deepest nesting of values in a compose file or Kubernetes file; schemas have some 40.
+pub const MAX_YAML_DEPTH: usize = 128;
+/// Most values in a compose file or Kubernetes file: each costs some hundred bytes of memory.
+pub const MAX_YAML_NODES: usize = 500_000;
+/// Most arguments taken from before the first FROM of a Dockerfile; few have ten.
+pub const MAX_GLOBAL_ARGUMENTS: usize = 1024;
+/// Longest line of a Dockerfile, in bytes. BuildKit's bound.
+pub const MAX_DOCKERFILE_LINE_BYTES: usize = 65_535;
+/// Longest name of an image looked at, in characters; with a tag and a digest one has at most some
+/// 770. Arguments that are made of others can double with every line.
+pub const MAX_IMAGE_TEXT_CHARS: usize = 1024;
+/// Deepest nesting of variables in the defaults of others.
+pub const MAX_EXPANSION_DEPTH: usize = 32;

@@ -6,6 +6,7 @@ use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::OnceLock;
 
+use trust::actions::image_files::{ImageFile, Kind};
 use trust::clock::Timestamp;
 use trust::codec::canonical_json::Value;
 use trust::codec::pem::Pem;
@@ -50,6 +51,7 @@ pub const ALL: &[FuzzTarget] = &[
     ("client_config", client_config),
     ("delegation_walk", delegation_walk),
     ("docker_config", docker_config),
+    ("image_file", image_file),
     ("manifest", manifest),
     ("names", names),
     ("pem_key", pem_key),
@@ -99,6 +101,24 @@ pub fn canonical_json(data: &[u8]) {
     if let Ok(again) = Value::parse(&value.to_wire()) {
         assert_eq!(again.to_canonical(), value.to_canonical());
         assert_eq!(again.to_wire(), value.to_wire());
+    }
+}
+
+/// A Dockerfile, compose file or Kubernetes file: other images can be written in the places of those
+/// it names, and nothing else of it changes.
+pub fn image_file(data: &[u8]) {
+    const OTHER: &str = "x:1";
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    for (kind, _) in Kind::ALL {
+        let Ok(file) = ImageFile::parse("file", Some(kind), text.to_owned()) else { continue };
+        let others = file.images.iter().enumerate().filter(|(_, place)| place.span.is_some());
+        let others: Vec<(usize, String)> =
+            others.map(|(number, _)| (number, OTHER.to_owned())).collect();
+        let changed = file.with_images(&others).expect("places of the file");
+        let taken: usize =
+            file.images.iter().filter_map(|place| place.span.clone()).map(|span| span.len()).sum();
+        assert_eq!(changed.len() + taken, text.len() + others.len() * OTHER.len());
+        assert_eq!(file.with_images(&[]).as_deref(), Some(text));
     }
 }
 

@@ -248,6 +248,9 @@ fn classify_store(error: &StoreError) -> Classified {
         StoreError::Locked { .. } => {
             (ErrorKind::Busy, Some("wait for it to finish, then try again"))
         }
+        StoreError::Changed { .. } => {
+            (ErrorKind::Busy, Some("the same command again works on what it holds now"))
+        }
         StoreError::TooOpen { .. } => {
             (ErrorKind::Key, Some("take the rights of others away with `chmod 600`"))
         }

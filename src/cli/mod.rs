@@ -11,6 +11,7 @@ pub mod findings;
 pub mod guns;
 pub mod human;
 pub mod image_error;
+pub mod image_files;
 pub mod json_text;
 pub mod layout;
 pub mod natural_order;

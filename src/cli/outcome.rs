@@ -1,14 +1,17 @@
 //! What several commands say alike: results image by image, and what was published.
 
 use crate::actions::context::Context;
+use crate::actions::image::gun_of;
 use crate::actions::keys::rotate::Earlier;
 use crate::actions::proposals::Progress;
 use crate::actions::publish::Published;
 use crate::actions::update::last_confirmed;
+use crate::actions::verify::{Verdict, VerifyImageError};
 use crate::cli::error::{CliError, ErrorKind};
 use crate::cli::findings;
 use crate::cli::run::Session;
 use crate::crypto::KeyId;
+use crate::oci::Reference;
 use crate::tuf::Gun;
 
 /// Takes several images in turn, goes on after one that fails, and remembers which error decides
@@ -80,6 +83,26 @@ pub fn say_left_out(session: &Session, count: usize, what: &str) {
         session.ui.warn(format!(
             "the registry also names {count} that no {what} can have as a name; left out"
         ));
+    }
+}
+
+/// An image that is not verified: if it was the trust server that did not answer, says what the
+/// cache could.
+pub fn unverified(context: &Context, reference: &Reference, error: VerifyImageError) -> CliError {
+    let asked = matches!(error, VerifyImageError::Refresh(_));
+    match gun_of(reference) {
+        Ok(gun) if asked => with_cache_age(context, &gun, error.into()),
+        _ => error.into(),
+    }
+}
+
+/// Says what a person should know of a positive answer besides.
+pub fn say_verdict(session: &Session, reference: &Reference, verdict: &Verdict) {
+    for warning in &verdict.warnings {
+        session.ui.warn(warning);
+    }
+    if verdict.first_use {
+        say_first_contact(session, &reference.familiar_name(), &verdict.root_keys);
     }
 }
 

@@ -164,6 +164,12 @@ impl Reference {
         Self { tag: None, digest: Some(digest), ..self.clone() }
     }
 
+    /// Returns the same repository, and tag if there is one, without a digest.
+    #[must_use]
+    pub fn without_digest(&self) -> Self {
+        Self { digest: None, ..self.clone() }
+    }
+
     /// Whether the registry is on this machine: 127.0.0.0/8, `::1` or `localhost`, any port.
     pub fn is_loopback(&self) -> bool {
         is_loopback_host(host_of(&self.domain))

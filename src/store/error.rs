@@ -61,6 +61,12 @@ pub enum StoreError {
         /// The file.
         path: PathBuf,
     },
+    /// The file is not any more what was read from it.
+    #[error("{} was changed by somebody else in the meantime", path.display())]
+    Changed {
+        /// The file.
+        path: PathBuf,
+    },
     /// The file exceeds what is read of its kind.
     #[error("{} is larger than {limit} bytes", path.display())]
     TooLarge {

@@ -425,6 +425,25 @@ pub fn replace_file(path: &Path, bytes: &[u8], mode: u32) -> Result<(), StoreErr
     replace(path, bytes, mode, Vec::new())
 }
 
+/// Replaces what a file that a person named holds in one step, if it still holds `before`. The new
+/// file has the mode and, as far as that is allowed, the owner of the old one; a link to it stays.
+pub fn rewrite_file(path: &Path, before: &[u8], after: &[u8]) -> Result<(), StoreError> {
+    let path = &fs::canonicalize(path).map_err(|cause| failed("open", path, cause))?;
+    let metadata = fs::metadata(path).map_err(|cause| failed("inspect", path, cause))?;
+    if !metadata.is_file() {
+        return Err(StoreError::NotAFile { path: path.to_owned() });
+    }
+    let is_unchanged = metadata.len() == before.len() as u64
+        && read_user_file(path, metadata.len()).is_ok_and(|bytes| bytes == before);
+    if !is_unchanged {
+        return Err(StoreError::Changed { path: path.to_owned() });
+    }
+    let temporary = Temporary::write(folder_of(path), after, PRIVATE_MODE)?;
+    temporary.take_after(&metadata)?;
+    temporary.rename_to(path)?;
+    sync_all(vec![Unsynced::folder_of(path)])
+}
+
 /// Makes a folder that a person named, and those above it that are missing, each for its owner
 /// alone.
 pub fn create_user_folder(path: &Path) -> Result<(), StoreError> {
@@ -519,10 +538,7 @@ fn replace(
     mode: u32,
     mut unsynced: Vec<Unsynced>,
 ) -> Result<(), StoreError> {
-    let temporary = Temporary::write(folder_of(path), bytes, mode)?;
-    step("replace", path)?;
-    fs::rename(&temporary.path, path).map_err(|cause| failed("replace", path, cause))?;
-    temporary.renamed();
+    Temporary::write(folder_of(path), bytes, mode)?.rename_to(path)?;
     unsynced.push(Unsynced::folder_of(path));
     sync_all(unsynced)
 }
@@ -611,8 +627,22 @@ impl Temporary {
         }
     }
 
-    fn renamed(mut self) {
+    /// Takes the mode of another file and, if that is allowed, its owner and group.
+    fn take_after(&self, other: &fs::Metadata) -> Result<(), StoreError> {
+        step("write", &self.path)?;
+        let owner = std::os::unix::fs::fchown(&self.file, Some(other.uid()), Some(other.gid()));
+        // Others than root may not, and then have a file of their own.
+        drop(owner);
+        let permissions = fs::Permissions::from_mode(other.mode() & 0o7777);
+        let taken = self.file.set_permissions(permissions).and_then(|()| self.file.sync_all());
+        taken.map_err(|cause| failed("write", &self.path, cause))
+    }
+
+    fn rename_to(mut self, path: &Path) -> Result<(), StoreError> {
+        step("replace", path)?;
+        fs::rename(&self.path, path).map_err(|cause| failed("replace", path, cause))?;
         self.keep = true;
+        Ok(())
     }
 }
 
@@ -967,6 +997,61 @@ mod tests {
             if !crashed {
                 assert_eq!(after, b"new");
                 break;
+            }
+        }
+    }
+
+    #[test]
+    fn a_rewritten_file_keeps_its_mode_and_a_link_to_it_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("folder");
+        create_user_folder(&folder).unwrap();
+        let (file, link) = (folder.join("file"), dir.path().join("link"));
+        create_file(&file, b"old", 0o600).unwrap();
+        // More than any umask would leave.
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o666)).unwrap();
+        symlink("folder/file", &link).unwrap();
+        rewrite_file(&link, b"old", b"new contents").unwrap();
+        assert_eq!(read_user_file(&file, 100).unwrap(), b"new contents");
+        assert_eq!(mode(&file).unwrap(), 0o666);
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(names(&folder), ["file"]);
+    }
+
+    #[test]
+    fn what_somebody_else_changed_is_not_rewritten() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("file");
+        for theirs in [&b"theirs"[..], b"the1rs", b"longer than before", b""] {
+            replace_file(&file, theirs, 0o600).unwrap();
+            let error = rewrite_file(&file, b"before", b"after").unwrap_err();
+            assert!(matches!(error, StoreError::Changed { .. }), "{error}");
+            assert_eq!(read_user_file(&file, 100).unwrap(), theirs);
+        }
+        let error = rewrite_file(dir.path(), b"", b"x").unwrap_err();
+        assert!(matches!(error, StoreError::NotAFile { .. }), "{error}");
+        let error = rewrite_file(&dir.path().join("none"), b"", b"x").unwrap_err();
+        assert_eq!(error.io_kind(), Some(io::ErrorKind::NotFound));
+    }
+
+    #[test]
+    fn a_crash_while_rewriting_leaves_the_old_or_the_new() {
+        for mode in [Mode::Crash, Mode::FullOnce, Mode::ReadOnly] {
+            for step in 0.. {
+                let dir = tempfile::tempdir().unwrap();
+                let file = dir.path().join("file");
+                create_file(&file, b"old contents", 0o640).unwrap();
+                let rewrite = || rewrite_file(&file, b"old contents", b"new");
+                let (outcome, hit) = faults::with_fault(step, mode, rewrite);
+                let after = read_user_file(&file, 100).unwrap();
+                assert!(after == b"old contents" || after == b"new", "{mode:?} at {step}");
+                assert_eq!(super::mode(&file).unwrap(), 0o640);
+                if outcome.is_ok() {
+                    assert_eq!(after, b"new");
+                }
+                if !hit {
+                    break;
+                }
             }
         }
     }

@@ -29,6 +29,7 @@ mod keys_example;
 #[path = "../peers/mod.rs"]
 mod peers;
 mod peers_selftest;
+mod pinning;
 mod queries;
 mod renewal;
 mod repo_pin;

@@ -12,9 +12,11 @@ pub mod login;
 pub mod logout;
 pub mod man;
 pub mod manifest;
+pub mod pin;
 pub mod pull;
 pub mod push;
 pub mod repo;
+pub mod resolve;
 pub mod revoke;
 pub mod search;
 pub mod sign;
@@ -36,6 +38,8 @@ commands! {
         Sign(sign::Args),
         Verify(verify::Args),
         Inspect(inspect::Args),
+        Resolve(resolve::Args),
+        Pin(pin::Args),
         Revoke(revoke::Args),
         Signer(signer::Command),
         Key(key::Command),

@@ -1,13 +1,15 @@
 //! `trust verify IMAGE…`
 
+use std::path::PathBuf;
+
 use serde::Serialize;
 
-use crate::actions::context::Context;
-use crate::actions::image::gun_of;
+use crate::actions::image_files::{Place, Unresolved};
 use crate::actions::update::Source;
-use crate::actions::verify::{Request, Step, Verdict, VerifyImageError, Voucher, verify};
-use crate::cli::error::CliError;
-use crate::cli::outcome::{InTurn, say_first_contact, with_cache_age};
+use crate::actions::verify::{Request, Step, Verdict, Voucher, verify};
+use crate::cli::error::{CliError, ErrorKind};
+use crate::cli::image_files::{KindArg, input_of, read};
+use crate::cli::outcome::{InTurn, say_verdict, unverified};
 use crate::cli::output::{OutputArgs, verdict_first};
 use crate::cli::run::Session;
 use crate::cli::ui::printable;
@@ -23,8 +25,17 @@ use crate::oci::platform::Platform;
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct Args {
     /// Images, by tag or by digest
-    #[arg(required = true, value_name = "IMAGE")]
+    #[arg(required_unless_present = "files", value_name = "IMAGE")]
     pub images: Vec<String>,
+
+    /// Verify every image that this Dockerfile, compose file or Kubernetes file names ; may be given
+    /// again ; `-` is stdin
+    #[arg(long = "file", short = 'f', value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+
+    /// What kind of files these are [default: told by name and content]
+    #[arg(long = "type", value_name = "TYPE", requires = "files")]
+    pub kind: Option<KindArg>,
 
     /// Ask trust alone, not the registry
     #[arg(long)]
@@ -68,9 +79,20 @@ impl Args {
         let context = session.context()?;
         let source = if self.offline { Source::Cache } else { Source::Server };
         let mut documents = Vec::new();
-        let mut turns = InTurn::new(session, self.images.len());
-        for image in &self.images {
-            turns.take(image, || {
+        // What a file names is always named with its place.
+        let files = if self.files.is_empty() { 0 } else { 2 };
+        let mut turns = InTurn::new(session, self.images.len() + files);
+        for subject in self.subjects(session, &mut turns) {
+            let label = subject.label();
+            turns.take(&label, || {
+                let image = match &subject.image {
+                    Ok(image) => image,
+                    Err(problem) => {
+                        let error = cannot_be_told(problem);
+                        documents.push(Document::without_verdict(&subject, &error));
+                        return Err(error);
+                    }
+                };
                 let request = Request {
                     reference: Reference::parse(image)?,
                     no_registry: self.no_registry,
@@ -82,25 +104,26 @@ impl Args {
                 let mut steps = Vec::new();
                 let verdict = session.block_on(async {
                     let verdict = verify(&context, &request, &mut steps).await;
-                    verdict.map_err(|error| with_age(&context, &request.reference, error))
+                    verdict.map_err(|error| unverified(&context, &request.reference, error))
                 });
                 if !output.is_text() {
-                    documents.push(Document::of(image, &request.reference, &verdict, steps));
+                    let places = subject.places.clone();
+                    documents.push(Document::of(
+                        image,
+                        places,
+                        &request.reference,
+                        &verdict,
+                        steps,
+                    ));
                 } else if self.explain {
-                    explain(session, image, &steps)?;
+                    explain(session, &label, &steps)?;
                 }
                 let verdict = verdict?;
-                for warning in &verdict.warnings {
-                    session.ui.warn(warning);
-                }
-                if verdict.first_use {
-                    let repository = request.reference.familiar_name();
-                    say_first_contact(session, &repository, &verdict.root_keys);
-                }
+                say_verdict(session, &request.reference, &verdict);
                 match (!output.is_text(), self.digest) {
                     (true, _) => Ok(()),
                     (_, true) => Ok(session.ui.line(pinned(&request.reference, &verdict))?),
-                    _ => report(session, &request, &verdict),
+                    _ => report(session, &subject.before(), &request, &verdict),
                 }
             });
         }
@@ -109,13 +132,66 @@ impl Args {
     }
 }
 
-/// If it was the trust server that did not answer, says what the cache could.
-fn with_age(context: &Context, reference: &Reference, error: VerifyImageError) -> CliError {
-    let asked = matches!(error, VerifyImageError::Refresh(_));
-    match gun_of(reference) {
-        Ok(gun) if asked => with_cache_age(context, &gun, error.into()),
-        _ => error.into(),
+/// An image to verify, and where files name it.
+struct Subject {
+    image: Result<String, Unresolved>,
+    written: String,
+    places: Vec<JsonPlace>,
+}
+
+impl Args {
+    /// The images that were typed, then those of the files, each once; says what is wrong with files.
+    fn subjects(&self, session: &Session, turns: &mut InTurn<'_>) -> Vec<Subject> {
+        let typed = |image: &String| Subject {
+            image: Ok(image.clone()),
+            written: image.clone(),
+            places: Vec::new(),
+        };
+        let mut subjects: Vec<Subject> = self.images.iter().map(typed).collect();
+        for typed in &self.files {
+            let input = input_of(typed);
+            let name = input.to_string();
+            let mut file = None;
+            turns.take(&name, || {
+                file = Some(read(session, &input, self.kind)?);
+                Ok(())
+            });
+            for Place { line, column, written, image, .. } in
+                file.into_iter().flat_map(|file| file.images)
+            {
+                let place = JsonPlace { file: name.clone(), line, column };
+                let same = subjects.iter_mut().find(|subject| {
+                    !subject.places.is_empty() && image.is_ok() && subject.image == image
+                });
+                match same {
+                    Some(subject) => subject.places.push(place),
+                    None => subjects.push(Subject { image, written, places: vec![place] }),
+                }
+            }
+        }
+        subjects
     }
+}
+
+impl Subject {
+    /// `FILE:LINE: IMAGE`, or only the image if it was typed.
+    fn label(&self) -> String {
+        let image = self.image.as_ref().unwrap_or(&self.written);
+        format!("{}{}", self.before(), image.trim_end())
+    }
+
+    /// `FILE:LINE: `, with commas if there are several places.
+    fn before(&self) -> String {
+        let place = |place: &JsonPlace| format!("{}:{}", place.file, place.line);
+        let mut places: Vec<String> = self.places.iter().map(place).collect();
+        places.dedup();
+        if places.is_empty() { String::new() } else { format!("{}: ", places.join(", ")) }
+    }
+}
+
+fn cannot_be_told(problem: &Unresolved) -> CliError {
+    let words = format!("which image this is cannot be told: {problem}");
+    CliError::new(ErrorKind::Policy, words)
 }
 
 fn pinned(reference: &Reference, verdict: &Verdict) -> String {
@@ -131,10 +207,15 @@ fn explain(session: &Session, image: &str, steps: &[Step]) -> Result<(), CliErro
     Ok(session.ui.line(format!("{}\n{}", printable(image), lines.join("\n")))?)
 }
 
-fn report(session: &Session, request: &Request, verdict: &Verdict) -> Result<(), CliError> {
+fn report(
+    session: &Session,
+    before: &str,
+    request: &Request,
+    verdict: &Verdict,
+) -> Result<(), CliError> {
     let reference = &request.reference;
     let mut lines = vec![
-        format!("{} is trusted", reference.familiar()),
+        format!("{before}{} is trusted", reference.familiar()),
         format!("  digest   {}", verdict.digest),
         format!("  size     {} bytes", verdict.size),
     ];
@@ -174,6 +255,8 @@ fn registry_words(request: &Request, verdict: &Verdict) -> String {
 #[derive(Debug, Default, Serialize)]
 struct Document {
     image: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    places: Vec<JsonPlace>,
     name: String,
     trusted: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -185,6 +268,13 @@ struct Document {
     #[serde(skip_serializing_if = "Option::is_none")]
     verdict: Option<JsonVerdict>,
     steps: Vec<JsonStep>,
+}
+
+#[derive(Debug, Clone, Default, Serialize)]
+struct JsonPlace {
+    file: String,
+    line: usize,
+    column: usize,
 }
 
 #[derive(Debug, Default, Serialize)]
@@ -223,6 +313,7 @@ impl Document {
         let verdict =
             JsonVerdict { signed_by: vec![JsonVoucher::default()], ..JsonVerdict::default() };
         Self {
+            places: vec![JsonPlace::default()],
             exit_code: Some(0),
             error: Some(String::new()),
             causes: vec![String::new()],
@@ -232,8 +323,20 @@ impl Document {
         }
     }
 
+    /// An image that cannot be told.
+    fn without_verdict(subject: &Subject, error: &CliError) -> Self {
+        Self {
+            image: subject.written.clone(),
+            places: subject.places.clone(),
+            exit_code: Some(error.kind.exit_code()),
+            error: Some(error.source.to_string()),
+            ..Self::default()
+        }
+    }
+
     fn of(
         image: &str,
+        places: Vec<JsonPlace>,
         reference: &Reference,
         verdict: &Result<Verdict, CliError>,
         steps: Vec<Step>,
@@ -241,6 +344,7 @@ impl Document {
         let steps = steps.into_iter().map(|step| JsonStep { passed: step.passed, text: step.text });
         Self {
             image: image.to_owned(),
+            places,
             name: reference.name(),
             trusted: verdict.is_ok(),
             exit_code: verdict.as_ref().err().map(|error| error.kind.exit_code()),
