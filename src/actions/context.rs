@@ -15,10 +15,11 @@ use crate::clock::Clock;
 use crate::crypto::Passphrase;
 use crate::crypto::secret::PassphraseSource;
 use crate::oci::Reference;
-use crate::oci::reference::is_loopback_host;
+use crate::oci::reference::{DOCKER_HUB, is_loopback_host};
 use crate::store::credentials::Credential;
 use crate::store::keyring::KeyringEnv;
 use crate::store::login_sources::LoginSources;
+use crate::store::registry_rules::RegistryRules;
 use crate::store::tls_files::TlsFiles;
 use crate::store::{StoreError, TrustDir};
 use crate::tuf::{Gun, Pinning, Rules};
@@ -78,6 +79,8 @@ pub struct Connections {
     pub trust_server_tls: TlsFiles,
     /// Accept any certificate, and plain HTTP, from trust servers.
     pub insecure_trust_server: bool,
+    /// Mirrors of Docker Hub, and registries without TLS.
+    pub registries: RegistryRules,
     /// How long servers are waited for.
     pub timeouts: Timeouts,
     /// A login for trust servers that goes before docker's (`NOTARY_AUTH`: user, password).
@@ -163,7 +166,48 @@ impl Connections {
         reference: &Reference,
         logins: Arc<dyn CredentialSource>,
     ) -> Result<RegistryClient, ConnectionError> {
-        let insecure = self.insecure || reference.is_loopback();
+        let declared =
+            || self.registries.complete().map(|rules| rules.is_insecure(reference.domain()));
+        let insecure = self.insecure || reference.is_loopback() || declared()?;
+        self.registry_over(reference, insecure, logins)
+    }
+
+    /// The registries to ask for an image, in this order: mirrors, if there are any of its
+    /// registry, and that itself.
+    pub fn registry_and_mirrors(
+        &self,
+        reference: &Reference,
+    ) -> Result<Vec<RegistryClient>, ConnectionError> {
+        let mut all = Vec::new();
+        let rules = self.registries.complete()?;
+        if reference.domain() == DOCKER_HUB {
+            for mirror in rules.usable_mirrors() {
+                let named = format!("{}/{}", mirror.host, reference.path());
+                // A host that no image's name could begin with is no mirror's.
+                let Ok(there) = Reference::parse(&named) else { continue };
+                let insecure = self.insecure
+                    || mirror.plain
+                    || there.is_loopback()
+                    || rules.is_insecure(&mirror.host);
+                let logins = Arc::new(StoredLogins {
+                    config_dir: self.config_dir.clone(),
+                    sources: self.logins.clone(),
+                    host: mirror.host,
+                    first: None,
+                });
+                all.push(self.registry_over(&there, insecure, logins)?);
+            }
+        }
+        all.push(self.registry(reference)?);
+        Ok(all)
+    }
+
+    fn registry_over(
+        &self,
+        reference: &Reference,
+        insecure: bool,
+        logins: Arc<dyn CredentialSource>,
+    ) -> Result<RegistryClient, ConnectionError> {
         let dirs = [self.config_dir.join("certs.d"), PathBuf::from("/etc/docker/certs.d")];
         let http = self.http(&dirs, reference.domain(), insecure, &[&self.tls])?;
         Ok(RegistryClient::new(reference, http, logins))

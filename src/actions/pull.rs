@@ -112,9 +112,25 @@ pub async fn pull(
         None => None,
         Some(signers) => Some(trusted(context, &request.reference, signers).await?),
     };
-    let registry = connect(context, &request.reference)?;
-    let fetching = Fetching { registry: &registry, layout, request, progress };
-    fetching.run(name, verdict).await
+    let registries = context.connections.registry_and_mirrors(&request.reference);
+    let registries = registries.map_err(ImageError::from).map_err(RemoteError::from)?;
+    let mut last = None;
+    for registry in &registries {
+        let fetching = Fetching { registry, layout, request, progress };
+        match fetching.run(&name, verdict.as_ref()).await {
+            Ok((digest, Kept { image, unchanged })) => {
+                return Ok(Pulled { name, digest, image, unchanged, verdict });
+            }
+            // A mirror that does not have it, or fails, is no reason not to ask further.
+            Err(PullError::Remote(error)) => {
+                tracing::debug!("{}: {error}", request.reference);
+                last = Some(PullError::Remote(error));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    let reference = request.reference.familiar();
+    Err(last.unwrap_or_else(|| RegistryError::NotFound { reference }.into()))
 }
 
 /// The tags of a repository that [`pull`] can be asked for: with content trust those that are
@@ -189,16 +205,20 @@ struct Fetching<'a> {
 }
 
 impl Fetching<'_> {
-    async fn run(&self, name: ImageName, verdict: Option<Verdict>) -> Result<Pulled, PullError> {
+    /// Returns the digest of what was asked for, and what is kept of it.
+    async fn run(
+        &self,
+        name: &ImageName,
+        verdict: Option<&Verdict>,
+    ) -> Result<(Digest, Kept), PullError> {
         let reference = &self.request.reference;
         let remote = self.remote();
-        let (digest, image) = remote.resolve(verdict.as_ref(), &self.request.platforms).await?;
+        let (digest, image) = remote.resolve(verdict, &self.request.platforms).await?;
         let source = reference.with_digest(digest.clone());
         let tree = remote.tree(image).await?;
         let lease = self.layout.lease()?;
-        let image = self.keep(&tree, &Arc::new(lease), &name, &source).await?;
-        let Kept { image, unchanged } = image;
-        Ok(Pulled { name, digest, image, unchanged, verdict })
+        let kept = self.keep(&tree, &Arc::new(lease), name, &source).await?;
+        Ok((digest, kept))
     }
 
     fn remote(&self) -> Remote<'_> {

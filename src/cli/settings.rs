@@ -33,6 +33,7 @@ use crate::store::client_config::{ClientConfig, RemoteServer};
 use crate::store::files::read_user_file;
 use crate::store::keyring::KeyringEnv;
 use crate::store::login_sources::{LoginSources, Variable};
+use crate::store::registry_rules::RegistryRules;
 use crate::store::tls_files::{ClientPair, TlsFiles};
 use crate::tuf::Rules;
 use crate::tuf::rules::{EqualTimestamp, MissingDelegation, RootWalk};
@@ -249,6 +250,10 @@ impl Settings {
                 tls: self.tls.load()?,
                 trust_server_tls: self.trust_server_tls()?,
                 insecure_trust_server: self.config.remote_server.skip_tls_verify,
+                registries: RegistryRules {
+                    daemon_file: Some(PathBuf::from(DAEMON_FILE)),
+                    ..self.config.registries.clone()
+                },
                 timeouts: self.timeouts,
                 trust_login: self.trust_login.clone(),
                 logins: self.logins.clone(),
@@ -389,6 +394,9 @@ fn expand_home(dir: &str, environment: &Environment) -> PathBuf {
         None => PathBuf::from(dir),
     }
 }
+
+/// The settings of docker's daemon, where Debian and docker itself have them.
+const DAEMON_FILE: &str = "/etc/docker/daemon.json";
 
 /// How long all the work of a command with servers may take.
 const DEADLINE: Duration = Duration::from_hours(1);

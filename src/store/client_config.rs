@@ -25,6 +25,7 @@ use crate::store::files::{
     Base, LockKind, PRIVATE_MODE, create_user_folder, mode, read_user_file,
     read_user_file_if_present, replace_file, resolve,
 };
+use crate::store::registry_rules::RegistryRules;
 use crate::tuf::Pinning;
 use crate::tuf::rules::{Bounds, EqualTimestamp, MissingDelegation, RootWalk};
 
@@ -85,6 +86,8 @@ pub struct ClientConfig {
     pub pins: Pins,
     /// `trust`.
     pub own: OwnConfig,
+    /// `trust.registry_mirrors` and `trust.insecure_registries`.
+    pub registries: RegistryRules,
     /// What is probably not meant as it stands.
     pub warnings: Vec<String>,
 }
@@ -178,7 +181,10 @@ impl ClientConfig {
                 "trust_dir" => config.trust_dir = Some(member.text()?),
                 "remote_server" => config.read_server(&member)?,
                 "trust_pinning" => config.read_pins(&member)?,
-                "trust" => config.own = OwnConfig::read(&member)?,
+                "trust" => {
+                    config.own = OwnConfig::read(&member)?;
+                    config.registries = read_registries(&member)?;
+                }
                 other if IGNORED.contains(&other) => {}
                 _ => config.warn_about(&member, &TOP),
             }
@@ -303,12 +309,25 @@ impl OwnConfig {
                 }
                 "limits" => own.bounds = read_bounds(&member)?,
                 "timeouts" => own.timeouts = TimeoutConfig::read(&member)?,
+                "registry_mirrors" | "insecure_registries" => {}
                 // What is ours and not understood could be what somebody relies on.
                 _ => return Err(member.not_known(&OWN)),
             }
         }
         Ok(own)
     }
+}
+
+fn read_registries(node: &Node<'_>) -> Result<RegistryRules, ConfigError> {
+    let mut rules = RegistryRules::default();
+    for member in node.named()? {
+        match member.key().as_str() {
+            "registry_mirrors" => rules.mirrors = member.texts()?,
+            "insecure_registries" => rules.insecure = member.texts()?,
+            _ => {}
+        }
+    }
+    Ok(rules)
 }
 
 fn read_bounds(node: &Node<'_>) -> Result<Bounds, ConfigError> {
@@ -626,6 +645,10 @@ impl<'a> Node<'a> {
         parse_duration(&text).map_err(|problem| self.wrong(problem))
     }
 
+    fn texts(&self) -> Result<Vec<String>, ConfigError> {
+        serde_json::from_str(self.text).map_err(|_| self.wrong("is not a list of texts"))
+    }
+
     fn key_ids(&self) -> Result<Vec<KeyId>, ConfigError> {
         let ids: Vec<String> =
             serde_json::from_str(self.text).map_err(|_| self.wrong("is not a list of key ids"))?;
@@ -695,13 +718,15 @@ const IGNORED: [&str; 9] = [
 const TOP: [&str; 4] = ["trust_dir", "remote_server", "trust_pinning", "trust"];
 const SERVER: [&str; 5] = ["url", "root_ca", "tls_client_cert", "tls_client_key", "skipTLSVerify"];
 const PINNING: [&str; 3] = ["certs", "ca", "disable_tofu"];
-const OWN: [&str; 6] = [
+const OWN: [&str; 8] = [
     "root_walk",
     "accept_equal_timestamp",
     "allow_missing_delegation",
     "max_staleness",
     "limits",
     "timeouts",
+    "registry_mirrors",
+    "insecure_registries",
 ];
 const LIMITS: [&str; 6] = ["timestamp", "root", "snapshot", "targets", "rotations", "delegations"];
 const TIMEOUTS: [&str; 4] = ["connect", "idle", "deadline", "minimum_rate"];
@@ -796,6 +821,16 @@ mod tests {
         );
     }
 
+    #[test]
+    fn registries_of_our_members() {
+        let config = read(
+            r#"{"trust": {"registry_mirrors": ["https://m"], "insecure_registries": ["h:1"]}}"#,
+        );
+        assert_eq!(config.registries.mirrors, ["https://m"]);
+        assert_eq!(config.registries.insecure, ["h:1"]);
+    }
+
+    #[test_case("{\"trust\": {\"registry_mirrors\": \"m\"}}", 1, 32, "trust.registry_mirrors"; "a text for a list of texts")]
     #[test_case("{\n  \"trust_dir\": 5}", 2, 16, "trust_dir"; "a number for a text")]
     #[test_case("{\"trust_pinning\": {\"certs\": {\"a.b/c\": \"x\"}}}", 1, 39, "trust_pinning.certs.a.b/c"; "a text for a list")]
     #[test_case("{\"trust_pinning\": {\"certs\": {\"a\": [\"x\"]}}}", 1, 35, "trust_pinning.certs.a"; "no key id")]

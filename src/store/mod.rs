@@ -7,6 +7,7 @@
 //! * registry logins: [`credentials`], which may ask a helper program: [`credential_helper`];
 //!   other places they are looked up in: [`login_sources`]
 //! * key rotations under way: [`rotation`]
+//! * mirrors, and registries without TLS: [`registry_rules`]
 //! * certificates of hosts: [`tls_files`]; remembered passphrases: [`keyring`]
 //!
 //! Only [`files`] and [`streams`] touch the disk. After a crash at any moment a file is the old or the new one,
@@ -28,6 +29,7 @@ pub mod keys;
 pub mod kill;
 pub mod login_sources;
 pub mod metadata;
+pub mod registry_rules;
 pub mod rotation;
 pub mod streams;
 pub mod tls_files;
