@@ -82,6 +82,7 @@ impl World {
             ("notary", "version"),
             ("notary-server", "-version"),
             ("docker-registry", "--version"),
+            ("skopeo", "--version"),
         ];
         asked.into_iter().filter_map(|(program, argument)| version(program, argument)).collect()
     }

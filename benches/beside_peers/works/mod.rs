@@ -7,6 +7,7 @@ mod many_tags;
 mod root_chain;
 mod sign;
 mod startup;
+mod transfer;
 mod verify;
 
 use crate::report::Report;
@@ -21,7 +22,7 @@ pub(crate) struct Work {
 }
 
 /// Every work, in the order of the results.
-pub(crate) const ALL: [Work; 7] = [
+pub(crate) const ALL: [Work; 9] = [
     Work { name: "startup", measure: startup::measure },
     Work { name: "sign", measure: sign::measure },
     Work { name: "verify", measure: verify::measure },
@@ -29,6 +30,8 @@ pub(crate) const ALL: [Work; 7] = [
     Work { name: "delegations", measure: delegations::measure },
     Work { name: "root-chain", measure: root_chain::measure },
     Work { name: "keys", measure: keys::measure },
+    Work { name: "transfer", measure: transfer::measure },
+    Work { name: "large", measure: transfer::measure_large },
 ];
 
 /// Most that signing may take of a peer's time.
@@ -43,3 +46,11 @@ const SIZE_GOAL: f64 = 30.0;
 const MANY_TAGS_GOAL: f64 = 0.3;
 /// Most that it may take of a peer's memory.
 const MEMORY_GOAL: f64 = 0.5;
+/// Most that sending an image may take of a peer's time.
+const PUSH_GOAL: f64 = 0.8;
+/// Most that fetching an image may take of a peer's time.
+const PULL_GOAL: f64 = 0.4;
+/// Most that finding nothing to send may take of a peer's time.
+const IDLE_PUSH_GOAL: f64 = 1.0;
+/// Most that copying between registries may take of a peer's time.
+const COPY_GOAL: f64 = 0.8;
