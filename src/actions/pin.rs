@@ -104,7 +104,7 @@ pub enum PinError {
 }
 
 /// Asks trust about every image of these files, about each once.
-pub async fn plan(context: &Context, files: &[ImageFile], demand: &Demand) -> Plan {
+pub async fn plan(context: &Context, files: &[&ImageFile], demand: &Demand) -> Plan {
     let mut questions: Vec<Reference> = Vec::new();
     let mut readings = Vec::new();
     for file in files {

@@ -57,7 +57,7 @@ pub fn read(
 
 fn because_words(because: SkippedBecause) -> &'static str {
     match because {
-        SkippedBecause::Built => "it names what the service builds",
+        SkippedBecause::Built => "it names what a service builds",
         SkippedBecause::Frontend => "it names what reads the Dockerfile",
         SkippedBecause::NotAContainer => "it is not the image of a container",
     }

@@ -204,7 +204,7 @@ services:
         .replace("REG/db:16", &format!("REG/db:16@{db}"));
     assert_eq!(read(&real), world.real(&after));
     assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
-    let said = "compose.yml:10:12: REG/own is left alone: it names what the service builds";
+    let said = "compose.yml:10:12: REG/own is left alone: it names what a service builds";
     assert!(done.stderr.contains(&world.real(said)), "{done:?}");
     // The target of the link is known by what it holds.
     world.pin(&["--check", "real.yml"]).success();
@@ -522,7 +522,7 @@ fn a_folder_that_cannot_be_written_to_keeps_its_file() {
     fs::write(&file, &text).unwrap();
     let script = format!(
         "mount --bind '{0}' '{0}'; mount -o remount,bind,ro '{0}'; \
-         exec '{TRUST}' pin '{0}/Dockerfile'",
+         exec '{TRUST}' pin --json '{0}/Dockerfile'",
         folder.display()
     );
     let variables = [
@@ -533,6 +533,8 @@ fn a_folder_that_cannot_be_written_to_keeps_its_file() {
     .map(|(name, value)| (name.to_owned(), value));
     let refused = run_with_mounts(&script, &variables).expect_code(14);
     assert!(refused.stderr.contains("Read-only file system"), "{refused:?}");
+    let report = document(&refused);
+    assert_eq!((&report[0]["changed"], &report[0]["exit_code"]), (&json!(false), &json!(14)));
     assert_eq!(read(&file), text);
     assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
 }

@@ -109,7 +109,7 @@ pub struct Skipped {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SkippedBecause {
-    /// It names what the service builds.
+    /// It names what a service builds.
     Built,
     /// It names the program that reads the Dockerfile (`# syntax=`).
     Frontend,

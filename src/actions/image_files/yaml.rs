@@ -22,7 +22,7 @@ pub(super) fn scan(text: &str, kind: Kind) -> Result<Found, Malformed> {
     let mut scan = Scan { stream: &stream, found: Found::default(), seen: BTreeSet::new() };
     match kind {
         Kind::Kubernetes => scan.kubernetes(),
-        _ => stream.documents.iter().for_each(|root| scan.services(*root)),
+        _ => scan.compose(),
     }
     Ok(scan.found)
 }
@@ -385,10 +385,36 @@ impl<'a> Scan<'a> {
         self.seen.insert((role, self.stream.resolve(node)))
     }
 
-    /// The services of a compose file.
-    fn services(&mut self, root: usize) {
+    /// The images of a compose file. What one service builds, others have from there: compose does
+    /// not pull an image of the same name.
+    fn compose(&mut self) {
         let stream = self.stream;
-        let mut pending: Vec<usize> = stream.get(root, "services").into_iter().collect();
+        let services = self.services();
+        let mut built = BTreeSet::new();
+        let mut images = Vec::new();
+        for service in services {
+            if let Some(image) = stream.get(service, "image") {
+                images.push(image);
+                let is_built = stream.get(service, "build").is_some();
+                built.extend(stream.scalar(image).filter(|_| is_built).map(|image| &image.value));
+            }
+            self.service(service);
+        }
+        for image in images {
+            if stream.scalar(image).is_some_and(|image| built.contains(&image.value)) {
+                self.skip(image, SkippedBecause::Built);
+            } else {
+                self.image(image, "");
+            }
+        }
+    }
+
+    /// The services of a compose file, each once.
+    fn services(&mut self) -> Vec<usize> {
+        let stream = self.stream;
+        let of_root = |root: &usize| stream.get(*root, "services");
+        let mut pending: Vec<usize> = stream.documents.iter().filter_map(of_root).collect();
+        let mut found = Vec::new();
         while let Some(services) = pending.pop() {
             if !self.first(Role::Services, services) {
                 continue;
@@ -397,23 +423,17 @@ impl<'a> Scan<'a> {
             for (key, value) in stream.mapping(services).iter().flat_map(|mapping| &mapping.pairs) {
                 match stream.scalar(*key) {
                     Some(key) if key.value == MERGE => pending.push(*value),
-                    _ => self.service(*value),
+                    _ if self.first(Role::Service, *value) => found.push(*value),
+                    _ => {}
                 }
             }
         }
+        found
     }
 
+    /// What a service uses besides its image.
     fn service(&mut self, service: usize) {
-        if !self.first(Role::Service, service) {
-            return;
-        }
         let stream = self.stream;
-        let image = stream.get(service, "image");
-        match (image, stream.get(service, "build")) {
-            (Some(image), Some(_)) => self.skip(image, SkippedBecause::Built),
-            (Some(image), None) => self.image(image, ""),
-            (None, _) => {}
-        }
         if let Some(build) = stream.get(service, "build") {
             if let Some(inline) = stream.get(build, "dockerfile_inline") {
                 self.refuse(inline, Unresolved::InlineDockerfile);
@@ -493,9 +513,7 @@ impl<'a> Scan<'a> {
                 .extend(stream.get(node, "image").filter(|image| stream.scalar(*image).is_some()));
         }
         for image in others {
-            if self.first(Role::Image, image) {
-                self.skip(image, SkippedBecause::NotAContainer);
-            }
+            self.skip(image, SkippedBecause::NotAContainer);
         }
     }
 
@@ -564,8 +582,11 @@ impl<'a> Scan<'a> {
     }
 
     fn skip(&mut self, node: usize, because: SkippedBecause) {
-        if let Some(scalar) = self.stream.scalar(node) {
-            self.found.skipped.push((scalar.value.clone(), self.stream.at(node), because));
+        if self.first(Role::Image, node)
+            && let Some(scalar) = self.stream.scalar(node)
+        {
+            let at = scalar.literal_at.unwrap_or_else(|| self.stream.at(node));
+            self.found.skipped.push((scalar.value.clone(), at, because));
         }
     }
 }
@@ -648,6 +669,8 @@ mod tests {
     #[test_case("services:\n  web:\n    image: !!str &i \"alpine\"\n", &["3:22 alpine"]; "tag and anchor")]
     #[test_case("services:\n  web:\n    image: [a]\n", &["3:12 image (it is not a text)"]; "a list")]
     #[test_case("services:\n  web:\n    image: app\n    build: .\n", &["[3:12 app]"]; "built")]
+    #[test_case("services:\n  a: {image: app}\n  b: {build: ., image: app}\n  c: {image: c}\n", &["4:14 c", "[2:14 app]", "[3:24 app]"]; "built by another")]
+    #[test_case("services:\n  a: {image: &i app, build: .}\n  b: {image: *i}\n", &["[2:17 app]"]; "built and used by its anchor")]
     #[test_case("services:\n  web:\n    image: app\n    build:\n", &["3:12 app"]; "built from nothing")]
     #[test_case("image: a\nx: {services: {w: {image: b}}}\nservices: {}\n", &[]; "elsewhere")]
     #[test_case("services:\n  a: {image: a}\n---\nservices:\n  b: {image: b}\n", &["2:14 a", "5:14 b"]; "two documents")]

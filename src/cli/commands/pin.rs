@@ -47,11 +47,11 @@ pub struct Args {
     pub output: OutputArgs,
 }
 
-/// A file that could be read.
+/// A file that could be read, and the number of its report.
 struct Opened {
     input: Input,
     file: ImageFile,
-    document: usize,
+    number: usize,
 }
 
 impl Args {
@@ -62,27 +62,10 @@ impl Args {
         let context = session.context()?;
         let mut documents = Vec::new();
         let mut turns = InTurn::new(session, 1);
-        let mut opened = Vec::new();
-        for typed in &self.files {
-            let input = input_of(typed);
-            let mut document = Document { file: input.to_string(), ..Document::default() };
-            match read(session, &input, self.kind) {
-                Ok(file) => {
-                    document.kind = Some(file.kind.as_str());
-                    document.skipped = file.skipped.iter().map(SkippedRow::of).collect();
-                    opened.push(Opened { input, file, document: documents.len() });
-                }
-                Err(error) => {
-                    document.problem = Problem::of(&error);
-                    turns.take("", || Err(error));
-                }
-            }
-            documents.push(document);
-        }
+        let opened = self.open(session, &mut turns, &mut documents);
+        let files: Vec<&ImageFile> = opened.iter().map(|opened| &opened.file).collect();
         let source = if self.offline { Source::Cache } else { Source::Server };
         let demand = Demand { source, signers: self.signers.clone() };
-        let (inputs, files): (Vec<(Input, usize)>, Vec<ImageFile>) =
-            opened.into_iter().map(|one| ((one.input, one.document), one.file)).unzip();
         let planned = async { Ok::<_, CliError>(plan(&context, &files, &demand).await) };
         let Plan { files: steps, asked } = match session.block_on(planned) {
             Ok(plan) => plan,
@@ -99,38 +82,81 @@ impl Args {
                 Err(error) => {
                     let error = unverified(&context, &reference, error);
                     problem = Problem::of(&error);
-                    let places = places_of(number, &inputs, &files, &steps);
+                    let places = places_of(number, &opened, &steps);
                     let words = format!("{places}: {} is not verified", reference.familiar());
                     turns.take("", || Err(error.context(words)));
                 }
             }
             problems.push(problem);
         }
-        for (((input, number), file), steps) in inputs.iter().zip(&files).zip(&steps) {
-            let Some(document) = documents.get_mut(*number) else { continue };
-            document.images = rows(file, steps, &problems);
-            let refused = refusals(input, file, steps);
-            let is_refused =
-                !refused.is_empty() || steps.iter().any(|step| matches!(step, Step::Unverified(_)));
-            for error in refused {
-                turns.take("", || Err(error));
-            }
-            turns.take("", || {
-                if self.check {
-                    return check(session, &output, input, file, steps);
-                }
-                if is_refused {
-                    session.ui.status(format!("{input} was not changed"));
-                    return Ok(());
-                }
-                document.changed = change(session, input, file, steps)?;
-                Ok(())
-            });
-            let is_kept = steps.iter().all(|step| matches!(step, Step::Keep { .. }));
-            document.pinned = is_kept || document.changed;
+        for (opened, steps) in opened.iter().zip(&steps) {
+            let Some(document) = documents.get_mut(opened.number) else { continue };
+            document.images = rows(&opened.file, steps, &problems);
+            self.carry_out(session, &output, &mut turns, opened, steps, document);
         }
         let printed = output.print(session, &documents);
         verdict_first(session, turns.finish(), printed)
+    }
+
+    /// Reads the files, and begins a report of each.
+    fn open(
+        &self,
+        session: &Session,
+        turns: &mut InTurn<'_>,
+        documents: &mut Vec<Document>,
+    ) -> Vec<Opened> {
+        let mut opened = Vec::new();
+        for typed in &self.files {
+            let input = input_of(typed);
+            let mut document = Document { file: input.to_string(), ..Document::default() };
+            match read(session, &input, self.kind) {
+                Ok(file) => {
+                    document.kind = Some(file.kind.as_str());
+                    document.skipped = file.skipped.iter().map(SkippedRow::of).collect();
+                    opened.push(Opened { input, file, number: documents.len() });
+                }
+                Err(error) => {
+                    document.problem = Problem::of(&error);
+                    turns.take("", || Err(error));
+                }
+            }
+            documents.push(document);
+        }
+        opened
+    }
+
+    /// Checks or changes one file.
+    fn carry_out(
+        &self,
+        session: &Session,
+        output: &Output,
+        turns: &mut InTurn<'_>,
+        opened: &Opened,
+        steps: &[Step],
+        document: &mut Document,
+    ) {
+        let Opened { input, file, .. } = opened;
+        let refused = refusals(opened, steps);
+        let is_refused =
+            !refused.is_empty() || steps.iter().any(|step| matches!(step, Step::Unverified(_)));
+        for error in refused {
+            turns.take("", || Err(error));
+        }
+        turns.take("", || {
+            if self.check {
+                return check(session, output, opened, steps);
+            }
+            if is_refused {
+                session.ui.status(format!("{input} was not changed"));
+                return Ok(());
+            }
+            let changed = change(session, input, file, steps);
+            document.problem = changed.as_ref().err().map_or_else(Problem::default, Problem::of);
+            document.changed = changed?;
+            Ok(())
+        });
+        let is_kept = steps.iter().all(|step| matches!(step, Step::Keep { .. }));
+        document.pinned = is_kept || document.changed;
     }
 
     /// Refuses to read stdin twice, and to write two things to stdout.
@@ -148,14 +174,9 @@ impl Args {
 }
 
 /// Where an image stands that trust was asked about: `FILE:LINE:COLUMN`, several with commas.
-fn places_of(
-    number: usize,
-    inputs: &[(Input, usize)],
-    files: &[ImageFile],
-    steps: &[Vec<Step>],
-) -> String {
+fn places_of(number: usize, opened: &[Opened], steps: &[Vec<Step>]) -> String {
     let mut places = Vec::new();
-    for (((input, _), file), steps) in inputs.iter().zip(files).zip(steps) {
+    for (Opened { input, file, .. }, steps) in opened.iter().zip(steps) {
         for (place, step) in file.images.iter().zip(steps) {
             if matches!(step, Step::Unverified(asked) if *asked == number) {
                 places.push(at(input, place));
@@ -170,7 +191,8 @@ fn at(input: &Input, place: &Place) -> String {
 }
 
 /// An error for each image that no digest can be put to.
-fn refusals(input: &Input, file: &ImageFile, steps: &[Step]) -> Vec<CliError> {
+fn refusals(opened: &Opened, steps: &[Step]) -> Vec<CliError> {
+    let Opened { input, file, .. } = opened;
     let of_step = |(place, step): (&Place, &Step)| {
         let Step::Refuse(refusal) = step else { return None };
         let (kind, words) = (refusal_kind(refusal), refusal.to_string());
@@ -197,10 +219,10 @@ fn refusal_kind(refusal: &Refusal) -> ErrorKind {
 fn check(
     session: &Session,
     output: &Output,
-    input: &Input,
-    file: &ImageFile,
+    opened: &Opened,
     steps: &[Step],
 ) -> Result<(), CliError> {
+    let Opened { input, file, .. } = opened;
     let mut wrong = 0_usize;
     for (place, step) in file.images.iter().zip(steps) {
         let problem = match step {
