@@ -71,8 +71,15 @@ pub async fn login(
         config.set_aside(host)?;
         return Ok(Kept::InKeyring);
     }
+    let was_aside = config.is_set_aside(host);
     config.set(host, &credential)?;
-    Ok(if config.uses_helper(host) { Kept::InHelper } else { Kept::InPlainFile })
+    if config.uses_helper(host) {
+        return Ok(Kept::InHelper);
+    }
+    if was_aside {
+        keyring::forget_login(&context.keyring, host)?;
+    }
+    Ok(Kept::InPlainFile)
 }
 
 /// Where a login is kept.
@@ -105,9 +112,10 @@ pub fn is_overridden(context: &Context, server: &str) -> Result<bool, LoginError
 pub fn logout(context: &Context, server: &str) -> Result<bool, LoginError> {
     let reference = any_repository_of(server)?;
     let mut config = DockerConfig::load(&context.connections.config_dir)?;
-    let erased = config.erase(reference.domain())?;
-    let forgotten = keyring::forget_login(&context.keyring, reference.domain())?;
-    Ok(erased || forgotten)
+    let host = reference.domain();
+    // First, for without the note in docker's file nobody would look there again.
+    let forgotten = config.is_set_aside(host) && keyring::forget_login(&context.keyring, host)?;
+    Ok(config.erase(host)? || forgotten)
 }
 
 /// The host that people and docker write in several ways: `https://index.docker.io/v1/` is

@@ -118,9 +118,10 @@ impl DockerConfig {
         self.save()
     }
 
-    /// Whether there is an entry for a registry host, with a secret or without.
-    pub fn mentions(&self, host: &str) -> bool {
-        self.entry(&config_key(host)).is_some()
+    /// Whether there is an entry without a secret for a registry host.
+    pub fn is_set_aside(&self, host: &str) -> bool {
+        let entry = self.entry(&config_key(host)).and_then(|(_, entry)| entry.as_object());
+        entry.is_some_and(Map::is_empty)
     }
 
     /// Forgets a login everywhere; returns whether there was one.

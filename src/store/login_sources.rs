@@ -43,7 +43,7 @@ impl LoginSources {
             return Ok(Some(login));
         }
         // Asking it can take long, so it is asked only for what docker's file says is elsewhere.
-        if let Some(env) = self.keyring.as_ref().filter(|_| config.mentions(host))
+        if let Some(env) = self.keyring.as_ref().filter(|_| config.is_set_aside(host))
             && let Some(login) = keyring::recall_login(env, host)?
         {
             return Ok(Some(login));
