@@ -85,7 +85,7 @@ impl Facts {
     }
 }
 
-/// The chain ids of layers, base first (OCI image-spec, "Layer ChainID").
+/// The chain ids of layers, base first (OCI image-spec, "Layer `ChainID`").
 pub fn chain_ids(diff_ids: &[Digest]) -> Vec<Digest> {
     let mut chain: Vec<Digest> = Vec::new();
     for diff_id in diff_ids {

@@ -175,7 +175,9 @@ impl<'a> Work<'a> {
         };
         let (by_digest, others): (Vec<Item>, Vec<Item>) =
             holders.into_iter().partition(|item| by_digest(item));
-        by_digest.iter().for_each(|item| self.unname(item.name.as_ref()));
+        for item in &by_digest {
+            self.unname(item.name.as_ref());
+        }
         let others: Vec<Entry> = others.into_iter().map(|item| item.entry).collect();
         self.change(|index| index.remove_source(&others));
         let has_name = self.items.iter().any(|item| item.id == *id && item.name.is_some());
