@@ -365,8 +365,11 @@ pub fn mentions(document: &Value, found: &mut Vec<(Digest, String)>) {
         Value::Array(parts) => parts.iter().for_each(|part| mentions(part, found)),
         Value::Object(members) => {
             let text = |name| members.get(name).and_then(Value::as_str);
-            if let Some(digest) = text("digest").and_then(|text| Digest::parse(text).ok()) {
-                found.push((digest, text("mediaType").unwrap_or_default().to_owned()));
+            // The second is what manifests before 2016 call it.
+            for digest in [text("digest"), text("blobSum")].into_iter().flatten() {
+                if let Ok(digest) = Digest::parse(digest) {
+                    found.push((digest, text("mediaType").unwrap_or_default().to_owned()));
+                }
             }
             // What a statement is about does not belong to it.
             let parts = members.iter().filter(|(name, _)| *name != "subject");

@@ -125,6 +125,28 @@ fn names_of_others_and_none() {
 }
 
 #[test]
+fn digests_are_those_of_the_repository() {
+    let world = World::with_images();
+    let layout = world.layout();
+    let listed =
+        |name: &str| world.prints(&["images", "--format", "{{.Digest}}", name]).trim().to_owned();
+    let mut index = layout.read_index();
+    let own = index["manifests"][1]["digest"].as_str().unwrap().to_owned();
+    assert_eq!(listed("app:1"), own);
+    let theirs = format!("docker.io/library/app@sha256:{}", "7".repeat(64));
+    index["manifests"][1]["annotations"]["vnd.trust.image.source"] = json!(theirs);
+    layout.write_index(&index);
+    assert_eq!(listed("app:1"), theirs["docker.io/library/app@".len()..]);
+    let short = &theirs["docker.io/library/".len()..];
+    assert_eq!(world.id(short), world.id("app:1"));
+    world.trust(&["tag", short, "h.example/else:1"]).success();
+    assert_eq!(listed("h.example/else:1"), own);
+    let digests = ["image", "inspect", "--format", "{{.RepoDigests}}", "h.example/else:1"];
+    assert_eq!(world.prints(&digests), format!("[{short}]\n"));
+    assert_eq!(world.prints(&["rmi", "app:1"]), format!("Untagged: app:1\nUntagged: {short}\n"));
+}
+
+#[test]
 fn history_and_layers() {
     let world = World::with_images();
     let text = world.prints(&["history", "base:1"]);

@@ -1,5 +1,9 @@
 //! Names and images removed: messages, exit codes, and what is left.
 
+use std::process::Command;
+
+use crate::harness::signer::TRUST;
+use crate::harness::terminal::Terminal;
 use crate::local_images::world::World;
 
 #[test]
@@ -74,6 +78,26 @@ fn pruning_asks_and_tells_what_it_made_room_for() {
     assert_eq!(world.layout().blobs(), [""; 0]);
     let finished = world.trust(&["prune", "-f", "--filter", "foo=1"]).expect_code(2);
     assert!(finished.stderr.contains("invalid filter 'foo'"), "{}", finished.stderr);
+}
+
+#[test]
+fn a_question_on_the_terminal_is_answered() {
+    let world = World::with_images();
+    let folder = world.folder().display().to_string();
+    let prune = |answer: &str| {
+        let mut command = Command::new("script");
+        command.env("HOME", world.user.home()).env("TERM", "dumb").env("SHELL", "/bin/sh");
+        let line = format!("{TRUST} prune -a --layout {folder}");
+        let mut terminal = Terminal::run(&line, command);
+        terminal.await_text("WARNING! This will remove all images, those with a name too.");
+        terminal.await_text("Are you sure you want to continue? [y/N] ");
+        terminal.press(answer);
+        let (code, _) = terminal.end();
+        assert_eq!(code, 0);
+        world.names().len()
+    };
+    assert_eq!(prune("n\n"), 3);
+    assert_eq!(prune("y\n"), 0);
 }
 
 #[test]

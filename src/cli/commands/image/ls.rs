@@ -16,7 +16,7 @@ use crate::cli::run::Session;
 use crate::cli::template::{Headings, Template};
 use crate::cli::ui::Verbosity;
 use crate::clock::{Clock, SystemClock, Timestamp};
-use crate::oci::{Digest, ImageName};
+use crate::oci::{Digest, ImageName, Reference};
 
 /// List images
 ///
@@ -130,7 +130,7 @@ impl Row {
             id: shown_id(&item.id, whole_id),
             repository: or_none(repository),
             tag: or_none(tag),
-            digest: item.entry.descriptor.digest.to_string(),
+            digest: digest(item).to_string(),
             created_since: since.unwrap_or_else(unknown),
             created_at: created.map_or_else(unknown, created_at),
             size: size.unwrap_or_else(unknown),
@@ -157,6 +157,14 @@ impl<'a> Document<'a> {
             size: facts.map(|facts| facts.size),
         }
     }
+}
+
+/// The digest by which the repository has the image, or else that of what the layout has.
+fn digest(item: &Item) -> Digest {
+    let name = item.name.as_ref().and_then(ImageName::reference).map(Reference::name);
+    let known = item.repo_digest().filter(|known| name.is_none_or(|name| name == known.name()));
+    let digest = known.and_then(|known| known.digest().cloned());
+    digest.unwrap_or_else(|| item.entry.descriptor.digest.clone())
 }
 
 /// The columns REPOSITORY and TAG. What others wrote without a repository is a tag; an image that
