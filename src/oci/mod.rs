@@ -1,5 +1,6 @@
-//! Image references, digests, manifests and indexes, image layouts.
+//! Image references, digests, manifests and indexes, image layouts, layers and archives.
 
+pub mod archive;
 pub mod descriptor;
 pub mod digest;
 pub mod image_config;
