@@ -134,6 +134,16 @@ impl LayoutIndex {
         image: &Descriptor,
         source: Option<&Reference>,
     ) -> Option<Descriptor> {
+        let known: Vec<Value> = self
+            .slots
+            .iter()
+            .filter(|slot| {
+                let digest = slot.entry.as_ref().map(|entry| &entry.descriptor.digest);
+                digest == Some(&image.digest)
+                    || slot.entry.as_ref().and_then(Entry::name).as_ref() == Some(name)
+            })
+            .map(|slot| slot.raw.clone())
+            .collect();
         let before = self.remove(name);
         let replaced = before.filter(|before| before.descriptor.digest != image.digest);
         if let Some(replaced) = &replaced
@@ -141,7 +151,7 @@ impl LayoutIndex {
         {
             let mut nameless = replaced.descriptor.clone();
             nameless.annotations.retain(|key, _| key != REF_NAME && key != CONTAINERD_NAME);
-            self.slots.push(Slot::of(nameless));
+            self.slots.push(Slot::of(nameless).with_unknown_of(&known));
         }
         self.slots.retain(|slot| {
             let entry = slot.entry.as_ref();
@@ -156,7 +166,7 @@ impl LayoutIndex {
             Some(source) => named.annotations.insert(SOURCE.to_owned(), source.to_string()),
             None => named.annotations.remove(SOURCE),
         };
-        self.slots.push(Slot::of(named));
+        self.slots.push(Slot::of(named).with_unknown_of(&known));
         replaced.map(|entry| entry.descriptor)
     }
 
@@ -187,6 +197,14 @@ impl LayoutIndex {
         let is_its = |entry: &&Entry| entry.descriptor.digest == *digest;
         let found = self.entries().filter(is_its).cloned().collect();
         self.slots.retain(|slot| slot.entry.as_ref().is_none_or(|entry| !is_its(&entry)));
+        found
+    }
+
+    /// Every digest that the entries mention, those that cannot be followed too, each with the media
+    /// type beside it; empty if there is none.
+    pub fn mentions(&self) -> Vec<(Digest, String)> {
+        let mut found = Vec::new();
+        self.slots.iter().for_each(|slot| mentions(&slot.raw, &mut found));
         found
     }
 
@@ -279,6 +297,45 @@ impl Slot {
         let raw = serde_json::to_value(&descriptor).unwrap_or_default();
         Self { raw, entry: Some(Entry { descriptor }) }
     }
+
+    /// Takes over the members not known here that another entry of the same image has.
+    fn with_unknown_of(mut self, others: &[Value]) -> Self {
+        let digest = self.raw.get("digest").cloned();
+        let Some(other) = others.iter().find(|other| other.get("digest") == digest.as_ref()) else {
+            return self;
+        };
+        take_over(&mut self.raw, other);
+        self
+    }
+}
+
+/// Adds what one JSON object has and another has not, inside of `platform` too; never annotations.
+fn take_over(ours: &mut Value, other: &Value) {
+    let (Some(ours), Some(other)) = (ours.as_object_mut(), other.as_object()) else { return };
+    for (name, value) in other {
+        match ours.get_mut(name) {
+            Some(inner) if name == "platform" => take_over(inner, value),
+            None if name != "annotations" => drop(ours.insert(name.clone(), value.clone())),
+            _ => {}
+        }
+    }
+}
+
+/// Every digest that a JSON document mentions, with the media type beside it.
+pub fn mentions(document: &Value, found: &mut Vec<(Digest, String)>) {
+    match document {
+        Value::Array(parts) => parts.iter().for_each(|part| mentions(part, found)),
+        Value::Object(members) => {
+            let text = |name| members.get(name).and_then(Value::as_str);
+            if let Some(digest) = text("digest").and_then(|text| Digest::parse(text).ok()) {
+                found.push((digest, text("mediaType").unwrap_or_default().to_owned()));
+            }
+            // What a statement is about does not belong to it.
+            let parts = members.iter().filter(|(name, _)| *name != "subject");
+            parts.for_each(|(_, part)| mentions(part, found));
+        }
+        _ => {}
+    }
 }
 
 #[cfg(test)]
@@ -349,6 +406,38 @@ mod tests {
         assert_eq!(index.remove_image(&b.digest).len(), 2);
         assert_eq!(index.remove(&name("x:3")).unwrap().descriptor.digest, a.digest);
         assert_eq!(index, LayoutIndex::empty());
+    }
+
+    #[test]
+    fn members_of_others_go_with_the_image() {
+        let digest = Digest::sha256_of(b"x");
+        let text = format!(
+            r#"{{"manifests":[{{"mediaType":"{OCI_MANIFEST}","digest":"{digest}","size":1,"data":"eA==",
+            "platform":{{"os":"windows","architecture":"amd64","os.version":"10"}},
+            "annotations":{{"{REF_NAME}":"a:1","note":"n"}}}}]}}"#
+        );
+        let mut index = LayoutIndex::parse(text.as_bytes()).unwrap();
+        let image = index.entries().next().unwrap().descriptor.clone();
+        index.set(&name("b:2"), &image, None);
+        index.remove(&name("a:1"));
+        index.set(&name("b:2"), &self::image("y"), None);
+        let nameless = index.entries().next().unwrap();
+        assert_eq!((nameless.name(), &nameless.descriptor.digest), (None, &digest));
+        let text = String::from_utf8(index.to_bytes()).unwrap();
+        for kept in [r#""data":"eA==""#, r#""os.version":"10""#, r#""note":"n""#] {
+            assert_eq!(text.matches(kept).count(), 1, "{kept}: {text}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_followed_is_mentioned() {
+        let (a, b, c) = (image("a").digest, image("b").digest, image("c").digest);
+        let text = format!(
+            r#"{{"manifests":[{{"digest":"{a}","x":[{{"digest":"{b}","mediaType":"t"}}]}},
+            {{"subject":{{"digest":"{c}"}}}},{{"digest":"md5:1"}}]}}"#
+        );
+        let index = LayoutIndex::parse(text.as_bytes()).unwrap();
+        assert_eq!(index.mentions(), [(a, String::new()), (b, "t".to_owned())]);
     }
 
     #[test]

@@ -130,11 +130,11 @@ impl Base {
         replace(path, bytes, mode, make_folders(folder_of(path))?)
     }
 
-    /// Writes into a file that exists, in place: for files that nobody else reads half of.
-    pub fn overwrite(&self, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    /// Adds to the end of a file that exists.
+    pub fn append(&self, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
         self.confine(path)?;
         step("write", path)?;
-        let opened = OpenOptions::new().write(true).truncate(true).open(path);
+        let opened = OpenOptions::new().append(true).open(path);
         let written = opened.and_then(|mut file| file.write_all(bytes));
         written.map_err(|cause| failed("write", path, cause))
     }
@@ -474,6 +474,11 @@ pub fn names_in(folder: &Path) -> Result<Vec<String>, StoreError> {
         entries(folder)?.iter().filter_map(|entry| entry.file_name().into_string().ok()).collect();
     names.sort();
     Ok(names)
+}
+
+/// Whether a file of this name is hidden and on its way to become another.
+pub fn is_temporary(name: &str) -> bool {
+    name.starts_with(TEMPORARY_PREFIX)
 }
 
 /// Whether a text is the name of one file: not empty, not `.` or `..`, no separator or control.

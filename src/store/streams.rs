@@ -7,7 +7,7 @@
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::DirBuilderExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::store::StoreError;
 use crate::store::files::{Temporary, Unsynced, failed, is_absence, step};
@@ -115,14 +115,4 @@ pub fn create_public_folder(path: &Path) -> Result<(), StoreError> {
 pub(super) fn skip(file: &mut File, path: &Path, offset: u64) -> Result<(), StoreError> {
     let moved = file.seek(SeekFrom::Start(offset));
     moved.map(drop).map_err(|cause| failed("read", path, cause))
-}
-
-/// Removes a file if it is there; tells whether it was.
-pub(super) fn remove(path: &PathBuf) -> Result<bool, StoreError> {
-    step("remove", path)?;
-    match fs::remove_file(path) {
-        Ok(()) => Ok(true),
-        Err(cause) if is_absence(&cause) => Ok(false),
-        Err(cause) => Err(failed("remove", path, cause)),
-    }
 }

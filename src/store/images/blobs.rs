@@ -7,8 +7,10 @@ use std::path::Path;
 
 use crate::limits::{MAX_IMAGE_MANIFESTS, MAX_INDEX_DEPTH, MAX_MANIFEST_BYTES};
 use crate::oci::digest::Hasher;
+use crate::oci::layout::mentions;
 use crate::oci::manifest::is_manifest;
-use crate::oci::{Descriptor, Digest, Manifest};
+use crate::oci::media_type::{Compression, DOCKER_CONFIG, OCI_CONFIG};
+use crate::oci::{Descriptor, Digest, LayoutIndex, Manifest};
 use crate::store::files::PUBLIC_MODE;
 use crate::store::images::error::ImageLayoutError;
 use crate::store::images::layout::{BLOBS, ImageLayout, Locked};
@@ -205,16 +207,15 @@ impl ImageLayout {
         let mut found = BTreeSet::new();
         let mut pending: Vec<(Descriptor, usize)> =
             roots.into_iter().map(|root| (root.clone(), 0)).collect();
-        let mut manifests = 0;
+        // Apart from what was found: one may call a layer what is a manifest to another.
+        let mut followed = BTreeSet::new();
         while let Some((descriptor, depth)) = pending.pop() {
-            if !found.insert((descriptor.digest.clone(), descriptor.size)) {
+            found.insert((descriptor.digest.clone(), descriptor.size));
+            let leads_on = is_manifest(&descriptor.media_type) && depth < MAX_INDEX_DEPTH;
+            let enough = followed.len() >= MAX_IMAGE_MANIFESTS * 10;
+            if !leads_on || enough || !followed.insert(descriptor.digest.clone()) {
                 continue;
             }
-            let followed = is_manifest(&descriptor.media_type) && depth < MAX_INDEX_DEPTH;
-            if !followed || manifests >= MAX_IMAGE_MANIFESTS * 10 {
-                continue;
-            }
-            manifests += 1;
             let bytes = match self.manifest(&descriptor) {
                 Ok(bytes) => bytes,
                 // What is not there, or no more what it was, reaches nothing.
@@ -228,6 +229,50 @@ impl ImageLayout {
             }
         }
         Ok(found)
+    }
+
+    /// Everything that must stay as long as the index is this: all that its entries lead to, by
+    /// whatever way. What cannot be followed strictly is followed by the digests it mentions, so
+    /// that nothing is lost of images that others understand and we do not.
+    pub fn kept(&self, index: &LayoutIndex) -> Result<BTreeSet<Digest>, ImageLayoutError> {
+        self.led_to(index.mentions())
+    }
+
+    /// As [`ImageLayout::kept`], for these images alone.
+    pub fn kept_by<'a>(
+        &self,
+        images: impl IntoIterator<Item = &'a Descriptor>,
+    ) -> Result<BTreeSet<Digest>, ImageLayoutError> {
+        let mention = |image: &Descriptor| (image.digest.clone(), image.media_type.clone());
+        self.led_to(images.into_iter().map(mention).collect())
+    }
+
+    fn led_to(
+        &self,
+        mut pending: Vec<(Digest, String)>,
+    ) -> Result<BTreeSet<Digest>, ImageLayoutError> {
+        let mut kept = BTreeSet::new();
+        let mut followed = BTreeSet::new();
+        while let Some((digest, media_type)) = pending.pop() {
+            kept.insert(digest.clone());
+            if ends_here(&media_type) || !followed.insert(digest.clone()) {
+                continue;
+            }
+            let bytes = match self.blob(&digest, MAX_MANIFEST_BYTES) {
+                Ok(bytes) => bytes,
+                // What is not there, no more what it was, or too large, leads nowhere.
+                Err(
+                    ImageLayoutError::Missing { .. }
+                    | ImageLayoutError::Damaged { .. }
+                    | ImageLayoutError::TooLarge { .. },
+                ) => continue,
+                Err(error) => return Err(error),
+            };
+            if let Ok(document) = serde_json::from_slice(&bytes) {
+                mentions(&document, &mut pending);
+            }
+        }
+        Ok(kept)
     }
 
     /// The content of all images.
@@ -255,7 +300,8 @@ impl Locked<'_> {
     /// there before. The caller knows that no image has it, and has read [`Locked::leased`].
     pub fn remove_blob(&self, digest: &Digest) -> Result<bool, ImageLayoutError> {
         let path = self.layout().blob_path(digest);
-        Ok(streams::remove(&path)?)
+        // Through no link: content that is kept elsewhere is not ours alone.
+        Ok(self.layout().base.remove(&path)?)
     }
 }
 
@@ -265,6 +311,11 @@ pub fn of_reading(path: &Path, error: io::Error) -> ImageLayoutError {
         Ok(ours) => ours,
         Err(cause) => crate::store::files::failed("read", path, cause).into(),
     }
+}
+
+/// Whether content of this media type is known to lead to no other: a layer or a configuration.
+fn ends_here(media_type: &str) -> bool {
+    matches!(media_type, OCI_CONFIG | DOCKER_CONFIG) || Compression::of_layer(media_type).is_some()
 }
 
 fn digest_of(path: &Path) -> Option<Digest> {
@@ -281,6 +332,9 @@ mod tests {
     use super::*;
     use crate::oci::ImageName;
     use crate::oci::manifest::OCI_MANIFEST;
+    use crate::oci::media_type::OCI_LAYER;
+    use crate::store::StoreError;
+    use crate::store::faults::{self, Mode};
 
     fn layout() -> (tempfile::TempDir, ImageLayout) {
         let dir = tempfile::tempdir().unwrap();
@@ -356,6 +410,94 @@ mod tests {
         assert!(layout.referenced().unwrap().contains(&digest));
         assert!(locked.remove_blob(&digest).unwrap());
         assert!(!locked.remove_blob(&digest).unwrap());
+    }
+
+    fn manifest(config: &Descriptor, layers: &[Descriptor]) -> Vec<u8> {
+        let manifest = serde_json::json!({"schemaVersion": 2, "mediaType": OCI_MANIFEST,
+            "config": config, "layers": layers});
+        manifest.to_string().into_bytes()
+    }
+
+    #[test]
+    fn a_manifest_that_another_image_calls_a_layer_is_followed() {
+        let (_dir, layout) = layout();
+        let lease = layout.lease().unwrap();
+        for (config, media_type) in [(b"one", OCI_CONFIG), (b"two", "application/x")] {
+            lease.put(config).unwrap();
+            let config = Descriptor { media_type: media_type.to_owned(), ..content(config) };
+            let inner = manifest(&config, &[]);
+            lease.put(&inner).unwrap();
+            let as_layer = Descriptor { media_type: OCI_LAYER.to_owned(), ..content(&inner) };
+            let outer = manifest(&as_layer, &[as_layer.clone()]);
+            lease.put(&outer).unwrap();
+            let image =
+                |bytes: &[u8]| Descriptor { media_type: OCI_MANIFEST.to_owned(), ..content(bytes) };
+            let images = [image(&inner), image(&outer)];
+            for images in [[&images[0], &images[1]], [&images[1], &images[0]]] {
+                assert!(layout.kept_by(images).unwrap().contains(&config.digest));
+                let reachable = layout.reachable(images).unwrap();
+                assert!(reachable.contains(&(config.digest.clone(), config.size)));
+            }
+        }
+    }
+
+    #[test]
+    fn what_only_others_understand_is_kept() {
+        let (_dir, layout) = layout();
+        let lease = layout.lease().unwrap();
+        let inner = lease.put(b"blob").unwrap();
+        let theirs = format!(r#"{{"blobs":[{{"mediaType":"x/y","digest":"{inner}","size":4}}]}}"#);
+        let theirs = lease.put(theirs.as_bytes()).unwrap();
+        let index =
+            format!(r#"{{"manifests":[{{"mediaType":"a/b","digest":"{theirs}","size":9}}]}}"#);
+        let index = LayoutIndex::parse(index.as_bytes()).unwrap();
+        assert_eq!(index.entries().count(), 0);
+        assert_eq!(layout.kept(&index).unwrap(), BTreeSet::from([inner, theirs]));
+    }
+
+    #[test]
+    fn content_that_is_kept_elsewhere_is_not_removed() {
+        let (dir, layout) = layout();
+        let lease = layout.lease().unwrap();
+        let digest = lease.put(b"shared").unwrap();
+        let (ours, shared) = (layout.folder().join("blobs/sha256"), dir.path().join("shared"));
+        std::fs::rename(&ours, &shared).unwrap();
+        std::os::unix::fs::symlink(&shared, &ours).unwrap();
+        assert_eq!(layout.blob(&digest, 10).unwrap(), b"shared");
+        let error = layout.lock().unwrap().remove_blob(&digest).unwrap_err();
+        assert!(matches!(error, ImageLayoutError::Store(StoreError::Escape { .. })), "{error}");
+        assert_eq!(std::fs::read_dir(&shared).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_layout_that_was_about_to_be_made_when_its_maker_died_is_made() {
+        let mut steps = 0;
+        loop {
+            let dir = tempfile::tempdir().unwrap();
+            let layout = ImageLayout::new(dir.path().join("images"));
+            let (_, crashed) = faults::with_fault(steps, Mode::Crash, || layout.lease().map(drop));
+            let lease = layout.lease().unwrap();
+            lease.put(b"content").unwrap();
+            if !crashed {
+                break;
+            }
+            steps += 1;
+        }
+        assert!(steps > 10, "{steps}");
+    }
+
+    #[test]
+    fn what_could_not_be_protected_is_told_each_time() {
+        let (_dir, layout) = layout();
+        let lease = layout.lease().unwrap();
+        let [a, b] = [b"a", b"b"].map(|text| Digest::sha256_of(text));
+        lease.protect([&a]).unwrap();
+        let full = || lease.protect([&b]);
+        let (result, hit) = faults::with_fault(0, Mode::FullOnce, full);
+        assert!(hit && result.is_err());
+        assert_eq!(layout.lock().unwrap().leased().unwrap(), BTreeSet::from([a.clone()]));
+        lease.protect([&a, &b]).unwrap();
+        assert_eq!(layout.lock().unwrap().leased().unwrap(), BTreeSet::from([a, b]));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::limits::MAX_LAYOUT_INDEX_BYTES;
 use crate::oci::{Digest, LayoutIndex};
-use crate::store::files::{Base, FileLock, LockKind, PUBLIC_MODE};
+use crate::store::files::{Base, FileLock, LockKind, PUBLIC_MODE, is_temporary};
 use crate::store::images::error::ImageLayoutError;
 use crate::store::images::lease::{self, Lease};
 use crate::store::{StoreError, streams};
@@ -65,6 +65,13 @@ impl ImageLayout {
         Ok(Locked { layout: self, _lock: lock })
     }
 
+    /// Removes hidden files that crashed processes left, as far as that can be done; for who holds
+    /// the lock.
+    fn sweep(&self) {
+        self.base.sweep(self.base.path());
+        self.base.sweep(&self.incoming());
+    }
+
     /// Where content of this digest is.
     pub(super) fn blob_path(&self, digest: &Digest) -> PathBuf {
         // Both are plain names by construction of a digest.
@@ -82,7 +89,7 @@ impl ImageLayout {
         let Some(marker) = self.base.read(&self.base.path().join(MARKER), MAX_MARKER_BYTES)? else {
             let foreign = crate::store::files::names_in(self.base.path())?
                 .iter()
-                .any(|name| !OURS.contains(&name.as_str()));
+                .any(|name| !OURS.contains(&name.as_str()) && !is_temporary(name));
             if foreign {
                 return Err(wrong("it has other things in it, and no `oci-layout`"));
             }
@@ -128,6 +135,11 @@ impl Locked<'_> {
     /// The layout.
     pub fn layout(&self) -> &ImageLayout {
         self.layout
+    }
+
+    /// Removes hidden files that processes left which are gone, as far as that can be done.
+    pub fn sweep(&self) {
+        self.layout.sweep();
     }
 
     /// Replaces the index in one step. What it names must be there, and on the disk.

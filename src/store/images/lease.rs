@@ -59,15 +59,17 @@ impl Lease {
         digests: impl IntoIterator<Item = &'a Digest>,
     ) -> Result<(), ImageLayoutError> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = state.protected.len();
-        state.protected.extend(digests.into_iter().cloned());
-        if state.protected.len() == before {
+        let new = digests.into_iter().filter(|digest| !state.protected.contains(digest));
+        let new: BTreeSet<Digest> = new.cloned().collect();
+        if new.is_empty() {
             return Ok(());
         }
-        let lines: Vec<&str> = state.protected.iter().map(Digest::as_str).collect();
+        // The line before may be half of one, if the disk was full.
+        let lines: String = new.iter().map(|digest| format!("\n{digest}\n")).collect();
         let _locked = self.layout.lock()?;
-        // In place, for the lock is on the file.
-        self.layout.base.overwrite(&self.path, lines.join("\n").as_bytes())?;
+        // In place, for the lock is on the file; and at its end, for what it lists must stay.
+        self.layout.base.append(&self.path, lines.as_bytes())?;
+        state.protected.extend(new);
         Ok(())
     }
 
@@ -136,6 +138,8 @@ impl Lease {
                 unsynced.push(self.layout.base.changed(&folder)?);
             }
         }
+        unsynced
+            .push(self.layout.base.changed(&self.layout.base.path().join(super::layout::BLOBS))?);
         Ok(self.layout.base.sync_all(unsynced)?)
     }
 }
