@@ -11,6 +11,7 @@ use crate::oci::archive::header::{self, BLOCK, Block, Header};
 use crate::oci::archive::pax::{self, Records};
 use crate::oci::archive::path::shown;
 use crate::oci::archive::{ArchiveError, EntryPath};
+use crate::oci::media_type::Compression;
 
 /// Reads entries one after the other. Between two, it reads the content of the first.
 #[derive(Debug)]
@@ -168,6 +169,15 @@ impl<R: Read> ArchiveReader<R> {
         self.offset = self.offset.saturating_add(filled as u64);
         Ok(filled)
     }
+}
+
+/// Whether a stream that begins so is an archive, or one that is compressed.
+pub fn looks_like_archive(start: &[u8]) -> bool {
+    let Some(block) = start.first_chunk::<BLOCK>() else {
+        return Compression::of_bytes(start) != Compression::None;
+    };
+    let is_compressed = Compression::of_bytes(start) != Compression::None;
+    is_compressed || *block == header::ZERO || Header::of(block).is_some()
 }
 
 /// The content of the entry.

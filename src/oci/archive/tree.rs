@@ -114,6 +114,15 @@ impl<C> Inode<C> {
         self.xattrs.clone_from(&entry.xattrs);
     }
 
+    /// The same without what is in it, if it is a folder.
+    #[must_use]
+    pub fn alone(&self) -> Self
+    where
+        C: Clone,
+    {
+        Self { content: self.content.clone(), fresh_since: 0, ..Self::of(&self.entry(EntryPath::default()), 0) }
+    }
+
     /// The entry that this is at a path.
     pub fn entry(&self, path: EntryPath) -> Entry {
         Entry {
