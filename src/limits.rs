@@ -77,6 +77,9 @@ pub const MAX_LAYOUT_ENTRIES: usize = 100_000;
 pub const MAX_LAYOUT_INDEX_BYTES: u64 = 64 << 20;
 /// Largest image configuration read, in bytes: it names every layer, and each step that made it.
 pub const MAX_IMAGE_CONFIG_BYTES: u64 = 8 << 20;
+/// Least age of content that no image has to be removed from an image layout, in seconds: another
+/// program may have written it, and be about to name the image.
+pub const MIN_UNUSED_SECONDS: u64 = 3600;
 /// Deepest nesting of indexes followed; one that lists indexes is rare, a third level is unheard of.
 pub const MAX_INDEX_DEPTH: usize = 4;
 /// Most manifests of one image followed, through all its indexes together.

@@ -63,7 +63,6 @@ impl From<ImportError> for CliError {
             ImportError::Change(_) => Self::new(ErrorKind::Usage, error),
             ImportError::Layer(cause) => cause.into(),
             ImportError::Layout(cause) => cause.into(),
-            _ => Self::new(ErrorKind::Storage, error),
         }
     }
 }

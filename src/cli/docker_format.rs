@@ -84,7 +84,12 @@ pub struct SignerKeys {
 
 /// The JSON of `docker trust inspect` for these repositories, with the final newline.
 pub fn json(inspections: &[Inspection]) -> Result<String, serde_json::Error> {
-    let documents = documents(inspections);
+    indented(&documents(inspections))
+}
+
+/// JSON as docker's `inspect` prints it: indented by four spaces, escaped as Go does, with the
+/// final newline.
+pub fn indented(documents: &impl Serialize) -> Result<String, serde_json::Error> {
     let mut bytes = Vec::new();
     let formatter = PrettyFormatter::with_indent(b"    ");
     let mut serializer = serde_json::Serializer::with_formatter(&mut bytes, formatter);

@@ -164,7 +164,10 @@ impl CliError {
         lines.join("\n") + "\n"
     }
 
-    fn of<E: Error + Send + Sync + 'static>(source: E, (kind, hint): Classified) -> Self {
+    pub(super) fn of<E: Error + Send + Sync + 'static>(
+        source: E,
+        (kind, hint): Classified,
+    ) -> Self {
         let error = Self::new(kind, source);
         match hint {
             Some(hint) => error.hint(hint),
@@ -195,11 +198,11 @@ impl Error for Context {
 // From here on: one `From` and one classification for each error type of the layers below.
 // An action's error type is added here, in the same form.
 
-type Classified = (ErrorKind, Option<&'static str>);
+pub(super) type Classified = (ErrorKind, Option<&'static str>);
 
 macro_rules! classified_by {
     ($($error:ty => $classify:path,)*) => {
-        $(impl From<$error> for CliError {
+        $(impl From<$error> for $crate::cli::error::CliError {
             fn from(error: $error) -> Self {
                 let class = $classify(&error);
                 Self::of(error, class)
@@ -207,6 +210,8 @@ macro_rules! classified_by {
         })*
     };
 }
+
+pub(super) use classified_by;
 
 classified_by! {
     StoreError => classify_store,

@@ -1,5 +1,7 @@
 //! The command line: arguments, settings, screen, errors and exit codes, one file per command.
 
+pub mod archive_error;
+pub mod archives;
 pub mod args;
 pub mod collection;
 pub mod commands;
@@ -9,6 +11,7 @@ pub mod exit_code;
 pub mod findings;
 pub mod guns;
 pub mod human;
+pub mod image_error;
 pub mod layout;
 pub mod natural_order;
 pub mod outcome;

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::cli::error::{CliError, ErrorKind};
 use crate::cli::run::Session;
-use crate::cli::template::Template;
+use crate::cli::template::{Headings, Template};
 
 /// The flags of a listing, or of an inspection with JSON of our own.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -46,6 +46,14 @@ impl OutputArgs {
         if self.json { Ok(Output::Json) } else { self.format.listing::<R>() }
     }
 
+    /// As [`OutputArgs::listing`]; some columns have a heading of their own.
+    pub fn listing_headed<R: Serialize + Default>(
+        &self,
+        headings: Headings,
+    ) -> Result<Output, CliError> {
+        if self.json { Ok(Output::Json) } else { self.format.listing_headed::<R>(headings) }
+    }
+
     /// Takes the flags of an inspection, with a sample of what it shows of one thing.
     pub fn inspection(&self, sample: &impl Serialize) -> Result<Output, CliError> {
         if self.json { Ok(Output::Json) } else { self.format.inspection(sample) }
@@ -55,10 +63,28 @@ impl OutputArgs {
 impl FormatArgs {
     /// Takes the flag of a listing, as [`OutputArgs::listing`] does.
     pub fn listing<R: Serialize + Default>(&self) -> Result<Output, CliError> {
+        self.listing_headed::<R>(&[])
+    }
+
+    /// As [`FormatArgs::listing`]; some columns have a heading of their own.
+    pub fn listing_headed<R: Serialize + Default>(
+        &self,
+        headings: Headings,
+    ) -> Result<Output, CliError> {
+        let text = match self.format.as_deref() {
+            None | Some("" | "table") => return Ok(Output::Text),
+            Some("json") => "{{json .}}",
+            Some(text) => text,
+        };
+        Template::listing_headed(text, &R::default(), headings).map(Output::template)
+    }
+
+    /// As [`FormatArgs::inspection`], of documents whose members have an order.
+    pub fn documents(&self, sample: &impl Serialize) -> Result<Output, CliError> {
         match self.format.as_deref() {
-            None | Some("" | "table") => Ok(Output::Text),
-            Some("json") => Template::listing("{{json .}}", &R::default()).map(Output::template),
-            Some(text) => Template::listing(text, &R::default()).map(Output::template),
+            None | Some("") => Ok(Output::Text),
+            Some("json") => Ok(Output::JsonLine),
+            Some(text) => Template::document(text, sample).map(Output::template),
         }
     }
 

@@ -134,24 +134,18 @@ impl LayoutIndex {
         image: &Descriptor,
         source: Option<&Reference>,
     ) -> Option<Descriptor> {
-        let known: Vec<Value> = self
-            .slots
-            .iter()
-            .filter(|slot| {
-                let digest = slot.entry.as_ref().map(|entry| &entry.descriptor.digest);
-                digest == Some(&image.digest)
-                    || slot.entry.as_ref().and_then(Entry::name).as_ref() == Some(name)
-            })
-            .map(|slot| slot.raw.clone())
-            .collect();
+        let is_known = |slot: &&Slot| {
+            let its = slot.entry.as_ref().map(|entry| &entry.descriptor.digest);
+            its == Some(&image.digest) || slot.is_called(name)
+        };
+        let known: Vec<Value> =
+            self.slots.iter().filter(is_known).map(|slot| slot.raw.clone()).collect();
         let before = self.remove(name);
         let replaced = before.filter(|before| before.descriptor.digest != image.digest);
         if let Some(replaced) = &replaced
             && !self.has(&replaced.descriptor.digest)
         {
-            let mut nameless = replaced.descriptor.clone();
-            nameless.annotations.retain(|key, _| key != REF_NAME && key != CONTAINERD_NAME);
-            self.slots.push(Slot::of(nameless).with_unknown_of(&known));
+            self.slots.push(Slot::of(replaced.without_name().descriptor).with_unknown_of(&known));
         }
         self.slots.retain(|slot| {
             let entry = slot.entry.as_ref();
@@ -200,6 +194,38 @@ impl LayoutIndex {
         found
     }
 
+    /// Takes these entries away.
+    pub fn remove_entries(&mut self, entries: &[Entry]) {
+        self.slots.retain(|slot| slot.entry.as_ref().is_none_or(|entry| !entries.contains(entry)));
+    }
+
+    /// Takes a name away, every time it is written; an image that has no other entry stays,
+    /// without a name.
+    pub fn unname(&mut self, name: &ImageName) {
+        while let Some(at) = self.slots.iter().position(|slot| slot.is_called(name)) {
+            let slot = self.slots.remove(at);
+            let Some(entry) = &slot.entry else { continue };
+            if !self.has(&entry.descriptor.digest) {
+                self.slots.insert(
+                    at,
+                    Slot::of(entry.without_name().descriptor).with_unknown_of(&[slot.raw]),
+                );
+            }
+        }
+    }
+
+    /// Forgets of these entries from where they came, as [`SOURCE`] has it.
+    pub fn remove_source(&mut self, entries: &[Entry]) {
+        for slot in &mut self.slots {
+            let Some(entry) = slot.entry.as_mut().filter(|entry| entries.contains(entry)) else {
+                continue;
+            };
+            entry.descriptor.annotations.remove(SOURCE);
+            let raw = std::mem::take(&mut slot.raw);
+            *slot = Slot::of(entry.descriptor.clone()).with_unknown_of(&[raw]);
+        }
+    }
+
     /// Every digest that the entries mention, those that cannot be followed too, each with the media
     /// type beside it; empty if there is none.
     pub fn mentions(&self) -> Vec<(Digest, String)> {
@@ -224,6 +250,14 @@ impl Entry {
             return Some(ImageName::of_reference(reference));
         }
         annotation(REF_NAME).map(|text| ImageName::of_annotation(text))
+    }
+
+    /// The same image without a name.
+    #[must_use]
+    pub fn without_name(&self) -> Self {
+        let mut descriptor = self.descriptor.clone();
+        descriptor.annotations.retain(|key, _| key != REF_NAME && key != CONTAINERD_NAME);
+        Self { descriptor }
     }
 
     /// From where the image was pulled, or to where it was pushed: a name with a digest.
@@ -296,6 +330,10 @@ impl Slot {
         // It fails for sizes beyond any file's alone.
         let raw = serde_json::to_value(&descriptor).unwrap_or_default();
         Self { raw, entry: Some(Entry { descriptor }) }
+    }
+
+    fn is_called(&self, name: &ImageName) -> bool {
+        self.entry.as_ref().and_then(Entry::name).as_ref() == Some(name)
     }
 
     /// Takes over the members not known here that another entry of the same image has.
@@ -427,6 +465,28 @@ mod tests {
         for kept in [r#""data":"eA==""#, r#""os.version":"10""#, r#""note":"n""#] {
             assert_eq!(text.matches(kept).count(), 1, "{kept}: {text}");
         }
+    }
+
+    #[test]
+    fn names_sources_and_entries_are_taken_away() {
+        let mut index = LayoutIndex::empty();
+        let (a, b) = (image("a"), image("b"));
+        let source = Reference::parse("x").unwrap().with_digest(a.digest.clone());
+        index.set(&name("x:1"), &a, Some(&source));
+        index.set(&name("x:2"), &a, None);
+        index.set(&name("y:1"), &b, Some(&source));
+        index.unname(&name("x:1"));
+        index.unname(&name("y:1"));
+        let names: Vec<_> = index.entries().map(Entry::name).collect();
+        assert_eq!(names, [Some(name("x:2")), None]);
+        let nameless = index.entries().nth(1).unwrap().clone();
+        assert_eq!((&nameless.descriptor.digest, nameless.source()), (&b.digest, Some(source)));
+        index.remove_source(std::slice::from_ref(&nameless));
+        assert_eq!(index.entries().nth(1).unwrap().source(), None);
+        assert_eq!(LayoutIndex::parse(&index.to_bytes()).unwrap(), index);
+        let all: Vec<Entry> = index.entries().cloned().collect();
+        index.remove_entries(&all);
+        assert_eq!(index, LayoutIndex::empty());
     }
 
     #[test]

@@ -207,6 +207,11 @@ pub fn size_and_age(path: &Path) -> Option<(u64, u64)> {
     metadata.is_file().then(|| (metadata.len(), age.unwrap_or_default().as_secs()))
 }
 
+/// Whether a person named a folder; links are followed.
+pub fn is_folder(path: &Path) -> bool {
+    path.is_dir()
+}
+
 /// Opens a file that a person named, for reading; `-` is the standard input.
 pub fn open_user_file(path: &Path) -> Result<Box<dyn Read + Send>, StoreError> {
     if path == Path::new("-") {

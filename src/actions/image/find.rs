@@ -190,6 +190,20 @@ impl<'a> Catalog<'a> {
         &self.index
     }
 
+    /// Takes entries out of the index that was read, and no others.
+    pub fn forget(&mut self, entries: &[Entry]) {
+        self.index.remove_entries(entries);
+        if let Some(identified) = self.identified.get_mut() {
+            identified.retain(|its| !entries.contains(&its.entry));
+        }
+    }
+
+    /// Changes the index that was read, so that entries are no more what they were.
+    pub fn change(&mut self, edit: impl FnOnce(&mut LayoutIndex)) {
+        edit(&mut self.index);
+        self.identified.take();
+    }
+
     /// Every entry with its id, in the order of the index. Manifests are read for it, once.
     pub fn identified(&self) -> &[Identified] {
         self.identified.get_or_init(|| {

@@ -97,6 +97,12 @@ pub enum LoadError {
         /// What it is.
         actual: Digest,
     },
+    /// Content that is needed and not there.
+    #[error("{digest} is needed and not in the archive")]
+    Absent {
+        /// The content.
+        digest: Digest,
+    },
     /// Neither docker's list nor an index.
     #[error("the archive has no images: neither `index.json` nor `manifest.json` is in it")]
     NoImages,
@@ -164,7 +170,7 @@ pub fn load(
             (Some(index), list) => {
                 let index = LayoutIndex::parse(index)?;
                 let images = Taker::new(lease, options).index(&index)?;
-                if let Some(list) = list {
+                if let (Some(list), None) = (list, &options.platform) {
                     agree(&ListedImage::parse_list(list)?, &images)?;
                 }
                 images
@@ -225,6 +231,13 @@ fn with_lease(
     let lease = layout.lease()?;
     let outcome = work(&lease).and_then(|images| {
         lease.commit(|index| Ok(images.into_iter().map(|image| named(index, image)).collect()))
+    });
+    let outcome = outcome.map_err(|error| match error {
+        LoadError::Layout(ImageLayoutError::Missing { digest })
+        | LoadError::Layer(LayerError::Layout(ImageLayoutError::Missing { digest })) => {
+            LoadError::Absent { digest }
+        }
+        other => other,
     });
     // What it failed for matters more than what is left behind then.
     match (outcome, lease.tidy()) {
@@ -666,8 +679,7 @@ fn agree(list: &[ListedImage], images: &[Taken]) -> Result<(), LoadError> {
     for listed in list {
         let is_its = |config: &Digest| digest_of(&listed.config).as_ref() == Some(config);
         let known = images.iter().any(|image| image.configs.iter().any(is_its));
-        // Some list the same images by other names for the same files.
-        if !known && digest_of(&listed.config).is_some() && !images.is_empty() {
+        if !known && digest_of(&listed.config).is_some() {
             return Err(LoadError::Disagree { config: listed.config.clone() });
         }
     }

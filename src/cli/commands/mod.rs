@@ -4,6 +4,7 @@
 
 pub mod completions;
 pub mod delegation;
+pub mod image;
 pub mod inspect;
 pub mod key;
 pub mod login;
@@ -32,6 +33,15 @@ commands! {
         Repo(repo::Command),
         Target(target::Command),
         Delegation(delegation::Command),
+        Image(image::Command),
+        Images(image::ls::Args),
+        History(image::history::Args),
+        Tag(image::tag::Args),
+        Rmi(image::rm::Args),
+        Prune(image::prune::Args),
+        Save(image::save::Args),
+        Load(image::load::Args),
+        Import(image::import::Args),
         Login(login::Args),
         Logout(logout::Args),
         Completions(completions::Args),

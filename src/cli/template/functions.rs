@@ -14,6 +14,7 @@ pub(super) const ROWS: &[(&str, Func)] = &[
     ("title", |args| Ok(Value::from(by_letter(text("title", args, 0, 1)?, begins_word)))),
     ("pad", pad),
     ("truncate", truncate),
+    ("index", index),
 ];
 
 /// For the line of headings, which stay as they are (but `pad` and `split` do what they do).
@@ -110,6 +111,28 @@ fn pad(args: &[Value]) -> Result<Value, FuncError> {
         return Err(wrong(format!("pad adds at most {MAX_PADDING} spaces")));
     }
     Ok(Value::from(format!("{}{inner}{}", " ".repeat(before), " ".repeat(after))))
+}
+
+/// As Go has it for maps of texts: what is not there is empty.
+fn index(args: &[Value]) -> Result<Value, FuncError> {
+    let (first, keys) = args.split_first().ok_or_else(|| wrong("index takes a list or a map"))?;
+    let mut found = first.clone();
+    for (at, key) in (1..).zip(keys) {
+        found = match (&found, key) {
+            (Value::Map(members), Value::String(name)) => {
+                members.get(name).cloned().unwrap_or_else(|| Value::from(""))
+            }
+            (Value::Array(parts), Value::Number(_)) => {
+                let place = number("index", args, at)?;
+                let part = parts.get(place).cloned();
+                part.ok_or_else(|| wrong(format!("there is no element {place}")))?
+            }
+            // A map that is absent has nothing, too.
+            (Value::NoValue | Value::Nil, _) => Value::from(""),
+            _ => return Err(wrong(format!("there is no {key} in {found}"))),
+        };
+    }
+    Ok(found)
 }
 
 /// Docker counts bytes; a character that would be cut in two is left out.

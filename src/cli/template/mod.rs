@@ -23,7 +23,14 @@ pub struct Template {
     sample: Json,
     /// Whether a line of headings comes first, and columns are aligned.
     table: bool,
+    /// Headings that are not the words of their field, by its name in JSON.
+    headings: Headings,
+    /// Whether the rows are documents, which `json` prints as they are.
+    documents: bool,
 }
+
+/// Names of members in JSON, and the heading of each.
+pub type Headings = &'static [(&'static str, &'static str)];
 
 impl std::fmt::Debug for Template {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -35,27 +42,49 @@ impl Template {
     /// Reads the template of a listing: one line an entry; after `table`, in columns with headings.
     /// `\t` and `\n` stand for a tab and a new line; spaces around the template do not count.
     pub fn listing(text: &str, sample: &impl Serialize) -> Result<Self, CliError> {
+        Self::listing_headed(text, sample, &[])
+    }
+
+    /// As [`Template::listing`]; some columns have a heading of their own.
+    pub fn listing_headed(
+        text: &str,
+        sample: &impl Serialize,
+        headings: Headings,
+    ) -> Result<Self, CliError> {
         let (table, text) = match text.strip_prefix("table") {
             Some(columns) => (true, columns),
             None => (false, text),
         };
         let text = text.trim_matches(' ');
-        Self::parse(text.replace("\\t", "\t").replace("\\n", "\n"), table, sample)
+        let text = text.replace("\\t", "\t").replace("\\n", "\n");
+        let template = Self::parse(text, table, sample, false)?;
+        Ok(Self { headings, ..template })
     }
 
     /// Reads the template of an inspection: taken as it is, without columns.
     pub fn inspection(text: &str, sample: &impl Serialize) -> Result<Self, CliError> {
-        Self::parse(text.to_owned(), false, sample)
+        Self::parse(text.to_owned(), false, sample, false)
     }
 
-    fn parse(text: String, table: bool, sample: &impl Serialize) -> Result<Self, CliError> {
+    /// As [`Template::inspection`], of documents that `json` prints with their members in the order
+    /// that they have, and without those that they do not have.
+    pub fn document(text: &str, sample: &impl Serialize) -> Result<Self, CliError> {
+        Self::parse(text.to_owned(), false, sample, true)
+    }
+
+    fn parse(
+        text: String,
+        table: bool,
+        sample: &impl Serialize,
+        documents: bool,
+    ) -> Result<Self, CliError> {
         let sample = json(sample)?;
         // It is the caller's own; what it asks for is theirs to wait for.
         let mut parsed = gtmpl_ng::Template::with_limits(Limits::unlimited());
         parsed.add_funcs(functions::ROWS);
         parsed.parse(text.as_str()).map_err(|error| unreadable(&text, &error))?;
-        let template = Self { text, parsed, sample, table };
-        let trial = Context::from(value::row(&template.sample, &template.sample));
+        let template = Self { text, parsed, sample, table, headings: &[], documents };
+        let trial = Context::from(template.value(&template.sample));
         match template.parsed.render(&trial) {
             Err(error) if says_no_field(&error) => Err(template.misfit(&error)),
             _ => Ok(template),
@@ -70,7 +99,7 @@ impl Template {
             text.push('\n');
         }
         for row in rows {
-            let row = value::row(&json(row)?, &self.sample);
+            let row = self.value(&json(row)?);
             let line = self.parsed.render(&Context::from(row));
             text.push_str(&line.map_err(|error| self.misfit(&error))?);
             text.push('\n');
@@ -78,11 +107,19 @@ impl Template {
         Ok(if self.table { tab_stops(&text) } else { text })
     }
 
+    fn value(&self, row: &Json) -> gtmpl_ng::Value {
+        if self.documents {
+            value::document(row, &self.sample)
+        } else {
+            value::row(row, &self.sample)
+        }
+    }
+
     /// The template filled in with the names of its fields; empty where that makes no sense.
     fn heading(&self) -> String {
         let mut template = gtmpl_ng::Template::with_limits(Limits::unlimited());
         template.add_funcs(functions::HEADINGS);
-        let context = Context::from(value::headings(&self.sample));
+        let context = Context::from(value::headings(&self.sample, self.headings));
         let parsed = template.parse(self.text.as_str());
         parsed.ok().and_then(|()| template.render(&context).ok()).unwrap_or_default()
     }

@@ -1,10 +1,11 @@
 //! JSON as templates see it, and back.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use gtmpl_ng::Value;
 use serde_json::{Map, Value as Json};
 
+use crate::cli::template::Headings;
 use crate::cli::ui::printable_lines;
 
 /// A row, or a part of one. Members of a record that the sample has are fields: they have Go-like
@@ -12,9 +13,23 @@ use crate::cli::ui::printable_lines;
 /// names it has. `null` is empty text, as an unset string is for docker, or the absence of a
 /// record.
 pub(super) fn row(json: &Json, sample: &Json) -> Value {
+    convert(json, sample, false)
+}
+
+/// As [`row`], but records remember the JSON that they were made of, for [`to_json`].
+pub(super) fn document(json: &Json, sample: &Json) -> Value {
+    convert(json, sample, true)
+}
+
+fn convert(json: &Json, sample: &Json, remember: bool) -> Value {
+    let row = |json: &Json, sample: &Json| convert(json, sample, remember);
     match (json, sample) {
         (Json::Object(members), Json::Object(known)) if !known.is_empty() => {
-            Value::Object(fields(members, known))
+            let mut record = fields(members, known, remember);
+            if remember {
+                record.insert(AS_JSON.to_owned(), Value::from(json.to_string()));
+            }
+            Value::Object(record)
         }
         (Json::Object(members), _) => {
             let part = |(name, part): (&String, &Json)| (safe(name), row(part, &Json::Null));
@@ -37,21 +52,30 @@ pub(super) fn row(json: &Json, sample: &Json) -> Value {
     }
 }
 
-fn fields<F: FromIterator<(String, Value)>>(
+fn fields(
     members: &Map<String, Json>,
     known: &Map<String, Json>,
-) -> F {
+    remember: bool,
+) -> HashMap<String, Value> {
     let names: BTreeSet<&String> = members.keys().chain(known.keys()).collect();
     let field = |name: &String| {
         let part = members.get(name).unwrap_or(&Json::Null);
-        (go_name(name), row(part, known.get(name).unwrap_or(&Json::Null)))
+        (go_name(name), convert(part, known.get(name).unwrap_or(&Json::Null), remember))
     };
     names.into_iter().map(field).collect()
 }
 
+/// Where a record remembers the JSON that it was made of: no member has an empty name.
+const AS_JSON: &str = "";
+
 /// The sample with the heading of each member in its place.
-pub(super) fn headings(sample: &Json) -> Value {
-    heading("", sample)
+pub(super) fn headings(sample: &Json, special: Headings) -> Value {
+    let mut headings = heading("", sample);
+    if let Value::Object(members) = &mut headings {
+        let named = |(name, words): &(&str, &str)| (go_name(name), Value::from(*words));
+        members.extend(special.iter().map(named));
+    }
+    headings
 }
 
 fn heading(name: &str, sample: &Json) -> Value {
@@ -82,6 +106,9 @@ pub(super) fn to_json(value: &Value) -> Json {
         Value::String(text) => Json::String(text.clone()),
         Value::Array(parts) => Json::Array(parts.iter().map(to_json).collect()),
         Value::Object(members) | Value::Map(members) => {
+            if let Some(Value::String(text)) = members.get(AS_JSON) {
+                return serde_json::from_str(text).unwrap_or_default();
+            }
             let sorted: BTreeMap<&String, &Value> = members.iter().collect();
             Json::Object(
                 sorted.into_iter().map(|(name, part)| (name.clone(), to_json(part))).collect(),

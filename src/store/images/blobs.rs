@@ -134,6 +134,11 @@ impl ImageLayout {
         found.is_some_and(|(size, _)| size == content.size)
     }
 
+    /// The size of content in bytes, if it is there; it is not read.
+    pub fn blob_size(&self, digest: &Digest) -> Option<u64> {
+        streams::size_and_age(&self.blob_path(digest)).map(|(size, _)| size)
+    }
+
     /// Reads content of at most `limit` bytes, verified.
     pub fn blob(&self, digest: &Digest, limit: u64) -> Result<Vec<u8>, ImageLayoutError> {
         let path = self.blob_path(digest);
@@ -302,6 +307,25 @@ impl Locked<'_> {
         let path = self.layout().blob_path(digest);
         // Through no link: content that is kept elsewhere is not ours alone.
         Ok(self.layout().base.remove(&path)?)
+    }
+}
+
+impl Locked<'_> {
+    /// Removes content that no image leads to, that nobody is about to use, and that was written
+    /// at least so many seconds ago; and what processes left that are gone. Returns how much
+    /// content that was, and its bytes.
+    pub fn remove_unused(&self, seconds: u64) -> Result<(usize, u64), ImageLayoutError> {
+        let mut kept = self.layout().kept(&self.layout().index()?)?;
+        kept.extend(self.leased()?);
+        let (mut count, mut bytes) = (0_usize, 0_u64);
+        for (digest, size, age) in self.layout().blobs()? {
+            if age >= seconds && !kept.contains(&digest) && self.remove_blob(&digest)? {
+                count += 1;
+                bytes = bytes.saturating_add(size);
+            }
+        }
+        self.sweep();
+        Ok((count, bytes))
     }
 }
 

@@ -49,6 +49,11 @@ impl ImageLayout {
         }
     }
 
+    /// Whether there is a layout.
+    pub fn is_there(&self) -> Result<bool, ImageLayoutError> {
+        self.exists()
+    }
+
     /// Makes the layout if there is none, and lets content be added to it.
     pub fn lease(&self) -> Result<Lease, ImageLayoutError> {
         self.create()?;

@@ -57,7 +57,7 @@ impl Args {
         if name.as_ref().and_then(ImageName::reference).is_some_and(|name| name.digest().is_some()) {
             return Err(CliError::usage("the name of a new image has no digest"));
         }
-        let created = session.settings.created.unwrap_or_else(|| session.settings.clock().now());
+        let created = session.settings.creation_time()?;
         let message = self.message.unwrap_or_else(|| format!("Imported from {}", self.source));
         let options = Options {
             message,
@@ -67,7 +67,7 @@ impl Args {
             created,
             expansion: self.expansion.expansion(),
         };
-        if source == PathBuf::from("-") && session.ui.input_is_a_person() {
+        if source.as_os_str() == "-" && session.ui.input_is_a_person() {
             return Err(CliError::usage("there is no archive on the standard input")
                 .hint("redirect the input, or name a file"));
         }
