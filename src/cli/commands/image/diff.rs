@@ -40,7 +40,7 @@ pub struct Args {
 
     /// Compare configurations
     #[arg(long)]
-    pub config: bool,
+    pub configuration: bool,
 
     /// Compare files
     #[arg(long)]
@@ -77,10 +77,10 @@ impl Args {
             found.map_err(DiffError::from)
         };
         let (before, after) = (image(&self.before)?, image(&self.after)?);
-        let all = !(self.layers || self.config || self.files);
+        let all = !(self.layers || self.configuration || self.files);
         let parts = Parts {
             layers: self.layers || all,
-            config: self.config || all,
+            config: self.configuration || all,
             files: self.files || all,
         };
         let difference = diff(&layout, &before, &after, parts, self.expansion.expansion())?;

@@ -25,7 +25,7 @@ pub struct Args {
     pub name: Option<String>,
 
     /// Instruction of a Dockerfile for the image's configuration, such as `CMD ["/bin/sh"]`
-    #[arg(short, long, value_name = "INSTRUCTION")]
+    #[arg(long, value_name = "INSTRUCTION")]
     pub change: Vec<String>,
 
     /// Note for the image's history

@@ -24,10 +24,6 @@ pub struct Args {
     #[arg(short, long, value_name = "FILE|DIR")]
     pub input: Option<PathBuf>,
 
-    /// Say nothing but which images they are; nothing else is said anyway
-    #[arg(short, long)]
-    pub quiet: bool,
-
     /// Platform that is wanted of images for several, such as `linux/arm64`
     #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
     pub platform: Option<String>,
