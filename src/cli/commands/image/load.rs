@@ -9,7 +9,6 @@ use crate::cli::error::CliError;
 use crate::cli::layout::LayoutArgs;
 use crate::cli::run::Session;
 use crate::cli::ui::printable;
-use crate::oci::ImageName;
 use crate::oci::media_type::Compression;
 use crate::store::ImageLayout;
 use crate::store::streams::{is_folder, open_user_file};
@@ -70,8 +69,7 @@ impl Args {
                 session.ui.status(format!("{} was {before} before", name.familiar()));
             }
             for name in &image.names {
-                let word = if matches!(name, ImageName::Bare(_)) { " called" } else { "" };
-                session.ui.line(format!("Loaded image{word}: {}", printable(&name.familiar())))?;
+                session.ui.line(format!("Loaded image: {}", printable(&name.familiar())))?;
             }
             if image.names.is_empty() {
                 session.ui.line(format!("Loaded image ID: {}", image.id))?;
