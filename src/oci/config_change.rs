@@ -129,7 +129,10 @@ fn list(text: &str) -> Option<Result<Vec<String>, Problem>> {
 }
 
 /// `name=value` words, or the old form of one name and the rest of the line.
-fn pairs(text: &str, environment: &BTreeMap<String, String>) -> Result<Vec<(String, String)>, Problem> {
+fn pairs(
+    text: &str,
+    environment: &BTreeMap<String, String>,
+) -> Result<Vec<(String, String)>, Problem> {
     let (first, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
     if !first.contains('=') {
         if rest.trim().is_empty() {
@@ -210,7 +213,8 @@ fn signal(text: &str) -> Result<String, Problem> {
 
 /// A folder, seen from another one.
 fn joined(before: &str, folder: &str) -> String {
-    let whole = if folder.starts_with('/') { folder.to_owned() } else { format!("{before}/{folder}") };
+    let whole =
+        if folder.starts_with('/') { folder.to_owned() } else { format!("{before}/{folder}") };
     let mut names: Vec<&str> = Vec::new();
     for name in whole.split('/') {
         match name {

@@ -10,7 +10,9 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use crate::store::StoreError;
-use crate::store::files::{Base, PRIVATE_MODE, Temporary, Unsynced, failed, is_absence, resolve, step};
+use crate::store::files::{
+    Base, PRIVATE_MODE, Temporary, Unsynced, failed, is_absence, resolve, step,
+};
 
 /// A hidden file that grows piece by piece, and gets its name when it is whole. Dropped before
 /// that, it is gone.

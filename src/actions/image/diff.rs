@@ -202,7 +202,6 @@ fn config(before: &Map<String, Value>, after: &Map<String, Value>) -> Vec<Config
 /// What is in a value, by path. What is empty is nothing: some write it and some do not.
 fn spread(path: &str, value: &Value, members: &mut BTreeMap<String, Value>) {
     match value {
-        Value::Null => {}
         Value::Object(object) if !object.is_empty() => {
             for (name, value) in object {
                 let is_marker = value.as_object().is_some_and(Map::is_empty);
@@ -229,8 +228,8 @@ fn spread(path: &str, value: &Value, members: &mut BTreeMap<String, Value>) {
                 spread(&format!("{path}.{number}"), value, members);
             }
         }
+        Value::Null | Value::Object(_) => {}
         Value::Array(list) if list.is_empty() => {}
-        Value::Object(_) => {}
         Value::String(text) if text.is_empty() => {}
         other => drop(members.insert(path.to_owned(), other.clone())),
     }
@@ -340,10 +339,17 @@ mod tests {
             "history": [{"created_by": "x"}]});
         let after = json!({"created": "x", "rootfs": {"a": 2}, "config": {"Env": ["B=2", "A=2", "C=3"],
             "Cmd": ["a", "b"], "Labels": {"l": "1"}}, "history": [{"created_by": "y"}]});
-        assert_eq!(paths(&before, &after), [
-            "config.Cmd", "config.Env.A", "config.Env.C", "config.ExposedPorts.80/tcp",
-            "config.Labels.l", "history.0.created_by"
-        ]);
+        assert_eq!(
+            paths(&before, &after),
+            [
+                "config.Cmd",
+                "config.Env.A",
+                "config.Env.C",
+                "config.ExposedPorts.80/tcp",
+                "config.Labels.l",
+                "history.0.created_by"
+            ]
+        );
         assert_eq!(paths(&before, &before), [""; 0]);
     }
 }

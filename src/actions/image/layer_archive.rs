@@ -2,9 +2,7 @@
 
 use std::io::{self, Read, Write};
 
-use crate::oci::archive::{
-    ArchiveError, ArchiveReader, Entry, Expander, Expansion, LayerPacker,
-};
+use crate::oci::archive::{ArchiveError, ArchiveReader, Entry, Expander, Expansion, LayerPacker};
 use crate::oci::media_type::Compression;
 use crate::oci::{Descriptor, Digest, ImageConfig, ImageManifest};
 use crate::store::images::Lease;
@@ -132,7 +130,8 @@ pub fn read_layer<E: From<LayerError>>(
         }
         .into());
     }
-    let hasher = LayerPacker::new(io::sink(), Compression::None).map_err(|error| of(error.into()))?;
+    let hasher =
+        LayerPacker::new(io::sink(), Compression::None).map_err(|error| of(error.into()))?;
     let mut archive = ArchiveReader::new(Tee { inner: expander, sink: hasher });
     while let Some(entry) = archive.next_entry().map_err(of)? {
         take(&entry, &mut archive)?;

@@ -19,9 +19,7 @@ use crate::limits::{
     MAX_IMAGE_MANIFESTS, MAX_INDEX_DEPTH, MAX_LINKS_FOLLOWED,
 };
 use crate::oci::archive::reader::looks_like_archive;
-use crate::oci::archive::{
-    ArchiveError, ArchiveReader, EntryPath, Expander, Expansion, Kind,
-};
+use crate::oci::archive::{ArchiveError, ArchiveReader, EntryPath, Expander, Expansion, Kind};
 use crate::oci::docker_archive::{ListError, ListedImage};
 use crate::oci::manifest::{OCI_MANIFEST, is_manifest};
 use crate::oci::media_type::{DOCKER_CONFIG, OCI_CONFIG, is_foreign_layer};
@@ -549,10 +547,7 @@ impl<'a> Taker<'a> {
 
     /// The manifest or index that is taken of an entry, and its configurations; `None` if it is
     /// for another platform.
-    fn entry(
-        &mut self,
-        root: &Descriptor,
-    ) -> Result<Option<(Descriptor, Vec<Digest>)>, LoadError> {
+    fn entry(&mut self, root: &Descriptor) -> Result<Option<(Descriptor, Vec<Digest>)>, LoadError> {
         let Some(platform) = self.options.platform.clone() else {
             let mut configs = Vec::new();
             self.manifest(root, 0, &mut configs)?;
@@ -634,11 +629,7 @@ impl<'a> Taker<'a> {
         }
     }
 
-    fn image(
-        &mut self,
-        image: &ImageManifest,
-        configs: &mut Vec<Digest>,
-    ) -> Result<(), LoadError> {
+    fn image(&mut self, image: &ImageManifest, configs: &mut Vec<Digest>) -> Result<(), LoadError> {
         let layout = self.lease.layout();
         let Some(config) = self.config(&image.config)? else {
             // Something else than an image: its content is there and whole, more cannot be said.

@@ -57,7 +57,7 @@ pub struct Plan<'a> {
 struct Image {
     root: Descriptor,
     names: Vec<ImageName>,
-    image: LocalImage,
+    chosen: LocalImage,
 }
 
 /// Finds these images and everything that they need. A repository without a tag stands for all of
@@ -74,7 +74,8 @@ pub fn plan<'a>(
         for (found, name) in meant(&catalog, typed)? {
             let image = catalog.load(&found, platform)?;
             let whole = format == Format::Oci && platform.is_none() && is_whole(&found);
-            let root = if whole { image.entry.descriptor.clone() } else { image.descriptor.clone() };
+            let root =
+                if whole { image.entry.descriptor.clone() } else { image.descriptor.clone() };
             plan.add(root, name, image);
         }
     }
@@ -131,7 +132,9 @@ impl Plan<'_> {
                 let new = name.filter(|name| !known.names.contains(name));
                 known.names.extend(new);
             }
-            None => self.images.push(Image { root, names: name.into_iter().collect(), image }),
+            None => {
+                self.images.push(Image { root, names: name.into_iter().collect(), chosen: image })
+            }
         }
     }
 
@@ -150,7 +153,8 @@ impl Plan<'_> {
         for needed in manifest.references() {
             let is_here = self.layout.has_blob(needed);
             let inner = is_manifest(&needed.media_type);
-            let optional = inner || (is_foreign_layer(&needed.media_type) && self.format == Format::Oci);
+            let optional =
+                inner || (is_foreign_layer(&needed.media_type) && self.format == Format::Oci);
             if !is_here && optional {
                 continue;
             }
@@ -194,9 +198,11 @@ impl Plan<'_> {
         let listed = |image: &Image| {
             let tags: Vec<String> = tags(image).map(Reference::familiar).collect();
             ListedImage {
-                config: place(&image.image.id),
+                config: place(&image.chosen.id),
                 repo_tags: Some(tags).filter(|tags| !tags.is_empty()),
-                layers: Some(image.image.manifest.layers.iter().map(|l| place(&l.digest)).collect()),
+                layers: Some(
+                    image.chosen.manifest.layers.iter().map(|l| place(&l.digest)).collect(),
+                ),
             }
         };
         json!(self.images.iter().map(listed).collect::<Vec<_>>())
@@ -206,7 +212,7 @@ impl Plan<'_> {
     fn repositories(&self) -> Value {
         let mut repositories = Map::new();
         for image in &self.images {
-            let Some(top) = image.image.manifest.layers.last() else { continue };
+            let Some(top) = image.chosen.manifest.layers.last() else { continue };
             for reference in tags(image) {
                 let familiar = reference.familiar();
                 let Some((repository, tag)) = familiar.rsplit_once(':') else { continue };

@@ -44,7 +44,9 @@ pub enum ArchiveError {
         offset: u64,
     },
     /// An extended header of unusual length.
-    #[error("the extended header at byte {offset} has {size} bytes, more than {MAX_EXTENSION_BYTES}")]
+    #[error(
+        "the extended header at byte {offset} has {size} bytes, more than {MAX_EXTENSION_BYTES}"
+    )]
     LongExtension {
         /// Where, in bytes from the beginning of the archive.
         offset: u64,

@@ -236,9 +236,7 @@ mod tests {
     fn other_compressions_are_named() {
         for (start, expected) in [(&b"BZh91AY"[..], "bzip2"), (b"\xfd7zXZ\0\0\x04", "xz")] {
             let error = expand(start, Expansion::default()).unwrap_err();
-            assert!(
-                matches!(error, ArchiveError::ForeignCompression { name } if name == expected)
-            );
+            assert!(matches!(error, ArchiveError::ForeignCompression { name } if name == expected));
         }
     }
 

@@ -56,9 +56,8 @@ impl<'a> Header<'a> {
         let signed =
             |bytes: &[u8]| bytes.iter().map(|byte| i64::from(byte.cast_signed())).sum::<i64>();
         let blanks = i64::from(b' ') * 8;
-        let sums = [plain, signed].map(|sum: fn(&[u8]) -> i64| {
-            sum(block) - sum(field(block, CHECKSUM)) + blanks
-        });
+        let sums = [plain, signed]
+            .map(|sum: fn(&[u8]) -> i64| sum(block) - sum(field(block, CHECKSUM)) + blanks);
         let written = i64::try_from(written).ok()?;
         sums.contains(&written).then_some(Self(block))
     }

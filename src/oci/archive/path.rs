@@ -31,10 +31,10 @@ impl EntryPath {
         for name in written.split(|byte| *byte == b'/') {
             match name {
                 b"" | b"." => {}
-                b".." if names.pop().is_none() => {
-                    return Err(ArchiveError::Escapes { path: shown(written) });
+                b".." => {
+                    let left = names.pop();
+                    left.ok_or_else(|| ArchiveError::Escapes { path: shown(written) })?;
                 }
-                b".." => {}
                 name if name.len() > MAX_NAME => return Err(wrong("a part is too long")),
                 name => names.push(name),
             }
@@ -111,7 +111,7 @@ pub(super) fn shown(name: &[u8]) -> String {
 }
 
 /// The longest name of one file that file systems take, in bytes.
-const MAX_NAME: usize = 255;
+pub(super) const MAX_NAME: usize = 255;
 /// How much of a name is told, in characters.
 const MAX_SHOWN: usize = 200;
 

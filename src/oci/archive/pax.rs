@@ -8,6 +8,10 @@ use crate::oci::archive::entry::Time;
 #[derive(Debug, Default, Clone)]
 pub(super) struct Records(BTreeMap<Vec<u8>, Vec<u8>>);
 
+/// Something else where a number should be.
+#[derive(Debug)]
+pub(super) struct NoNumber;
+
 impl Records {
     /// Reads the records of a header; `None` if they are not well-formed.
     pub(super) fn parse(mut bytes: &[u8]) -> Option<Self> {
@@ -40,9 +44,11 @@ impl Records {
         self.0.get(key.as_bytes()).map(Vec::as_slice)
     }
 
-    /// A decimal number; `Some(None)` if there is something else.
-    pub(super) fn number(&self, key: &str) -> Option<Option<u64>> {
-        self.get(key).map(|value| std::str::from_utf8(value).ok()?.parse().ok())
+    /// A decimal number, if there is this key; an error if there is something else.
+    pub(super) fn number(&self, key: &str) -> Result<Option<u64>, NoNumber> {
+        let Some(value) = self.get(key) else { return Ok(None) };
+        let text = std::str::from_utf8(value).map_err(|_| NoNumber)?;
+        text.parse().map(Some).map_err(|_| NoNumber)
     }
 
     /// Whether this describes a file with holes, in one of GNU's three ways.

@@ -8,8 +8,8 @@ use std::io::{self, Read};
 use crate::limits::{MAX_ARCHIVE_ENTRIES, MAX_ENTRY_PATH_BYTES, MAX_EXTENSION_BYTES};
 use crate::oci::archive::entry::{Entry, Kind, Time};
 use crate::oci::archive::header::{self, BLOCK, Block, Header};
-use crate::oci::archive::pax::{self, Records};
 use crate::oci::archive::path::shown;
+use crate::oci::archive::pax::{self, Records};
 use crate::oci::archive::{ArchiveError, EntryPath};
 use crate::oci::media_type::Compression;
 
@@ -207,8 +207,8 @@ fn entry(header: &Header<'_>, extensions: Extensions) -> Result<Entry, ArchiveEr
         return Err(ArchiveError::Sparse { path: shown(&name) });
     }
     let number = |key: &'static str, otherwise: Result<u64, ArchiveError>| {
-        let wrong = || ArchiveError::Number { path: shown(&name), field: key };
-        records.number(key).map_or(otherwise, |number| number.ok_or_else(wrong))
+        let wrong = |_| ArchiveError::Number { path: shown(&name), field: key };
+        records.number(key).map_err(wrong)?.map_or(otherwise, Ok)
     };
     let size = number("size", header.size())?;
     let kind = match header.kind() {

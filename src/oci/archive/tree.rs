@@ -8,7 +8,7 @@ use std::fmt;
 
 use crate::limits::{MAX_ARCHIVE_ENTRIES, MAX_ENTRY_PATH_BYTES, MAX_LINKS_FOLLOWED};
 use crate::oci::archive::entry::{Entry, Kind, Time};
-use crate::oci::archive::path::shown;
+use crate::oci::archive::path::{MAX_NAME, shown};
 use crate::oci::archive::{ArchiveError, EntryPath};
 
 /// The files of an image after the layers that were applied; with each file's content a `C`.
@@ -82,7 +82,7 @@ impl<C> fmt::Debug for Tree<C> {
     /// How many there are, and not what they are.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let inodes = self.inodes.len();
-        f.debug_struct("Tree").field("inodes", &inodes).field("layer", &self.layer).finish()
+        f.debug_struct("Tree").field("inodes", &inodes).finish_non_exhaustive()
     }
 }
 
@@ -120,7 +120,11 @@ impl<C> Inode<C> {
     where
         C: Clone,
     {
-        Self { content: self.content.clone(), fresh_since: 0, ..Self::of(&self.entry(EntryPath::default()), 0) }
+        Self {
+            content: self.content.clone(),
+            fresh_since: 0,
+            ..Self::of(&self.entry(EntryPath::default()), 0)
+        }
     }
 
     /// The entry that this is at a path.
@@ -225,7 +229,10 @@ impl<C> Tree<C> {
     fn with_several_names(&self) -> HashSet<InodeId> {
         let mut seen = HashSet::new();
         let is_folder = |id: InodeId| self.get(id).is_some_and(|inode| inode.kind == Kind::Folder);
-        self.walk().filter(|(_, id)| !is_folder(*id) && !seen.insert(*id)).map(|(_, id)| id).collect()
+        self.walk()
+            .filter(|(_, id)| !is_folder(*id) && !seen.insert(*id))
+            .map(|(_, id)| id)
+            .collect()
     }
 
     fn place(&mut self, entry: &Entry) -> Result<Option<InodeId>, ArchiveError> {
@@ -292,6 +299,11 @@ impl<C> Tree<C> {
             let next = match (self.child(here, &name), missing) {
                 (Some(next), _) => next.inode,
                 (None, Missing::Nothing) => return Ok(None),
+                // A link may lead to a name that no layer could write.
+                (None, Missing::Made) if name.starts_with(WHITEOUT) || name.len() > MAX_NAME => {
+                    let problem = "a link on its way leads to a name that cannot be";
+                    return Err(ArchiveError::Name { path: path.to_string(), problem });
+                }
                 (None, Missing::Made) => {
                     let id = self.add(Inode::unstated(self.layer))?;
                     self.name(here, &name, id, self.layer)?;
@@ -515,13 +527,15 @@ mod tests {
         assert_eq!(listing(&[base, &["a/.wh..wh..opq", "a/n", ".wh.c"]]), ["a/", "a/n:1", "b:0"]);
         assert_eq!(listing(&[base, &["a/n", "a/.wh..wh..opq", ".wh.c", ".wh.b"]]), ["a/", "a/n:1"]);
         assert_eq!(listing(&[base, &["b", ".wh.b", ".wh.a", ".wh.c"]]), ["b:1"], "of one layer");
-        assert_eq!(listing(&[base, &["c/d/n", ".wh.c", ".wh.a", ".wh.b"]]), [
-            "c/", "c/d/", "c/d/n:1"
-        ]);
+        assert_eq!(
+            listing(&[base, &["c/d/n", ".wh.c", ".wh.a", ".wh.b"]]),
+            ["c/", "c/d/", "c/d/n:1"]
+        );
         assert_eq!(listing(&[&["x"], &["none/.wh.x", ".wh.none"]]), ["x:0"]);
-        assert_eq!(listing(&[base, &[".wh.a"], &["a/", "a/n"], &[".wh.c", ".wh.b"]]), [
-            "a/", "a/n:2"
-        ]);
+        assert_eq!(
+            listing(&[base, &[".wh.a"], &["a/", "a/n"], &[".wh.c", ".wh.b"]]),
+            ["a/", "a/n:2"]
+        );
     }
 
     #[test]
@@ -536,14 +550,21 @@ mod tests {
 
     #[test]
     fn parents_may_be_links_inside_the_image() {
-        assert_eq!(listing(&[&["usr/", "usr/bin/", "bin>usr/bin"], &["bin/sh"]]), [
-            "bin>usr/bin", "usr/", "usr/bin/", "usr/bin/sh:1"
-        ]);
-        assert_eq!(listing(&[&["etc/", "s>/etc"], &["s/passwd"]]), ["etc/", "etc/passwd:1", "s>/etc"]);
+        assert_eq!(
+            listing(&[&["usr/", "usr/bin/", "bin>usr/bin"], &["bin/sh"]]),
+            ["bin>usr/bin", "usr/", "usr/bin/", "usr/bin/sh:1"]
+        );
+        assert_eq!(
+            listing(&[&["etc/", "s>/etc"], &["s/passwd"]]),
+            ["etc/", "etc/passwd:1", "s>/etc"]
+        );
         let up = listing(&[&["s>../../../../etc"], &["s/passwd"]]);
         assert_eq!(up, ["etc/", "etc/passwd:1", "s>../../../../etc"], "the top is its own parent");
         assert_eq!(listing(&[&["d/", "d/x", "s>d"], &["s/.wh.x"]]), ["d/", "s>d"]);
-        assert_eq!(listing(&[&["d/", "d/x", "s>d"], &["s/", "s/y"]]), ["d/", "d/x:0", "s/", "s/y:1"]);
+        assert_eq!(
+            listing(&[&["d/", "d/x", "s>d"], &["s/", "s/y"]]),
+            ["d/", "d/x:0", "s/", "s/y:1"]
+        );
         assert_eq!(listing(&[&["d/", "d/x", "s>d"], &["h=s/x"]]), ["d/", "d/x:0", "h=d/x", "s>d"]);
     }
 
@@ -566,6 +587,7 @@ mod tests {
         let refused = |layer: &[&str]| tree(&[layer]).unwrap_err();
         assert!(matches!(refused(&["a>b", "b>a", "a/x"]), ArchiveError::LinkLoop { .. }));
         assert!(matches!(refused(&["a", "a/x"]), ArchiveError::NotAFolder { .. }));
+        assert!(matches!(refused(&["s>.wh.x", "s/y"]), ArchiveError::Name { .. }));
         assert!(matches!(refused(&["a=b"]), ArchiveError::LinkTarget { .. }));
         assert!(matches!(refused(&["b/", "a=b"]), ArchiveError::LinkTarget { .. }));
         for name in [".wh.", ".wh..", ".wh...", ".wh.a/b"] {

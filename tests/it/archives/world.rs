@@ -80,7 +80,16 @@ pub(crate) fn tar(members: &[(&str, &[u8])]) -> Vec<u8> {
 
 /// Compresses as everybody does.
 pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gzip_at(bytes, flate2::Compression::fast())
+}
+
+/// Compresses as far as it goes.
+pub(crate) fn gzip_tightly(bytes: &[u8]) -> Vec<u8> {
+    gzip_at(bytes, flate2::Compression::best())
+}
+
+fn gzip_at(bytes: &[u8], level: flate2::Compression) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), level);
     encoder.write_all(bytes).unwrap();
     encoder.finish().unwrap()
 }

@@ -224,7 +224,9 @@ impl ConfigRow<'_> {
     fn line(&self) -> String {
         let path = printable(self.path);
         let value = |sign, value: &Option<Value>| {
-            value.as_ref().map(|value| format!("{sign} {path}: {}\n", printable(&value.to_string())))
+            value
+                .as_ref()
+                .map(|value| format!("{sign} {path}: {}\n", printable(&value.to_string())))
         };
         let lines = [value('-', self.before), value('+', self.after)];
         lines.into_iter().flatten().collect()

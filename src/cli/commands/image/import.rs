@@ -54,7 +54,8 @@ impl Args {
     pub fn run(self, session: &Session) -> Result<(), CliError> {
         let source = source(&self.source)?;
         let name = self.name.as_deref().map(ImageName::parse).transpose()?;
-        if name.as_ref().and_then(ImageName::reference).is_some_and(|name| name.digest().is_some()) {
+        if name.as_ref().and_then(ImageName::reference).is_some_and(|name| name.digest().is_some())
+        {
             return Err(CliError::usage("the name of a new image has no digest"));
         }
         let created = session.settings.creation_time()?;
