@@ -84,6 +84,30 @@ pub const MIN_UNUSED_SECONDS: u64 = 3600;
 pub const MAX_INDEX_DEPTH: usize = 4;
 /// Most manifests of one image followed, through all its indexes together.
 pub const MAX_IMAGE_MANIFESTS: usize = 10_000;
+/// Most entries followed in one archive: a file system of an image has some 100,000, a large one a
+/// million.
+pub const MAX_ARCHIVE_ENTRIES: usize = 4_000_000;
+/// Longest path of an entry of an archive, in bytes. Linux's `PATH_MAX`.
+pub const MAX_ENTRY_PATH_BYTES: usize = 4096;
+/// Largest extended header of an entry, in bytes: a file's attributes have at most 64 KiB on the
+/// usual file systems. Go's bound.
+pub const MAX_EXTENSION_BYTES: u64 = 1 << 20;
+/// Most bytes that one layer may unpack to unless a person allows more.
+pub const MAX_LAYER_BYTES: u64 = 64 << 30;
+/// Bytes that any stream may unpack to, however small it is.
+pub const MAX_FREE_EXPANSION_BYTES: u64 = 1 << 30;
+/// Most times its own size that a stream may unpack to beyond that: files of zeros give a thousand
+/// in gzip, but a whole layer of them is none that anybody runs.
+pub const MAX_EXPANSION_RATIO: u64 = 200;
+/// Most symbolic links followed on the way to one entry. Linux's bound.
+pub const MAX_LINKS_FOLLOWED: usize = 40;
+/// Most members of an archive of images: each of its layers has three in docker's old form.
+pub const MAX_IMAGE_ARCHIVE_MEMBERS: usize = 100_000;
+/// Largest list of the images in docker's archive, in bytes: an image has some 10 KiB.
+pub const MAX_ARCHIVE_LIST_BYTES: u64 = 64 << 20;
+/// Most bytes of small members of an archive of images that are held until it is known what they
+/// are: configurations, and what old versions of docker wrote beside them.
+pub const MAX_HELD_BYTES: u64 = 256 << 20;
 /// Largest body of an error answer read, in bytes.
 pub const MAX_ERROR_BODY_BYTES: u64 = 64 << 10;
 /// Largest token answer read, in bytes.

@@ -2,10 +2,13 @@
 //! and so does a test of the product, over a corpus and changes of it, so that none of them rots.
 
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::OnceLock;
 
+use trust::actions::image::layer_archive::Packing;
+use trust::actions::image::load::{Options, load as load_images};
 use trust::actions::image_files::{ImageFile, Kind};
 use trust::clock::Timestamp;
 use trust::codec::canonical_json::Value;
@@ -14,8 +17,11 @@ use trust::codec::timestamp::Rfc3339;
 use trust::crypto::certificate::Certificate;
 use trust::crypto::sealed;
 use trust::crypto::{Hashes, KeyBlock, KeyId, KeyType, PrivateKey, PublicKey, Signature};
+use trust::oci::archive::{ArchiveReader, ArchiveWriter, Expander, Expansion, Tree};
 use trust::oci::manifest::{Manifest, OCI_INDEX, OCI_MANIFEST};
-use trust::oci::{Digest, Reference};
+use trust::oci::media_type::Compression;
+use trust::oci::{Descriptor, Digest, Reference};
+use trust::store::ImageLayout;
 use trust::store::client_config::ClientConfig;
 use trust::store::credentials::DockerConfig;
 use trust::tuf::ceremony::Ceremony;
@@ -42,6 +48,7 @@ pub type FuzzTarget = (&'static str, fn(&[u8]));
 
 /// Every target there is.
 pub const ALL: &[FuzzTarget] = &[
+    ("archive", archive),
     ("backup", backup),
     ("canonical_json", canonical_json),
     ("ceremony", ceremony),
@@ -52,6 +59,8 @@ pub const ALL: &[FuzzTarget] = &[
     ("delegation_walk", delegation_walk),
     ("docker_config", docker_config),
     ("image_file", image_file),
+    ("layers", layers),
+    ("load", load),
     ("manifest", manifest),
     ("names", names),
     ("pem_key", pem_key),
@@ -63,6 +72,71 @@ pub const ALL: &[FuzzTarget] = &[
     ("signed_sequence", signed_sequence),
     ("trusted_set", trusted_set),
 ];
+
+/// A tar archive. What is read of it can be written, and is then read the same.
+pub fn archive(data: &[u8]) {
+    let mut reader = ArchiveReader::new(data);
+    let mut writer = ArchiveWriter::new(Vec::new());
+    let mut entries = Vec::new();
+    while let Ok(Some(entry)) = reader.next_entry() {
+        let mut content = Vec::new();
+        if reader.read_to_end(&mut content).is_err() {
+            break;
+        }
+        if writer.append_bytes(&entry, &content).is_ok() {
+            entries.push((entry, content));
+        }
+    }
+    let written = writer.finish().unwrap();
+    let mut reader = ArchiveReader::new(&written[..]);
+    for (entry, content) in entries {
+        assert_eq!(reader.next_entry().unwrap(), Some(entry));
+        let mut again = Vec::new();
+        reader.read_to_end(&mut again).unwrap();
+        assert_eq!(again, content);
+    }
+    assert_eq!(reader.next_entry().unwrap(), None);
+}
+
+/// Layers, packed or not, on top of each other: cut where a byte is 255. What they come to can be
+/// written as one layer, which comes to the same.
+pub fn layers(data: &[u8]) {
+    let mut tree = Tree::<()>::default();
+    for layer in data.split(|byte| *byte == 255) {
+        let Ok(expander) = Expander::new(layer, Expansion::allowed(1 << 20)) else { continue };
+        let mut reader = ArchiveReader::new(expander);
+        tree.begin_layer();
+        while let Ok(Some(entry)) = reader.next_entry() {
+            drop(tree.apply(&entry));
+        }
+    }
+    let entries: Vec<_> = tree.entries().map(|(entry, _)| entry).collect();
+    let mut again = Tree::<()>::default();
+    again.begin_layer();
+    for entry in &entries {
+        again.apply(entry).unwrap();
+    }
+    assert_eq!(again.entries().map(|(entry, _)| entry).collect::<Vec<_>>(), entries);
+}
+
+/// An archive of images: whatever it is, what is taken in is whole.
+pub fn load(data: &[u8]) {
+    let folder = tempfile::tempdir().unwrap();
+    let layout = ImageLayout::new(folder.path().join("images"));
+    let options = Options {
+        platform: None,
+        packing: Packing::AsItComes(Compression::Gzip),
+        expansion: Expansion::allowed(1 << 20),
+    };
+    let loaded = load_images(&layout, &mut &data[..], &options);
+    let index = layout.index().unwrap();
+    assert_eq!(loaded.is_ok(), index.entries().next().is_some());
+    for (digest, size) in layout.reachable(index.entries().map(|entry| &entry.descriptor)).unwrap()
+    {
+        drop(layout.verify_blob(&Descriptor::new("", digest, size)));
+    }
+    assert!(loaded.is_ok() || layout.blobs().unwrap().is_empty());
+}
 
 /// The head of a backup of keys: what is read of it before a passphrase is asked for.
 pub fn backup(data: &[u8]) {

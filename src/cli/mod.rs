@@ -1,5 +1,7 @@
 //! The command line: arguments, settings, screen, errors and exit codes, one file per command.
 
+pub mod archive_error;
+pub mod archives;
 pub mod args;
 pub mod collection;
 pub mod commands;

@@ -25,7 +25,7 @@ use crate::cli::passphrases::{PassphraseSettings, Passphrases};
 use crate::cli::prompt::{Console, NoConsole, Terminal};
 use crate::cli::ui::Verbosity;
 use crate::client::Timeouts;
-use crate::clock::SystemClock;
+use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::crypto::Passphrase;
 use crate::limits::MAX_KEY_FILE_BYTES;
 use crate::store::TrustDir;
@@ -102,6 +102,8 @@ pub struct Settings {
     pub trust_dir: PathBuf,
     /// The person's images; `None` if there is no home folder.
     pub images_dir: Option<PathBuf>,
+    /// When what is made says it was made, in seconds since 1970 (`SOURCE_DATE_EPOCH`).
+    pub source_date_epoch: Option<String>,
     /// Whether content trust is on for push and pull (`DOCKER_CONTENT_TRUST`).
     pub content_trust: bool,
     /// The configuration file; it need not exist.
@@ -200,6 +202,7 @@ impl Settings {
         Ok(Self {
             trust_dir,
             images_dir: images_dir(environment),
+            source_date_epoch: environment.text("SOURCE_DATE_EPOCH"),
             content_trust: environment.text("DOCKER_CONTENT_TRUST").is_some_and(|v| is_truthy(&v)),
             config_file,
             server: server.map_or(ServerChoice::OfTheRegistry, ServerChoice::Fixed),
@@ -235,6 +238,15 @@ impl Settings {
     /// Somebody to ask.
     pub fn console(&self) -> Arc<dyn Console> {
         if self.prompts { Arc::new(Terminal) } else { Arc::new(NoConsole) }
+    }
+
+    /// When what is made now says it was made.
+    pub fn creation_time(&self) -> Result<Timestamp, CliError> {
+        let Some(text) = &self.source_date_epoch else { return Ok(SystemClock.now()) };
+        let time = text.parse().ok().and_then(|seconds| Timestamp::from_second(seconds).ok());
+        time.ok_or_else(|| {
+            CliError::usage("`SOURCE_DATE_EPOCH` is not a number of seconds since 1970")
+        })
     }
 
     /// Builds what actions work with.

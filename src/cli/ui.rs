@@ -7,7 +7,7 @@
 //! * no other file prints.
 
 use std::io;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 
 use crate::cli::error::{CliError, ErrorKind};
 
@@ -53,6 +53,21 @@ impl Ui {
     /// Writes one line of data to stdout.
     pub fn line(self, line: impl AsRef<str>) -> io::Result<()> {
         self.data(format!("{}\n", line.as_ref()))
+    }
+
+    /// Stdout, for data that is written piece by piece.
+    pub fn output(self) -> impl Write {
+        io::stdout().lock()
+    }
+
+    /// Whether data goes to a terminal.
+    pub fn shows_data_to_a_person(self) -> bool {
+        io::stdout().is_terminal()
+    }
+
+    /// Whether the standard input is a terminal.
+    pub fn input_is_a_person(self) -> bool {
+        io::stdin().is_terminal()
     }
 
     /// Says what is being done, unless quiet.

@@ -1,7 +1,10 @@
-//! Image references, digests, manifests and indexes, image layouts.
+//! Image references, digests, manifests and indexes, image layouts, layers and archives.
 
+pub mod archive;
+pub mod config_change;
 pub mod descriptor;
 pub mod digest;
+pub mod docker_archive;
 pub mod image_config;
 pub mod layout;
 pub mod manifest;

@@ -7,10 +7,12 @@
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::DirBuilderExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::store::StoreError;
-use crate::store::files::{Temporary, Unsynced, failed, is_absence, step};
+use crate::store::files::{
+    Base, PRIVATE_MODE, Temporary, Unsynced, failed, is_absence, resolve, step,
+};
 
 /// A hidden file that grows piece by piece, and gets its name when it is whole. Dropped before
 /// that, it is gone.
@@ -64,6 +66,124 @@ impl Spool {
     }
 }
 
+/// A hidden file that is written once and read in any order; gone when it is dropped.
+#[derive(Debug)]
+pub struct Scratch {
+    spool: Spool,
+    reader: File,
+}
+
+/// Reads a part of a [`Scratch`].
+#[derive(Debug)]
+pub struct Part<'a> {
+    scratch: &'a Scratch,
+    at: u64,
+    left: u64,
+}
+
+impl Scratch {
+    /// Begins a file in a folder that exists.
+    pub fn begin(folder: &Path) -> Result<Self, StoreError> {
+        let spool = Spool::begin(folder, PRIVATE_MODE)?;
+        let reader = spool.reader()?;
+        Ok(Self { spool, reader })
+    }
+
+    /// How many bytes it has: where the next ones will be.
+    pub fn written(&self) -> u64 {
+        self.spool.written()
+    }
+
+    /// The bytes from here on, this many.
+    pub fn part(&self, at: u64, length: u64) -> Part<'_> {
+        Part { scratch: self, at, left: length }
+    }
+}
+
+impl Write for Scratch {
+    fn write(&mut self, piece: &[u8]) -> io::Result<usize> {
+        self.spool.write(piece).map(|()| piece.len()).map_err(io::Error::other)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Read for Part<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        use std::os::unix::fs::FileExt;
+        let most = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
+        let wanted = buffer.get_mut(..most).unwrap_or_default();
+        let count = self.scratch.reader.read_at(wanted, self.at)?;
+        self.at = self.at.saturating_add(count as u64);
+        self.left = self.left.saturating_sub(count as u64);
+        Ok(count)
+    }
+}
+
+/// A file that a person named, written piece by piece. A regular file appears, or is replaced, when
+/// it is whole; a device or a pipe is written to at once.
+#[derive(Debug)]
+pub struct UserFile {
+    path: PathBuf,
+    target: Target,
+}
+
+#[derive(Debug)]
+enum Target {
+    Hidden(Spool),
+    Open(File),
+}
+
+impl UserFile {
+    /// Begins the file, for its owner alone; its folder must exist.
+    pub fn begin(path: &Path) -> Result<Self, StoreError> {
+        let special = fs::metadata(path).is_ok_and(|metadata| !metadata.is_file());
+        // What a link leads to is written, and the link stays.
+        let path = if special { path.to_owned() } else { resolve(path) };
+        let target = if special {
+            let opened = File::options().write(true).open(&path);
+            Target::Open(opened.map_err(|cause| failed("open", &path, cause))?)
+        } else {
+            Target::Hidden(Spool::begin(folder_of(&path), PRIVATE_MODE)?)
+        };
+        Ok(Self { path, target })
+    }
+
+    /// Gives the file its name, once it lasts.
+    pub fn finish(self) -> Result<(), StoreError> {
+        let Target::Hidden(spool) = self.target else { return Ok(()) };
+        let base = Base::new(folder_of(&self.path).to_owned());
+        let file = spool.name(&self.path)?;
+        let folder = base.changed(base.path())?;
+        base.sync_all(vec![file, folder])
+    }
+}
+
+impl Write for UserFile {
+    fn write(&mut self, piece: &[u8]) -> io::Result<usize> {
+        match &mut self.target {
+            Target::Hidden(spool) => {
+                spool.write(piece).map(|()| piece.len()).map_err(io::Error::other)
+            }
+            Target::Open(file) => file.write(piece),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if folder.as_os_str().is_empty() => Path::new("."),
+        Some(folder) => folder,
+        None => path,
+    }
+}
+
 /// Opens a file for reading if there is one, and tells its size; links are not followed.
 pub fn open(path: &Path) -> Result<Option<(File, u64)>, StoreError> {
     use std::os::unix::fs::OpenOptionsExt;
@@ -87,6 +207,11 @@ pub fn size_and_age(path: &Path) -> Option<(u64, u64)> {
     let metadata = fs::symlink_metadata(path).ok()?;
     let age = metadata.modified().ok().and_then(|time| time.elapsed().ok());
     metadata.is_file().then(|| (metadata.len(), age.unwrap_or_default().as_secs()))
+}
+
+/// Whether a person named a folder; links are followed.
+pub fn is_folder(path: &Path) -> bool {
+    path.is_dir()
 }
 
 /// Opens a file that a person named, for reading; `-` is the standard input.

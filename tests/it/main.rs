@@ -11,6 +11,7 @@
     reason = "a test makes its own world and stops at the first surprise, except while it cleans up"
 )]
 
+mod archives;
 mod attacks;
 mod backup;
 mod bad_input;

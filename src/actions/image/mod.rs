@@ -1,15 +1,21 @@
 //! Images on this machine: one file per thing a user can do with them; and what an image is in the
 //! two worlds, [`signed`].
 
+pub mod diff;
 pub mod filter;
 pub mod find;
+pub mod flatten;
 pub mod history;
+pub mod import;
 pub mod inspect;
 pub mod inventory;
+pub mod layer_archive;
 pub mod layers;
+pub mod load;
 pub mod ls;
 pub mod prune;
 pub mod rm;
+pub mod save;
 pub mod signed;
 pub mod tag;
 #[cfg(test)]

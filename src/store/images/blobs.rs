@@ -87,7 +87,7 @@ impl<'a> BlobWriter<'a> {
         if let Some(folder) = path.parent() {
             streams::create_public_folder(folder)?;
         }
-        self.lease.wrote(self.spool.name(&path)?)?;
+        self.lease.wrote(&digest, self.spool.name(&path)?)?;
         Ok((digest, size))
     }
 }

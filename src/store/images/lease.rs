@@ -17,6 +17,7 @@ use crate::store::files::{FileLock, LockKind, Unsynced};
 use crate::store::images::blobs::BlobWriter;
 use crate::store::images::error::ImageLayoutError;
 use crate::store::images::layout::{ImageLayout, Locked};
+use crate::store::streams::Scratch;
 
 /// The right to add content, and to rely on what is there; for as long as it is kept.
 #[derive(Debug)]
@@ -35,6 +36,7 @@ struct State {
     /// got their names, and what is listed here by then stays.
     referenced: Option<BTreeSet<Digest>>,
     unsynced: Vec<Unsynced>,
+    written: BTreeSet<Digest>,
 }
 
 impl Lease {
@@ -108,6 +110,29 @@ impl Lease {
         Ok(digest)
     }
 
+    /// Begins a file for what has to be read again in another order.
+    pub fn scratch(&self) -> Result<Scratch, ImageLayoutError> {
+        Ok(Scratch::begin(&self.layout.incoming())?)
+    }
+
+    /// Gives the lease back, and removes what was written under it that no image has: of work that
+    /// failed everything, of work that is done what was not needed after all.
+    pub fn tidy(self) -> Result<(), ImageLayoutError> {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let (layout, written) = (self.layout.clone(), state.written.clone());
+        drop(state);
+        drop(self);
+        if written.is_empty() {
+            return Ok(());
+        }
+        let locked = layout.lock()?;
+        let (kept, leased) = (layout.referenced()?, locked.leased()?);
+        for digest in written.iter().filter(|one| !kept.contains(one) && !leased.contains(one)) {
+            locked.remove_blob(digest)?;
+        }
+        Ok(())
+    }
+
     /// Changes which images there are, once all that was written lasts.
     pub fn commit<T, E: From<ImageLayoutError>>(
         &self,
@@ -117,8 +142,13 @@ impl Lease {
         self.layout.lock()?.change(edit)
     }
 
-    pub(super) fn wrote(&self, unsynced: Unsynced) -> Result<(), ImageLayoutError> {
+    pub(super) fn wrote(
+        &self,
+        digest: &Digest,
+        unsynced: Unsynced,
+    ) -> Result<(), ImageLayoutError> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.written.insert(digest.clone());
         state.unsynced.push(unsynced);
         // Each holds a file open.
         if state.unsynced.len() < MAX_UNSYNCED {

@@ -1,11 +1,16 @@
 //! `trust image …`, one file per verb.
 
+pub mod diff;
+pub mod flatten;
 pub mod history;
+pub mod import;
 pub mod inspect;
 pub mod layers;
+pub mod load;
 pub mod ls;
 pub mod prune;
 pub mod rm;
+pub mod save;
 pub mod tag;
 
 use crate::cli::commands::commands;
@@ -40,5 +45,10 @@ commands! {
         #[command(visible_alias = "remove")]
         Rm(rm::Args),
         Prune(prune::Args),
+        Save(save::Args),
+        Load(load::Args),
+        Import(import::Args),
+        Flatten(flatten::Args),
+        Diff(diff::Args),
     }
 }

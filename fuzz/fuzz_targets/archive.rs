@@ -1,0 +1,5 @@
+//! A tar archive.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| trust_fuzz::archive(data));

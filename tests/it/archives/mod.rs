@@ -1,0 +1,7 @@
+//! Archives of images: what the real programs make of ours and we of theirs, and what hostile ones
+//! come to.
+
+mod diff;
+mod hostile;
+mod peers;
+mod world;
