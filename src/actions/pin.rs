@@ -1,6 +1,6 @@
 //! Putting the digests that trust vouches for into the files that name images.
 //!
-//! [`plan`] asks and changes nothing; [`rewrite`] and [`write`] carry out what it found. A file is
+//! [`plan`] asks and changes nothing; [`rewrite`] and [`write()`] carry out what it found. A file is
 //! changed as a whole or not at all.
 
 use std::collections::BTreeMap;

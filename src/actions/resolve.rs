@@ -15,7 +15,7 @@ pub struct Demand {
     pub signers: Vec<String>,
 }
 
-/// Asks trust which digest an image has. The verdict is the one [`verify`] gives, and so are the
+/// Asks trust which digest an image has. The verdict is the one [`verify()`] gives, and so are the
 /// errors; the registry is not asked.
 pub async fn resolve(
     context: &Context,
