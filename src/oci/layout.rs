@@ -365,8 +365,11 @@ pub fn mentions(document: &Value, found: &mut Vec<(Digest, String)>) {
         Value::Array(parts) => parts.iter().for_each(|part| mentions(part, found)),
         Value::Object(members) => {
             let text = |name| members.get(name).and_then(Value::as_str);
-            if let Some(digest) = text("digest").and_then(|text| Digest::parse(text).ok()) {
-                found.push((digest, text("mediaType").unwrap_or_default().to_owned()));
+            // The second is what manifests before 2016 call it.
+            for digest in [text("digest"), text("blobSum")].into_iter().flatten() {
+                if let Ok(digest) = Digest::parse(digest) {
+                    found.push((digest, text("mediaType").unwrap_or_default().to_owned()));
+                }
             }
             // What a statement is about does not belong to it.
             let parts = members.iter().filter(|(name, _)| *name != "subject");
@@ -378,6 +381,10 @@ pub fn mentions(document: &Value, found: &mut Vec<(Digest, String)>) {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::{BTreeSet, HashSet};
+
+    use proptest::prelude::*;
+
     use super::*;
     use crate::oci::manifest::OCI_MANIFEST;
 
@@ -521,5 +528,50 @@ mod tests {
         let error = parse(&format!(r#"{{"manifests":[{many}]}}"#));
         assert!(matches!(error, LayoutIndexError::TooMany { .. }));
         assert_eq!(LayoutIndex::parse(br#"{"manifests":null}"#).unwrap().entries().count(), 0);
+    }
+
+    proptest! {
+        /// Whatever is done, no image is lost but by being removed, and no name is there twice.
+        #[test]
+        fn names_move_and_images_stay(
+            steps in proptest::collection::vec((0..4_u8, 0..4_usize, 0..3_usize), 0..40)
+        ) {
+            let images = ["a", "b", "c", "d"].map(image);
+            let names = ["x:1", "x:2", "y:1"].map(name);
+            let mut index = LayoutIndex::empty();
+            let mut present = BTreeSet::new();
+            for (what, image, called) in steps {
+                let (image, called) = (&images[image], &names[called]);
+                match what {
+                    0 => {
+                        index.set(called, image, None);
+                        present.insert(image.digest.clone());
+                        prop_assert_eq!(&index.get(called).unwrap().descriptor.digest, &image.digest);
+                    }
+                    1 => {
+                        index.add(image, None);
+                        present.insert(image.digest.clone());
+                    }
+                    2 => index.unname(called),
+                    _ => {
+                        index.remove_image(&image.digest);
+                        present.remove(&image.digest);
+                    }
+                }
+                let found: BTreeSet<Digest> =
+                    index.entries().map(|entry| entry.descriptor.digest.clone()).collect();
+                prop_assert_eq!(&found, &present);
+                let named: Vec<ImageName> = index.entries().filter_map(Entry::name).collect();
+                prop_assert_eq!(named.len(), named.iter().collect::<HashSet<_>>().len());
+                prop_assert_eq!(&LayoutIndex::parse(&index.to_bytes()).unwrap(), &index);
+            }
+        }
+
+        #[test]
+        fn any_bytes_are_an_index_or_none(text in r#"\{"manifests":\[(\{("digest|"mediaType|"size|":|,|"|[0-9a-f]){0,9}\}|,){0,3}\]\}|.{0,40}"#) {
+            if let Ok(index) = LayoutIndex::parse(text.as_bytes()) {
+                prop_assert_eq!(LayoutIndex::parse(&index.to_bytes()).unwrap(), index);
+            }
+        }
     }
 }

@@ -27,6 +27,7 @@ mod harness;
 mod interop;
 mod keyring;
 mod keys_example;
+mod local_images;
 #[path = "../peers/mod.rs"]
 mod peers;
 mod peers_selftest;

@@ -82,16 +82,6 @@ impl Filters {
         Ok(())
     }
 
-    /// Whether one says which images count as to their having a name.
-    pub fn decides_dangling(&self) -> bool {
-        self.0.iter().any(|filter| matches!(filter, Filter::Dangling(_)))
-    }
-
-    /// Whether one is a pattern for names.
-    pub fn has_reference(&self) -> bool {
-        self.0.iter().any(|filter| matches!(filter, Filter::Reference(_)))
-    }
-
     /// Takes away what does not pass: every filter must let an image through, but of several
     /// patterns for names one is enough. What cannot be read passes no filter that has to know it.
     pub fn apply(&self, catalog: &Catalog<'_>, items: &mut Vec<Item>) -> Result<(), FilterError> {
@@ -160,7 +150,7 @@ impl Filter {
                 let (name, value) = label();
                 Ok(Self::NoLabel { name, value })
             }
-            ("dangling", _) => match value {
+            ("dangling", Known::Listing) => match value {
                 "1" | "t" | "T" | "true" | "True" | "TRUE" => Ok(Self::Dangling(true)),
                 "0" | "f" | "F" | "false" | "False" | "FALSE" => Ok(Self::Dangling(false)),
                 _ => Err(FilterError::Value {

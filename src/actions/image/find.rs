@@ -55,6 +55,7 @@ pub struct Identified {
 }
 
 /// What a person meant.
+#[expect(clippy::large_enum_variant, reason = "one is held at a time")]
 #[derive(Debug, Clone)]
 pub enum Resolved {
     /// A name.
@@ -555,8 +556,8 @@ mod tests {
             &format!("alpine:latest@{}", image.digest),
             id.as_str(),
             id.hex(),
-            &id.hex()[..12],
-            &id.as_str()[..20],
+            short_id(&id),
+            &format!("sha256:{}", short_id(&id)),
             image.digest.as_str(),
         ] {
             let found = find(&world.layout, typed).unwrap();
@@ -621,9 +622,9 @@ mod tests {
         assert!(matches!(error, FindError::NoPlatform { .. }), "{error}");
 
         // Of an index that was taken in part, what is here counts.
-        let mut absent = ours.clone();
+        let mut absent = ours;
         absent.digest = Digest::sha256_of(b"absent");
-        let index = world.index(&[absent.clone(), other.clone()]);
+        let index = world.index(&[absent.clone(), other]);
         world.name("part", &index);
         assert_eq!(find(&world.layout, "part").unwrap().id, other_id);
         let index = world.index(&[absent, statement]);

@@ -1,7 +1,7 @@
 //! All that is known of an image on this machine.
 
 use crate::actions::image::find::{Catalog, FindError, LocalImage};
-use crate::actions::image::inventory::{Item, inventory, stored_size};
+use crate::actions::image::inventory::{repo_digest, stored_size};
 use crate::oci::{ImageName, Platform, Reference};
 
 /// An image, and what is known of it beside its own words.
@@ -28,10 +28,11 @@ pub fn inspect(
         name.reference().is_none_or(|name| name.tag().is_some() || name.digest().is_none())
     };
     let tags = image.names.iter().filter(|name| is_tag(name)).cloned().collect();
-    let its = inventory(catalog).into_iter().filter(|item| {
-        item.id == image.id || item.entry.descriptor.digest == image.entry.descriptor.digest
+    let its = catalog.identified().iter().filter(|its| {
+        let own = &its.entry.descriptor.digest;
+        its.id == image.id || *own == image.entry.descriptor.digest
     });
-    let mut digests: Vec<Reference> = its.filter_map(|item| Item::repo_digest(&item)).collect();
+    let mut digests: Vec<Reference> = its.filter_map(|its| repo_digest(&its.entry)).collect();
     digests.sort_by_key(ToString::to_string);
     digests.dedup();
     let size = stored_size(&image.manifest);

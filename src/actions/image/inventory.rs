@@ -85,7 +85,7 @@ impl Facts {
     }
 }
 
-/// The chain ids of layers, base first (OCI image-spec, "Layer ChainID").
+/// The chain ids of layers, base first (OCI image-spec, "Layer `ChainID`").
 pub fn chain_ids(diff_ids: &[Digest]) -> Vec<Digest> {
     let mut chain: Vec<Digest> = Vec::new();
     for diff_id in diff_ids {
@@ -107,14 +107,32 @@ impl Item {
         Self { entry: entry.clone(), name: entry.name(), id, facts }
     }
 
-    /// Where the image was pulled from or pushed to, as `name@digest`; or a name with a digest that
-    /// it has.
-    pub fn repo_digest(&self) -> Option<Reference> {
+    /// The repository of a name with a tag.
+    pub fn tagged_repository(&self) -> Option<String> {
         let named = self.name.as_ref().and_then(ImageName::reference);
-        let named = named.filter(|named| named.digest().is_some()).cloned();
-        self.entry.source().or(named).map(|reference| match reference.digest().cloned() {
-            Some(digest) => reference.with_digest(digest),
-            None => reference,
-        })
+        named.filter(|named| named.tag().is_some()).map(Reference::name)
     }
+
+    /// The repository of a name with a digest and no tag.
+    pub fn digest_repository(&self) -> Option<String> {
+        let named = self.name.as_ref().and_then(ImageName::reference);
+        let named = named.filter(|named| named.tag().is_none() && named.digest().is_some());
+        named.map(Reference::name)
+    }
+
+    /// As [`repo_digest`].
+    pub fn repo_digest(&self) -> Option<Reference> {
+        repo_digest(&self.entry)
+    }
+}
+
+/// Where an image was pulled from or pushed to, as `name@digest`; or else a name with a digest that
+/// it has.
+pub fn repo_digest(entry: &Entry) -> Option<Reference> {
+    let name = entry.name();
+    let named = name.as_ref().and_then(ImageName::reference);
+    let named = named.filter(|named| named.digest().is_some()).cloned();
+    let reference = entry.source().or(named)?;
+    let digest = reference.digest()?.clone();
+    Some(reference.with_digest(digest))
 }

@@ -109,7 +109,7 @@ mod tests {
             ("new:1", "2026-01-01T12:00:00Z", json!({})),
         ] {
             let members = json!({"created": created, "config": {"Labels": labels}});
-            world.name(name, &world.image_with(&[name], "linux/amd64", members));
+            world.name(name, &world.image_with(&[name], "linux/amd64", &members));
         }
         let all = ["old:1", "old:2", "new:1"];
         run(&world, true, &["label=keep", "label=other"]);

@@ -137,16 +137,29 @@ impl<'a> Work<'a> {
         };
         let (id, name) = (&image.id, &image.name);
         let before = self.repo_digests(id);
-        let named = self.items.iter().filter(|item| item.id == *id && item.name.is_some());
-        let is_last = named.filter(|item| item.name != *name).count() == 0;
+        let its = || self.items.iter().filter(|item| item.id == *id);
+        // With the last tag of a repository its digests go.
+        let tagged = |item: &Item| item.tagged_repository();
+        let repository = tagged(&image);
+        let is_last_tag = repository.is_some()
+            && !its().any(|item| item.name != *name && tagged(item) == repository);
+        let goes_along = |item: &Item| {
+            item.id == *id
+                && (item.name == *name || (is_last_tag && item.digest_repository() == repository))
+        };
+        let is_last = !its().any(|item| item.name.is_some() && !goes_along(item));
         let goes = is_last && (options.force || !self.has_children(&image));
         let mut changes: Vec<Change> = name.iter().map(Change::untagged).collect();
-        if is_last && !goes {
-            self.unname(name.as_ref());
-        } else {
-            self.drop_items(|item| item.id == *id && item.name == *name);
-            // Others may have written the name for another image before.
-            self.unname(name.as_ref());
+        let names: Vec<ImageName> = (self.items.iter())
+            .filter(|item| goes_along(item))
+            .filter_map(|item| item.name.clone())
+            .collect();
+        if goes || !is_last {
+            self.drop_items(goes_along);
+        }
+        // Else it stays without a name. Others may have written the name for another image before.
+        for name in &names {
+            self.unname(name);
         }
         let left = self.repo_digests(id);
         let gone = before.into_iter().filter(|digest| !left.contains(digest));
@@ -164,18 +177,20 @@ impl<'a> Work<'a> {
         let id = &image.id;
         let its = |item: &&Item| item.id == *id && item.repo_digest().as_ref() == Some(reference);
         let holders: Vec<Item> = self.items.iter().filter(its).cloned().collect();
-        if holders.is_empty() && !options.force {
+        if holders.is_empty() {
             // Its tags mean the image as well, and were not typed.
-            return Err(RemoveError::Named { id: short_id(id).to_owned() });
+            let has_name = self.items.iter().any(|item| item.id == *id && item.name.is_some());
+            if has_name && !options.force {
+                return Err(RemoveError::Named { id: short_id(id).to_owned() });
+            }
+            return self.remove_id(id, options);
         }
         let mut changes = vec![Change::Untagged(reference.familiar())];
-        let by_digest = |item: &Item| {
-            let named = item.name.as_ref().and_then(ImageName::reference);
-            named.is_some_and(|named| named.tag().is_none() && named.digest().is_some())
-        };
         let (by_digest, others): (Vec<Item>, Vec<Item>) =
-            holders.into_iter().partition(|item| by_digest(item));
-        by_digest.iter().for_each(|item| self.unname(item.name.as_ref()));
+            holders.into_iter().partition(|item| item.digest_repository().is_some());
+        for name in by_digest.iter().filter_map(|item| item.name.as_ref()) {
+            self.unname(name);
+        }
         let others: Vec<Entry> = others.into_iter().map(|item| item.entry).collect();
         self.change(|index| index.remove_source(&others));
         let has_name = self.items.iter().any(|item| item.id == *id && item.name.is_some());
@@ -248,10 +263,8 @@ impl<'a> Work<'a> {
         self.catalog.forget(&gone);
     }
 
-    fn unname(&mut self, name: Option<&ImageName>) {
-        if let Some(name) = name
-            && self.items.iter().any(|item| item.name.as_ref() == Some(name))
-        {
+    fn unname(&mut self, name: &ImageName) {
+        if self.items.iter().any(|item| item.name.as_ref() == Some(name)) {
             self.change(|index| index.unname(name));
         }
     }
@@ -399,6 +412,42 @@ mod tests {
         assert!(find(&world.layout, "h.example/app:1").unwrap().entry.source().is_none());
         let error = rm(&world, &source).unwrap_err();
         assert!(error.contains("(must be forced)"), "{error}");
+    }
+
+    #[test]
+    fn a_name_that_is_a_digest_goes_with_the_last_tag_or_by_itself() {
+        let (world, _, app) = family();
+        let by_digest = format!("h.example/app@{}", app.digest);
+        world.name(&by_digest, &app);
+        world.name("h.example/app:1", &app);
+        world.name("h.example/app:2", &app);
+        assert_eq!(rm(&world, "h.example/app:1").unwrap(), ["U h.example/app:1"]);
+        let both = ["U h.example/app:2".to_owned(), format!("U {by_digest}")];
+        assert_eq!(rm(&world, "h.example/app:2").unwrap(), both);
+        assert_eq!(find(&world.layout, "app").unwrap().names.len(), 1);
+        world.name(&by_digest, &app);
+        rm(&world, "app").unwrap();
+        let gone = [deleted(&world, &app), layer(&["base", "app"])];
+        let expected = [&[format!("U {by_digest}")], &gone[..]].concat();
+        assert_eq!(rm(&world, &by_digest).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_name_that_is_there_twice_is_gone_altogether() {
+        let (world, _, app) = family();
+        let third = world.image(&["third"], "linux/amd64");
+        world.name("third", &third);
+        world.name("app", &app);
+        let locked = world.layout.lock().unwrap();
+        let index = String::from_utf8(world.layout.index().unwrap().to_bytes()).unwrap();
+        let index = index.replace("library/third:", "library/app:");
+        locked.write(&LayoutIndex::parse(index.as_bytes()).unwrap()).unwrap();
+        drop(locked);
+        assert_eq!(find(&world.layout, "app").unwrap().descriptor.digest, app.digest);
+        rm(&world, "app").unwrap();
+        assert!(find(&world.layout, "app").is_err());
+        let dangling = find(&world.layout, world.id(&third).as_str()).unwrap();
+        assert_eq!(dangling.names, []);
     }
 
     #[test]

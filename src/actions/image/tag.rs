@@ -78,7 +78,7 @@ mod tests {
     use test_case::test_case;
 
     use super::*;
-    use crate::actions::image::find::find;
+    use crate::actions::image::find::{find, short_id};
     use crate::actions::image::testing::World;
 
     #[test]
@@ -87,7 +87,7 @@ mod tests {
         let [one, two] = ["one", "two"].map(|text| world.image(&[text], "linux/amd64"));
         world.name_from("app:1", &one, Some(&format!("app@{}", one.digest)));
         world.name("app:2", &two);
-        tag(&world.layout, &world.id(&one).hex()[..10], "app:2").unwrap();
+        tag(&world.layout, short_id(&world.id(&one)), "app:2").unwrap();
         let found = find(&world.layout, "app:2").unwrap();
         assert_eq!(found.id, world.id(&one));
         assert!(found.entry.source().is_some(), "it is the same repository");

@@ -29,11 +29,16 @@ impl World {
 
     /// Adds an image with these layers, one a text, for a platform; returns its manifest.
     pub(crate) fn image(&self, layers: &[&str], platform: &str) -> Descriptor {
-        self.image_with(layers, platform, json!({}))
+        self.image_with(layers, platform, &json!({}))
     }
 
     /// As [`World::image`], with members that go into the configuration's place.
-    pub(crate) fn image_with(&self, layers: &[&str], platform: &str, members: Value) -> Descriptor {
+    pub(crate) fn image_with(
+        &self,
+        layers: &[&str],
+        platform: &str,
+        members: &Value,
+    ) -> Descriptor {
         let platform = Platform::parse(platform).unwrap();
         let diff_ids: Vec<String> =
             layers.iter().map(|text| Digest::sha256_of(text.as_bytes()).to_string()).collect();

@@ -452,7 +452,7 @@ mod tests {
             let inner = manifest(&config, &[]);
             lease.put(&inner).unwrap();
             let as_layer = Descriptor { media_type: OCI_LAYER.to_owned(), ..content(&inner) };
-            let outer = manifest(&as_layer, &[as_layer.clone()]);
+            let outer = manifest(&as_layer, std::slice::from_ref(&as_layer));
             lease.put(&outer).unwrap();
             let image =
                 |bytes: &[u8]| Descriptor { media_type: OCI_MANIFEST.to_owned(), ..content(bytes) };

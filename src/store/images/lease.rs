@@ -67,7 +67,8 @@ impl Lease {
             return Ok(());
         }
         // The line before may be half of one, if the disk was full.
-        let lines: String = new.iter().map(|digest| format!("\n{digest}\n")).collect();
+        let lines: Vec<&str> = new.iter().map(Digest::as_str).collect();
+        let lines = format!("\n{}\n", lines.join("\n"));
         let _locked = self.layout.lock()?;
         // In place, for the lock is on the file; and at its end, for what it lists must stay.
         self.layout.base.append(&self.path, lines.as_bytes())?;

@@ -93,7 +93,7 @@ fn bombs() {
     // The whole archive may be one as well.
     refused(&member.repeat(17), 7, "no honest archive");
     let world = World::new();
-    let file = world.file("files.tar", &tar(&[("x", &[0; 100_000])]));
+    let file = world.file("files.tar", &tar(&[("x", &vec![0; 100_000])]));
     let done = world.trust(&["import", &file, "--max-size", "50kB"]).expect_code(12);
     assert!(done.stderr.contains("more than 50000 bytes"), "{}", done.stderr);
     world.trust(&["import", &file, "--max-size", "1MB"]).success();

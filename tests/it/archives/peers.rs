@@ -236,7 +236,7 @@ fn all_platforms_go_through_an_oci_archive() {
         )
     };
     let (amd, arm) = (image("amd64"), image("arm64"));
-    let index = layout.index(&[amd.clone(), arm.clone()]);
+    let index = layout.index(&[amd, arm.clone()]);
     layout.add("docker.io/library/app:1", &index);
     let file = world.text("all.tar");
     world.trust(&["save", "app:1", "--format", "oci-archive", "-o", &file]).success();

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::actions::image::history::{History, Step, history};
-use crate::cli::commands::image::ls::{NOT_AVAILABLE, shown_id};
+use crate::cli::commands::image::ls::{NOT_AVAILABLE, lines, shown_id};
 use crate::cli::error::CliError;
 use crate::cli::human;
 use crate::cli::layout::LayoutArgs;
@@ -89,8 +89,8 @@ impl Args {
             return Ok(());
         }
         if session.ui.verbosity() == Verbosity::Quiet {
-            let ids: String = rows.iter().map(|row| format!("{}\n", row.id)).collect();
-            return Ok(session.ui.data(ids)?);
+            let ids: Vec<&str> = rows.iter().map(|row| row.id.as_str()).collect();
+            return Ok(session.ui.data(lines(&ids))?);
         }
         let table = if self.human { TABLE } else { TABLE_FOR_PROGRAMS };
         let table = Template::listing_headed(table, &Row::default(), HEADINGS)?;

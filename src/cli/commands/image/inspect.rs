@@ -10,7 +10,7 @@ use crate::cli::layout::LayoutArgs;
 use crate::cli::outcome::InTurn;
 use crate::cli::output::{FormatArgs, verdict_first};
 use crate::cli::run::Session;
-use crate::oci::{ImageName, Platform};
+use crate::oci::{Digest, ImageName, Platform, Reference};
 
 /// Show what is known of images
 ///
@@ -75,12 +75,12 @@ fn document(inspected: &Inspected) -> Value {
         comment => comment,
     };
     let tags: Vec<String> = inspected.tags.iter().map(ImageName::familiar).collect();
-    let digests: Vec<String> = inspected.digests.iter().map(|name| name.familiar()).collect();
-    let layers: Vec<&str> = image.config.diff_ids.iter().map(|layer| layer.as_str()).collect();
-    let rootfs = match layers.is_empty() {
-        true => json!({"Type": "layers"}),
-        false => json!({"Type": "layers", "Layers": layers}),
-    };
+    let digests: Vec<String> = inspected.digests.iter().map(Reference::familiar).collect();
+    let layers: Vec<&str> = image.config.diff_ids.iter().map(Digest::as_str).collect();
+    let mut rootfs = json!({"Type": "layers"});
+    if let (Some(rootfs), false) = (rootfs.as_object_mut(), layers.is_empty()) {
+        rootfs.insert("Layers".to_owned(), json!(layers));
+    }
     let mut document = Map::new();
     let mut put = |name: &str, value: Value| drop(document.insert(name.to_owned(), value));
     put("Id", json!(image.id.as_str()));
@@ -95,10 +95,8 @@ fn document(inspected: &Inspected) -> Value {
     put("Author", json!(image.config.author));
     put("Config", config(raw.get("config")));
     put("Architecture", json!(text("architecture")));
-    for (name, member) in [("Variant", "variant")] {
-        if !text(member).is_empty() {
-            put(name, json!(text(member)));
-        }
+    if !text("variant").is_empty() {
+        put("Variant", json!(text("variant")));
     }
     put("Os", json!(text("os")));
     if !text("os.version").is_empty() {

@@ -10,7 +10,8 @@ use crate::cli::layout::LayoutArgs;
 use crate::cli::output::{OutputArgs, verdict_first};
 use crate::cli::run::Session;
 use crate::cli::template::{Headings, Template};
-use crate::oci::Platform;
+use crate::oci::{Digest, Platform};
+use crate::store::ImageLayoutError;
 
 /// List the layers of an image, and whether they are here
 ///
@@ -95,14 +96,14 @@ impl<'a> Row<'a> {
     fn of(layer: &'a Layer) -> Self {
         Self {
             digest: layer.descriptor.digest.as_str(),
-            diff_id: layer.diff_id.as_ref().map(|digest| digest.as_str()),
-            chain_id: layer.chain_id.as_ref().map(|digest| digest.as_str()),
+            diff_id: layer.diff_id.as_ref().map(Digest::as_str),
+            chain_id: layer.chain_id.as_ref().map(Digest::as_str),
             media_type: &layer.descriptor.media_type,
             size: layer.descriptor.size,
             state: match &layer.presence {
                 Presence::Here => "here",
                 Presence::Foreign => "foreign",
-                Presence::Broken(crate::store::ImageLayoutError::Missing { .. }) => "missing",
+                Presence::Broken(ImageLayoutError::Missing { .. }) => "missing",
                 Presence::Broken(_) => "damaged",
             },
             created_by: &layer.created_by,

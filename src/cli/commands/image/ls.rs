@@ -1,5 +1,7 @@
 //! `trust image ls [REPOSITORY[:TAG]]`, and `trust images`
 
+use std::error::Error;
+
 use serde::Serialize;
 
 use crate::actions::image::filter::{Filters, Known};
@@ -14,7 +16,7 @@ use crate::cli::run::Session;
 use crate::cli::template::{Headings, Template};
 use crate::cli::ui::Verbosity;
 use crate::clock::{Clock, SystemClock, Timestamp};
-use crate::oci::{Digest, ImageName};
+use crate::oci::{Digest, ImageName, Reference};
 
 /// List images
 ///
@@ -25,7 +27,7 @@ pub struct Args {
     #[arg(value_name = "REPOSITORY[:TAG]")]
     pub repository: Option<String>,
 
-    /// List all images (there are none that are hidden)
+    /// List all images, as is done anyway
     #[arg(long, short = 'a')]
     pub all: bool,
 
@@ -96,8 +98,8 @@ impl Args {
         let items = list(&self.layout.open(session)?, &filters)?;
         for item in &items {
             if let Err(problem) = &item.facts {
-                let problem = CliError::new(crate::cli::ErrorKind::Storage, problem.to_string());
-                session.ui.warn(problem.source.to_string());
+                let cause = problem.source().map(|cause| format!(": {cause}"));
+                session.ui.warn(format!("{problem}{}", cause.unwrap_or_default()));
             }
         }
         let rows: Vec<Row> = items.iter().map(|item| Row::of(item, now, self.no_trunc)).collect();
@@ -106,8 +108,8 @@ impl Args {
             return Ok(());
         }
         if session.ui.verbosity() == Verbosity::Quiet {
-            let ids: String = rows.iter().map(|row| format!("{}\n", row.id)).collect();
-            return Ok(session.ui.data(ids)?);
+            let ids: Vec<&str> = rows.iter().map(|row| row.id.as_str()).collect();
+            return Ok(session.ui.data(lines(&ids))?);
         }
         let table = if self.digests { TABLE_WITH_DIGEST } else { TABLE };
         let table = Template::listing_headed(table, &Row::default(), HEADINGS)?;
@@ -157,10 +159,12 @@ impl<'a> Document<'a> {
     }
 }
 
-/// The digest by which the image can be asked for: that of where it came from, or else of what the
-/// layout has.
-fn digest(item: &Item) -> &Digest {
-    &item.entry.descriptor.digest
+/// The digest by which the repository has the image, or else that of what the layout has.
+fn digest(item: &Item) -> Digest {
+    let name = item.name.as_ref().and_then(ImageName::reference).map(Reference::name);
+    let known = item.repo_digest().filter(|known| name.is_none_or(|name| name == known.name()));
+    let digest = known.and_then(|known| known.digest().cloned());
+    digest.unwrap_or_else(|| item.entry.descriptor.digest.clone())
 }
 
 /// The columns REPOSITORY and TAG. What others wrote without a repository is a tag; an image that
@@ -173,6 +177,12 @@ fn names(item: &Item) -> (Option<String>, Option<String>) {
         Some(ImageName::Bare(text)) => (None, Some(text.clone())),
         None => (item.entry.source().map(|source| source.familiar_name()), None),
     }
+}
+
+/// Ids, a line each.
+pub(super) fn lines(ids: &[&str]) -> String {
+    let end = if ids.is_empty() { "" } else { "\n" };
+    ids.join("\n") + end
 }
 
 /// An id as docker's listings show it.

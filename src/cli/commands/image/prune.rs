@@ -48,8 +48,8 @@ impl Args {
             let pieces = pruned.leftovers;
             session.ui.status(format!("Removed {pieces} blobs that no image has"));
         }
-        text.push_str(&format!("Total reclaimed space: {}\n", human::size(pruned.reclaimed)));
-        Ok(session.ui.data(text)?)
+        let reclaimed = human::size(pruned.reclaimed);
+        Ok(session.ui.line(format!("{text}Total reclaimed space: {reclaimed}"))?)
     }
 
     fn confirmed(&self, session: &Session) -> Result<bool, CliError> {
