@@ -133,7 +133,7 @@ impl Plan<'_> {
                 known.names.extend(new);
             }
             None => {
-                self.images.push(Image { root, names: name.into_iter().collect(), chosen: image })
+                self.images.push(Image { root, names: name.into_iter().collect(), chosen: image });
             }
         }
     }

@@ -92,7 +92,7 @@ proptest! {
     fn what_is_written_is_read(entries in prop::collection::vec(entry(), 0..12)) {
         let archive = written(&entries);
         prop_assert_eq!(archive.len() % BLOCK, 0);
-        prop_assert_eq!(read(&archive).unwrap(), entries.clone());
+        prop_assert_eq!(&read(&archive).unwrap(), &entries);
         // A second opinion, as far as that one goes.
         let mut second = tar::Archive::new(&archive[..]);
         for ((entry, content), other) in entries.iter().zip(second.entries().unwrap()) {

@@ -1,6 +1,7 @@
 //! Archives that lie, break off, climb out or blow up: refused with a reason, nothing left behind.
 
 use std::fs;
+use std::path::Path;
 
 use serde_json::json;
 
@@ -93,7 +94,7 @@ fn bombs() {
     // The whole archive may be one as well.
     refused(&member.repeat(17), 7, "no honest archive");
     let world = World::new();
-    let file = world.file("files.tar", &tar(&[("x", &[0; 100_000])]));
+    let file = world.file("files.tar", &tar(&[("x", &vec![0; 100_000])]));
     let done = world.trust(&["import", &file, "--max-size", "50kB"]).expect_code(12);
     assert!(done.stderr.contains("more than 50000 bytes"), "{}", done.stderr);
     world.trust(&["import", &file, "--max-size", "1MB"]).success();
@@ -168,10 +169,10 @@ fn sizes_that_lie() {
 }
 
 /// An archive of a layout that a test writes.
-fn layout_archive(write: impl FnOnce(&Layout)) -> Vec<u8> {
+fn layout_archive(write: impl FnOnce(&Layout, &Path)) -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
     let layout = Layout::new(folder.path());
-    write(&layout);
+    write(&layout, folder.path());
     let mut archive = tar::Builder::new(Vec::new());
     archive.append_dir_all(".", folder.path()).unwrap();
     archive.into_inner().unwrap()
@@ -181,7 +182,7 @@ fn layout_archive(write: impl FnOnce(&Layout)) -> Vec<u8> {
 fn layouts_that_lie() {
     let layer = tar(&[("x", b"1")]);
     refused(
-        &layout_archive(|layout| {
+        &layout_archive(|layout, _| {
             let image = layout.image(&[&layer], &json!({}));
             layout.add("a:1", &image);
             fs::write(layout.path_of(&digest(&layer)), b"other").unwrap();
@@ -190,7 +191,7 @@ fn layouts_that_lie() {
         "the content of `blobs/sha256/",
     );
     refused(
-        &layout_archive(|layout| {
+        &layout_archive(|layout, _| {
             let image = layout.image(&[&layer], &json!({}));
             layout.add("a:1", &image);
             fs::remove_file(layout.path_of(&digest(&layer))).unwrap();
@@ -200,7 +201,7 @@ fn layouts_that_lie() {
     );
     // The manifest has another layer than the configuration.
     refused(
-        &layout_archive(|layout| {
+        &layout_archive(|layout, _| {
             let config = json!({"os": "linux", "architecture": "amd64",
                 "rootfs": {"type": "layers", "diff_ids": [digest(b"other")]}});
             let config = layout.blob(CONFIG, config.to_string().as_bytes());
@@ -214,7 +215,7 @@ fn layouts_that_lie() {
     );
     // A layer that is something else than its media type says.
     refused(
-        &layout_archive(|layout| {
+        &layout_archive(|layout, _| {
             let config = json!({"os": "linux", "architecture": "amd64",
                 "rootfs": {"type": "layers", "diff_ids": [digest(&layer)]}});
             let config = layout.blob(CONFIG, config.to_string().as_bytes());
@@ -228,19 +229,19 @@ fn layouts_that_lie() {
     );
     // Two truths in one archive.
     refused(
-        &layout_archive(|layout| {
+        &layout_archive(|layout, folder| {
             let image = layout.image(&[&layer], &json!({}));
             layout.add("a:1", &image);
             let other = layout.blob(CONFIG, b"{}")["digest"].as_str().unwrap().replace(':', "/");
             let list = json!([{"Config": format!("blobs/{other}"), "Layers": []}]);
-            fs::write(layout.folder().join("manifest.json"), list.to_string()).unwrap();
+            fs::write(folder.join("manifest.json"), list.to_string()).unwrap();
         }),
         7,
         "which `index.json` does not have",
     );
     // Indexes in indexes.
     refused(
-        &layout_archive(|layout| {
+        &layout_archive(|layout, _| {
             let mut inner = layout.image(&[&layer], &json!({}));
             for _ in 0..8 {
                 let index = json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": [inner]});
@@ -252,7 +253,7 @@ fn layouts_that_lie() {
         "more manifests than are followed",
     );
     refused(
-        &layout_archive(|layout| fs::write(layout.folder().join("index.json"), "no").unwrap()),
+        &layout_archive(|_, folder| fs::write(folder.join("index.json"), "no").unwrap()),
         14,
         "index of the archive",
     );

@@ -219,9 +219,7 @@ fn umoci_unpacks_the_same_files_from_the_flattened_image() {
     let flags =
         ["--xattrs", "--xattrs-include=*", "--numeric-owner", "-pxf", &files, "-C", &expected];
     world.user.program("tar", &flags).success();
-    let mut expected = tree(Path::new(&expected));
-    // It was there before, with another time.
-    expected.get_mut("etc").unwrap()["mtime"] = json!(1_234_567_890);
+    let expected = tree(Path::new(&expected));
     for image in ["app:1", "flat:1", "flat:4"] {
         assert_eq!(unpack(image), expected, "{image}");
     }
@@ -238,7 +236,7 @@ fn all_platforms_go_through_an_oci_archive() {
         )
     };
     let (amd, arm) = (image("amd64"), image("arm64"));
-    let index = layout.index(&[amd.clone(), arm.clone()]);
+    let index = layout.index(&[amd, arm.clone()]);
     layout.add("docker.io/library/app:1", &index);
     let file = world.text("all.tar");
     world.trust(&["save", "app:1", "--format", "oci-archive", "-o", &file]).success();

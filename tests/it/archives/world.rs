@@ -163,6 +163,8 @@ pub(crate) fn rich_files() -> Vec<u8> {
     add("etc/link", tar::EntryType::Symlink, 0o777, "../bin/tool", b"");
     add("etc/out", tar::EntryType::Symlink, 0o777, "../../../../etc/shadow", b"");
     add("long", tar::EntryType::Directory, 0o755, "", b"");
+    let above = long.strip_suffix("/ü").unwrap();
+    add(above, tar::EntryType::Directory, 0o750, "", b"");
     add(&long, tar::EntryType::Regular, 0o640, "", &[7; 3000]);
     archive.into_inner().unwrap()
 }
