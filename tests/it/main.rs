@@ -33,6 +33,7 @@ mod peers;
 mod peers_selftest;
 mod pinning;
 mod queries;
+mod registry_faults;
 mod renewal;
 mod repo_pin;
 mod rotation;
