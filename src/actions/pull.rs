@@ -9,6 +9,7 @@ use crate::actions::context::Context;
 use crate::actions::image::{ImageError, gun_of, pull_roles};
 use crate::actions::transfer::remote::{Remote, RemoteError, trusted};
 use crate::actions::transfer::sink::LayoutSink;
+use crate::actions::transfer::tree::TreeError;
 use crate::actions::transfer::{Ended, ImageTree, PARALLEL_BLOBS, Platforms, Progress};
 use crate::actions::update::{RefreshError, Source, refresh};
 use crate::actions::verify::{Verdict, VerifyImageError};
@@ -289,8 +290,9 @@ impl Fetching<'_> {
     /// Makes sure that a configuration is in the layout; returns whether it had to be fetched.
     async fn config(&self, lease: &Arc<Lease>, config: &Descriptor) -> Result<bool, PullError> {
         if config.size > MAX_IMAGE_CONFIG_BYTES {
-            let (digest, limit) = (config.digest.clone(), MAX_IMAGE_CONFIG_BYTES);
-            return Err(ImageLayoutError::TooLarge { digest, limit }.into());
+            let (digest, size) = (config.digest.clone(), config.size);
+            let error = TreeError::ConfigTooLarge { digest, size };
+            return Err(self.remote().tree_error(error).into());
         }
         self.blob(lease, config).await
     }

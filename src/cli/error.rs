@@ -378,8 +378,12 @@ fn classify_registry(error: &RegistryError) -> Classified {
         RegistryError::WrongLength { .. } => (ErrorKind::Tampered, None),
         RegistryError::Sink { cause, .. } | RegistryError::Source { cause, .. } => {
             match cause.downcast_ref::<ImageLayoutError>() {
+                Some(ImageLayoutError::Missing { .. }) => {
+                    (ErrorKind::Storage, Some("pull or load the image again"))
+                }
                 Some(cause) => classify_image_layout(cause),
                 None => match cause.downcast_ref::<RegistryError>() {
+                    Some(RegistryError::DigestMismatch { .. }) => (ErrorKind::Tampered, None),
                     Some(cause) => classify_registry(cause),
                     None => (ErrorKind::Network, None),
                 },

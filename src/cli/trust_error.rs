@@ -26,6 +26,7 @@ use crate::cli::error::classify_image_layout;
 use crate::cli::error::{CliError, ErrorKind};
 use crate::cli::findings;
 use crate::cli::outcome::so_far;
+use crate::client::RegistryError;
 use crate::crypto::KeyId;
 use crate::oci::manifest::ManifestError;
 use crate::tuf::ceremony::CeremonyError;
@@ -220,8 +221,13 @@ impl From<VerifyImageError> for CliError {
 impl From<RemoteError> for CliError {
     fn from(error: RemoteError) -> Self {
         match error {
+            RemoteError::Image(ImageError::Registry(
+                error @ RegistryError::DigestMismatch { .. },
+            )) => Self::new(ErrorKind::Tampered, error),
             RemoteError::Image(error) => error.into(),
-            RemoteError::WrongSize { .. } => Self::new(ErrorKind::Moved, error),
+            RemoteError::WrongSize { .. } | RemoteError::Moved { .. } => {
+                Self::new(ErrorKind::Moved, error)
+            }
             RemoteError::Tree { ref cause, .. } => Self::new(kind_of_tree(cause), error),
         }
     }
@@ -262,11 +268,9 @@ impl From<PushError> for CliError {
                 .hint("`trust images` lists those that are here"),
             PushError::NoTags { .. } => Self::new(ErrorKind::NotFound, error),
             PushError::DigestReference => Self::new(ErrorKind::Usage, error),
-            PushError::Tree { cause: TreeError::Layout(ref cause), .. } => {
-                let kind = classify_image_layout(cause).0;
-                Self::new(kind, error).hint("pull or load the image again")
+            PushError::Tree { .. } => {
+                Self::new(ErrorKind::Storage, error).hint("pull or load the image again")
             }
-            PushError::Tree { .. } => Self::new(ErrorKind::Storage, error),
             PushError::Incomplete { ref signatures, .. } => {
                 let hint = format!(
                     "{}: {}; when the last of them pushes the same image, the tag is moved",
@@ -278,6 +282,9 @@ impl From<PushError> for CliError {
             PushError::NotSigned { reference, cause } => Self::from(*cause)
                 .context(format!("{reference} was not signed: its tag was not moved")),
             PushError::Connection(error) => error.into(),
+            PushError::Registry(error @ RegistryError::DigestMismatch { .. }) => {
+                Self::new(ErrorKind::Tampered, error)
+            }
             PushError::Registry(error) => error.into(),
             PushError::Layout(error) => error.into(),
         }

@@ -41,6 +41,16 @@ pub enum RemoteError {
         /// Served, in bytes.
         served: u64,
     },
+    /// The registry serves something else than what is signed.
+    #[error("{reference}: {signed} is signed, the registry serves {served}")]
+    Moved {
+        /// The image.
+        reference: String,
+        /// Signed.
+        signed: Digest,
+        /// Served.
+        served: Digest,
+    },
     /// What came is no image.
     #[error("{reference} is not an image that can be used")]
     Tree {
@@ -110,7 +120,14 @@ impl Remote<'_> {
             (None, Some(digest), _) => digest.as_str(),
             (None, None, tag) => tag.unwrap_or("latest"),
         };
-        let served = self.registry.manifest(reference.path(), wanted).await?;
+        let served = self.registry.manifest(reference.path(), wanted).await;
+        let served = served.map_err(|error| match (verdict, error) {
+            (Some(verdict), RegistryError::DigestMismatch { actual, .. }) => {
+                let (signed, served) = (verdict.digest.clone(), actual);
+                RemoteError::Moved { reference: reference.familiar(), signed, served }
+            }
+            (_, error) => error.into(),
+        })?;
         let size = served.bytes.len() as u64;
         if let Some(verdict) = verdict
             && verdict.size != size

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 
-use crate::limits::{MAX_IMAGE_MANIFESTS, MAX_INDEX_DEPTH};
+use crate::limits::{MAX_IMAGE_CONFIG_BYTES, MAX_IMAGE_MANIFESTS, MAX_INDEX_DEPTH};
 use crate::oci::image_config::ImageConfigError;
 use crate::oci::manifest::is_manifest;
 use crate::oci::media_type::{DOCKER_CONFIG, OCI_CONFIG, is_foreign_layer};
@@ -71,6 +71,16 @@ pub enum TreeError {
         /// What is wrong with it.
         #[source]
         cause: ImageConfigError,
+    },
+    /// A configuration larger than any.
+    #[error(
+        "the image configuration {digest} has {size} bytes, more than {MAX_IMAGE_CONFIG_BYTES}"
+    )]
+    ConfigTooLarge {
+        /// Its digest.
+        digest: Digest,
+        /// What names it says, in bytes.
+        size: u64,
     },
     /// A configuration for another number of layers than there are.
     #[error("{digest} has {layers} layers, but its configuration is for {diff_ids}")]

@@ -11,7 +11,7 @@ use url::Url;
 
 use crate::client::body::OpenBody;
 use crate::client::error::Cause;
-use crate::client::http::{Opened, Reading, Request};
+use crate::client::http::{Opened, Reading, Request, redirect_problem};
 use crate::client::registry::connection::{Ask, PULL, RegistryClient};
 use crate::client::{RegistryError, TransportError, retry};
 use crate::oci::{Descriptor, Digest, Reference};
@@ -69,7 +69,10 @@ impl RegistryClient {
         let mut last = own;
         for url in &blob.urls {
             let Ok(url) = Url::parse(url) else { continue };
-            if url.scheme() != "https" && !self.http.options().insecure {
+            let own = self.address(self.is_plain(), "/")?;
+            let plain = url.scheme() != "https" && !self.http.options().insecure;
+            // An image must not lead us to where only we can go.
+            if plain || redirect_problem(&own, &url).is_some() {
                 continue;
             }
             sink.restart().await.map_err(|cause| sink_error(blob, cause))?;

@@ -185,7 +185,10 @@ impl RegistryClient {
         first: TransportError,
         second: Result<T, TransportError>,
     ) -> Result<T, TransportError> {
-        if second.as_ref().is_err_and(TransportError::is_offline) {
+        let said_nothing = |error: &TransportError| {
+            error.is_offline() && !matches!(error, TransportError::Cut { received: 1.., .. })
+        };
+        if second.as_ref().is_err_and(said_nothing) {
             return Err(first);
         }
         self.remember(true);

@@ -15,6 +15,7 @@ use reqwest::{Method, StatusCode};
 use tokio::time::sleep;
 use url::Url;
 
+use crate::client::error::Cause;
 use crate::client::http::{Answer, Opened, Reading, Request, RequestBody};
 use crate::client::piece::{BlobSource, Piece, Pieces, Told};
 use crate::client::registry::blobs::Place;
@@ -143,7 +144,7 @@ impl RegistryClient {
             // Mounting was tried, or was what failed.
             mounts = &[];
             session = match session {
-                Some(session) if !lost => self.standing(to, session).await,
+                Some(session) if !lost => self.standing(to, session, upload.blob.size).await,
                 _ => None,
             };
             if session.is_none() {
@@ -234,10 +235,15 @@ impl RegistryClient {
             }
             let sources = mounts.iter().filter(|source| **source != to.repository);
             for source in sources.take(MAX_MOUNTS_TRIED) {
-                match self.begin(to, Some((source, &blob.digest))).await? {
-                    None => return Ok(Uploaded::Mounted),
+                match self.begin(to, Some((source, &blob.digest))).await {
+                    Ok(None) => return Ok(Uploaded::Mounted),
                     // It did not mount, and began an upload instead.
-                    Some(begun) => *session = Some(begun),
+                    Ok(Some(begun)) => *session = Some(begun),
+                    // What cannot be mounted can be sent.
+                    Err(error) if is_refusal(&error) => {
+                        tracing::debug!("{} is not mounted from {source}: {error}", blob.digest);
+                    }
+                    Err(error) => return Err(error),
                 }
             }
             if session.is_none() {
@@ -350,7 +356,7 @@ impl RegistryClient {
         told: Option<&Told>,
     ) -> Result<(), RegistryError> {
         let blob = upload.blob;
-        let length = blob.size - session.offset;
+        let length = blob.size.saturating_sub(session.offset);
         let mut url = session.url.clone();
         url.query_pairs_mut().append_pair("digest", blob.digest.as_str());
         let mut request = Request::new(Method::PUT, url, MAX_ERROR_BODY_BYTES);
@@ -368,8 +374,8 @@ impl RegistryClient {
         if answer.status.is_success() { Ok(()) } else { Err(answer.error().into()) }
     }
 
-    /// Asks how far an upload is; `None` if the registry does not know it any more.
-    async fn standing(&self, to: &Destination, session: Session) -> Option<Session> {
+    /// Asks how far an upload of so many bytes is; `None` if the registry does not know it any more.
+    async fn standing(&self, to: &Destination, session: Session, size: u64) -> Option<Session> {
         let request = Request::new(Method::GET, session.url.clone(), MAX_ERROR_BODY_BYTES);
         let answer = self.send_to_session(to, request).await.ok()?;
         if !answer.status.is_success() {
@@ -377,7 +383,8 @@ impl RegistryClient {
         }
         let (first, offset) = answer.header(RANGE.as_str()).and_then(upload_range)?;
         let url = self.next_place(&answer, &session.url).ok()?;
-        (first == 0).then_some(Session { url, offset, ..session })
+        // One that has more than there is has not got this.
+        (first == 0 && offset <= size).then_some(Session { url, offset, ..session })
     }
 
     async fn at_session(
@@ -387,9 +394,7 @@ impl RegistryClient {
         request: Request,
     ) -> Result<Answer, RegistryError> {
         self.send_to_session(to, request).await.map_err(|error| match error {
-            TransportError::Source { cause, .. } => {
-                RegistryError::Source { digest: upload.blob.digest.clone(), cause }
-            }
+            TransportError::Source { cause, .. } => source_error(upload.blob, cause),
             error => error.into(),
         })
     }
@@ -439,7 +444,7 @@ struct RemoteBlob {
 }
 
 impl BlobSource for RemoteBlob {
-    fn open(&self, offset: u64) -> BoxFuture<'_, Result<Pieces, crate::client::error::Cause>> {
+    fn open(&self, offset: u64) -> BoxFuture<'_, Result<Pieces, Cause>> {
         Box::pin(async move {
             let place = Place::Own(&self.reference);
             let (body, begins) = self.registry.open_blob(&place, &self.blob, offset).await?;
@@ -471,7 +476,7 @@ struct Passing {
 }
 
 impl Passing {
-    async fn next(&mut self) -> Result<Option<Bytes>, crate::client::error::Cause> {
+    async fn next(&mut self) -> Result<Option<Bytes>, Cause> {
         loop {
             let Some(mut piece) = self.body.next().await? else {
                 return match self.left {
@@ -505,6 +510,34 @@ impl Passing {
             }
         }
     }
+}
+
+/// Why content could not be read: where it comes from another registry, that registry's failure,
+/// which may pass.
+fn source_error(blob: &Descriptor, cause: Cause) -> RegistryError {
+    let cause = match cause.downcast::<TransportError>() {
+        Ok(failure) => return (*failure).into(),
+        Err(cause) => cause,
+    };
+    match cause.downcast::<RegistryError>() {
+        Ok(failure) if matches!(*failure, RegistryError::Transport(_)) => *failure,
+        Ok(failure) => RegistryError::Source { digest: blob.digest.clone(), cause: failure },
+        Err(cause) => RegistryError::Source { digest: blob.digest.clone(), cause },
+    }
+}
+
+/// Whether a registry that could be reached does not do this.
+fn is_refusal(error: &RegistryError) -> bool {
+    matches!(
+        error,
+        RegistryError::NotFound { .. }
+            | RegistryError::Transport(
+                TransportError::Status { .. }
+                    | TransportError::Forbidden { .. }
+                    | TransportError::Unauthorized { .. }
+                    | TransportError::BadAnswer { .. }
+            )
+    )
 }
 
 /// Whether the registry does not know the upload any more.

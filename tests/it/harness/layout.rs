@@ -28,11 +28,6 @@ impl Layout {
         Self { folder: folder.to_owned() }
     }
 
-    /// Where it is.
-    pub(crate) fn folder(&self) -> &Path {
-        &self.folder
-    }
-
     /// Adds content; returns its descriptor.
     pub(crate) fn blob(&self, media_type: &str, bytes: &[u8]) -> Value {
         let digest = image::digest(bytes);

@@ -445,7 +445,7 @@ fn a_blob_with_more_bytes_than_announced_in_the_manifest_is_not_read_on_and_on()
 #[test_case("text/plain", 10, "text/plain"; "text")]
 #[test_case("application/vnd.oci.image.index.v1+json", 10, "is served as"; "an index")]
 #[test_case("application/vnd.docker.distribution.manifest.v2+json", 10, "is served as"; "another kind")]
-#[test_case("application/vnd.docker.distribution.manifest.v1+prettyjws", 10, "schema 1"; "the old kind")]
+#[test_case("application/vnd.docker.distribution.manifest.v1+prettyjws", 2, "schema 1"; "the old kind")]
 fn a_manifest_of_the_wrong_media_type(media_type: &'static str, code: i32, said: &str) {
     let image = image();
     let scene = Scene::serving(&image);

@@ -153,7 +153,7 @@ fn a_platform_that_the_signed_index_does_not_reach() {
     let inner = format!("/manifests/{}", image.digest());
     signed.registry.script().once("GET", &inner, || Fault::body(|body| body.push(b' ')));
     let words = ["pull", "-q", "--trust", "--platform", "linux/amd64", &signed.image()];
-    signed.refuses(&words, 5, &[&image.digest()]);
+    signed.refuses(&words, 7, &[&image.digest()]);
     signed.run(&words).success();
 }
 
