@@ -38,8 +38,7 @@ struct Slot {
 /// What an image is called in a layout.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum ImageName {
-    /// A reference with a tag or a digest; where both are written the digest says which image
-    /// was asked for.
+    /// A reference with a tag or a digest.
     Reference(Reference),
     /// What others wrote, mostly a tag without a repository.
     Bare(String),
@@ -297,12 +296,14 @@ impl ImageName {
         Reference::parse(text).map(Self::of_reference)
     }
 
-    /// The name of a reference, `latest` if it has neither tag nor digest.
+    /// The name of a reference: `latest` if it has neither tag nor digest; of one with both it is
+    /// the digest that says which image is meant.
     pub fn of_reference(reference: Reference) -> Self {
-        if reference.tag().is_some() || reference.digest().is_some() {
-            return Self::Reference(reference);
+        match (reference.digest().cloned(), reference.tag()) {
+            (Some(digest), _) => Self::Reference(reference.with_digest(digest)),
+            (None, Some(_)) => Self::Reference(reference),
+            (None, None) => Self::Reference(reference.with_tag("latest").unwrap_or(reference)),
         }
-        Self::Reference(reference.with_tag("latest").unwrap_or(reference))
     }
 
     /// What others wrote as a name: what says no more than a tag is no reference.

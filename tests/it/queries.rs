@@ -195,7 +195,7 @@ fn with_trust_what_is_signed_is_shown_wherever_the_tag_went() {
     assert_eq!(inspect(&user, &[]).success().stdout, manifest(&signed));
     let out = inspect(&user, &["--disable-content-trust"]).success();
     assert_eq!(out.stdout, manifest(&moved));
-    assert!(out.stderr.contains("content trust is on"), "{out:?}");
+    assert!(out.stderr.contains("content trust is switched off"), "{out:?}");
     image::push_image(&registry, "app", "2", b"unsigned");
     let other = format!("{}/app:2", registry.host_port());
     user.trust(&["manifest", "inspect", &other]).expect_code(3);

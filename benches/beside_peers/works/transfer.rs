@@ -179,6 +179,8 @@ fn skopeo(person: &Person<'_>, args: &[&str]) -> Command {
     command.args(["--insecure-policy", "copy", "--quiet"]);
     command.args(["--src-tls-verify=false", "--dest-tls-verify=false"]).args(args);
     command.env_clear().env("PATH", process::search_path()).env("HOME", person.user.home());
+    // As root it would remember in a place that all share.
+    command.env("_CONTAINERS_ROOTLESS_UID", "1000");
     command
 }
 

@@ -170,6 +170,13 @@ pub fn find_for(
     catalog.load(&catalog.resolve(typed)?, Some(platform))
 }
 
+/// Whether an entry is this manifest or index, or the twin of it.
+fn is_of_digest(entry: &Entry, digest: &Digest) -> bool {
+    let original = entry.descriptor.original();
+    entry.descriptor.digest == *digest
+        || original.is_some_and(|original| original.digest == *digest)
+}
+
 impl<'a> Catalog<'a> {
     /// Reads the index of a layout.
     pub fn read(layout: &'a ImageLayout) -> Result<Self, FindError> {
@@ -328,7 +335,7 @@ impl<'a> Catalog<'a> {
         };
         let direct = self.index.entries().filter(of_repository).find(|entry| {
             let source = entry.source();
-            entry.descriptor.digest == *digest
+            is_of_digest(entry, digest)
                 || source
                     .is_some_and(|source| source.name() == name && source.digest() == Some(digest))
         });
@@ -347,7 +354,7 @@ impl<'a> Catalog<'a> {
         let images = self.identified();
         let is_it = |image: &&Identified| {
             image.id == *digest
-                || image.entry.descriptor.digest == *digest
+                || is_of_digest(&image.entry, digest)
                 || image.manifest.as_ref().is_some_and(|manifest| manifest.digest == *digest)
         };
         if let Some(found) = images.iter().find(is_it) {

@@ -24,7 +24,6 @@ use crate::oci::platform::Platform;
 /// Prints the manifest as docker does, laid out in lines; with `--verbose` docker's long form. Its
 /// bytes have the digest that the registry announces, and the one asked for.
 #[derive(Debug, clap::Args)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct Args {
     /// Image, by tag or by digest
     pub image: String,
