@@ -396,6 +396,11 @@ pub fn mentions(document: &Value, found: &mut Vec<(Digest, String)>) {
                     found.push((digest, text("mediaType").unwrap_or_default().to_owned()));
                 }
             }
+            // A twin leads to its original.
+            let original = text(ORIGINAL).and_then(|text| serde_json::from_str(text).ok());
+            if let Some(original) = original {
+                mentions(&original, found);
+            }
             // What a statement is about does not belong to it.
             let parts = members.iter().filter(|(name, _)| *name != "subject");
             parts.for_each(|(_, part)| mentions(part, found));
@@ -555,6 +560,9 @@ mod tests {
         let read = LayoutIndex::parse(&index.to_bytes()).unwrap();
         let other = read.get(&name("b:1")).unwrap();
         assert_eq!(other.descriptor.original(), Some(image("original")));
+        let mentioned: BTreeSet<Digest> =
+            read.mentions().into_iter().map(|(digest, _)| digest).collect();
+        assert_eq!(mentioned, BTreeSet::from([twin.digest, image("original").digest]));
     }
 
     #[test]

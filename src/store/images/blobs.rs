@@ -249,8 +249,13 @@ impl ImageLayout {
         &self,
         images: impl IntoIterator<Item = &'a Descriptor>,
     ) -> Result<BTreeSet<Digest>, ImageLayoutError> {
-        let mention = |image: &Descriptor| (image.digest.clone(), image.media_type.clone());
-        self.led_to(images.into_iter().map(mention).collect())
+        let mut mentioned = Vec::new();
+        for image in images {
+            let both = [Some(image.clone()), image.original()];
+            let both = both.into_iter().flatten();
+            mentioned.extend(both.map(|image| (image.digest, image.media_type)));
+        }
+        self.led_to(mentioned)
     }
 
     fn led_to(
@@ -523,6 +528,34 @@ mod tests {
         assert_eq!(layout.lock().unwrap().leased().unwrap(), BTreeSet::from([a.clone()]));
         lease.protect([&a, &b]).unwrap();
         assert_eq!(layout.lock().unwrap().leased().unwrap(), BTreeSet::from([a, b]));
+    }
+
+    #[test]
+    fn the_original_of_a_twin_is_kept_with_it_and_goes_with_it() {
+        let (_dir, layout) = layout();
+        let lease = layout.lease().unwrap();
+        let descriptor = |digest| Descriptor::new(OCI_MANIFEST, digest, 2);
+        let original = descriptor(lease.put(b"{}").unwrap());
+        let twin = descriptor(lease.put(b"[]").unwrap()).twin_of(&original);
+        let name = ImageName::parse("a:1").unwrap();
+        let change = |index: &mut crate::oci::LayoutIndex| {
+            index.set(&name, &twin, None);
+            Ok::<_, ImageLayoutError>(())
+        };
+        lease.commit(change).unwrap();
+        drop(lease);
+        let both = BTreeSet::from([original.digest.clone(), twin.digest.clone()]);
+        assert_eq!(layout.kept_by([&twin]).unwrap(), both);
+        let locked = layout.lock().unwrap();
+        assert_eq!(locked.remove_unused(0).unwrap().0, 0);
+        assert!(layout.has_blob(&original));
+        locked
+            .change(|index| {
+                index.remove(&name);
+                Ok::<_, ImageLayoutError>(())
+            })
+            .unwrap();
+        assert_eq!(locked.remove_unused(0).unwrap().0, 2);
     }
 
     #[test]
