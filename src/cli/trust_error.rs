@@ -247,8 +247,8 @@ fn kind_of_tree(error: &TreeError) -> ErrorKind {
 impl From<PullError> for CliError {
     fn from(error: PullError) -> Self {
         match error {
-            PullError::Verify(error) => Self::from(error).hint(WITHOUT_TRUST),
-            PullError::Refresh(error) => Self::from(error).hint(WITHOUT_TRUST),
+            PullError::Verify(error) => or_unverified(error.into()),
+            PullError::Refresh(error) => or_unverified(error.into()),
             PullError::NothingSigned { .. } => Self::new(ErrorKind::Untrusted, error),
             PullError::NoTags { .. } | PullError::OtherPlatform { .. } => {
                 Self::new(ErrorKind::NotFound, error)
@@ -294,14 +294,18 @@ impl From<PushError> for CliError {
 impl From<CopyError> for CliError {
     fn from(error: CopyError) -> Self {
         match error {
-            CopyError::Verify(error) => Self::from(error).hint(WITHOUT_TRUST),
+            CopyError::Verify(error) => or_unverified(error.into()),
             CopyError::Remote(error) => error.into(),
             CopyError::Push(error) => error.into(),
         }
     }
 }
 
-/// The way out.
+/// Tells the way out, where nobody signed anything. Where somebody may be cheating there is none.
+fn or_unverified(error: CliError) -> CliError {
+    if error.kind == ErrorKind::Untrusted { error.hint(WITHOUT_TRUST) } else { error }
+}
+
 const WITHOUT_TRUST: &str = "`--disable-content-trust` takes it as it is, unverified";
 
 impl From<InspectError> for CliError {
