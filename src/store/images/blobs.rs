@@ -538,7 +538,7 @@ mod tests {
         let original = descriptor(lease.put(b"{}").unwrap());
         let twin = descriptor(lease.put(b"[]").unwrap()).twin_of(&original);
         let name = ImageName::parse("a:1").unwrap();
-        let change = |index: &mut crate::oci::LayoutIndex| {
+        let change = |index: &mut LayoutIndex| {
             index.set(&name, &twin, None);
             Ok::<_, ImageLayoutError>(())
         };
