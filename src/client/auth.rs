@@ -117,10 +117,7 @@ impl Authenticator {
         request: Request,
         scope: &str,
     ) -> Result<Answer, TransportError> {
-        match self.exchange(http, request, scope, Reading::Whole).await? {
-            Opened::Other(answer) => Ok(answer),
-            Opened::Body(body) => body.whole().await,
-        }
+        self.exchange(http, request, scope, Reading::Whole).await?.whole().await
     }
 
     /// As [`Authenticator::send`], in either way of reading.

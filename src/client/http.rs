@@ -179,10 +179,7 @@ impl HttpClient {
                 Err(TransportError::Timeout { url, phase: Phase::Finishing, after })
             }),
         };
-        match opened? {
-            Opened::Other(answer) => Ok(answer),
-            Opened::Body(body) => body.whole().await,
-        }
+        opened?.whole().await
     }
 
     /// Sends a request; a good answer's body is read or left to the caller.
@@ -385,6 +382,16 @@ impl HttpClient {
         })?;
         clients.insert(kind, client.clone());
         Ok(client)
+    }
+}
+
+impl Opened {
+    /// The answer, with what is still to come of its body.
+    pub(crate) async fn whole(self) -> Result<Answer, TransportError> {
+        match self {
+            Self::Other(answer) => Ok(answer),
+            Self::Body(body) => body.whole().await,
+        }
     }
 }
 

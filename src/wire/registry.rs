@@ -9,8 +9,6 @@ use crate::oci::manifest::{DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST
 pub const BASE_PATH: &str = "/v2/";
 /// The path of the list of all repositories.
 pub const CATALOG_PATH: &str = "/v2/_catalog";
-/// The header in which a registry says which filters its list of referrers went through.
-pub const FILTERS_APPLIED_HEADER: &str = "oci-filters-applied";
 /// The header in which a registry says what digest it thinks its answer has.
 pub const DIGEST_HEADER: &str = "docker-content-digest";
 

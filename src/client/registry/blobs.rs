@@ -39,10 +39,7 @@ impl RegistryClient {
         let path = blob_path(self.reference(repository, digest.as_str())?.path(), digest);
         let ask = Ask { method: Method::HEAD, path: &path, query: None, scope, limit: 0 };
         let complete = |request: &mut Request| request.retried = false;
-        let answer = match self.exchange_with(&ask, Reading::Whole, &complete).await? {
-            Opened::Other(answer) => answer,
-            Opened::Body(body) => body.whole().await?,
-        };
+        let answer = self.ask(&ask, &complete).await?;
         match answer.status {
             StatusCode::NOT_FOUND => Ok(None),
             status if status.is_success() => {

@@ -2,8 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bytes::Bytes;
-use reqwest::header::{ACCEPT, HeaderMap, HeaderValue, LINK};
+use reqwest::header::{ACCEPT, HeaderValue, LINK};
 use reqwest::{Method, StatusCode};
 use url::Url;
 
@@ -33,25 +32,10 @@ pub(super) struct Ask<'a> {
     pub(super) method: Method,
     pub(super) path: &'a str,
     pub(super) query: Option<&'a str>,
-    /// What a token must allow.
-    pub(super) scope: &'a str,
-    /// Most bytes of a good answer's body.
-    pub(super) limit: u64,
-}
-
-/// A request to a registry, to be sent over https or http.
-#[derive(Debug)]
-pub(super) struct Question<'a> {
-    pub(super) method: Method,
-    pub(super) path: &'a str,
-    pub(super) query: Option<&'a str>,
     /// What a token must allow; empty to ask for what the challenge names.
     pub(super) scope: &'a str,
     /// Most bytes of a good answer's body.
     pub(super) limit: u64,
-    /// Headers; an Accept here replaces that of manifests.
-    pub(super) headers: HeaderMap,
-    pub(super) body: Bytes,
 }
 
 impl RegistryClient {
@@ -98,37 +82,19 @@ impl RegistryClient {
         scope: &str,
         limit: u64,
     ) -> Result<Answer, TransportError> {
-        let ask = Ask { method, path, query, scope, limit };
-        match self.exchange(&ask, Reading::Whole).await? {
-            Opened::Other(answer) => Ok(answer),
-            Opened::Body(body) => body.whole().await,
-        }
+        self.ask(&Ask { method, path, query, scope, limit }, &|_| {}).await
     }
 
-    /// Sends as [`RegistryClient::send`] does, with headers and a body.
-    pub(super) async fn ask(&self, question: &Question<'_>) -> Result<Answer, TransportError> {
-        let Question { method, path, query, scope, limit, headers, body } = question;
-        let ask = Ask { method: method.clone(), path, query: *query, scope, limit: *limit };
-        let complete = |request: &mut Request| {
-            request.headers.extend(headers.clone());
-            request.body = body.clone().into();
-        };
-        match self.exchange_with(&ask, Reading::Whole, &complete).await? {
-            Opened::Other(answer) => Ok(answer),
-            Opened::Body(body) => body.whole().await,
-        }
-    }
-
-    /// As [`RegistryClient::send`], in either way of reading.
-    pub(super) async fn exchange(
+    /// Sends as [`RegistryClient::send`] does, with other headers or a body; reads the whole answer.
+    pub(super) async fn ask(
         &self,
         ask: &Ask<'_>,
-        reading: Reading,
-    ) -> Result<Opened, TransportError> {
-        self.exchange_with(ask, reading, &|_| {}).await
+        complete: &(dyn Fn(&mut Request) + Send + Sync),
+    ) -> Result<Answer, TransportError> {
+        self.exchange_with(ask, Reading::Whole, complete).await?.whole().await
     }
 
-    /// As [`RegistryClient::exchange`], with more headers or a body.
+    /// As [`RegistryClient::ask`], in either way of reading.
     pub(super) async fn exchange_with(
         &self,
         ask: &Ask<'_>,

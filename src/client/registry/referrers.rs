@@ -10,8 +10,8 @@ use reqwest::{Method, StatusCode};
 use url::form_urlencoded;
 
 use crate::client::RegistryError;
-use crate::client::http::Answer;
-use crate::client::registry::connection::{PULL, Question, RegistryClient, expect};
+use crate::client::http::{Answer, Request};
+use crate::client::registry::connection::{Ask, PULL, RegistryClient, expect};
 use crate::client::registry::paging::Pages;
 use crate::limits::{MAX_ERROR_BODY_BYTES, MAX_MANIFEST_BYTES, MAX_REFERRERS};
 use crate::oci::manifest::{OCI_INDEX, bare_media_type};
@@ -224,16 +224,14 @@ impl RegistryClient {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(OCI_INDEX));
         headers.extend(etag.map(|etag| (IF_MATCH, etag)));
         let scope = repository_scope(tag.path(), PUSH);
-        let question = Question {
-            method: Method::PUT,
-            path: &path,
-            query: None,
-            scope: &scope,
-            limit: MAX_ERROR_BODY_BYTES,
-            headers,
-            body: Bytes::from(bytes),
+        let (method, limit) = (Method::PUT, MAX_ERROR_BODY_BYTES);
+        let ask = Ask { method, path: &path, query: None, scope: &scope, limit };
+        let body = Bytes::from(bytes);
+        let complete = |request: &mut Request| {
+            request.headers.extend(headers.clone());
+            request.body = body.clone().into();
         };
-        Ok(self.ask(&question).await?)
+        Ok(self.ask(&ask, &complete).await?)
     }
 }
 

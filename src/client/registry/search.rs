@@ -1,13 +1,12 @@
 //! Searching a registry, by whichever interface it has.
 
-use bytes::Bytes;
 use reqwest::header::{ACCEPT, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, StatusCode};
 use serde::de::DeserializeOwned;
 use url::{Url, form_urlencoded};
 
 use crate::client::http::{Answer, Request};
-use crate::client::registry::connection::{Question, RegistryClient};
+use crate::client::registry::connection::{Ask, RegistryClient};
 use crate::client::registry::paging::parse_object;
 use crate::client::{RegistryError, TransportError};
 use crate::limits::{MAX_ERROR_BODY_BYTES, MAX_PAGE_BYTES};
@@ -181,9 +180,8 @@ impl RegistryClient {
         query: Option<&str>,
         limit: u64,
     ) -> Result<Answer, TransportError> {
-        let headers = json_headers();
-        let (method, body) = (Method::GET, Bytes::new());
-        self.ask(&Question { method, path, query, scope: "", limit, headers, body }).await
+        let ask = Ask { method: Method::GET, path, query, scope: "", limit };
+        self.ask(&ask, &|request| request.headers.extend(json_headers())).await
     }
 
     fn results(&self, hits: Vec<Hit>, limit: usize, interface: SearchInterface) -> SearchResults {

@@ -16,7 +16,7 @@ use tokio::time::sleep;
 use url::Url;
 
 use crate::client::error::Cause;
-use crate::client::http::{Answer, Opened, Reading, Request, RequestBody};
+use crate::client::http::{Answer, Request, RequestBody};
 use crate::client::piece::{BlobSource, Piece, Pieces, Told};
 use crate::client::registry::blobs::Place;
 use crate::client::registry::connection::{Ask, PULL, PUSH, RegistryClient};
@@ -177,14 +177,9 @@ impl RegistryClient {
                 request.headers.insert(CONTENT_TYPE, content_type.clone());
                 request.body = bytes.clone().into();
             };
-            let sent = self.exchange_with(&ask, Reading::Whole, &complete).await;
-            let failure = match sent {
-                Ok(Opened::Other(answer)) if answer.status.is_success() => break answer,
-                Ok(Opened::Other(answer)) if answer.status == StatusCode::NOT_FOUND => {
-                    return Err(answer.error().into());
-                }
-                Ok(Opened::Other(answer)) => answer.error(),
-                Ok(Opened::Body(body)) => break body.whole().await?,
+            let failure = match self.ask(&ask, &complete).await {
+                Ok(answer) if answer.status.is_success() => break answer,
+                Ok(answer) => answer.error(),
                 Err(error) => error,
             };
             // The same bytes in the same place: once more does no harm.
@@ -286,10 +281,7 @@ impl RegistryClient {
         let complete = |request: &mut Request| {
             request.headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
         };
-        let answer = match self.exchange_with(&ask, Reading::Whole, &complete).await? {
-            Opened::Other(answer) => answer,
-            Opened::Body(body) => body.whole().await?,
-        };
+        let answer = self.ask(&ask, &complete).await?;
         match answer.status {
             StatusCode::CREATED if mount.is_some() => Ok(None),
             StatusCode::ACCEPTED => {
