@@ -5,8 +5,9 @@ use std::sync::Arc;
 use crate::actions::context::Context;
 use crate::actions::image::{ImageError, digest_of, gun_of};
 use crate::actions::push::{self, PushError, deliver};
+use crate::actions::resolve::{Demand, resolve};
 use crate::actions::sign::Signed;
-use crate::actions::transfer::remote::{Remote, trusted};
+use crate::actions::transfer::remote::Remote;
 use crate::actions::transfer::sending::{Origin, Sending};
 use crate::actions::transfer::tree::Node;
 use crate::actions::transfer::{ImageTree, Platforms, Progress, RemoteError};
@@ -76,7 +77,7 @@ pub async fn copy(
 ) -> Result<Copied, CopyError> {
     let verdict = match &request.trusted {
         None => None,
-        Some(signers) => Some(trusted(context, &request.from, signers).await?),
+        Some(signers) => Some(resolve(context, &request.from, &Demand::now(signers)).await?),
     };
     let connect = |reference: &Reference| context.connections.registry(reference);
     let from =

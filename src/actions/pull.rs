@@ -7,7 +7,8 @@ use futures_util::{StreamExt, TryStreamExt};
 
 use crate::actions::context::Context;
 use crate::actions::image::{ImageError, gun_of, pull_roles};
-use crate::actions::transfer::remote::{Remote, RemoteError, trusted};
+use crate::actions::resolve::{Demand, resolve};
+use crate::actions::transfer::remote::{Remote, RemoteError};
 use crate::actions::transfer::sink::LayoutSink;
 use crate::actions::transfer::tree::TreeError;
 use crate::actions::transfer::{Ended, ImageTree, PARALLEL_BLOBS, Platforms, Progress};
@@ -111,7 +112,7 @@ pub async fn pull(
     let name = ImageName::of_reference(request.reference.clone());
     let verdict = match &request.trusted {
         None => None,
-        Some(signers) => Some(trusted(context, &request.reference, signers).await?),
+        Some(signers) => Some(resolve(context, &request.reference, &Demand::now(signers)).await?),
     };
     let registries = context.connections.registry_and_mirrors(&request.reference);
     let registries = registries.map_err(ImageError::from).map_err(RemoteError::from)?;

@@ -15,6 +15,13 @@ pub struct Demand {
     pub signers: Vec<String>,
 }
 
+impl Demand {
+    /// What the server says now, and these signers.
+    pub fn now(signers: &[String]) -> Self {
+        Self { source: Source::Server, signers: signers.to_vec() }
+    }
+}
+
 /// Asks trust which digest an image has. The verdict is the one [`verify()`] gives, and so are the
 /// errors; the registry is not asked.
 pub async fn resolve(

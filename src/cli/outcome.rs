@@ -49,6 +49,32 @@ impl<'a> InTurn<'a> {
         }
     }
 
+    /// Reads what was typed as images; with `tags_of`, as repositories whose tags are meant.
+    /// Returns each with what it is called in messages.
+    pub fn references(
+        &mut self,
+        typed: &[String],
+        mut tags_of: Option<impl FnMut(&Reference) -> Result<Vec<Reference>, CliError>>,
+    ) -> Vec<(String, Reference)> {
+        let mut found = Vec::new();
+        for image in typed {
+            self.take(image, || {
+                let reference = Reference::parse(image)?;
+                let Some(tags_of) = &mut tags_of else {
+                    found.push((image.clone(), reference));
+                    return Ok(());
+                };
+                if reference.tag().is_some() || reference.digest().is_some() {
+                    return Err(CliError::usage("tag can\'t be used with --all-tags/-a"));
+                }
+                let tags = tags_of(&reference)?;
+                found.extend(tags.into_iter().map(|tag| (tag.familiar(), tag)));
+                Ok(())
+            });
+        }
+        found
+    }
+
     /// The error that decides the exit code, if there was one; the others were said.
     pub fn finish(self) -> Result<(), CliError> {
         self.decisive.map_or(Ok(()), Err)

@@ -3,11 +3,9 @@
 
 use bytes::Bytes;
 
-use crate::actions::context::Context;
 use crate::actions::image::{ImageError, narrow};
 use crate::actions::transfer::tree::{ImageTree, Node, TreeError, Walk};
-use crate::actions::update::Source;
-use crate::actions::verify::{self, Verdict, VerifyImageError, verify};
+use crate::actions::verify::Verdict;
 use crate::client::{RegistryClient, RegistryError};
 use crate::limits::MAX_INDEX_DEPTH;
 use crate::oci::{Descriptor, Digest, Manifest, Platform, Reference};
@@ -66,23 +64,6 @@ impl From<RegistryError> for RemoteError {
     fn from(error: RegistryError) -> Self {
         Self::Image(error.into())
     }
-}
-
-/// What trust says of a reference; the registry is not asked.
-pub(crate) async fn trusted(
-    context: &Context,
-    reference: &Reference,
-    signers: &[String],
-) -> Result<Verdict, VerifyImageError> {
-    let request = verify::Request {
-        reference: reference.clone(),
-        no_registry: true,
-        source: Source::Server,
-        signers: signers.to_vec(),
-        platform: None,
-        children: false,
-    };
-    verify(context, &request, &mut Vec::new()).await
 }
 
 /// One image in its registry.

@@ -5,7 +5,7 @@ use crate::cli::commands::pull::platforms;
 use crate::cli::commands::sign::say_signed;
 use crate::cli::content_trust::ContentTrustArgs;
 use crate::cli::error::CliError;
-use crate::cli::outcome::say_first_contact;
+use crate::cli::outcome::say_verdict;
 use crate::cli::progress::{self, Transfer};
 use crate::cli::run::Session;
 use crate::oci::{ImageName, Reference};
@@ -77,12 +77,7 @@ impl Args {
         let progress = progress::of(session, Transfer::Push);
         let copied = session.block_on_transfer(copy(&context, &request, &progress))?;
         if let Some(verdict) = &copied.verdict {
-            for warning in &verdict.warnings {
-                session.ui.warn(warning);
-            }
-            if verdict.first_use {
-                say_first_contact(session, &request.from.familiar_name(), &verdict.root_keys);
-            }
+            say_verdict(session, &request.from, verdict);
         }
         session.ui.line(format!("{}@{}", request.to.familiar(), copied.digest))?;
         if let Some(signed) = &copied.signed {

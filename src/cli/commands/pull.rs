@@ -5,7 +5,7 @@ use crate::actions::transfer::Platforms;
 use crate::cli::content_trust::ContentTrustArgs;
 use crate::cli::error::CliError;
 use crate::cli::layout::LayoutArgs;
-use crate::cli::outcome::{InTurn, say_first_contact};
+use crate::cli::outcome::{InTurn, say_verdict};
 use crate::cli::progress::{self, Transfer};
 use crate::cli::run::Session;
 use crate::oci::platform::Platform;
@@ -58,23 +58,10 @@ impl Args {
             trusted: trusted.then(|| self.signers.clone()),
             platforms: platforms.clone(),
         };
-        let mut images = Vec::new();
         let mut turns = InTurn::new(session, self.images.len());
-        for image in &self.images {
-            turns.take(image, || {
-                let reference = Reference::parse(image)?;
-                if !self.all_tags {
-                    images.push((image.clone(), reference));
-                    return Ok(());
-                }
-                if reference.tag().is_some() || reference.digest().is_some() {
-                    return Err(CliError::usage("tag can\'t be used with --all-tags/-a"));
-                }
-                let tags = session.block_on(all_tags(&context, &reference, trusted))?;
-                images.extend(tags.into_iter().map(|tag| (tag.familiar(), tag)));
-                Ok(())
-            });
-        }
+        let tags_of =
+            |repository: &Reference| session.block_on(all_tags(&context, repository, trusted));
+        let images = turns.references(&self.images, self.all_tags.then_some(tags_of));
         for (image, reference) in images {
             turns.take(&image, || {
                 if reference.tag().is_none() && reference.digest().is_none() {
@@ -106,12 +93,7 @@ fn report(session: &Session, request: &Request, pulled: &Pulled) -> Result<(), C
     let ui = session.ui;
     let shown = pulled.name.familiar();
     if let Some(verdict) = &pulled.verdict {
-        for warning in &verdict.warnings {
-            ui.warn(warning);
-        }
-        if verdict.first_use {
-            say_first_contact(session, &request.reference.familiar_name(), &verdict.root_keys);
-        }
+        say_verdict(session, &request.reference, verdict);
         let roles: Vec<&str> =
             verdict.vouchers.iter().map(|voucher| voucher.role.as_str()).collect();
         ui.status(format!("Signed by {}", roles.join(", ")));

@@ -1,7 +1,5 @@
 //! `trust push IMAGE`
 
-use std::sync::Arc;
-
 use crate::actions::Context;
 use crate::actions::push::{Pushed, Request, all_tags, push};
 use crate::cli::commands::sign::say_signed;
@@ -48,23 +46,9 @@ impl Args {
         let signed = self.content_trust.is_on(session) || self.signer.is_some();
         let layout = self.layout.open(session)?;
         let context = session.context()?;
-        let mut images = Vec::new();
         let mut turns = InTurn::new(session, self.images.len());
-        for image in &self.images {
-            turns.take(image, || {
-                let reference = Reference::parse(image)?;
-                if !self.all_tags {
-                    images.push((image.clone(), reference));
-                    return Ok(());
-                }
-                if reference.tag().is_some() || reference.digest().is_some() {
-                    return Err(CliError::usage("tag can\'t be used with --all-tags/-a"));
-                }
-                let tags = all_tags(&layout, &reference)?;
-                images.extend(tags.into_iter().map(|tag| (tag.familiar(), tag)));
-                Ok(())
-            });
-        }
+        let tags_of = |repository: &Reference| Ok(all_tags(&layout, repository)?);
+        let images = turns.references(&self.images, self.all_tags.then_some(tags_of));
         for (image, reference) in images {
             turns.take(&image, || {
                 let signer = self.signer.clone();
@@ -93,7 +77,6 @@ pub fn push_one(
     let progress = progress::of(session, Transfer::Push);
     let work = push(context, layout, request, &progress);
     let Pushed { digest, size, signed } = session.block_on_transfer(work)?;
-    drop(Arc::clone(&progress));
     if ui.verbosity() == Verbosity::Quiet {
         ui.line(format!("{}:{tag}", reference.name()))?;
     } else {

@@ -9,7 +9,7 @@ use crate::actions::manifest::inspect::{Beside, Inspected, Request, Shown, inspe
 use crate::cli::content_trust::ContentTrustArgs;
 use crate::cli::error::{CliError, ErrorKind};
 use crate::cli::json_text::indent;
-use crate::cli::outcome::say_first_contact;
+use crate::cli::outcome::say_verdict;
 use crate::cli::output::{FormatArgs, Output};
 use crate::cli::run::Session;
 use crate::cli::ui::Verbosity;
@@ -71,11 +71,7 @@ impl Args {
         let context = session.context()?;
         let inspected = session.block_on(inspect(&context, &request))?;
         if let Some(verdict) = &inspected.verdict {
-            verdict.warnings.iter().for_each(|warning| session.ui.warn(warning));
-            if verdict.first_use {
-                let name = request.reference.familiar_name();
-                say_first_contact(session, &name, &verdict.root_keys);
-            }
+            say_verdict(session, &request.reference, verdict);
         }
         if !matches!(output, Output::Text) {
             return output.print_one(session, &Document::of(&inspected.shown)).map(drop);
