@@ -14,6 +14,7 @@ use crate::actions::transfer::tree::TreeError;
 use crate::actions::transfer::{Ended, ImageTree, PARALLEL_BLOBS, Platforms, Progress};
 use crate::actions::update::{RefreshError, Source, refresh};
 use crate::actions::verify::{Verdict, VerifyImageError};
+use crate::client::error::Cause;
 use crate::client::{RegistryClient, RegistryError};
 use crate::limits::MAX_IMAGE_CONFIG_BYTES;
 use crate::oci::twin::Twins;
@@ -308,7 +309,11 @@ impl Fetching<'_> {
         let repository = self.request.reference.path();
         let mut sink = LayoutSink::begin(Arc::clone(lease), blob, Arc::clone(self.progress));
         self.registry.fetch_blob(repository, blob, &mut sink).await?;
-        sink.finish().await?;
+        // What came is at fault until the opposite is known: another place may have it whole.
+        sink.finish().await.map_err(|cause| {
+            let (digest, cause) = (blob.digest.clone(), Cause::from(cause));
+            RegistryError::Sink { digest, cause }
+        })?;
         self.progress.ends(&blob.digest, &Ended::Fetched);
         Ok(true)
     }

@@ -755,3 +755,20 @@ fn a_foreign_layer_that_nobody_has() {
     assert!(finished.stderr.contains("/nobody/listens"), "{}", finished.stderr);
     assert_eq!(digest_in_layout(&scene.layout(), &scene.image()), None);
 }
+
+/// A mirror's damaged layer is no last word: Docker Hub itself is asked, which cannot be reached here.
+#[test]
+fn a_mirror_that_serves_other_bytes_is_passed_over() {
+    let image = image();
+    let scene = Scene::new();
+    image.serve(&scene.registry, "library/tool", "1");
+    let config = scene.user.trust_folder();
+    std::fs::create_dir_all(&config).unwrap();
+    let mirrors =
+        format!(r#"{{"trust":{{"registry_mirrors":["http://{}"]}}}}"#, scene.registry.host());
+    std::fs::write(config.join("config.json"), mirrors).unwrap();
+    scene.registry.script().always("GET", &first_layer(&image), Fault::flipped_bit);
+    let words = ["pull", "-q", "--connect-timeout", "1s", "tool:1"];
+    scene.refuses(&words, 10, &["registry-1.docker.io"]);
+    assert!(!scene.registry.asked("GET", "/blobs/").is_empty());
+}
