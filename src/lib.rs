@@ -10,6 +10,7 @@
 //! * the user's disk: [`store`]
 //! * registries and notary servers: [`client`]
 //! * one thing a user can do, whole: [`actions`]
+//! * a registry and a notary server in one process: [`server`]
 //! * the command line: [`cli`]
 //!
 //! What a name means, and what is signed of a document:
@@ -37,6 +38,7 @@ pub mod codec;
 pub mod crypto;
 pub mod limits;
 pub mod oci;
+pub mod server;
 pub mod store;
 pub mod tuf;
 pub mod wire;

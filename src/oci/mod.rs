@@ -11,6 +11,7 @@ pub mod manifest;
 pub mod media_type;
 pub mod platform;
 pub mod reference;
+pub mod repository_name;
 pub mod twin;
 
 pub use descriptor::Descriptor;
@@ -20,3 +21,4 @@ pub use layout::{Entry, ImageName, LayoutIndex, LayoutIndexError};
 pub use manifest::{ImageManifest, Index, Manifest, ManifestError};
 pub use platform::{Platform, PlatformError};
 pub use reference::{Reference, ReferenceError};
+pub use repository_name::{RepositoryName, RepositoryNameError, TagName};

@@ -262,7 +262,7 @@ fn is_domain_component(text: &str) -> bool {
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
 }
 
-fn is_path(text: &str) -> bool {
+pub(super) fn is_path(text: &str) -> bool {
     text.split('/').all(is_path_component)
 }
 
@@ -278,7 +278,7 @@ fn is_path_component(text: &str) -> bool {
 }
 
 /// `[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}`
-fn is_tag(text: &str) -> bool {
+pub(super) fn is_tag(text: &str) -> bool {
     let word = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
     (1..=128).contains(&text.len())
         && text.bytes().next().is_some_and(word)
@@ -286,7 +286,7 @@ fn is_tag(text: &str) -> bool {
 }
 
 /// Longest repository path, in bytes. Docker's bound.
-const MAX_REPOSITORY_BYTES: usize = 255;
+pub(super) const MAX_REPOSITORY_BYTES: usize = 255;
 const OLD_DOCKER_HUB: &str = "index.docker.io";
 const OFFICIAL: &str = "library/";
 const LOCALHOST: &str = "localhost";

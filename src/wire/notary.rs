@@ -18,6 +18,28 @@ pub enum FileVersion {
     Number(u64),
 }
 
+impl FileVersion {
+    /// Takes the name of a role's file apart (notary.md §3.1): `root.json`, `2.root.json` or
+    /// `targets/releases.<hash>.json`. A hash that is no SHA-256 names no file, nor does a number
+    /// with leading zeros: one file has one name.
+    pub fn parse_name(name: &str) -> Option<(RoleName, Self)> {
+        let stem = name.strip_suffix(".json")?;
+        // Before all else: roles may have dots in their names.
+        if let Some((role, hash)) = stem.rsplit_once('.')
+            && let (Ok(role), Ok(hash)) = (RoleName::parse(role), Sha256Hash::from_hex(hash))
+        {
+            return Some((role, Self::Hash(hash)));
+        }
+        if let Ok(role) = RoleName::parse(stem) {
+            return Some((role, Self::Current));
+        }
+        let (number, role) = stem.split_once('.')?;
+        let plain = number.bytes().all(|byte| byte.is_ascii_digit()) && !number.starts_with('0');
+        let number = number.parse().ok().filter(|_| plain)?;
+        Some((RoleName::parse(role).ok()?, Self::Number(number)))
+    }
+}
+
 /// The path of everything the server holds for a repository, below the server's base.
 pub fn collection_path(gun: &Gun) -> String {
     format!("v2/{}/_trust/tuf/", escape_path(gun.as_str()))

@@ -1,0 +1,13 @@
+//! The database: the only commit point. Content is written first and referenced here last; what is
+//! not referenced here does not exist (server.md §5.2).
+//!
+//! [`store`] opens it and gives [`Reading`]s (one snapshot each) and [`Writing`]s (all or nothing);
+//! the other files hold the questions and changes of one subject each, as methods of the two.
+
+pub mod error;
+pub mod schema;
+pub mod store;
+pub mod trust;
+
+pub use error::MetaError;
+pub use store::{Dialect, MetaStore, Options, Reading, Writing};

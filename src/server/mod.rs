@@ -1,0 +1,26 @@
+//! A registry and its notary server at one address, which refuses what is not signed.
+//!
+//! Reading order: [`http`] (what a request is), [`router`] (what its path means), [`service`] (from
+//! a request to an answer), [`registry`] and [`notary`] (the two interfaces), [`trust`] (what is
+//! served to whom: the one decision), [`meta`] (the database, the only commit point), [`blobs`]
+//! (content), [`signer`] (the server's own keys), [`auth`] (who asks), [`upkeep`] (what runs
+//! beside), [`config`] and [`listen`] (how it is started).
+
+pub mod auth;
+pub mod blobs;
+pub mod config;
+pub mod error;
+pub mod http;
+pub mod listen;
+pub mod meta;
+pub mod notary;
+pub mod registry;
+pub mod router;
+pub mod service;
+pub mod signer;
+pub mod state;
+pub mod trust;
+pub mod upkeep;
+
+pub use error::Refusal;
+pub use state::Server;
