@@ -1,0 +1,6 @@
+//! The server: what it answers, in this process, over SQLite or PostgreSQL.
+//!
+//! With `TRUST_TEST_DATABASE=postgres` every test of this folder runs on PostgreSQL.
+
+mod base;
+pub(crate) mod harness;
