@@ -18,6 +18,7 @@ use trust::clock::SystemClock;
 use trust::server::auth::Auth;
 use trust::server::blobs::BlobStore;
 use trust::server::meta::{MetaStore, Options};
+use trust::server::metrics::Metrics;
 use trust::server::signer::{Algorithm, LocalSigner, MasterKey, Signer};
 use trust::server::trust::Gate;
 use trust::server::{Server, http, notary, registry, service};
@@ -71,6 +72,7 @@ impl TestServer {
             signer: Signer::Local(LocalSigner::new(master, Algorithm::Ed25519)),
             auth: Auth::Open,
             gate: Gate::default(),
+            metrics: Metrics::default(),
             clock: Arc::new(SystemClock),
             registry: registry::Options::default(),
             notary: notary::Options::default(),
