@@ -129,6 +129,12 @@ pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), FileError> {
     synced.map_err(|cause| failed("write", path, cause))
 }
 
+/// Makes an empty file for its owner alone, unless there is one.
+pub fn ensure_private(path: &Path) -> Result<(), FileError> {
+    let opened = OpenOptions::new().create(true).append(true).mode(0o600).open(path);
+    opened.map(drop).map_err(|cause| failed("open", path, cause))
+}
+
 /// Removes a file; that there is none is no error.
 pub fn remove(path: &Path) -> Result<(), FileError> {
     match fs::remove_file(path) {

@@ -4,13 +4,14 @@
 //! a request to an answer), [`registry`] and [`notary`] (the two interfaces), [`trust`] (what is
 //! served to whom: the one decision), [`meta`] (the database, the only commit point), [`blobs`]
 //! (content), [`signer`] (the server's own keys), [`auth`] (who asks), [`upkeep`] (what runs
-//! beside), [`config`] and [`listen`] (how it is started).
+//! beside), [`config`], [`start`] and [`listen`] (how it is started).
 
 pub mod auth;
 pub mod blobs;
 pub mod config;
 pub mod error;
 pub mod files;
+pub mod hot;
 pub mod http;
 pub mod listen;
 pub mod logging;

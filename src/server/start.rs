@@ -105,6 +105,10 @@ pub async fn start(config: Config, clock: Arc<dyn Clock>) -> Result<Running, Sta
         Scheme::Plain { .. } => None,
         Scheme::Tls { files, rules } => Some(Tls::start(&config, files.as_ref(), rules, &*clock)?),
     };
+    if config.database.is_none() {
+        // SQLite gives its other files the same rights.
+        files::ensure_private(&config.data.join(DATABASE))?;
+    }
     let database = match &config.database {
         Some(url) => MetaOptions::Postgres(url.expose().to_owned()),
         None => MetaOptions::Sqlite(config.data.join(DATABASE)),
@@ -326,7 +330,7 @@ impl Tls {
             Some(files) => (files.clone(), None),
             None => {
                 let names = certificate_names(&names_of(config));
-                let authority = Authority::new(&config.data.join(TLS_FOLDER), &names);
+                let authority = Authority::new(&config.data, &names);
                 authority.renew(clock.now())?;
                 (authority.files(), Some(authority))
             }
@@ -446,7 +450,6 @@ fn not_listening(listen: &Listen, cause: std::io::Error) -> StartError {
 /// Where the server's small files are, below its folder of data.
 const DATABASE: &str = "trust.db";
 const MASTER_KEY: &str = "master.key";
-const TLS_FOLDER: &str = "tls";
 /// More than a key in hex, in bytes.
 const MASTER_KEY_BYTES: u64 = 128;
 /// How often is looked whether the certificate ends soon.

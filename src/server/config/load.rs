@@ -175,10 +175,12 @@ impl Reading<'_> {
         match (own, root) {
             (Some(data), Some(root)) => Ok((data, root.join(CONTENT))),
             (Some(data), None) | (None, Some(data)) => Ok((data.clone(), data.join(CONTENT))),
-            (None, None) if self.source.file.is_some() => Err(ConfigError::Missing {
-                path: "storage.filesystem",
-                reason: "content needs a folder",
-            }),
+            (None, None) if self.source.file.is_some() && !self.is_ours() => {
+                Err(ConfigError::Missing {
+                    path: "storage.filesystem",
+                    reason: "content needs a folder",
+                })
+            }
             (None, None) => {
                 let data = self.source.default_data.clone().ok_or(ConfigError::NoFolder)?;
                 Ok((data.clone(), data.join(CONTENT)))
@@ -260,7 +262,10 @@ impl Reading<'_> {
 
     fn scheme(&mut self, listen: &Listen) -> Result<Scheme, ConfigError> {
         let tls = &self.file.http.tls;
-        let own = self.file.trust.ownauthority.unwrap_or(false);
+        let anywhere = self.file.trust.plainhttp.unwrap_or(false);
+        let alone = self.source.file.is_none();
+        // A configuration that is the registry's and no more means what it means there.
+        let own = self.file.trust.ownauthority.unwrap_or(alone || self.is_ours()) && !anywhere;
         let files = match (&self.source.flags.tls, &tls.certificate, &tls.key) {
             (Some(files), ..) => Some(files.clone()),
             (None, Some(certificate), Some(key)) => {
@@ -280,9 +285,7 @@ impl Reading<'_> {
                 });
             }
         };
-        let anywhere = self.file.trust.plainhttp.unwrap_or(false);
-        let alone = self.source.file.is_none();
-        let plain = self.source.flags.http || (files.is_none() && !own && (!alone || anywhere));
+        let plain = self.source.flags.http || (files.is_none() && !own);
         if plain {
             if !anywhere && !listen.is_local() {
                 let address = match listen {
@@ -312,6 +315,11 @@ impl Reading<'_> {
             return Err(self.wrong("http.tls.ciphersuites", format!("is wrong: {error}")));
         }
         Ok(Scheme::Tls { files, rules })
+    }
+
+    /// Whether the file has a section that only this server knows.
+    fn is_ours(&self) -> bool {
+        self.document.get("trust").is_some()
     }
 
     fn auth(&self) -> Result<AuthConfig, ConfigError> {

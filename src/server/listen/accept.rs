@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -28,9 +28,23 @@ pub enum Socket {
 }
 
 impl Socket {
-    /// Listens on an address; port 0 is any that is free.
+    /// Listens on an address, `host:port`; port 0 is any that is free. Without a host it is every
+    /// address of this machine.
     pub async fn tcp(address: &str) -> io::Result<Self> {
-        Ok(Self::Tcp(TcpListener::bind(address).await?))
+        let wrong = || io::Error::new(io::ErrorKind::InvalidInput, "it is not HOST:PORT");
+        let (host, port) = address.rsplit_once(':').ok_or_else(wrong)?;
+        let port: u16 = port.parse().map_err(|_| wrong())?;
+        let listener = match host {
+            "" => match TcpListener::bind((Ipv6Addr::UNSPECIFIED, port)).await {
+                Ok(listener) => listener,
+                // A machine without IPv6.
+                Err(_) => TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).await?,
+            },
+            // Clients that have only one of its addresses have this one.
+            "localhost" => TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?,
+            host => TcpListener::bind((host.trim_matches(['[', ']']), port)).await?,
+        };
+        Ok(Self::Tcp(listener))
     }
 
     /// Listens at a path.

@@ -54,7 +54,7 @@ impl Authority {
     /// Makes what is missing, names other hosts or ends soon. Returns whether a certificate was
     /// made.
     pub fn renew(&self, now: Timestamp) -> Result<bool, TlsError> {
-        files::make_folder(&self.folder)?;
+        files::make_folder(&self.folder.join("tls"))?;
         let (issuer, subject) = match self.load()? {
             Some(found) => found,
             None => self.create(now)?,
@@ -143,7 +143,7 @@ impl Authority {
     }
 
     fn key(&self) -> PathBuf {
-        self.folder.join("ca.key")
+        self.folder.join("tls/ca.key")
     }
 
     fn failed(&self, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> TlsError {
