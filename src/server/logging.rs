@@ -257,7 +257,8 @@ fn push_pair(line: &mut String, name: &str, value: &Value) {
             | '\u{2028}'
             | '\u{2029}'
             | '\u{2066}'..='\u{2069}' => {
-                line.push_str(&format!("\\u{:04x}", u32::from(letter)));
+                let code = format!("\\u{:04x}", u32::from(letter));
+                line.push_str(&code);
             }
             letter => line.push(letter),
         }
@@ -278,8 +279,7 @@ mod tests {
         let fields = vec![("service".to_owned(), "registry".to_owned())];
         let subscriber = tracing_subscriber::registry().with(Lines { format, fields, write });
         tracing::subscriber::with_default(subscriber, what);
-        let text = text.lock().unwrap().clone();
-        text
+        text.lock().unwrap().clone()
     }
 
     #[test]

@@ -326,14 +326,13 @@ impl Tls {
         rules: &Rules,
         clock: &dyn Clock,
     ) -> Result<Self, StartError> {
-        let (files, authority) = match files {
-            Some(files) => (files.clone(), None),
-            None => {
-                let names = certificate_names(&names_of(config));
-                let authority = Authority::new(&config.data, &names);
-                authority.renew(clock.now())?;
-                (authority.files(), Some(authority))
-            }
+        let (files, authority) = if let Some(files) = files {
+            (files.clone(), None)
+        } else {
+            let names = certificate_names(&names_of(config));
+            let authority = Authority::new(&config.data, &names);
+            authority.renew(clock.now())?;
+            (authority.files(), Some(authority))
         };
         let current = rules.server_config(&files)?;
         Ok(Self { current: Arc::new(Swap::new(Arc::new(current))), authority })
@@ -395,16 +394,11 @@ fn gate(config: &Config) -> Result<Gate, StartError> {
 }
 
 fn registry_options(config: &Config) -> registry::Options {
-    let mut options = registry::Options::default();
-    options.delete = config.registry.delete;
-    options.read_only = config.registry.read_only;
-    options
+    registry::Options { delete: config.registry.delete, read_only: config.registry.read_only }
 }
 
 fn notary_options(config: &Config) -> notary::Options {
-    let mut options = notary::Options::default();
-    options.gun_prefixes.clone_from(&config.gun_prefixes);
-    options
+    notary::Options { gun_prefixes: config.gun_prefixes.clone() }
 }
 
 fn front_options(config: &Config) -> FrontOptions {

@@ -151,7 +151,7 @@ impl serde::de::Error for Fault {
         let names: Vec<String> = expected.iter().map(|name| format!("`{name}`")).collect();
         let mut problem = format!("is `{variant}`, which is none of {}", names.join(", "));
         if let Some(nearest) = nearest(variant, expected) {
-            problem.push_str(&format!("; did you mean `{nearest}`?"));
+            problem = format!("{problem}; did you mean `{nearest}`?");
         }
         Self::custom(problem)
     }
@@ -315,7 +315,7 @@ impl<'de> Deserializer<'de> for Walk<'_> {
             Value::Null => &[],
             _ => return Err(self.unexpected(&visitor)),
         };
-        let items = Items { items: items.iter(), index: 0, path: self.path };
+        let items = Items { left: items.iter(), index: 0, path: self.path };
         visitor.visit_seq(items).map_err(|fault| fault.at(&self.node.place, self.path))
     }
 
@@ -338,7 +338,7 @@ impl<'de> Deserializer<'de> for Walk<'_> {
             Value::Null => &[],
             _ => return Err(self.unexpected(&visitor)),
         };
-        let entries = Entries { entries: entries.iter(), value: None, path: self.path };
+        let entries = Entries { left: entries.iter(), value: None, path: self.path };
         visitor.visit_map(entries).map_err(|fault| fault.at(&self.node.place, self.path))
     }
 
@@ -380,7 +380,7 @@ impl<'de> Deserializer<'de> for Walk<'_> {
 }
 
 struct Items<'a> {
-    items: std::slice::Iter<'a, Node>,
+    left: std::slice::Iter<'a, Node>,
     index: usize,
     path: &'a Path<'a>,
 }
@@ -392,7 +392,7 @@ impl<'de> SeqAccess<'de> for Items<'_> {
         &mut self,
         seed: T,
     ) -> Result<Option<T::Value>, Fault> {
-        let Some(node) = self.items.next() else { return Ok(None) };
+        let Some(node) = self.left.next() else { return Ok(None) };
         let path = Path::Index(self.path, self.index);
         self.index += 1;
         let value = seed.deserialize(Walk { node, path: &path });
@@ -401,7 +401,7 @@ impl<'de> SeqAccess<'de> for Items<'_> {
 }
 
 struct Entries<'a> {
-    entries: std::slice::Iter<'a, (Key, Node)>,
+    left: std::slice::Iter<'a, (Key, Node)>,
     value: Option<&'a (Key, Node)>,
     path: &'a Path<'a>,
 }
@@ -413,7 +413,7 @@ impl<'de> MapAccess<'de> for Entries<'_> {
         &mut self,
         seed: K,
     ) -> Result<Option<K::Value>, Fault> {
-        self.value = self.entries.next();
+        self.value = self.left.next();
         let Some((key, _)) = self.value else { return Ok(None) };
         let name: StrDeserializer<'_, Fault> = key.name.as_str().into_deserializer();
         let name = seed.deserialize(name);

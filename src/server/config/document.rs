@@ -219,7 +219,7 @@ impl Reader<'_> {
     }
 
     fn add(&mut self, node: Node, anchor: usize) -> Result<(), ConfigError> {
-        self.count(1, &node.place.clone())?;
+        self.count(1, &node.place)?;
         if anchor > 0 {
             self.anchors.insert(anchor, node.clone());
         }
@@ -294,7 +294,7 @@ mod tests {
         let mut text = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
         for level in 1..12 {
             let before = format!("*a{}, ", level - 1).repeat(10);
-            text += &format!("a{level}: &a{level} [{before}]\n");
+            text = format!("{text}a{level}: &a{level} [{before}]\n");
         }
         let error = parse(&text, None).unwrap_err().to_string();
         assert!(error.ends_with("there are too many values"), "{error}");

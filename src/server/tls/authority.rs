@@ -210,13 +210,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let authority = Authority::new(folder.path(), &[]);
         assert!(authority.renew(now()).unwrap());
-        let ca = std::fs::read(authority.certificate()).unwrap();
+        let ca = files::read(&authority.certificate(), MAX_KEY_FILE_BYTES).unwrap();
         assert!(!authority.renew(now()).unwrap());
         let days = |days: i64| Timestamp::from_second(now().as_second() + days * DAY).unwrap();
         let late = SERVER_CERTIFICATE_DAYS - SERVER_CERTIFICATE_RENEWAL_DAYS;
         assert!(!authority.renew(days(late - 1)).unwrap());
         assert!(authority.renew(days(late + 1)).unwrap());
-        assert_eq!(std::fs::read(authority.certificate()).unwrap(), ca);
+        assert_eq!(files::read(&authority.certificate(), MAX_KEY_FILE_BYTES).unwrap(), ca);
         Rules::default().server_config(&authority.files()).unwrap();
     }
 
@@ -229,7 +229,7 @@ mod tests {
         let named = Authority::new(folder.path(), &hosts);
         assert!(named.renew(now()).unwrap());
         assert!(!named.renew(now()).unwrap());
-        std::fs::remove_file(named.files().key).unwrap();
+        files::remove(&named.files().key).unwrap();
         assert!(named.renew(now()).unwrap());
         let wrong = Authority::new(folder.path(), &["not a name\u{e9}".to_owned()]);
         assert!(matches!(wrong.renew(now()), Err(TlsError::HostName { .. })));
@@ -240,7 +240,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let authority = Authority::new(folder.path(), &[]);
         authority.renew(now()).unwrap();
-        std::fs::remove_file(authority.key()).unwrap();
+        files::remove(&authority.key()).unwrap();
         assert!(matches!(authority.renew(now()), Err(TlsError::Authority { .. })));
     }
 }

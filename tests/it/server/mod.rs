@@ -3,4 +3,6 @@
 //! With `TRUST_TEST_DATABASE=postgres` every test of this folder runs on PostgreSQL.
 
 mod base;
+mod front_config;
+mod front_limits;
 pub(crate) mod harness;
