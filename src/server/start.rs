@@ -227,6 +227,9 @@ impl Running {
         let drain = config.http.drain;
         let mut beside = beside(&server, &config, tls);
         if let Some(debug) = debug {
+            if let Some(address) = debug.address() {
+                tracing::info!(%address, "health and metrics are at an address of their own");
+            }
             // Whoever watches learns of the end as well, but is not waited for.
             beside.spawn(debug.run(stopped.clone(), Duration::ZERO));
         }
@@ -415,6 +418,7 @@ fn front_options(config: &Config) -> FrontOptions {
         headers,
         metrics: config.http.metrics,
         metrics_path: None,
+        unready_files: config.health.files.clone(),
         health_only: false,
         access_log: config.access_log,
         proxies: config.http.proxies.clone(),

@@ -38,6 +38,7 @@ mod renewal;
 mod repo_pin;
 mod rotation;
 mod scale;
+mod serve;
 mod server;
 mod tidy;
 mod transfers;

@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -23,7 +24,7 @@ use crate::server::listen::Limits;
 use crate::server::listen::base::{Links, peer};
 use crate::server::listen::progress::{Activity, BodyEnd, InFlight, Pace, PacedBody};
 use crate::server::metrics::{Metrics, route_class};
-use crate::server::{Refusal, Server, service};
+use crate::server::{Refusal, Server, files, service};
 
 /// How requests are taken and answers sent.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -36,6 +37,8 @@ pub struct FrontOptions {
     pub metrics: bool,
     /// Where they are; `/metrics` if that is not said.
     pub metrics_path: Option<String>,
+    /// Files whose presence means that no more requests are to be sent here.
+    pub unready_files: Vec<PathBuf>,
     /// Whether health and metrics are all that is answered here.
     pub health_only: bool,
     /// Whether each request is logged.
@@ -167,6 +170,13 @@ impl Front {
                 "/debug/health" => *request.uri_mut() = Uri::from_static("/readyz"),
                 _ => return Err(nothing_here()),
             }
+        }
+        if request.uri().path() == "/readyz"
+            && self.options.unready_files.iter().any(|path| files::exists(path))
+        {
+            let message = "this server was taken out of service";
+            let status = StatusCode::SERVICE_UNAVAILABLE;
+            return Err(Refusal::new(status, "UNAVAILABLE", message));
         }
         // The future of the whole service is large; it is kept once, here.
         Ok(Box::pin(service::respond(&self.server, request, peer, base)).await)

@@ -11,6 +11,7 @@ pub fn front(server: Arc<Server>, options: &Debug, config: &Config) -> Front {
     let front = FrontOptions {
         metrics: options.metrics.is_some(),
         metrics_path: options.metrics.clone(),
+        unready_files: config.health.files.clone(),
         health_only: true,
         ..FrontOptions::default()
     };

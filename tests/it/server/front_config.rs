@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use serde_json::{Value, json};
 use test_case::test_case;
 use trust::server::config::show::show;
 use trust::server::config::{AuthConfig, Config, ConfigError, Listen, Scheme, Source, load};
@@ -167,4 +168,64 @@ fn nothing_typed_is_a_server_for_this_machine() {
     assert_eq!(config.http.listen, Listen::Tcp("localhost:5000".to_owned()));
     assert!(matches!(config.http.scheme, Scheme::Tls { files: None, .. }));
     assert!(config.registry.delete);
+}
+
+/// The keys that the program says there are, below this path.
+fn known_below(path: &[String]) -> Vec<String> {
+    let mut document = json!({"no such key": 1});
+    for name in path.iter().rev() {
+        document = if name == "[]" { json!([document]) } else { json!({name.as_str(): document}) };
+    }
+    match loaded(&document.to_string(), &[]) {
+        Err(ConfigError::Unknown { known, .. }) => known.iter().map(ToString::to_string).collect(),
+        other => panic!("{path:?}: {other:?}"),
+    }
+}
+
+fn compare(schema: &Value, path: &[String], compared: &mut usize) {
+    let below = |name: &str| [path, &[name.to_owned()]].concat();
+    if let Some(properties) = schema.get("properties").and_then(Value::as_object) {
+        let mut described: Vec<String> = properties.keys().cloned().collect();
+        let mut known = known_below(path);
+        described.sort();
+        known.sort();
+        assert_eq!(described, known, "{path:?}");
+        *compared += 1;
+        for (name, schema) in properties {
+            compare(schema, &below(name), compared);
+        }
+    }
+    if let Some(items) = schema.get("items") {
+        compare(items, &below("[]"), compared);
+    }
+}
+
+#[test]
+fn the_schema_has_the_keys_of_the_program() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("spec/server-configuration.schema.json");
+    let schema: Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
+    let mut compared = 0;
+    compare(&schema, &[], &mut compared);
+    assert!(compared > 20, "{compared}");
+}
+
+#[test]
+fn the_page_for_people_has_every_key() {
+    fn collect(schema: &Value, path: &str, found: &mut Vec<String>) {
+        let Some(properties) = schema.get("properties").and_then(Value::as_object) else {
+            return found.push(path.to_owned());
+        };
+        for (name, schema) in properties {
+            let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+            collect(schema, &path, found);
+        }
+    }
+    let spec = Path::new(env!("CARGO_MANIFEST_DIR")).join("spec");
+    let schema = fs::read(spec.join("server-configuration.schema.json")).unwrap();
+    let page = fs::read_to_string(spec.join("server-configuration.md")).unwrap();
+    let mut keys = Vec::new();
+    collect(&serde_json::from_slice(&schema).unwrap(), "", &mut keys);
+    let missing: Vec<&String> =
+        keys.iter().filter(|key| !page.contains(&format!("`{key}`"))).collect();
+    assert!(missing.is_empty(), "{missing:?}");
 }
