@@ -48,7 +48,8 @@ impl Authority {
 
     /// The server's own certificate, which [`Authority::renew`] makes.
     pub fn files(&self) -> Files {
-        Files { certificate: self.folder.join("server.crt"), key: self.folder.join("server.key") }
+        let folder = self.folder.join("tls");
+        Files { certificate: folder.join("server.crt"), key: folder.join("server.key") }
     }
 
     /// Makes what is missing, names other hosts or ends soon. Returns whether a certificate was
