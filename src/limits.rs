@@ -176,3 +176,30 @@ pub const MAX_DOCKERFILE_LINE_BYTES: usize = 65_535;
 pub const MAX_IMAGE_TEXT_CHARS: usize = 1024;
 /// Deepest nesting of variables in the defaults of others.
 pub const MAX_EXPANSION_DEPTH: usize = 32;
+/// Lifetime of a timestamp that the server makes, in days. Notary's default.
+pub const TIMESTAMP_LIFETIME_DAYS: i64 = 14;
+/// How long before its end the server renews a timestamp, in days: a signer may be away over a long
+/// weekend.
+pub const TIMESTAMP_RENEWAL_DAYS: i64 = 4;
+/// How long before its end the server renews a snapshot, in days: they last for years, and clients
+/// warn months before.
+pub const SNAPSHOT_RENEWAL_DAYS: i64 = 190;
+/// How often the server looks for timestamps to renew, in seconds; a look costs one question to
+/// the database.
+pub const RENEWAL_INTERVAL_SECONDS: u64 = 600;
+/// Largest publication that the server takes unless its configuration says otherwise, in bytes: a
+/// targets file with 30,000 tags has some 6 MiB.
+pub const MAX_PUBLICATION_BYTES: u64 = 8 << 20;
+/// Most files in one publication: the base roles and every delegation that is followed.
+pub const MAX_UPLOAD_PARTS: usize = 1028;
+/// Most keys that the server hands out for repositories of which nothing is published yet.
+pub const MAX_KEYS_IN_WAITING: u64 = 10_000;
+/// Least time that such a key is kept when there are too many, in seconds: a person may set up a
+/// repository in the morning and publish in the evening.
+pub const MIN_KEY_WAITING_SECONDS: i64 = 86_400;
+/// Changes in a page of the server's changefeed if the reader does not say. Notary's default.
+pub const USUAL_CHANGES: u32 = 100;
+/// Most changes in a page of the server's changefeed: it has some 300 KiB.
+pub const MAX_CHANGES: u32 = 1000;
+/// Times that a change of the server's database is tried when others are in the way.
+pub const MAX_WRITE_ATTEMPTS: u32 = 10;
