@@ -203,3 +203,7 @@ pub const USUAL_CHANGES: u32 = 100;
 pub const MAX_CHANGES: u32 = 1000;
 /// Times that a change of the server's database is tried when others are in the way.
 pub const MAX_WRITE_ATTEMPTS: u32 = 10;
+/// Most bytes of recent answers that a server keeps in memory.
+pub const MAX_HOT_BYTES: usize = 16 << 20;
+/// Most repositories and collections of which a server remembers that they were written to.
+pub const MAX_HOT_SCOPES: usize = 100_000;

@@ -29,7 +29,7 @@ pub async fn changes(
         0 => USUAL_CHANGES,
         count => count.min(MAX_CHANGES),
     };
-    let mut reading = server.meta.read().await?;
+    let mut reading = server.meta.glance().await?;
     let changes = reading.changes(gun, page, count).await?;
     drop(reading);
     let records: Vec<_> = changes.iter().map(record).collect();

@@ -11,7 +11,7 @@ use crate::tuf::{Gun, RoleName};
 /// Deletes a collection; that of no other GUN, whatever it begins with. One that is not there is
 /// deleted already.
 pub async fn delete(server: &Server, gun: &Gun, actor: &str) -> Result<(), Refusal> {
-    let mut reading = server.meta.read().await?;
+    let mut reading = server.meta.glance().await?;
     let found = reading.collection(gun).await?;
     drop(reading);
     if found.is_none() {

@@ -22,12 +22,12 @@ pub async fn file(
     let (found, max_age) = match version {
         FileVersion::Current => (current(server, gun, role).await?, server.notary.current_max_age),
         FileVersion::Hash(hash) => {
-            let mut reading = server.meta.read().await?;
+            let mut reading = server.meta.glance().await?;
             let found = reading.file_by_hash(gun, role, hash).await?;
             (found, server.notary.consistent_max_age)
         }
         FileVersion::Number(number) => {
-            let mut reading = server.meta.read().await?;
+            let mut reading = server.meta.glance().await?;
             let found = reading.file_by_version(gun, role, number).await?;
             (found, server.notary.consistent_max_age)
         }
@@ -59,7 +59,7 @@ async fn current(
     gun: &Gun,
     role: &RoleName,
 ) -> Result<Option<StoredFile>, Refusal> {
-    let mut reading = server.meta.read().await?;
+    let mut reading = server.meta.glance().await?;
     let found = reading.current_file_and_expiry(gun, role).await?;
     drop(reading);
     let server_signs = matches!(role, RoleName::Timestamp | RoleName::Snapshot);
@@ -67,7 +67,7 @@ async fn current(
         Some((file, expires)) if !server_signs || expires >= server.clock.now() => Ok(Some(file)),
         Some((file, _)) => match renew(server, gun, Lead::NONE).await {
             Ok(_) => {
-                let mut reading = server.meta.read().await?;
+                let mut reading = server.meta.glance().await?;
                 Ok(reading.current_file(gun, role).await?)
             }
             // Whose clock is wrong, readers can tell better than this server.

@@ -88,6 +88,7 @@ async fn take(
 ) -> Result<Option<ServerKey>, MetaError> {
     let now = server.clock.now();
     let mut writing = server.meta.write().await?;
+    writing.changes(gun.as_str());
     if writing.keys_in_waiting().await? >= MAX_KEYS_IN_WAITING {
         let age = SignedDuration::from_secs(MIN_KEY_WAITING_SECONDS);
         let before = now.saturating_sub(age).unwrap_or(now);

@@ -30,7 +30,7 @@ pub async fn renew_due(server: &Server) -> Result<Pass, MetaError> {
     let mut pass = Pass::default();
     let mut after = 0;
     loop {
-        let mut reading = server.meta.read().await?;
+        let mut reading = server.meta.glance().await?;
         let due = reading
             .collections_to_renew(until(lead.timestamp), until(lead.snapshot), after, AT_ONCE)
             .await?;
