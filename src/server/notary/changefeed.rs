@@ -11,26 +11,42 @@ use crate::server::{Refusal, Server};
 use crate::tuf::Gun;
 use crate::wire::notary::ErrorCode;
 
+/// What somebody asks of the feed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Question {
+    page: Page,
+    count: u32,
+}
+
+impl Question {
+    /// Reads `records` and `change_id`: a hundred changes from the oldest if both are missing, at
+    /// most a thousand; backwards if there are less than none; from the newest if the change is
+    /// `-1`.
+    pub fn of(exchange: &Exchange) -> Result<Self, Refusal> {
+        let records: i32 = number(exchange, "records")?;
+        let change: i64 = number(exchange, "change_id")?;
+        let page = match (change < 0, records < 0) {
+            (true, _) => Page::Newest,
+            (false, true) if change == 0 => Page::Newest,
+            (false, true) => Page::Before(change),
+            (false, false) => Page::After(change),
+        };
+        let count = match records.unsigned_abs() {
+            0 => USUAL_CHANGES,
+            count => count.min(MAX_CHANGES),
+        };
+        Ok(Self { page, count })
+    }
+}
+
 /// Answers with a page of changes, of one collection or of all.
 pub async fn changes(
     server: &Server,
     gun: Option<&Gun>,
-    exchange: &Exchange,
+    question: Question,
 ) -> Result<Response, Refusal> {
-    let records: i32 = number(exchange, "records")?;
-    let change: i64 = number(exchange, "change_id")?;
-    let page = match (change < 0, records < 0) {
-        (true, _) => Page::Newest,
-        (false, true) if change == 0 => Page::Newest,
-        (false, true) => Page::Before(change),
-        (false, false) => Page::After(change),
-    };
-    let count = match records.unsigned_abs() {
-        0 => USUAL_CHANGES,
-        count => count.min(MAX_CHANGES),
-    };
     let mut reading = server.meta.glance().await?;
-    let changes = reading.changes(gun, page, count).await?;
+    let changes = reading.changes(gun, question.page, question.count).await?;
     drop(reading);
     let records: Vec<_> = changes.iter().map(record).collect();
     let count = records.len();

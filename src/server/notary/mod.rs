@@ -29,6 +29,7 @@ use serde_json::json;
 
 use crate::limits::MAX_PUBLICATION_BYTES;
 use crate::server::http::{Exchange, Response, bytes, empty, json as json_answer};
+use crate::server::notary::changefeed::Question;
 use crate::server::router::Route;
 use crate::server::{Refusal, Server};
 use crate::tuf::Gun;
@@ -106,9 +107,11 @@ pub async fn respond(
         Route::TrustKey(..) => Err(Refusal::wrong_method("GET, HEAD, POST")),
         Route::Changefeed(gun) if reads => {
             is_served(server, &gun)?;
-            changefeed::changes(server, Some(&gun), &exchange).await
+            changefeed::changes(server, Some(&gun), Question::of(&exchange)?).await
         }
-        Route::AllChanges if reads => changefeed::changes(server, None, &exchange).await,
+        Route::AllChanges if reads => {
+            changefeed::changes(server, None, Question::of(&exchange)?).await
+        }
         Route::NotaryHealth if reads => Ok(health(server).await),
         _ => Err(Refusal::wrong_method("GET, HEAD")),
     }

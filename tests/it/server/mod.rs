@@ -4,3 +4,4 @@
 
 mod base;
 pub(crate) mod harness;
+mod notary;
