@@ -1,6 +1,8 @@
 //! Opens the database, and hands out snapshots and transactions.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
@@ -32,6 +34,8 @@ pub struct MetaStore {
     dialect: Dialect,
     readers: AnyPool,
     writer: AnyPool,
+    /// Keys of the server that were read once, by their names.
+    pub(super) secrets: Arc<Mutex<BTreeMap<&'static str, Arc<[u8]>>>>,
 }
 
 /// One snapshot: all that is asked of it is of the same instant.
@@ -57,11 +61,12 @@ impl MetaStore {
                 let url = format!("sqlite://{}?mode=rwc", path.display());
                 let readers = pool(&url, READERS, Dialect::Sqlite).await?;
                 let writer = pool(&url, 1, Dialect::Sqlite).await?;
-                Self { dialect: Dialect::Sqlite, readers, writer }
+                Self { dialect: Dialect::Sqlite, readers, writer, secrets: Arc::default() }
             }
             Options::Postgres(url) => {
                 let readers = pool(url, CONNECTIONS, Dialect::Postgres).await?;
-                Self { dialect: Dialect::Postgres, writer: readers.clone(), readers }
+                let writer = readers.clone();
+                Self { dialect: Dialect::Postgres, readers, writer, secrets: Arc::default() }
             }
         };
         schema::migrate(&store).await?;
