@@ -182,7 +182,7 @@ pub const BLOB_PIECE_BYTES: usize = 512 << 10;
 /// Most bytes of an upload that a crash can lose: after so many, what is there is saved and noted.
 pub const UPLOAD_CHECKPOINT_BYTES: u64 = 8 << 20;
 /// How long the name of an upload can be used to begin it, in seconds.
-pub const UPLOAD_NAME_SECONDS: i64 = 24 * 60 * 60;
+pub const UPLOAD_NAME_SECONDS: i64 = 86_400;
 /// Most objects that are remembered to have been found whole; each takes some 200 bytes.
 pub const MAX_VERIFIED_OBJECTS: usize = 50_000;
 /// How long content that was found whole is served without being hashed again, in seconds.
@@ -203,3 +203,7 @@ pub const MAX_SEARCH_RESULTS: usize = 100;
 pub const MAX_TAG_PARAMETERS: usize = 100;
 /// Times a transaction is tried that other writers are in the way of.
 pub const MAX_TRANSACTION_ATTEMPTS: u32 = 4;
+/// Most bytes of recent answers that a server keeps in memory.
+pub const MAX_HOT_BYTES: usize = 16 << 20;
+/// Most repositories and collections of which a server remembers that they were written to.
+pub const MAX_HOT_SCOPES: usize = 100_000;

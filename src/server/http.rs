@@ -62,6 +62,10 @@ impl Exchange {
     /// Reads the whole body; more than `limit` bytes are refused.
     pub async fn bytes(&mut self, limit: u64) -> Result<Bytes, Refusal> {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let said = self.header("content-length").and_then(|text| text.parse::<usize>().ok());
+        if said.is_some_and(|said| said > limit) {
+            return Err(Refusal::too_large(limit));
+        }
         let mut body = std::mem::replace(&mut self.body, empty_body());
         let mut whole = BytesMut::new();
         while let Some(frame) = body.frame().await {

@@ -9,6 +9,7 @@ use std::fs::{DirBuilder, File, OpenOptions, ReadDir};
 use std::io::{self, Read};
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -49,6 +50,8 @@ pub(super) struct Claim {
 pub(super) struct OpenUpload {
     claim: Arc<Claim>,
     file: File,
+    /// Whether its name is on the disk as well.
+    is_named: AtomicBool,
 }
 
 /// Content that is complete.
@@ -104,7 +107,7 @@ impl Disk {
         offset: u64,
     ) -> Result<OpenUpload, BlobError> {
         let file = self.upload_file(&claim.id, offset)?;
-        Ok(OpenUpload { claim, file })
+        Ok(OpenUpload { claim, file, is_named: AtomicBool::new(offset > 0) })
     }
 
     fn upload_file(&self, id: &str, offset: u64) -> Result<File, BlobError> {
@@ -265,7 +268,11 @@ impl OpenUpload {
     /// Returns when what was written is on the disk, and the upload's name with it.
     pub(super) fn sync(&self) -> Result<(), BlobError> {
         self.file.sync_data().map_err(|e| BlobError::disk("save", e))?;
-        sync_folder(&self.claim.disk.root.join(UPLOADS))
+        if !self.is_named.load(Ordering::Acquire) {
+            sync_folder(&self.claim.disk.root.join(UPLOADS))?;
+            self.is_named.store(true, Ordering::Release);
+        }
+        Ok(())
     }
 
     /// Reads the next bytes from an offset on; none at the end.

@@ -243,6 +243,7 @@ impl Writing {
         name: &RepositoryName,
         now: Timestamp,
     ) -> Result<i64, MetaError> {
+        self.changes(name.as_str());
         let query = "SELECT id FROM repository WHERE name = $1";
         let known: Option<i64> =
             sqlx::query_scalar(query).bind(name.as_str()).fetch_optional(&mut *self.tx).await?;
@@ -257,6 +258,7 @@ impl Writing {
         &mut self,
         name: &RepositoryName,
     ) -> Result<Option<RepositoryRow>, MetaError> {
+        self.changes(name.as_str());
         let query = match self.dialect {
             Dialect::Sqlite => "SELECT id, seq FROM repository WHERE name = $1",
             Dialect::Postgres => "SELECT id, seq FROM repository WHERE name = $1 FOR UPDATE",
@@ -430,6 +432,7 @@ impl Writing {
         digest: &Digest,
         now: Timestamp,
     ) -> Result<bool, MetaError> {
+        self.changes(repository.as_str());
         let change = "UPDATE manifest SET touched_at = $1 WHERE digest = $2 \
              AND repository = (SELECT id FROM repository WHERE name = $3)";
         let done = sqlx::query(change)

@@ -208,7 +208,7 @@ impl<'a> Session<'a> {
 
     /// Finds out how far the upload is.
     async fn load(&mut self) -> Result<(), Refusal> {
-        let mut reading = self.server.meta.read().await?;
+        let mut reading = self.server.meta.glance().await?;
         match reading.upload(&self.upload.id).await? {
             Some(row) if row.ended => Err(unknown()),
             Some(row) => {
@@ -257,19 +257,16 @@ impl<'a> Session<'a> {
             self.progress = Progress::none(digest.algorithm());
         }
         let mut upload = claim.open(&self.progress).await.map_err(refusal)?;
-        match self.receive(&mut upload, exchange, expected).await {
-            Ok(()) => {}
-            Err(refusal) if refusal.status == StatusCode::INSUFFICIENT_STORAGE => {
+        if let Err(refusal) = self.receive(&mut upload, exchange, expected).await {
+            // Nobody was told its name: nobody can go on with it.
+            let is_nameless = exchange.method == Method::POST;
+            if is_nameless || refusal.status == StatusCode::INSUFFICIENT_STORAGE {
                 drop(upload);
                 self.give_up(&claim).await?;
-                return Err(refusal);
+            } else if refusal.code != SIZE_INVALID {
+                self.save(&mut upload).await?;
             }
-            Err(refusal) => {
-                if refusal.code != SIZE_INVALID && exchange.method != Method::POST {
-                    self.save(&mut upload).await?;
-                }
-                return Err(refusal);
-            }
+            return Err(refusal);
         }
         if upload.digest(digest.algorithm()).await.map_err(refusal)? != *digest {
             drop(upload);
@@ -425,7 +422,7 @@ impl<'a> Session<'a> {
 
     /// Whether a blob is there whole already, by its length.
     async fn is_stored(&self, digest: &Digest, size: u64) -> Result<bool, Refusal> {
-        let mut reading = self.server.meta.read().await?;
+        let mut reading = self.server.meta.glance().await?;
         let row = reading.stored_blob(digest).await?;
         drop(reading);
         let Some(row) = row.filter(|row| row.state.is_there() && row.size == size) else {
