@@ -93,7 +93,7 @@ impl TestServer {
             meta,
             blobs: BlobStore::new(&folder.path().join("content")),
             signer: Signer::Local(LocalSigner::new(master, Algorithm::Ed25519)),
-            auth: Auth::Open,
+            auth: Auth::open(),
             gate: Gate::default(),
             clock: Arc::new(SystemClock),
             registry: registry::Options::default(),
