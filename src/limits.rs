@@ -176,3 +176,16 @@ pub const MAX_DOCKERFILE_LINE_BYTES: usize = 65_535;
 pub const MAX_IMAGE_TEXT_CHARS: usize = 1024;
 /// Deepest nesting of variables in the defaults of others.
 pub const MAX_EXPANSION_DEPTH: usize = 32;
+/// Most rules of an enforcement policy: each request goes through them.
+pub const MAX_POLICY_RULES: usize = 1024;
+/// Most roles, signers or roots that one rule names.
+pub const MAX_RULE_NAMES: usize = 256;
+/// Most days that something replaced may still be had by its digest: ten years.
+pub const MAX_SUPERSEDED_DAYS: i64 = 3650;
+/// Most manifests looked at that have one blob or manifest, to find one that is signed: a common
+/// base layer is in thousands.
+pub const MAX_PARENTS: usize = 100_000;
+/// Most signed targets remembered of all collections together; each takes some 300 bytes.
+pub const MAX_REMEMBERED_TARGETS: usize = 200_000;
+/// Most blobs and manifests of which it is remembered whether something signed has them.
+pub const MAX_REMEMBERED_PARTS: usize = 100_000;
