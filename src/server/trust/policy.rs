@@ -260,11 +260,6 @@ impl Policy {
     pub(super) fn rule(&self, repository: &str) -> Option<&Rule> {
         self.rules.iter().find(|rule| matches(&rule.pattern, repository))
     }
-
-    /// Whether any rule keeps tags in quarantine.
-    pub(super) fn has_quarantine(&self) -> bool {
-        self.rules.iter().any(|rule| rule.push == Mode::Enforce)
-    }
 }
 
 impl Default for Policy {
@@ -328,6 +323,13 @@ impl Rule {
             signed_tags_immutable: config.signed_tags_immutable,
             sign_within: SignedDuration::from_mins(minutes),
         })
+    }
+}
+
+impl Rule {
+    /// Whether it says whose roots are believed.
+    pub(super) fn is_pinned(&self) -> bool {
+        !self.pins.is_empty()
     }
 }
 

@@ -204,12 +204,6 @@ impl Standing {
         self.says.as_ref().is_ok_and(|says| says.digests.contains_key(digest))
     }
 
-    /// The digest that is signed for a tag as the rule wants it, and its size in bytes.
-    pub(super) fn signed_for(&self, tag: &str) -> Option<(&Digest, u64)> {
-        let tag = self.says.as_ref().ok()?.tags.get(tag)?;
-        tag.lacks.is_none().then_some((&tag.digest, tag.size))
-    }
-
     /// Whether a tag may stand for this digest.
     pub(super) fn tag(
         &self,
