@@ -189,3 +189,7 @@ pub const MAX_PARENTS: usize = 100_000;
 pub const MAX_REMEMBERED_TARGETS: usize = 200_000;
 /// Most blobs and manifests of which it is remembered whether something signed has them.
 pub const MAX_REMEMBERED_PARTS: usize = 100_000;
+/// Most bytes of recent answers that a server keeps in memory.
+pub const MAX_HOT_BYTES: usize = 16 << 20;
+/// Most repositories and collections of which a server remembers that they were written to.
+pub const MAX_HOT_SCOPES: usize = 100_000;

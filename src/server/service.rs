@@ -83,6 +83,7 @@ fn need(route: &Route, method: &Method, query: &str) -> Option<Need> {
         _ => repository(name, &[Action::Pull, Action::Push]),
     };
     match route {
+        // The verdict checks what it is asked about itself.
         Route::Base => Some(Need { scope: Scope::Base, actions: Vec::new() }),
         Route::Catalog | Route::AllChanges | Route::Search => {
             Some(Need { scope: Scope::Catalog, actions: Vec::new() })

@@ -9,6 +9,7 @@ use sqlx::{AnyConnection, AssertSqlSafe, Row};
 use crate::clock::Timestamp;
 use crate::limits::{MAX_INDEX_DEPTH, MAX_PARENTS};
 use crate::oci::{Digest, RepositoryName, TagName};
+use crate::server::meta::store::Asked;
 use crate::server::meta::trust::{instant, unsigned};
 use crate::server::meta::{Dialect, MetaError, Reading, Writing};
 use crate::tuf::{Gun, RoleName};
@@ -101,7 +102,8 @@ pub enum PartKind {
 impl Reading {
     /// Asks as enforcement does.
     pub fn evidence(&mut self) -> Evidence<'_> {
-        Evidence { connection: &mut self.tx, is_snapshot: true }
+        let is_snapshot = matches!(self.tx, Asked::Snapshot(_));
+        Evidence { connection: &mut self.tx, is_snapshot }
     }
 }
 

@@ -44,6 +44,15 @@ pub struct Denial {
     absent: Option<&'static str>,
 }
 
+/// What a tag answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Served {
+    /// The manifest.
+    pub digest: Digest,
+    /// Until when that holds if nothing is published, pushed, or configured anew.
+    pub until: Timestamp,
+}
+
 /// The decision.
 #[derive(Debug)]
 pub struct Gate {
@@ -110,7 +119,7 @@ impl Gate {
     }
 
     /// Decides whether a caller may reach this, by what the snapshot says. `Ok(Err(_))` is a denial;
-    /// an error denies as well. A tag is better asked for with [`Gate::tag`].
+    /// an error denies as well. A tag is asked for with [`Gate::tag`].
     pub async fn pull(
         &self,
         reading: &mut Reading,
@@ -118,31 +127,46 @@ impl Gate {
         subject: Subject<'_>,
         caller: &Caller,
     ) -> Result<Result<(), Denial>, MetaError> {
+        Ok(self.pull_until(reading, repository, subject, caller).await?.map(|_| ()))
+    }
+
+    /// Decides as [`Gate::pull`] does, and tells until when that holds if nothing is published,
+    /// pushed, or configured anew.
+    pub async fn pull_until(
+        &self,
+        reading: &mut Reading,
+        repository: &RepositoryName,
+        subject: Subject<'_>,
+        caller: &Caller,
+    ) -> Result<Result<Timestamp, Denial>, MetaError> {
         if let Subject::Tag(tag, digest) = subject {
             let served = self.tag(reading, repository, tag, digest, caller).await?;
-            // What is in place of it cannot be told this way.
             return Ok(served.and_then(|served| {
-                if served == *digest {
-                    return Ok(());
+                if served.digest == *digest {
+                    return Ok(served.until);
                 }
+                // What is served in its place cannot be told this way.
                 let message = format!("{repository}:{tag} is not served: something else is");
-                Err(Denial { message, detail: json!({}), absent: absent(subject, repository, caller) })
+                let absent = absent(subject, repository, caller);
+                Err(Denial { message, detail: json!({}), absent })
             }));
         }
         let policy = self.policy();
         let Some(rule) = policy.rule(repository.as_str()).filter(|rule| rule.pull != Mode::Off)
         else {
-            return Ok(Ok(()));
+            return Ok(Ok(Timestamp::MAX));
         };
         if reaches_quarantine(caller, repository) {
-            return Ok(Ok(()));
+            return Ok(Ok(Timestamp::MAX));
         }
         let evidence = &mut reading.evidence();
-        let verdict = self.decide(evidence, &policy, rule, repository, subject).await?;
-        let Err(objection) = verdict else { return Ok(Ok(())) };
+        let objection = match self.decide(evidence, &policy, rule, repository, subject).await? {
+            Ok(admission) => return Ok(Ok(admission.expires)),
+            Err(objection) => objection,
+        };
         self.record(rule.pull, repository, subject, &objection, caller);
         if rule.pull == Mode::Audit {
-            return Ok(Ok(()));
+            return Ok(Ok(Timestamp::MIN));
         }
         Ok(Err(denial(&objection, repository, subject, caller)))
     }
@@ -156,13 +180,14 @@ impl Gate {
         tag: &TagName,
         digest: &Digest,
         caller: &Caller,
-    ) -> Result<Result<Digest, Denial>, MetaError> {
+    ) -> Result<Result<Served, Denial>, MetaError> {
+        let served = |digest: &Digest, until| Served { digest: digest.clone(), until };
         let policy = self.policy();
         let Some(rule) = policy.rule(repository.as_str()).filter(|rule| rule.decides_tags()) else {
-            return Ok(Ok(digest.clone()));
+            return Ok(Ok(served(digest, Timestamp::MAX)));
         };
         if reaches_quarantine(caller, repository) {
-            return Ok(Ok(digest.clone()));
+            return Ok(Ok(served(digest, Timestamp::MAX)));
         }
         let evidence = &mut reading.evidence();
         let look = self.look(evidence, &policy, rule, repository, tag, digest).await?;
@@ -174,9 +199,10 @@ impl Gate {
             self.record(mode, repository, subject, objection, caller);
         }
         Ok(match (look.serves, look.verdict) {
-            (Some(served), _) => Ok(served),
+            (_, Ok(admission)) => Ok(served(digest, admission.expires)),
+            // Each time it is logged and counted, or decided, anew.
+            (Some(instead), Err(_)) => Ok(served(&instead, Timestamp::MIN)),
             (None, Err(objection)) => Err(denial(&objection, repository, subject, caller)),
-            (None, Ok(_)) => Ok(digest.clone()),
         })
     }
 
@@ -289,8 +315,8 @@ impl Gate {
         evidence.state(repository, digest, &self.guns(repository)).await
     }
 
-    /// The names that the collection of a repository may have.
-    pub(super) fn guns(&self, repository: &RepositoryName) -> Vec<Option<Gun>> {
+    /// The names that the collection of a repository may have; `None` where a name is too long.
+    pub fn guns(&self, repository: &RepositoryName) -> Vec<Option<Gun>> {
         self.hosts.iter().map(|host| Gun::parse(&format!("{host}/{repository}")).ok()).collect()
     }
 

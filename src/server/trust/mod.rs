@@ -12,6 +12,6 @@ pub mod policy;
 pub mod quarantine;
 pub mod verdict;
 
-pub use gate::{Denial, Gate, Subject};
+pub use gate::{Denial, Gate, Served, Subject};
 pub use policy::{Mode, Policy, PolicyConfig, PolicyError, RootsConfig, RuleConfig, Serve};
 pub use verdict::{Admission, Objection, Reason};

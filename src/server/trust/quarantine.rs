@@ -157,6 +157,7 @@ impl Gate {
         repository: &RepositoryName,
         tag: &TagName,
     ) -> Result<bool, MetaError> {
+        writing.changes(repository.as_str());
         let policy = self.policy();
         let any = Digest::sha256_of(b"");
         let state = self.state(&mut writing.evidence(), repository, &any).await?;
