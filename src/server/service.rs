@@ -45,15 +45,8 @@ async fn answer(
         Some(need) => server.auth.authorize(&parts.headers, peer, need).await?,
         None => crate::server::auth::Caller::granted(None, Vec::new()),
     };
-    let exchange = Exchange {
-        method: parts.method,
-        query,
-        headers: parts.headers,
-        body,
-        caller,
-        peer,
-        base,
-    };
+    let exchange =
+        Exchange { method: parts.method, query, headers: parts.headers, body, caller, peer, base };
     match route {
         Route::TrustFiles(_)
         | Route::TrustFile(..)

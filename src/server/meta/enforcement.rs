@@ -130,7 +130,8 @@ impl Evidence<'_> {
         names: &[Option<Gun>],
     ) -> Result<State, MetaError> {
         // Something is asked for even if there are no names: no collection has the empty one.
-        let places: Vec<String> = (0..names.len().max(1)).map(|at| format!("${}", at + 3)).collect();
+        let places: Vec<String> =
+            (0..names.len().max(1)).map(|at| format!("${}", at + 3)).collect();
         let query = format!(
             "SELECT r.id, r.seq, CAST(LENGTH(m.bytes) AS BIGINT) AS size, c.gun, \
              c.id AS collection, c.seq AS published, t.version FROM (SELECT 1 AS one) o \
@@ -353,7 +354,10 @@ impl Evidence<'_> {
 
 impl Writing {
     /// Locks collections against whoever publishes, until the commit.
-    pub async fn lock_published(&mut self, collections: &[CollectionState]) -> Result<(), MetaError> {
+    pub async fn lock_published(
+        &mut self,
+        collections: &[CollectionState],
+    ) -> Result<(), MetaError> {
         if self.dialect == Dialect::Sqlite {
             // Nobody else writes.
             return Ok(());

@@ -277,9 +277,10 @@ impl Gate {
         objection: &Objection,
         settled: Option<Digest>,
     ) -> Result<Option<Digest>, MetaError> {
-        let signed = objection.signed_digest.clone().filter(|_| {
-            rule.serve == Serve::Signed && objection.reason == Reason::WrongDigest
-        });
+        let signed = objection
+            .signed_digest
+            .clone()
+            .filter(|_| rule.serve == Serve::Signed && objection.reason == Reason::WrongDigest);
         for candidate in settled.into_iter().chain(signed) {
             let state = self.state(evidence, repository, &candidate).await?;
             if state.size.is_none() {
@@ -425,14 +426,12 @@ impl Gate {
         let vouchers = evidence.replaced_since(collection, since).await?;
         let vouched = |role: &_, name: &str, digest: &Digest| {
             let mut vouchers = vouchers.iter();
-            vouchers.any(|other| {
-                other.role == *role && other.name == name && other.digest == *digest
-            })
+            vouchers
+                .any(|other| other.role == *role && other.name == name && other.digest == *digest)
         };
         let counts = vouchers.iter().filter(|voucher| {
             let signers = rule.signers.iter();
-            let signers =
-                signers.filter(|signer| vouched(*signer, &voucher.name, &voucher.digest));
+            let signers = signers.filter(|signer| vouched(*signer, &voucher.name, &voucher.digest));
             voucher.ended
                 && rule.roles.contains(&voucher.role)
                 && signers.count() >= rule.signers_needed
@@ -458,9 +457,8 @@ impl Gate {
         let roots = roots(evidence, &gun, rule, collection.id, files.root_version, now).await?;
         let rule = rule.clone();
         // Signatures over megabytes.
-        let standing = tokio::task::spawn_blocking(move || {
-            Standing::of(gun, &rule, &files, &roots, now)
-        });
+        let standing =
+            tokio::task::spawn_blocking(move || Standing::of(gun, &rule, &files, &roots, now));
         let standing = standing.await.map_err(|_| MetaError::Corrupt { what: "collection" })?;
         let standing = Arc::new(standing);
         if evidence.is_snapshot() {
@@ -575,8 +573,7 @@ pub(super) fn denial(
     subject: Subject<'_>,
     caller: &Caller,
 ) -> Denial {
-    let message =
-        format!("{} is not served: {}", shown(repository, subject), objection.message);
+    let message = format!("{} is not served: {}", shown(repository, subject), objection.message);
     let absent = absent(subject, repository, caller);
     Denial { message, detail: objection.detail(), absent }
 }

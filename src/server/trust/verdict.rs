@@ -240,8 +240,7 @@ impl Standing {
         if let Some(size) = size
             && size != signed.size
         {
-            let message =
-                format!("the registry has {size} bytes, but {} are signed", signed.size);
+            let message = format!("the registry has {size} bytes, but {} are signed", signed.size);
             let trouble = Trouble { reason: Reason::WrongSize, message, expires: None };
             return Err(objection(&trouble, Some(signed)));
         }
