@@ -193,3 +193,8 @@ pub const MAX_REMEMBERED_PARTS: usize = 100_000;
 pub const MAX_HOT_BYTES: usize = 16 << 20;
 /// Most repositories and collections of which a server remembers that they were written to.
 pub const MAX_HOT_SCOPES: usize = 100_000;
+/// Most manifests of an image that are pushed in one request with its signature: one for each
+/// platform, and one for what was noted about each.
+pub const MAX_PUSHED_MANIFESTS: usize = 256;
+/// Most bytes of the manifests of such an image together: each has some 2 KiB.
+pub const MAX_PUSHED_MANIFEST_BYTES: usize = 16 << 20;
