@@ -26,16 +26,16 @@ pub struct Evidence<'a> {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct State {
     /// The repository; `None` if it is not there.
-    pub repository: Option<RepositoryState>,
+    pub repository: Option<RepositoryMark>,
     /// Size in bytes of the manifest that was asked about; `None` if the repository has none.
     pub size: Option<u64>,
     /// The collections, in the order of the names asked for.
-    pub collections: Vec<CollectionState>,
+    pub collections: Vec<CollectionMark>,
 }
 
 /// The state of a repository.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct RepositoryState {
+pub struct RepositoryMark {
     /// Its number.
     pub id: i64,
     /// How many changes there were.
@@ -44,7 +44,7 @@ pub struct RepositoryState {
 
 /// The state of a collection: whatever is published gives another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct CollectionState {
+pub struct CollectionMark {
     /// Which of the names asked for it has.
     pub name: usize,
     /// Its number.
@@ -152,7 +152,7 @@ impl Evidence<'_> {
         for row in query.fetch_all(&mut *self.connection).await? {
             let id: Option<i64> = row.try_get("id")?;
             let seq: Option<i64> = row.try_get("seq")?;
-            state.repository = id.zip(seq).map(|(id, seq)| RepositoryState { id, seq });
+            state.repository = id.zip(seq).map(|(id, seq)| RepositoryMark { id, seq });
             state.size = row.try_get::<Option<i64>, _>("size")?.map(unsigned).transpose()?;
             let Some(id) = row.try_get::<Option<i64>, _>("collection")? else { continue };
             let gun: String = row.try_get("gun")?;
@@ -160,7 +160,7 @@ impl Evidence<'_> {
             let name = names.iter().position(is_it).ok_or(MetaError::Corrupt { what: "GUN" })?;
             let seq = row.try_get("published")?;
             let timestamp = row.try_get::<Option<i64>, _>("version")?.unwrap_or_default();
-            state.collections.push(CollectionState { name, id, seq, timestamp });
+            state.collections.push(CollectionMark { name, id, seq, timestamp });
         }
         state.collections.sort_unstable_by_key(|collection| collection.name);
         Ok(state)
@@ -307,6 +307,25 @@ impl Evidence<'_> {
         found.as_deref().map(digest).transpose()
     }
 
+    /// Whether some role of a collection names a digest for a tag, whoever that convinces.
+    pub async fn names(
+        &mut self,
+        gun: &Gun,
+        tag: &TagName,
+        digest: &Digest,
+    ) -> Result<bool, MetaError> {
+        let query = "SELECT s.name FROM collection c JOIN signed_target s ON s.collection = c.id \
+             WHERE c.gun = $1 AND c.deleted_at IS NULL AND s.name = $2 AND s.digest = $3 \
+             AND s.until_seq IS NULL LIMIT 1";
+        let row = sqlx::query(query)
+            .bind(gun.as_str().to_owned())
+            .bind(tag.as_str().to_owned())
+            .bind(digest.as_str().to_owned())
+            .fetch_optional(&mut *self.connection)
+            .await?;
+        Ok(row.is_some())
+    }
+
     /// Whether a tag is in quarantine: what everybody else still gets, if anything.
     pub async fn quarantine(
         &mut self,
@@ -356,7 +375,7 @@ impl Writing {
     /// Locks collections against whoever publishes, until the commit.
     pub async fn lock_published(
         &mut self,
-        collections: &[CollectionState],
+        collections: &[CollectionMark],
     ) -> Result<(), MetaError> {
         if self.dialect == Dialect::Sqlite {
             // Nobody else writes.

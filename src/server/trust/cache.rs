@@ -7,7 +7,7 @@ use crate::clock::Timestamp;
 use crate::crypto::Sha256Hash;
 use crate::limits::{MAX_REMEMBERED_PARTS, MAX_REMEMBERED_TARGETS};
 use crate::oci::Digest;
-use crate::server::meta::enforcement::{CollectionState, PartKind, RepositoryState};
+use crate::server::meta::enforcement::{CollectionMark, PartKind, RepositoryMark};
 use crate::server::trust::verdict::Standing;
 
 /// What a standing depends on, besides the time.
@@ -18,7 +18,7 @@ pub(super) struct StandingKey {
     /// The rule of it.
     pub(super) rule: usize,
     /// The collection, as published last.
-    pub(super) collection: CollectionState,
+    pub(super) collection: CollectionMark,
 }
 
 /// What being part of something signed depends on.
@@ -27,7 +27,7 @@ pub(super) struct PartKey {
     /// What is signed.
     pub(super) standing: StandingKey,
     /// The repository, as changed last.
-    pub(super) repository: RepositoryState,
+    pub(super) repository: RepositoryMark,
     /// As what.
     pub(super) kind: PartKind,
     /// The part.

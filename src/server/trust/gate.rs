@@ -14,7 +14,7 @@ use crate::oci::{Digest, RepositoryName, TagName};
 use crate::server::Refusal;
 use crate::server::auth::{Action, Caller};
 use crate::server::meta::enforcement::{
-    CollectionState, Evidence, PartKind, RepositoryState, State,
+    CollectionMark, Evidence, PartKind, RepositoryMark, State,
 };
 use crate::server::meta::{MetaError, Reading};
 use crate::server::trust::cache::{Cache, PartKey, StandingKey};
@@ -398,7 +398,7 @@ impl Gate {
         evidence: &mut Evidence<'_>,
         standing_key: &StandingKey,
         standing: &Standing,
-        repository: RepositoryState,
+        repository: RepositoryMark,
         digest: &Digest,
         kind: PartKind,
     ) -> Result<bool, MetaError> {
@@ -446,7 +446,7 @@ impl Gate {
         policy: &Policy,
         rule: &Rule,
         gun: Gun,
-        collection: CollectionState,
+        collection: CollectionMark,
     ) -> Result<(StandingKey, Arc<Standing>), MetaError> {
         let key = StandingKey { policy: policy.version(), rule: rule.index, collection };
         let now = self.clock.now();
