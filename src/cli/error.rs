@@ -268,6 +268,7 @@ impl From<StartError> for CliError {
             StartError::Tls(_) | StartError::MasterKey { .. } | StartError::Signer(_) => {
                 (ErrorKind::Key, None)
             }
+            StartError::Auth(_) => (ErrorKind::Usage, None),
             StartError::Meta(_) => (ErrorKind::Storage, None),
             StartError::Listen { ref cause, .. } => match cause.kind() {
                 io::ErrorKind::AddrInUse => {

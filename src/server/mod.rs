@@ -6,6 +6,7 @@
 //! (content), [`signer`] (the server's own keys), [`auth`] (who asks), [`upkeep`] (what runs
 //! beside), [`config`], [`start`] and [`listen`] (how it is started).
 
+pub mod assemble;
 pub mod auth;
 pub mod blobs;
 pub mod config;

@@ -9,25 +9,21 @@ use ::http::{HeaderName, HeaderValue};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use zeroize::Zeroizing;
 
-use crate::clock::Clock;
-use crate::codec::text::{from_hex, to_hex};
-use crate::server::auth::Auth;
+use crate::clock::{Clock, SystemClock};
+use crate::server::auth::{Auth, AuthError};
 use crate::server::blobs::BlobStore;
-use crate::server::config::{
-    AuthConfig, Config, ConfigError, Listen, Raw, Scheme, certificate_names, host_text,
-};
+use crate::server::config::{Config, ConfigError, Listen, Scheme, certificate_names, host_text};
 use crate::server::files::{self, FileError, FolderLock};
 use crate::server::listen::{Front, FrontOptions, Listener, Socket, debug};
-use crate::server::logging;
 use crate::server::meta::{MetaError, MetaStore, Options as MetaOptions};
 use crate::server::metrics::Metrics;
-use crate::server::signer::{Algorithm, LocalSigner, MasterKey, Signer, SignerError};
+use crate::server::signer::SignerError;
 use crate::server::swap::Swap;
 use crate::server::tls::{Authority, Files, Rules, TlsError};
 use crate::server::trust::Gate;
-use crate::server::{Server, notary, registry};
+use crate::server::upkeep::renewal;
+use crate::server::{Server, assemble, logging};
 
 /// Why a server does not start.
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +59,9 @@ pub enum StartError {
         #[source]
         cause: std::io::Error,
     },
+    /// Callers cannot be known as configured.
+    #[error("logins cannot be used")]
+    Auth(#[from] AuthError),
     /// Signals cannot be waited for.
     #[error("cannot wait for signals")]
     Signals(#[source] std::io::Error),
@@ -105,6 +104,13 @@ pub async fn start(config: Config, clock: Arc<dyn Clock>) -> Result<Running, Sta
         Scheme::Plain { .. } => None,
         Scheme::Tls { files, rules } => Some(Tls::start(&config, files.as_ref(), rules, &*clock)?),
     };
+    assemble::unread(&[&config.upkeep, &config.retention])?;
+    let socket = match &config.http.listen {
+        Listen::Tcp(address) => Socket::tcp(address).await,
+        Listen::Unix(path) => Socket::unix(path),
+    };
+    let socket = socket.map_err(|cause| not_listening(&config.http.listen, cause))?;
+    let hosts = assemble::hosts(&config, socket.address());
     if config.database.is_none() {
         // SQLite gives its other files the same rights.
         files::ensure_private(&config.data.join(DATABASE))?;
@@ -118,21 +124,15 @@ pub async fn start(config: Config, clock: Arc<dyn Clock>) -> Result<Running, Sta
     let server = Arc::new(Server {
         meta,
         blobs: BlobStore::new(&config.content),
-        signer: signer(&config)?,
-        auth: auth(&config)?,
-        gate: gate(&config)?,
+        signer: assemble::signer(&config)?,
+        auth: Auth::new(assemble::auth_options(&config, &hosts, true)?, Arc::clone(&clock))?,
+        gate: Gate::new(assemble::policy(&config)?, hosts.clone()).with_clock(Arc::clone(&clock)),
         metrics: Metrics::default(),
         clock,
-        registry: registry_options(&config),
-        notary: notary_options(&config),
+        registry: assemble::registry_options(&config)?,
+        notary: assemble::notary_options(&config),
     });
-    unwired(&[&config.upkeep, &config.retention, &config.immutable])?;
-    let socket = match &config.http.listen {
-        Listen::Tcp(address) => Socket::tcp(address).await,
-        Listen::Unix(path) => Socket::unix(path),
-    };
-    let socket = socket.map_err(|cause| not_listening(&config.http.listen, cause))?;
-    let front = Front::new(Arc::clone(&server), front_options(&config), config.limits.clone());
+    let front = Front::new(Arc::clone(&server), front_options(&config)?, config.limits.clone());
     let listener = Listener::new(
         socket,
         Arc::new(front),
@@ -159,9 +159,11 @@ pub fn check(config: &Config) -> Result<(), StartError> {
     if let Scheme::Tls { files: Some(files), rules } = &config.http.scheme {
         rules.server_config(files)?;
     }
-    auth(config)?;
-    gate(config)?;
-    unwired(&[&config.signer, &config.upkeep, &config.retention, &config.immutable])
+    Auth::new(assemble::auth_options(config, &config.hosts, false)?, Arc::new(SystemClock))?;
+    assemble::policy(config)?;
+    assemble::registry_options(config)?;
+    assemble::proxies(config)?;
+    assemble::unread(&[&config.signer, &config.upkeep, &config.retention])
 }
 
 impl Running {
@@ -202,11 +204,14 @@ impl Running {
         let (stop, stopped) = watch::channel(false);
         let (server, tls, config) =
             (Arc::clone(&self.server), self.tls.clone(), self.config.clone());
+        let hosts = assemble::hosts(&config, self.address());
         let mut serving = std::pin::pin!(self.run_until(stopped));
         loop {
             tokio::select! {
                 () = serving.as_mut() => return Ok(()),
-                _ = hangup.recv() => reload(&server, tls.as_ref(), &config, &read),
+                _ = hangup.recv() => {
+                    reload(&server, tls.as_ref(), &config, &hosts, &read);
+                }
                 () = either(&mut terminate, &mut interrupt) => break,
             }
         }
@@ -245,6 +250,7 @@ fn beside(server: &Arc<Server>, config: &Config, tls: Option<Tls>) -> JoinSet<()
     if let (Some(tls), Scheme::Tls { rules, .. }) = (tls, &config.http.scheme) {
         tasks.spawn(renew_certificate(Arc::clone(server), tls, rules.clone()));
     }
+    tasks.spawn(renewal::run(Arc::clone(server)));
     tasks
 }
 
@@ -277,6 +283,7 @@ fn reload(
     server: &Arc<Server>,
     tls: Option<&Tls>,
     running: &Config,
+    hosts: &[String],
     read: &(impl Fn() -> Result<Config, ConfigError> + Send),
 ) {
     let config = match read() {
@@ -296,13 +303,17 @@ fn reload(
             log(&error, "the certificate was not reloaded: it is as before");
         }
     }
-    if let Err(error) = auth(&config) {
+    let logins = assemble::auth_options(&config, hosts, true);
+    if let Err(error) = logins.and_then(|options| Ok(server.auth.reload(options)?)) {
         worked = false;
         log(&error, "logins were not reloaded: they are as before");
     }
-    if let Err(error) = gate(&config) {
-        worked = false;
-        log(&error, "the policy was not reloaded: it is as before");
+    match assemble::policy(&config) {
+        Ok(policy) => server.gate.reload(policy),
+        Err(error) => {
+            worked = false;
+            log(&error, "the policy was not reloaded: it is as before");
+        }
     }
     if config.http.listen != running.http.listen || config.data != running.data {
         tracing::warn!("addresses and folders change with the next start only");
@@ -362,49 +373,7 @@ fn names_of(config: &Config) -> Vec<String> {
     names
 }
 
-fn signer(config: &Config) -> Result<Signer, StartError> {
-    unwired(&[&config.signer])?;
-    let path = config.data.join(MASTER_KEY);
-    if !files::exists(&path) {
-        let mut key = Zeroizing::new([0; 32]);
-        aws_lc_rs::rand::fill(&mut *key).map_err(|_| SignerError::Random)?;
-        let text = Zeroizing::new(format!("{}\n", to_hex(&*key)));
-        files::create_secret(&path, text.as_bytes())?;
-    }
-    let text = files::read_secret(&path, MASTER_KEY_BYTES)?;
-    let wrong = || StartError::MasterKey { path: path.clone() };
-    let text = std::str::from_utf8(&text).map_err(|_| wrong())?;
-    let key = Zeroizing::new(from_hex(text.trim_end()).map_err(|_| wrong())?);
-    let key: &[u8; 32] = key.as_slice().try_into().map_err(|_| wrong())?;
-    Ok(Signer::Local(LocalSigner::new(MasterKey::new(key)?, Algorithm::default())))
-}
-
-fn auth(config: &Config) -> Result<Auth, StartError> {
-    unwired(&[&config.accounts])?;
-    match &config.auth {
-        AuthConfig::Open => Ok(Auth::Open),
-        AuthConfig::Htpasswd { path, .. } => {
-            files::read(path, crate::limits::MAX_SERVER_CONFIG_BYTES)?;
-            Err(not_supported("auth.htpasswd"))
-        }
-        AuthConfig::Token(_) => Err(not_supported("auth.token")),
-    }
-}
-
-fn gate(config: &Config) -> Result<Gate, StartError> {
-    unwired(&[&config.policy])?;
-    Ok(Gate::default())
-}
-
-fn registry_options(config: &Config) -> registry::Options {
-    registry::Options { delete: config.registry.delete, read_only: config.registry.read_only }
-}
-
-fn notary_options(config: &Config) -> notary::Options {
-    notary::Options { gun_prefixes: config.gun_prefixes.clone() }
-}
-
-fn front_options(config: &Config) -> FrontOptions {
+fn front_options(config: &Config) -> Result<FrontOptions, StartError> {
     let mut headers = Vec::new();
     for (name, values) in &config.http.headers {
         let name = HeaderName::from_bytes(name.as_bytes());
@@ -413,7 +382,7 @@ fn front_options(config: &Config) -> FrontOptions {
         let Ok(name) = name else { continue };
         headers.extend(values.flatten().map(|value| (name.clone(), value)));
     }
-    FrontOptions {
+    Ok(FrontOptions {
         links: config.http.links.clone(),
         headers,
         metrics: config.http.metrics,
@@ -421,34 +390,15 @@ fn front_options(config: &Config) -> FrontOptions {
         unready_files: config.health.files.clone(),
         health_only: false,
         access_log: config.access_log,
-        proxies: config.http.proxies.clone(),
-    }
-}
-
-/// Refuses sections that nobody reads: to pass over them in silence would be worse.
-fn unwired(sections: &[&Option<Raw>]) -> Result<(), StartError> {
-    match sections.iter().find_map(|section| section.as_ref()) {
-        Some(section) => Err(section.wrong("", "is not supported").into()),
-        None => Ok(()),
-    }
-}
-
-fn not_supported(path: &'static str) -> StartError {
-    ConfigError::Missing { path, reason: "it is not supported" }.into()
+        proxies: assemble::proxies(config)?,
+    })
 }
 
 fn not_listening(listen: &Listen, cause: std::io::Error) -> StartError {
-    let address = match listen {
-        Listen::Tcp(address) => address.clone(),
-        Listen::Unix(path) => path.display().to_string(),
-    };
-    StartError::Listen { address, cause }
+    StartError::Listen { address: assemble::place(listen), cause }
 }
 
 /// Where the server's small files are, below its folder of data.
 const DATABASE: &str = "trust.db";
-const MASTER_KEY: &str = "master.key";
-/// More than a key in hex, in bytes.
-const MASTER_KEY_BYTES: u64 = 128;
 /// How often is looked whether the certificate ends soon.
 const CERTIFICATE_LOOK: Duration = Duration::from_hours(6);

@@ -168,7 +168,9 @@ fn what_was_made_is_found_again() {
     let args = ["serve", "--listen", "localhost:0", "--data", &data, "--check-config"];
     user.trust(&args).success();
     let mut command = Command::new("timeout");
-    command.args(["--preserve-status", "-s", "TERM", "3", env!("CARGO_BIN_EXE_trust")]).args(&args[..5]);
+    command
+        .args(["--preserve-status", "-s", "TERM", "3", env!("CARGO_BIN_EXE_trust")])
+        .args(&args[..5]);
     command.env("HOME", user.home());
     process::run(&command, b"", TIMEOUT).success();
     assert_eq!(files(), before);

@@ -39,8 +39,10 @@ impl Raw {
     /// A mistake that only the section's reader finds: `path` is the key below the section, and
     /// `problem` reads "is …".
     pub fn wrong(&self, path: &str, problem: impl Into<String>) -> ConfigError {
-        let found = if path.is_empty() { None } else { self.node.find(path) };
-        let place = found.map_or(&self.node.place, |(key, _)| &key.place).clone();
+        // An item of a list is `list[1]` for people, and `list.1` on the way to it.
+        let keys = path.replace('[', ".").replace(']', "");
+        let found = if keys.is_empty() { None } else { self.node.find(&keys) };
+        let place = found.map_or(&self.node.place, |(place, _)| place).clone();
         let path = [self.path.as_str(), path].join(".");
         let path = path.trim_end_matches('.').to_owned();
         ConfigError::Wrong { place, path, problem: problem.into() }

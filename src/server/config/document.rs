@@ -61,12 +61,19 @@ impl Node {
         entries.iter().find(|(key, _)| key.name == name).map(|(key, node)| (key, node))
     }
 
-    /// A key at any depth, `a.b.c`, and its value.
-    pub fn find(&self, path: &str) -> Option<(&Key, &Self)> {
-        match path.split_once('.') {
-            None => self.entry(path),
-            Some((first, rest)) => self.get(first)?.find(rest),
-        }
+    /// What is at a key at any depth, `a.b.c`, and where the key stands; a number is an item of a
+    /// list.
+    pub fn find(&self, path: &str) -> Option<(&Place, &Self)> {
+        let (first, rest) =
+            path.split_once('.').map_or((path, None), |(first, rest)| (first, Some(rest)));
+        let (place, node) = match &self.value {
+            Value::List(items) => {
+                let item = items.get(first.parse::<usize>().ok()?)?;
+                (&item.place, item)
+            }
+            _ => self.entry(first).map(|(key, node)| (&key.place, node))?,
+        };
+        rest.map_or(Some((place, node)), |rest| node.find(rest))
     }
 
     /// Takes a key at any depth away.
@@ -274,8 +281,8 @@ mod tests {
     fn keys_know_where_they_stand() {
         let text = "a:\n  b: &x [1, \"2\"]\n  c: *x\n";
         let document = parse(text, None).unwrap();
-        let (key, node) = document.find("a.b").unwrap();
-        assert_eq!(key.place, Place::File { line: 2, column: 3 });
+        let (place, node) = document.find("a.b").unwrap();
+        assert_eq!(*place, Place::File { line: 2, column: 3 });
         assert_eq!(document.find("a.c").unwrap().1, node);
         assert!(document.find("a.d").is_none());
     }
@@ -311,7 +318,7 @@ mod tests {
         document.put(&["l", "1"], &place, value());
         document.put(&["l", "9"], &place, value());
         assert_eq!(document.find("a.b").unwrap().1.place, place);
-        assert_eq!(document.find("c.d").unwrap().0.place, place);
+        assert_eq!(*document.find("c.d").unwrap().0, place);
         let Value::List(items) = &document.get("l").unwrap().value else { panic!("no list") };
         assert_eq!(items.len(), 2);
     }

@@ -51,6 +51,14 @@ pub enum ConfigError {
         /// What is wrong with it: "is …".
         problem: String,
     },
+    /// A value does not fit its key; where it stands is not known any more.
+    #[error("`{path}` {problem}")]
+    Late {
+        /// The whole key.
+        path: String,
+        /// What is wrong with it: "is …".
+        problem: String,
+    },
     /// A key is missing.
     #[error("`{path}` is missing: {reason}")]
     Missing {
@@ -68,6 +76,13 @@ pub enum ConfigError {
     /// There is no folder to work in.
     #[error("there is no home folder to keep data in")]
     NoFolder,
+}
+
+impl ConfigError {
+    /// A mistake that shows late, in a list whose place is not known any more.
+    pub fn of_list(path: &str, problem: String) -> Self {
+        Self::Late { path: path.to_owned(), problem }
+    }
 }
 
 /// Where a word of the configuration stands.

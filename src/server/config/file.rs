@@ -265,10 +265,10 @@ impl File {
     /// Takes a document apart.
     pub(super) fn of(document: &Node) -> Result<Self, ConfigError> {
         for (path, reason) in NOT_SUPPORTED {
-            if let Some((key, node)) = document.find(path)
+            if let Some((place, node)) = document.find(path)
                 && !node.says_nothing()
             {
-                let (place, path) = (key.place.clone(), (*path).to_owned());
+                let (place, path) = (place.clone(), (*path).to_owned());
                 return Err(ConfigError::NotSupported { place, path, reason });
             }
         }

@@ -68,8 +68,8 @@ pub fn load(source: &Source) -> Result<Config, ConfigError> {
     }
     let file = File::of(&document)?;
     for (path, reason) in WITHOUT_MEANING {
-        if let Some((key, _)) = document.find(path) {
-            notes.push(format!("{}: `{path}` has no meaning here: {reason}", key.place));
+        if let Some((place, _)) = document.find(path) {
+            notes.push(format!("{place}: `{path}` has no meaning here: {reason}"));
         }
     }
     Reading { source, document: &document, file, notes }.config()
@@ -415,7 +415,7 @@ impl Reading<'_> {
     }
 
     fn wrong(&self, path: &str, problem: impl Into<String>) -> ConfigError {
-        let place = self.document.find(path).map(|(key, _)| key.place.clone());
+        let place = self.document.find(path).map(|(place, _)| place.clone());
         let place = place.unwrap_or(Place::File { line: 1, column: 1 });
         ConfigError::Wrong { place, path: path.to_owned(), problem: problem.into() }
     }

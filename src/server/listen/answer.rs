@@ -19,6 +19,7 @@ use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use tokio::time::Instant;
 use tracing::Instrument;
 
+use crate::server::auth::Network;
 use crate::server::http::{Body, BodyError, Request, Response};
 use crate::server::listen::Limits;
 use crate::server::listen::base::{Links, peer};
@@ -27,7 +28,7 @@ use crate::server::metrics::{Metrics, route_class};
 use crate::server::{Refusal, Server, files, service};
 
 /// How requests are taken and answers sent.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct FrontOptions {
     /// How links are made.
     pub links: Links,
@@ -43,8 +44,8 @@ pub struct FrontOptions {
     pub health_only: bool,
     /// Whether each request is logged.
     pub access_log: bool,
-    /// Addresses, or patterns of them, of proxies whose `X-Forwarded-For` is believed.
-    pub proxies: Vec<String>,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub proxies: Vec<Network>,
 }
 
 /// What stands before the handlers.

@@ -6,7 +6,7 @@ use ::http::HeaderMap;
 use ::http::header::HOST;
 use ::http::uri::Authority;
 
-use crate::server::auth::caller;
+use crate::server::auth::Network;
 
 /// How links are made.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -47,11 +47,8 @@ impl Links {
 
 /// The address of whoever asks: of the connection, or, if that is a proxy of ours, the last one
 /// that is none.
-pub fn peer(connection: IpAddr, headers: &HeaderMap, proxies: &[String]) -> IpAddr {
-    let is_proxy = |address: IpAddr| {
-        let address = address.to_canonical().to_string();
-        proxies.iter().any(|proxy| caller::matches(proxy, &address))
-    };
+pub fn peer(connection: IpAddr, headers: &HeaderMap, proxies: &[Network]) -> IpAddr {
+    let is_proxy = |address: IpAddr| proxies.iter().any(|proxy| proxy.contains(address));
     if !is_proxy(connection) {
         return connection;
     }
@@ -117,7 +114,7 @@ mod tests {
         let address = |text: &str| text.parse::<IpAddr>().unwrap();
         let given =
             headers(&[("x-forwarded-for", "6.6.6.6, 192.0.2.9"), ("x-forwarded-for", "10.0.0.2")]);
-        let proxies = ["10.0.0.*".to_owned()];
+        let proxies = [Network::parse("10.0.0.0/24").unwrap()];
         assert_eq!(peer(address("10.0.0.1"), &given, &proxies), address("192.0.2.9"));
         assert_eq!(peer(address("192.0.2.1"), &given, &proxies), address("192.0.2.1"));
         assert_eq!(peer(address("10.0.0.1"), &headers(&[]), &proxies), address("10.0.0.1"));
