@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use crate::peers::User;
 use crate::peers::certificates::Authority;
 use crate::peers::process::{self, Finished};
+use crate::peers::{Dockerd, User};
 
 const TIMEOUT: Duration = Duration::from_secs(100);
 
@@ -307,4 +307,89 @@ fn whoever_watches_has_a_listener_of_their_own() {
     let authority = server.data().join("ca.crt");
     let public = server.curl(&authority, &["-o", "/dev/null", "-w", "%{http_code}"], "/metrics");
     assert_eq!(public.success().stdout, "404");
+}
+
+#[test]
+fn docker_signs_and_verifies_with_nothing_else_configured() {
+    let server = Serving::start(&["--listen", "localhost:0"]);
+    let host = server.address.trim_start_matches("https://").to_owned();
+    let authority = server.data().join("ca.crt");
+    let daemon = Dockerd::start();
+    let mut user = User::new();
+    user.use_docker(&daemon);
+    // What the server says is to be pasted; the daemon trusts what is on this machine as it is.
+    let folder = user.docker_config().join("tls").join(&host);
+    fs::create_dir_all(&folder).unwrap();
+    fs::copy(&authority, folder.join("ca.crt")).unwrap();
+    let image = format!("{host}/team/app:v1");
+    let context = user.home().join("context");
+    fs::create_dir(&context).unwrap();
+    fs::write(context.join("Dockerfile"), "FROM scratch\nCOPY Dockerfile /\n").unwrap();
+    let context = context.display().to_string();
+    user.docker(&["build", "-t", &image, &context]).success();
+    user.set("DOCKER_CONTENT_TRUST", "1");
+    let pushed = user.docker(&["push", &image]).success();
+    assert!(pushed.stdout.contains("Successfully signed"), "{}", pushed.stdout);
+    let seen = user.docker(&["trust", "inspect", "--pretty", &image]).success();
+    assert!(
+        seen.stdout.contains("v1") && seen.stdout.contains("Repository Key"),
+        "{}",
+        seen.stdout
+    );
+    let second = format!("{host}/team/app:v2");
+    user.docker(&["tag", &image, &second]).success();
+    user.docker(&["trust", "sign", &second]).success();
+    user.docker(&["rmi", &image, &second]).success();
+    let pulled = user.docker(&["pull", &second]).success();
+    assert!(pulled.stdout.contains("sha256:"), "{}", pulled.stdout);
+    let unsigned = user.docker(&["pull", &format!("{host}/team/app:v3")]);
+    assert_ne!(unsigned.code, 0);
+    let gun = format!("{host}/team/app");
+    let authority = authority.display().to_string();
+    let listed = user.notary(&["-s", &server.address, "--tlscacert", &authority, "list", &gun]);
+    let listed = listed.success();
+    assert!(listed.stdout.contains("v1") && listed.stdout.contains("v2"), "{}", listed.stdout);
+    let verified = user.trust(&["verify", &image]).success();
+    assert!(verified.stdout.contains("sha256:"), "{}", verified.stdout);
+    assert!(!server.log().contains("level=error"), "{}", server.log());
+}
+
+#[test]
+fn a_password_file_is_read_again_and_a_broken_one_is_not_taken() {
+    let passwords = |name: &str| {
+        let mut command = Command::new("htpasswd");
+        command.args(["-BbnC", "5", name, "secret"]);
+        process::run(&command, b"", TIMEOUT).success().stdout
+    };
+    let config = "version: 0.1\nhttp: {addr: 'localhost:0'}\nstorage: {filesystem: {rootdirectory: d}}\n\
+                  auth: {htpasswd: {realm: x, path: passwords}}\n";
+    let server = Serving::start_with(&["config.yml"], |folder| {
+        fs::write(folder.join("config.yml"), config).unwrap();
+        fs::write(folder.join("passwords"), passwords("ann")).unwrap();
+    });
+    let status = |name: &str| {
+        let mut curl = Command::new("curl");
+        curl.args([
+            "-sS",
+            "-o",
+            "/dev/null",
+            "-w",
+            "%{http_code}",
+            "-u",
+            &format!("{name}:secret"),
+        ]);
+        curl.arg(format!("{}/v2/", server.address));
+        process::run(&curl, b"", TIMEOUT).success().stdout
+    };
+    assert_eq!((status("ann"), status("bob")), ("200".to_owned(), "401".to_owned()));
+    let path = server.folder.path().join("passwords");
+    fs::write(&path, passwords("bob")).unwrap();
+    server.signal(Signal::HUP);
+    server.await_log("the configuration was read again", 1);
+    assert_eq!((status("ann"), status("bob")), ("401".to_owned(), "200".to_owned()));
+    fs::write(&path, "not a password file").unwrap();
+    server.signal(Signal::HUP);
+    server.await_log("logins were not reloaded: they are as before", 1);
+    assert_eq!((status("ann"), status("bob")), ("401".to_owned(), "200".to_owned()));
+    assert!(!server.log().contains("secret"), "{}", server.log());
 }
