@@ -168,19 +168,18 @@ pub(super) fn registry_options(config: &Config) -> Result<registry::Options, Sta
     let immutable: Option<ImmutableConfig> =
         config.immutable.as_ref().map(Raw::decode).transpose()?;
     let immutable = immutable.unwrap_or_default();
-    let mut options = registry::Options::default();
-    options.delete = config.registry.delete;
-    options.read_only = config.registry.read_only;
-    options.immutable_tags = immutable.tags;
-    options.signed_tags_immutable = immutable.signed;
-    Ok(options)
+    Ok(registry::Options {
+        delete: config.registry.delete,
+        read_only: config.registry.read_only,
+        immutable_tags: immutable.tags,
+        signed_tags_immutable: immutable.signed,
+        ..registry::Options::default()
+    })
 }
 
 /// How the notary server behaves.
 pub(super) fn notary_options(config: &Config) -> notary::Options {
-    let mut options = notary::Options::default();
-    options.gun_prefixes.clone_from(&config.gun_prefixes);
-    options
+    notary::Options { gun_prefixes: config.gun_prefixes.clone(), ..notary::Options::default() }
 }
 
 /// Proxies whose word on the client's address is taken.

@@ -78,6 +78,27 @@ pub struct Running {
     _lock: FolderLock,
 }
 
+/// The signals that a server obeys.
+#[derive(Debug)]
+pub struct Signals {
+    hangup: Signal,
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// Waits for them from now on: none that comes before [`Running::run`] is lost, or ends the
+    /// process.
+    pub fn new() -> Result<Self, StartError> {
+        let on = |kind| signal(kind).map_err(StartError::Signals);
+        Ok(Self {
+            hangup: on(SignalKind::hangup())?,
+            terminate: on(SignalKind::terminate())?,
+            interrupt: on(SignalKind::interrupt())?,
+        })
+    }
+}
+
 /// What shows certificates, and where they come from.
 #[derive(Debug, Clone)]
 struct Tls {
@@ -196,11 +217,10 @@ impl Running {
     /// configuration is read again with `read`.
     pub async fn run(
         self,
+        signals: Signals,
         read: impl Fn() -> Result<Config, ConfigError> + Send,
     ) -> Result<(), StartError> {
-        let on = |kind| signal(kind).map_err(StartError::Signals);
-        let (mut hangup, mut terminate, mut interrupt) =
-            (on(SignalKind::hangup())?, on(SignalKind::terminate())?, on(SignalKind::interrupt())?);
+        let Signals { mut hangup, mut terminate, mut interrupt } = signals;
         let (stop, stopped) = watch::channel(false);
         let (server, tls, config) =
             (Arc::clone(&self.server), self.tls.clone(), self.config.clone());

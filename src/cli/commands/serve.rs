@@ -3,12 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
 use crate::cli::error::{CliError, ErrorKind};
 use crate::cli::run::Session;
 use crate::clock::SystemClock;
 use crate::server::config::show::show;
 use crate::server::config::{Flags, Source, load};
-use crate::server::start::{Reach, check, start};
+use crate::server::start::{Reach, Signals, check, start};
 use crate::server::tls::Files;
 use crate::server::{files, logging};
 
@@ -77,11 +79,13 @@ impl Args {
             return Ok(());
         }
         logging::start(&config.log);
+        raise_descriptor_limit();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()
             .map_err(|error| CliError::new(ErrorKind::Internal, error))?;
         let done = runtime.block_on(async {
+            let signals = Signals::new()?;
             let running = start(config, Arc::new(SystemClock)).await;
             let running = running.map_err(|error| named(&source, error))?;
             let reach = running.reach();
@@ -92,7 +96,7 @@ impl Args {
                 files::replace(path, format!("{address}\n").as_bytes(), 0o644)
                     .map_err(|error| named(&source, error))?;
             }
-            running.run(|| load(&source)).await.map_err(CliError::from)
+            running.run(signals, || load(&source)).await.map_err(CliError::from)
         });
         // What still runs on other threads has no more business with the outcome.
         runtime.shutdown_background();
@@ -117,6 +121,17 @@ impl Args {
             },
             default_data: settings.server_data.clone(),
         }
+    }
+}
+
+/// Takes as many descriptors as the system allows: each connection is one.
+fn raise_descriptor_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        let error = std::io::Error::from(error);
+        let error: &(dyn std::error::Error + 'static) = &error;
+        tracing::warn!(error, "the limit of open files stays as it is");
     }
 }
 
