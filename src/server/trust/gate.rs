@@ -13,9 +13,7 @@ use crate::limits::MAX_ROOT_ROTATIONS;
 use crate::oci::{Digest, RepositoryName, TagName};
 use crate::server::Refusal;
 use crate::server::auth::{Action, Caller};
-use crate::server::meta::enforcement::{
-    CollectionMark, Evidence, PartKind, RepositoryMark, State,
-};
+use crate::server::meta::enforcement::{CollectionMark, Evidence, PartKind, RepositoryMark, State};
 use crate::server::meta::{MetaError, Reading};
 use crate::server::trust::cache::{Cache, PartKey, StandingKey};
 use crate::server::trust::policy::{Mode, Policy, Rule, Serve};

@@ -7,5 +7,7 @@ mod enforcement_decisions;
 mod enforcement_pins;
 mod enforcement_quarantine;
 pub(crate) mod enforcement_world;
+mod front_config;
+mod front_limits;
 pub(crate) mod harness;
 mod notary;
