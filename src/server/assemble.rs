@@ -33,16 +33,6 @@ struct AccountsConfig {
     realm: Option<String>,
 }
 
-/// `trust.immutable`.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct ImmutableConfig {
-    /// Patterns of `repository:tag`.
-    tags: Vec<String>,
-    /// Whether signed tags are.
-    signed: bool,
-}
-
 /// The names that a server goes by in the names of collections.
 pub(super) fn hosts(config: &Config, address: Option<SocketAddr>) -> Vec<String> {
     let mut hosts = config.hosts.clone();
@@ -164,17 +154,15 @@ pub(super) fn signer(config: &Config) -> Result<Signer, StartError> {
 }
 
 /// How the registry behaves.
-pub(super) fn registry_options(config: &Config) -> Result<registry::Options, StartError> {
-    let immutable: Option<ImmutableConfig> =
-        config.immutable.as_ref().map(Raw::decode).transpose()?;
-    let immutable = immutable.unwrap_or_default();
-    Ok(registry::Options {
+pub(super) fn registry_options(config: &Config) -> registry::Options {
+    registry::Options {
         delete: config.registry.delete,
         read_only: config.registry.read_only,
-        immutable_tags: immutable.tags,
-        signed_tags_immutable: immutable.signed,
+        sparse: config.registry.sparse,
+        immutable_tags: config.registry.immutable_tags.clone(),
+        chunk_min_bytes: config.registry.chunk_min_bytes,
         ..registry::Options::default()
-    })
+    }
 }
 
 /// How the notary server behaves.

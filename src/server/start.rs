@@ -150,7 +150,7 @@ pub async fn start(config: Config, clock: Arc<dyn Clock>) -> Result<Running, Sta
         gate: Gate::new(assemble::policy(&config)?, hosts.clone()).with_clock(Arc::clone(&clock)),
         metrics: Metrics::default(),
         clock,
-        registry: assemble::registry_options(&config)?,
+        registry: assemble::registry_options(&config),
         notary: assemble::notary_options(&config),
     });
     let front = Front::new(Arc::clone(&server), front_options(&config)?, config.limits.clone());
@@ -182,7 +182,6 @@ pub fn check(config: &Config) -> Result<(), StartError> {
     }
     Auth::new(assemble::auth_options(config, &config.hosts, false)?, Arc::new(SystemClock))?;
     assemble::policy(config)?;
-    assemble::registry_options(config)?;
     assemble::proxies(config)?;
     assemble::unread(&[&config.signer, &config.upkeep, &config.retention])
 }
@@ -271,7 +270,20 @@ fn beside(server: &Arc<Server>, config: &Config, tls: Option<Tls>) -> JoinSet<()
         tasks.spawn(renew_certificate(Arc::clone(server), tls, rules.clone()));
     }
     tasks.spawn(renewal::run(Arc::clone(server)));
+    tasks.spawn(return_tags(Arc::clone(server)));
     tasks
+}
+
+/// Sets tags back that were not signed in time.
+async fn return_tags(server: Arc<Server>) {
+    loop {
+        tokio::time::sleep(TAGS_LOOK).await;
+        match server.gate.return_tags(&server.meta).await {
+            Ok(0) => {}
+            Ok(returned) => tracing::info!(returned, "tags were set back: nobody signed them"),
+            Err(error) => log(&error, "tags that nobody signed are not set back"),
+        }
+    }
 }
 
 /// Renews the certificate of the server's own authority ahead of its end.
@@ -420,5 +432,7 @@ fn not_listening(listen: &Listen, cause: std::io::Error) -> StartError {
 
 /// Where the server's small files are, below its folder of data.
 const DATABASE: &str = "trust.db";
+/// How often is looked whether tags wait too long for a signature.
+const TAGS_LOOK: Duration = Duration::from_mins(1);
 /// How often is looked whether the certificate ends soon.
 const CERTIFICATE_LOOK: Duration = Duration::from_hours(6);

@@ -8,6 +8,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use crate::cli::error::{CliError, ErrorKind};
 use crate::cli::run::Session;
 use crate::clock::SystemClock;
+use crate::crypto::Passphrase;
 use crate::server::config::show::show;
 use crate::server::config::{Flags, Source, load};
 use crate::server::start::{Reach, Signals, check, start};
@@ -32,6 +33,10 @@ pub struct Args {
     /// Keep everything in this folder [default: ~/.local/share/trust/server]
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
+
+    /// PostgreSQL in place of SQLite in the folder, postgres://user:password@host/database
+    #[arg(long, value_name = "URL")]
+    pub database: Option<String>,
 
     /// Another name that clients know the server by, with its port if it has one
     #[arg(long = "host", value_name = "HOST[:PORT]")]
@@ -112,6 +117,7 @@ impl Args {
             flags: Flags {
                 listen: self.listen.clone(),
                 data: self.data.clone(),
+                database: self.database.clone().map(Passphrase::new),
                 hosts: self.hosts.clone(),
                 tls: tls.map(|(certificate, key)| Files {
                     certificate: certificate.clone(),

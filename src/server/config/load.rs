@@ -12,12 +12,13 @@ use crate::server::config::error::Place;
 use crate::server::config::file::{File, Formatter, Level, Minimum, Net, WITHOUT_MEANING};
 use crate::server::config::{
     AuthConfig, Config, ConfigError, Debug, Health, Http, Listen, Purge, Raw, RegistryConfig,
-    Scheme, TokenConfig, environment,
+    Scheme, TokenConfig, environment, own,
 };
 use crate::server::files;
 use crate::server::listen::Limits;
 use crate::server::listen::base::Links;
 use crate::server::logging::{LogFormat, LogLevel, LogOptions};
+use crate::server::registry::Sparse;
 use crate::server::tls::{Files, MinimumVersion, Rules};
 
 /// Where the configuration comes from.
@@ -40,6 +41,8 @@ pub struct Flags {
     pub listen: Option<String>,
     /// Keep everything in this folder.
     pub data: Option<PathBuf>,
+    /// The database.
+    pub database: Option<Passphrase>,
     /// Names by which clients know this server.
     pub hosts: Vec<String>,
     /// The certificate to show.
@@ -114,7 +117,12 @@ impl Reading<'_> {
             access_log: !file.log.accesslog.disabled.unwrap_or(false),
             data,
             content,
-            database: file.trust.database.clone().map(Passphrase::new),
+            database: self
+                .source
+                .flags
+                .database
+                .clone()
+                .or_else(|| file.trust.database.clone().map(Passphrase::new)),
             hosts,
             http,
             registry: RegistryConfig {
@@ -127,6 +135,13 @@ impl Reading<'_> {
                     interval: of(purging.interval, defaults.interval),
                     dry_run: purging.dryrun.unwrap_or(defaults.dry_run),
                 },
+                sparse: match file.trust.sparse {
+                    None | Some(own::Sparse::Nothing) => Sparse::Nothing,
+                    Some(own::Sparse::Indexes) => Sparse::Indexes,
+                    Some(own::Sparse::Everything) => Sparse::Everything,
+                },
+                immutable_tags: file.trust.immutabletags.clone(),
+                chunk_min_bytes: file.trust.chunkminimum.unwrap_or_default(),
             },
             auth,
             health: Health {
@@ -145,7 +160,6 @@ impl Reading<'_> {
             signer: self.raw("signer"),
             upkeep: self.raw("upkeep"),
             retention: self.raw("retention"),
-            immutable: self.raw("immutable"),
             notes: std::mem::take(&mut self.notes),
         })
     }

@@ -28,6 +28,7 @@ use crate::crypto::secret::Passphrase;
 use crate::server::listen::Limits;
 use crate::server::listen::base::Links;
 use crate::server::logging::LogOptions;
+use crate::server::registry::Sparse;
 use crate::server::tls::{Files, Rules};
 
 /// Everything a server is started with.
@@ -68,8 +69,6 @@ pub struct Config {
     pub upkeep: Option<Raw>,
     /// `trust.retention`, for `upkeep`.
     pub retention: Option<Raw>,
-    /// `trust.immutable`, for `registry`.
-    pub immutable: Option<Raw>,
     /// Things to be told: keys that are taken and mean nothing here.
     pub notes: Vec<String>,
 }
@@ -143,6 +142,12 @@ pub struct RegistryConfig {
     pub read_only: bool,
     /// What becomes of uploads that nobody ends.
     pub purge: Purge,
+    /// Which manifests may refer to what the repository does not have.
+    pub sparse: Sparse,
+    /// Patterns of `repository:tag` that are set once.
+    pub immutable_tags: Vec<String>,
+    /// The shortest chunk that clients are asked to send, in bytes; 0 to ask for none.
+    pub chunk_min_bytes: u64,
 }
 
 /// What becomes of uploads that nobody ends.

@@ -23,7 +23,18 @@ pub(super) struct Own {
     pub(super) signer: Option<IgnoredAny>,
     pub(super) upkeep: Option<IgnoredAny>,
     pub(super) retention: Option<IgnoredAny>,
-    pub(super) immutable: Option<IgnoredAny>,
+    pub(super) immutabletags: Vec<String>,
+    pub(super) sparse: Option<Sparse>,
+    pub(super) chunkminimum: Option<u64>,
+}
+
+/// `trust.sparse`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Sparse {
+    Nothing,
+    Indexes,
+    Everything,
 }
 
 /// `trust.limits`.

@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use crate::server::config::duration::write;
 use crate::server::config::{AuthConfig, Config, Listen, Scheme};
 use crate::server::logging::{LogFormat, LogLevel};
+use crate::server::registry::Sparse;
 use crate::server::tls::MinimumVersion;
 
 /// Writes a configuration in YAML. What is secret, and the sections that other modules read, are
@@ -130,6 +131,13 @@ fn own(config: &Config) -> Value {
         "metrics": config.http.metrics,
         "proxies": config.http.proxies,
         "gunprefixes": config.gun_prefixes,
+        "immutabletags": config.registry.immutable_tags,
+        "sparse": match config.registry.sparse {
+            Sparse::Nothing => "nothing",
+            Sparse::Indexes => "indexes",
+            Sparse::Everything => "everything",
+        },
+        "chunkminimum": config.registry.chunk_min_bytes,
         "limits": {
             "head": write(limits.head),
             "idle": write(limits.idle),
@@ -145,7 +153,6 @@ fn own(config: &Config) -> Value {
         ("signer", &config.signer),
         ("upkeep", &config.upkeep),
         ("retention", &config.retention),
-        ("immutable", &config.immutable),
     ];
     for (name, raw) in sections {
         if let (Some(_), Some(section)) = (raw, section.as_object_mut()) {

@@ -40,8 +40,6 @@ pub struct Options {
     pub sparse: Sparse,
     /// Patterns of `repository:tag`; a tag that fits one is set once and neither moved nor deleted.
     pub immutable_tags: Vec<String>,
-    /// Whether tags that are signed are neither moved nor deleted.
-    pub signed_tags_immutable: bool,
     /// The shortest chunk of an upload that clients are asked to send, in bytes; 0 to ask for none.
     pub chunk_min_bytes: u64,
     /// How long ago somebody must have relied on content for that to be noted again.
@@ -68,7 +66,6 @@ impl Default for Options {
             read_only: false,
             sparse: Sparse::default(),
             immutable_tags: Vec::new(),
-            signed_tags_immutable: false,
             chunk_min_bytes: 0,
             touch_after: Duration::from_secs(60),
         }
