@@ -34,7 +34,7 @@ pub struct Args {
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
 
-    /// PostgreSQL in place of SQLite in the folder, postgres://user:password@host/database
+    /// PostgreSQL in place of SQLite in the folder: `postgres://user:password@host/database`
     #[arg(long, value_name = "URL")]
     pub database: Option<String>,
 
