@@ -20,6 +20,8 @@ use crate::crypto::secret::PassphraseError;
 use crate::crypto::{KeyError, KeyFileError};
 use crate::oci::manifest::ManifestError;
 use crate::oci::reference::ReferenceError;
+use crate::server::auth::accounts::AccountsError;
+use crate::server::auth::password_hash::PasswordHashError;
 use crate::store::ImageLayoutError;
 use crate::store::StoreError;
 use crate::store::client_config::ConfigError;
@@ -231,6 +233,8 @@ classified_by! {
     LoginError => classify_login,
     ConfigError => classify_config,
     PromptError => classify_prompt,
+    AccountsError => classify_accounts,
+    PasswordHashError => classify_password_hash,
 }
 
 impl From<io::Error> for CliError {
@@ -240,6 +244,23 @@ impl From<io::Error> for CliError {
             io::ErrorKind::BrokenPipe => Self::new(ErrorKind::OutputClosed, error),
             _ => Self::new(ErrorKind::Storage, error).context("cannot write the output"),
         }
+    }
+}
+
+fn classify_accounts(error: &AccountsError) -> Classified {
+    match error {
+        AccountsError::Version { .. } => {
+            (ErrorKind::Usage, Some("a newer version of this program wrote it"))
+        }
+        AccountsError::Write(_) => (ErrorKind::Internal, None),
+        _ => (ErrorKind::Usage, None),
+    }
+}
+
+fn classify_password_hash(error: &PasswordHashError) -> Classified {
+    match error {
+        PasswordHashError::Random => (ErrorKind::Internal, None),
+        _ => (ErrorKind::Usage, None),
     }
 }
 

@@ -19,6 +19,7 @@ pub mod repo;
 pub mod resolve;
 pub mod revoke;
 pub mod search;
+pub mod server;
 pub mod sign;
 pub mod signer;
 pub mod tags;
@@ -60,6 +61,7 @@ commands! {
         Import(image::import::Args),
         Login(login::Args),
         Logout(logout::Args),
+        Server(server::Command),
         Completions(completions::Args),
         Man(man::Args),
     }

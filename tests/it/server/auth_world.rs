@@ -47,6 +47,7 @@ pub(crate) fn htpasswd(users: &[&str], grants: Option<&[(&str, &[&str])]>) -> Ki
         realm: "here".to_owned(),
         file: lines.concat().into_bytes(),
         grants,
+        hosts: vec![HOST.to_owned()],
     })
 }
 
