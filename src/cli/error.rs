@@ -234,7 +234,13 @@ classified_by! {
     ConfigError => classify_config,
     PromptError => classify_prompt,
     AccountsError => classify_accounts,
-    PasswordHashError => classify_password_hash,
+}
+
+impl From<PasswordHashError> for CliError {
+    /// A new password could not be hashed.
+    fn from(error: PasswordHashError) -> Self {
+        Self::new(ErrorKind::Internal, error)
+    }
 }
 
 impl From<io::Error> for CliError {
@@ -253,13 +259,6 @@ fn classify_accounts(error: &AccountsError) -> Classified {
             (ErrorKind::Usage, Some("a newer version of this program wrote it"))
         }
         AccountsError::Write(_) => (ErrorKind::Internal, None),
-        _ => (ErrorKind::Usage, None),
-    }
-}
-
-fn classify_password_hash(error: &PasswordHashError) -> Classified {
-    match error {
-        PasswordHashError::Random => (ErrorKind::Internal, None),
         _ => (ErrorKind::Usage, None),
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! With `TRUST_TEST_DATABASE=postgres` every test of this folder runs on PostgreSQL.
 
+mod auth_commands;
 mod auth_guessing;
 mod auth_hidden;
 mod auth_programs;

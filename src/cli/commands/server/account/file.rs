@@ -123,7 +123,11 @@ mod tests {
         let path = args.file.clone();
         let outcome = args.change(|accounts| {
             let other = FileArgs { file: path };
-            other.change(|accounts| Ok(account(accounts, "ann")?.generation = 7)).unwrap();
+            let seven = |accounts: &mut Accounts| {
+                account(accounts, "ann")?.generation = 7;
+                Ok(())
+            };
+            other.change(seven).unwrap();
             account(accounts, "ann")?.generation = 9;
             Ok(())
         });

@@ -13,21 +13,20 @@ pub(super) fn expiry(text: &str, now: Timestamp) -> Result<Timestamp, CliError> 
             "`{text}` is no time to end at, such as 90d, 12h or 2030-01-31T00:00:00Z"
         ))
     };
-    let end = match text.parse::<Timestamp>() {
-        Ok(time) => time,
-        Err(_) => {
-            let unit = text.chars().next_back().ok_or_else(wrong)?;
-            let hours = match unit {
-                'h' => 1,
-                'd' => 24,
-                'w' => 24 * 7,
-                _ => return Err(wrong()),
-            };
-            let number = text.strip_suffix(unit).and_then(|number| number.parse::<u32>().ok());
-            let hours = i64::from(number.ok_or_else(wrong)?) * hours;
-            let end = now.checked_add(SignedDuration::from_hours(hours)).map_err(|_| wrong())?;
-            Timestamp::from_second(end.as_second()).unwrap_or(end)
-        }
+    let end = if let Ok(time) = text.parse::<Timestamp>() {
+        time
+    } else {
+        let unit = text.chars().next_back().ok_or_else(wrong)?;
+        let hours = match unit {
+            'h' => 1,
+            'd' => 24,
+            'w' => 24 * 7,
+            _ => return Err(wrong()),
+        };
+        let number = text.strip_suffix(unit).and_then(|number| number.parse::<u32>().ok());
+        let hours = i64::from(number.ok_or_else(wrong)?) * hours;
+        let end = now.checked_add(SignedDuration::from_hours(hours)).map_err(|_| wrong())?;
+        Timestamp::from_second(end.as_second()).unwrap_or(end)
     };
     if end <= now {
         return Err(CliError::usage(format!("`{text}` is over already")));
