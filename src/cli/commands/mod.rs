@@ -5,6 +5,7 @@
 pub mod completions;
 pub mod copy;
 pub mod delegation;
+pub mod demo;
 pub mod image;
 pub mod inspect;
 pub mod key;
@@ -19,6 +20,7 @@ pub mod repo;
 pub mod resolve;
 pub mod revoke;
 pub mod search;
+pub mod serve;
 pub mod server;
 pub mod sign;
 pub mod signer;
@@ -59,9 +61,11 @@ commands! {
         Save(image::save::Args),
         Load(image::load::Args),
         Import(image::import::Args),
+        Serve(serve::Args),
         Login(login::Args),
         Logout(logout::Args),
         Server(server::Command),
+        Demo(demo::Args),
         Completions(completions::Args),
         Man(man::Args),
     }
