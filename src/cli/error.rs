@@ -20,6 +20,8 @@ use crate::crypto::secret::PassphraseError;
 use crate::crypto::{KeyError, KeyFileError};
 use crate::oci::manifest::ManifestError;
 use crate::oci::reference::ReferenceError;
+use crate::server::auth::accounts::AccountsError;
+use crate::server::auth::password_hash::PasswordHashError;
 use crate::server::config::ConfigError as ServerConfigError;
 use crate::server::files::FileError;
 use crate::server::start::StartError;
@@ -235,6 +237,14 @@ classified_by! {
     LoginError => classify_login,
     ConfigError => classify_config,
     PromptError => classify_prompt,
+    AccountsError => classify_accounts,
+}
+
+impl From<PasswordHashError> for CliError {
+    /// A new password could not be hashed.
+    fn from(error: PasswordHashError) -> Self {
+        Self::new(ErrorKind::Internal, error)
+    }
 }
 
 impl From<ServerConfigError> for CliError {
@@ -289,6 +299,16 @@ impl From<io::Error> for CliError {
             io::ErrorKind::BrokenPipe => Self::new(ErrorKind::OutputClosed, error),
             _ => Self::new(ErrorKind::Storage, error).context("cannot write the output"),
         }
+    }
+}
+
+fn classify_accounts(error: &AccountsError) -> Classified {
+    match error {
+        AccountsError::Version { .. } => {
+            (ErrorKind::Usage, Some("a newer version of this program wrote it"))
+        }
+        AccountsError::Write(_) => (ErrorKind::Internal, None),
+        _ => (ErrorKind::Usage, None),
     }
 }
 

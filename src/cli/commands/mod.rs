@@ -21,6 +21,7 @@ pub mod resolve;
 pub mod revoke;
 pub mod search;
 pub mod serve;
+pub mod server;
 pub mod sign;
 pub mod signer;
 pub mod tags;
@@ -63,6 +64,7 @@ commands! {
         Serve(serve::Args),
         Login(login::Args),
         Logout(logout::Args),
+        Server(server::Command),
         Demo(demo::Args),
         Completions(completions::Args),
         Man(man::Args),

@@ -36,7 +36,7 @@ enum Method {
     Open,
     Htpasswd(Htpasswd),
     TokenServer(TokenServer),
-    Accounts(TokenService),
+    Accounts(Box<TokenService>),
 }
 
 impl Auth {
@@ -130,7 +130,7 @@ impl Rules {
             Kind::Open => Method::Open,
             Kind::Htpasswd(options) => Method::Htpasswd(Htpasswd::new(options)?),
             Kind::TokenServer(options) => Method::TokenServer(TokenServer::new(options)?),
-            Kind::Accounts(options) => Method::Accounts(TokenService::new(options)?),
+            Kind::Accounts(options) => Method::Accounts(Box::new(TokenService::new(options)?)),
         };
         Ok(Self { method, proxies: options.proxies })
     }

@@ -55,16 +55,15 @@ pub(super) fn bearer(
     need: &Need,
     fault: Option<TokenFault>,
 ) -> Refusal {
-    let mut challenge =
-        format!("Bearer realm=\"{}\",service=\"{}\"", quoted(realm), quoted(service));
-    if let Some(scope) = wanted(need) {
-        challenge.push_str(&format!(",scope=\"{}\"", quoted(&scope)));
-    }
-    match fault {
-        Some(TokenFault::Invalid) => challenge.push_str(",error=\"invalid_token\""),
-        Some(TokenFault::TooLittle) => challenge.push_str(",error=\"insufficient_scope\""),
-        None => {}
-    }
+    let scope = wanted(need).map(|scope| format!(",scope=\"{}\"", quoted(&scope)));
+    let error = match fault {
+        Some(TokenFault::Invalid) => ",error=\"invalid_token\"",
+        Some(TokenFault::TooLittle) => ",error=\"insufficient_scope\"",
+        None => "",
+    };
+    let (realm, service) = (quoted(realm), quoted(service));
+    let scope = scope.unwrap_or_default();
+    let challenge = format!("Bearer realm=\"{realm}\",service=\"{service}\"{scope}{error}");
     unauthorized(need, challenge)
 }
 

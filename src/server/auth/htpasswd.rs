@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use crate::server::Refusal;
 use crate::server::auth::AuthError;
@@ -20,13 +21,15 @@ pub(super) struct Htpasswd {
     users: BTreeMap<String, PasswordHash>,
     decoys: Decoys,
     grants: Option<BTreeMap<String, Vec<Grant>>>,
+    hosts: Arc<[String]>,
 }
 
 impl Htpasswd {
     pub(super) fn new(options: HtpasswdOptions) -> Result<Self, AuthError> {
         let users = read(&options.file)?;
         let decoys = Decoys::new(users.values().cloned().collect())?;
-        Ok(Self { realm: options.realm, users, decoys, grants: options.grants })
+        let (realm, grants, hosts) = (options.realm, options.grants, options.hosts.into());
+        Ok(Self { realm, users, decoys, grants, hosts })
     }
 
     pub(super) async fn authorize(
@@ -53,7 +56,7 @@ impl Htpasswd {
             None => Caller::all_powerful(user),
             Some(grants) => {
                 let grants = grants.get(user).cloned().unwrap_or_default();
-                Caller::granted(Some(user.to_owned()), grants)
+                Caller::granted_at(Some(user.to_owned()), grants, Arc::clone(&self.hosts))
             }
         }
     }

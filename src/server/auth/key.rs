@@ -234,8 +234,7 @@ pub(super) fn libtrust_id(spki: &[u8]) -> String {
     let mut groups = Vec::with_capacity(LIBTRUST_BYTES / 5 * 2);
     let (blocks, _) = head.as_chunks::<5>();
     for block in blocks {
-        let [a, b, c, d, e] = block.map(u64::from);
-        let bits = (a << 32) | (b << 24) | (c << 16) | (d << 8) | e;
+        let bits = block.iter().fold(0_u64, |bits, byte| (bits << 8) | u64::from(*byte));
         let letters: String =
             (0..8).rev().map(|place| base32((bits >> (place * 5)) & 31)).collect();
         let (first, second) = letters.split_at_checked(4).unwrap_or_default();

@@ -41,6 +41,8 @@ pub struct HtpasswdOptions {
     /// What each user may do; `None`: everybody in the file everything. Who is not in it may do
     /// nothing.
     pub grants: Option<BTreeMap<String, Vec<Grant>>>,
+    /// The names that this server goes by in GUNs, for the grants.
+    pub hosts: Vec<String>,
 }
 
 /// Somebody else's token server, in the words of the distribution registry's configuration.

@@ -118,9 +118,6 @@ mod tests {
 
     use super::*;
 
-    /// The hash of `secret`, by Apache's `htpasswd -nbB -C 4`.
-    const BCRYPT: &str = "$2y$04$XXXX";
-
     fn password(text: &str) -> Passphrase {
         Passphrase::new(text.to_owned())
     }
@@ -132,7 +129,6 @@ mod tests {
             let hash = PasswordHash::parse(&made.format_for_version(version)).unwrap();
             assert!(hash.fits(&password("secret")) && !hash.fits(&password("Secret")));
         }
-        assert!(PasswordHash::parse(BCRYPT).is_err());
     }
 
     #[test]

@@ -177,7 +177,7 @@ impl TokenService {
         let holder = self.asker(passwords, &question.shown, asked).await?;
         let access = self.grant(&holder, &question.scopes)?;
         let scope: Vec<String> = access.iter().map(scope_text).collect();
-        let token = self.sign(&self.token_claims(&holder, access, now), ACCESS_TYPE)?;
+        let token = self.sign(&self.token_claims(&holder, &access, now), ACCESS_TYPE)?;
         let mut answer = json!({
             "token": token.as_str(),
             "access_token": token.as_str(),
@@ -327,7 +327,7 @@ impl TokenService {
         all.into_iter().filter(|(word, may)| *may && wants(word)).map(|(word, _)| word).collect()
     }
 
-    fn token_claims(&self, holder: &Holder<'_>, access: Vec<Value>, now: Timestamp) -> Value {
+    fn token_claims(&self, holder: &Holder<'_>, access: &[Value], now: Timestamp) -> Value {
         let second = now.as_second();
         json!({
             "iss": ISSUER,

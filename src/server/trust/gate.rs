@@ -541,7 +541,7 @@ impl<'a> Subject<'a> {
 /// Whether somebody may reach what is not signed: they are known, and may push it anyway. On a
 /// server that knows nobody, nobody may.
 fn reaches_quarantine(caller: &Caller, repository: &RepositoryName) -> bool {
-    caller.is_known() && caller.may(Action::Push, repository.as_str())
+    caller.is_known() && caller.could(Action::Push, repository.as_str())
 }
 
 fn shown(repository: &RepositoryName, subject: Subject<'_>) -> String {
