@@ -13,9 +13,7 @@ use crate::limits::MAX_ROOT_ROTATIONS;
 use crate::oci::{Digest, RepositoryName, TagName};
 use crate::server::Refusal;
 use crate::server::auth::{Action, Caller};
-use crate::server::meta::enforcement::{
-    CollectionMark, Evidence, PartKind, RepositoryMark, State,
-};
+use crate::server::meta::enforcement::{CollectionMark, Evidence, PartKind, RepositoryMark, State};
 use crate::server::meta::{MetaError, Reading};
 use crate::server::trust::cache::{Cache, PartKey, StandingKey};
 use crate::server::trust::policy::{Mode, Policy, Rule, Serve};
@@ -164,7 +162,7 @@ impl Gate {
             Ok(admission) => return Ok(Ok(admission.expires)),
             Err(objection) => objection,
         };
-        self.record(rule.pull, repository, subject, &objection, caller);
+        self.record(rule.pull, repository, subject, &objection, Some(caller));
         if rule.pull == Mode::Audit {
             return Ok(Ok(Timestamp::MIN));
         }
@@ -196,7 +194,7 @@ impl Gate {
             && (rule.pull == Mode::Audit || look.serves.is_none())
         {
             let mode = if look.serves.is_none() { Mode::Enforce } else { Mode::Audit };
-            self.record(mode, repository, subject, objection, caller);
+            self.record(mode, repository, subject, objection, Some(caller));
         }
         Ok(match (look.serves, look.verdict) {
             (_, Ok(admission)) => Ok(served(digest, admission.expires)),
@@ -473,7 +471,7 @@ impl Gate {
         repository: &RepositoryName,
         subject: Subject<'_>,
         objection: &Objection,
-        caller: &Caller,
+        caller: Option<&Caller>,
     ) {
         let at = Reason::ALL.iter().position(|reason| *reason == objection.reason);
         let counts = match mode {
@@ -485,7 +483,7 @@ impl Gate {
         }
         let reason = objection.reason.as_str();
         let what = shown(repository, subject);
-        let (message, caller) = (&objection.message, caller.label());
+        let (message, caller) = (&objection.message, caller.map(Caller::label));
         if mode == Mode::Enforce {
             tracing::info!(what, reason, caller, "not served: {message}");
         } else {

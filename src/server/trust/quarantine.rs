@@ -7,7 +7,6 @@
 use serde_json::json;
 
 use crate::oci::{Digest, RepositoryName, TagName};
-use crate::server::auth::Caller;
 use crate::server::meta::{MetaError, MetaStore, Writing};
 use crate::server::trust::gate::{Denial, Gate, Subject};
 use crate::server::trust::policy::{Mode, Rule};
@@ -21,7 +20,6 @@ impl Gate {
         repository: &RepositoryName,
         tag: &TagName,
         digest: &Digest,
-        caller: &Caller,
     ) -> Result<Result<(), Denial>, MetaError> {
         let policy = self.policy();
         let Some(rule) = policy.rule(repository.as_str()).filter(|rule| rule.decides_pushes())
@@ -54,7 +52,7 @@ impl Gate {
             return Ok(Ok(()));
         };
         if rule.push == Mode::Audit {
-            self.record(Mode::Audit, repository, subject, &objection, caller);
+            self.record(Mode::Audit, repository, subject, &objection, None);
             return Ok(Ok(()));
         }
         let settled = match waiting {
@@ -70,10 +68,36 @@ impl Gate {
             repository = repository.as_str(),
             tag = tag.as_str(),
             reason = objection.reason.as_str(),
-            caller = caller.label(),
             "the tag waits in quarantine until it is signed"
         );
         Ok(Ok(()))
+    }
+
+    /// Whether a tag stands for what is signed for it, by what a transaction sees.
+    pub async fn is_signed(
+        &self,
+        writing: &mut Writing,
+        repository: &RepositoryName,
+        tag: &TagName,
+    ) -> Result<bool, MetaError> {
+        let policy = self.policy();
+        let mut evidence = writing.evidence();
+        let any = Digest::sha256_of(b"");
+        let state = self.state(&mut evidence, repository, &any).await?;
+        let Some(there) = state.repository else { return Ok(false) };
+        let Some(now) = evidence.tag(there.id, tag).await? else { return Ok(false) };
+        if let Some(rule) = policy.rule(repository.as_str()).filter(|rule| rule.is_pinned()) {
+            let subject = Subject::Tag(tag, &now);
+            let verdict = self.decide(&mut evidence, &policy, rule, repository, subject).await?;
+            return Ok(verdict.is_ok());
+        }
+        // Nobody says whose word counts here: what was published was checked then.
+        for gun in self.guns(repository).iter().flatten() {
+            if evidence.names(gun, tag, &now).await? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Decides about deleting a tag, in the transaction that will delete it.

@@ -208,8 +208,7 @@ impl World {
         let name = TagName::parse(tag).unwrap();
         let decided = self.server.runtime.block_on(async {
             let mut writing = server.meta.write().await.unwrap();
-            let decided =
-                server.gate.set_tag(&mut writing, &app(), &name, digest, &pusher()).await.unwrap();
+            let decided = server.gate.set_tag(&mut writing, &app(), &name, digest).await.unwrap();
             if decided.is_ok() {
                 writing.commit().await.unwrap();
             }
