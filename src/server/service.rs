@@ -42,7 +42,7 @@ async fn answer(
     let query = parts.uri.query().unwrap_or_default().to_owned();
     let need = need(&route, &parts.method, &query);
     let caller = match &need {
-        Some(need) => server.auth.authorize(&parts.headers, peer, need).await?,
+        Some(need) => server.auth.authorize(&parts.headers, peer, &base, need).await?,
         None => crate::server::auth::Caller::granted(None, Vec::new()),
     };
     let exchange =
@@ -60,6 +60,8 @@ async fn answer(
             Ok(json_answer(StatusCode::OK, &serde_json::json!({})))
         }
         Route::Verdict => trust::answer::respond(server, exchange).await,
+        Route::SignedPush(name) => trust::signed_push::respond(server, name, exchange).await,
+        Route::Token => server.auth.token(exchange).await,
         _ => registry::respond(server, route, exchange).await,
     }
 }
@@ -76,11 +78,11 @@ fn need(route: &Route, method: &Method, query: &str) -> Option<Need> {
         _ => repository(name, &[Action::Pull, Action::Push]),
     };
     match route {
-        // The verdict checks what it is asked about itself.
         Route::Base => Some(Need { scope: Scope::Base, actions: Vec::new() }),
-        Route::Catalog | Route::AllChanges | Route::Search => {
+        Route::Catalog | Route::AllChanges => {
             Some(Need { scope: Scope::Catalog, actions: Vec::new() })
         }
+        Route::Search => Some(Need { scope: Scope::Search, actions: Vec::new() }),
         Route::Tags(name)
         | Route::Referrers(name, _)
         | Route::Manifest(name, _)

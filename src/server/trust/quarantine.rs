@@ -7,6 +7,7 @@
 use serde_json::json;
 
 use crate::oci::{Digest, RepositoryName, TagName};
+use crate::server::meta::audit::AuditEvent;
 use crate::server::meta::{MetaError, MetaStore, Writing};
 use crate::server::trust::gate::{Denial, Gate, Subject};
 use crate::server::trust::policy::{Mode, Rule};
@@ -184,8 +185,10 @@ impl Gate {
         writing.changes(repository.as_str());
         let policy = self.policy();
         let any = Digest::sha256_of(b"");
+        let Some(there) = writing.lock_known_repository(repository).await? else {
+            return Ok(false);
+        };
         let state = self.state(&mut writing.evidence(), repository, &any).await?;
-        let Some(there) = state.repository else { return Ok(false) };
         // Whoever is signing it just now is waited for.
         writing.lock_published(&state.collections).await?;
         let mut evidence = writing.evidence();
@@ -200,7 +203,23 @@ impl Gate {
         };
         writing.leave_quarantine(there.id, tag).await?;
         let (false, Some(settled)) = (is_signed, settled) else { return Ok(false) };
-        let returned = writing.return_tag(there.id, tag, &settled, self.clock.now()).await?;
+        // The tag may be gone, or what it was.
+        let is_there = writing.evidence().manifest_size(there.id, &settled).await?.is_some();
+        let returned = is_there && digest.is_some();
+        if returned {
+            let now = self.clock.now();
+            let seq = writing.count_change(there.id).await?;
+            writing.set_tag(there.id, tag, &settled, seq, now).await?;
+            let event = AuditEvent {
+                at: now,
+                actor: "(server)".to_owned(),
+                action: "tag.return".to_owned(),
+                subject: format!("{repository}:{tag}"),
+                detail: json!({"from": digest.as_ref().map(Digest::as_str), "to": settled.as_str()})
+                    .to_string(),
+            };
+            writing.add_audit(&event).await?;
+        }
         tracing::warn!(
             repository = repository.as_str(),
             tag = tag.as_str(),

@@ -8,3 +8,4 @@ mod enforcement_pins;
 mod enforcement_quarantine;
 pub(crate) mod enforcement_world;
 pub(crate) mod harness;
+mod notary;
