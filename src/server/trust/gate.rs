@@ -640,8 +640,7 @@ impl Denial {
 impl From<Denial> for Refusal {
     fn from(denial: Denial) -> Self {
         let detail = if denial.detail.is_null() { json!({}) } else { denial.detail };
-        let status =
-            if denial.is_conflict { StatusCode::CONFLICT } else { StatusCode::FORBIDDEN };
+        let status = if denial.is_conflict { StatusCode::CONFLICT } else { StatusCode::FORBIDDEN };
         Self::new(status, "DENIED", denial.message).with_detail(detail)
     }
 }

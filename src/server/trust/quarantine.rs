@@ -215,8 +215,9 @@ impl Gate {
                 actor: "(server)".to_owned(),
                 action: "tag.return".to_owned(),
                 subject: format!("{repository}:{tag}"),
-                detail: json!({"from": digest.as_ref().map(Digest::as_str), "to": settled.as_str()})
-                    .to_string(),
+                detail:
+                    json!({"from": digest.as_ref().map(Digest::as_str), "to": settled.as_str()})
+                        .to_string(),
             };
             writing.add_audit(&event).await?;
         }

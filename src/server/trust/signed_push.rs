@@ -48,7 +48,8 @@ pub async fn respond(
     let content_type = exchange.header(CONTENT_TYPE.as_str()).unwrap_or_default();
     let upload = Upload::read(content_type, body).await?;
     let known = server.gate.guns(&name);
-    if !known.iter().flatten().any(|known| *known == upload.gun) || !server.notary.holds(&upload.gun)
+    if !known.iter().flatten().any(|known| *known == upload.gun)
+        || !server.notary.holds(&upload.gun)
     {
         let message = "this server has another name for the collection of this repository";
         return Err(Refusal::notary(ErrorCode::InvalidGun, message));

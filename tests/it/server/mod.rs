@@ -4,8 +4,12 @@
 
 mod base;
 mod enforcement_decisions;
+mod enforcement_http;
 mod enforcement_pins;
 mod enforcement_quarantine;
-pub(crate) mod enforcement_world;
+mod enforcement_race;
+mod enforcement_signed_push;
+mod enforcement_site;
+mod enforcement_world;
 pub(crate) mod harness;
 mod notary;
