@@ -291,7 +291,7 @@ impl Prepared {
                 return Err(condition_failed().into());
             }
             if current.as_ref().is_some_and(|current| *current != self.digest) {
-                check_movable(writing, server, name, tag).await?;
+                check_movable(server, name, tag)?;
             }
         }
         let (manifests, blobs) = self.hold(writing, server, repository, now).await?;
@@ -361,20 +361,15 @@ impl Prepared {
 }
 
 /// Refuses to move or delete a tag that stays what it is.
-async fn check_movable(
-    writing: &mut Writing,
+fn check_movable(
     server: &Server,
     name: &RepositoryName,
     tag: &TagName,
 ) -> Result<(), TransactionError> {
-    let options = &server.registry;
-    let message = if options.is_immutable(name, tag) {
-        "the tag is immutable"
-    } else if options.signed_tags_immutable && server.gate.is_signed(writing, name, tag).await? {
-        "the tag is signed, and signed tags are immutable"
-    } else {
+    if !server.registry.is_immutable(name, tag) {
         return Ok(());
-    };
+    }
+    let message = "the tag is immutable";
     let detail = json!({"name": name.as_str(), "tag": tag.as_str()});
     Err(Refusal::new(StatusCode::CONFLICT, "DENIED", message).with_detail(detail).into())
 }
@@ -401,7 +396,7 @@ async fn delete_once(
     let removed = match wanted {
         ManifestName::Tag(tag) => {
             if writing.tag(repository.id, tag).await?.is_some() {
-                check_movable(&mut writing, server, name, tag).await?;
+                check_movable(server, name, tag)?;
                 let decided = server.gate.delete_tag(&mut writing, name, tag).await?;
                 decided.map_err(Refusal::from)?;
             }
@@ -409,7 +404,7 @@ async fn delete_once(
         }
         ManifestName::Digest(digest) => {
             for tag in writing.tags_of(repository.id, digest).await? {
-                check_movable(&mut writing, server, name, &tag).await?;
+                check_movable(server, name, &tag)?;
             }
             if let Some(parent) = writing.parent_of(repository.id, digest).await? {
                 return Err(in_use(&parent).into());

@@ -74,33 +74,6 @@ impl Gate {
         Ok(Ok(()))
     }
 
-    /// Whether a tag stands for what is signed for it, by what a transaction sees.
-    pub async fn is_signed(
-        &self,
-        writing: &mut Writing,
-        repository: &RepositoryName,
-        tag: &TagName,
-    ) -> Result<bool, MetaError> {
-        let policy = self.policy();
-        let mut evidence = writing.evidence();
-        let any = Digest::sha256_of(b"");
-        let state = self.state(&mut evidence, repository, &any).await?;
-        let Some(there) = state.repository else { return Ok(false) };
-        let Some(now) = evidence.tag(there.id, tag).await? else { return Ok(false) };
-        if let Some(rule) = policy.rule(repository.as_str()).filter(|rule| rule.is_pinned()) {
-            let subject = Subject::Tag(tag, &now);
-            let verdict = self.decide(&mut evidence, &policy, rule, repository, subject).await?;
-            return Ok(verdict.is_ok());
-        }
-        // Nobody says whose word counts here: what was published was checked then.
-        for gun in self.guns(repository).iter().flatten() {
-            if evidence.names(gun, tag, &now).await? {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
     /// Decides about deleting a tag, in the transaction that will delete it.
     pub async fn delete_tag(
         &self,

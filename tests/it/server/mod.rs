@@ -11,5 +11,7 @@ mod enforcement_race;
 mod enforcement_signed_push;
 mod enforcement_site;
 mod enforcement_world;
+mod front_config;
+mod front_limits;
 pub(crate) mod harness;
 mod notary;
