@@ -600,11 +600,9 @@ fn absent(
     repository: &RepositoryName,
     caller: &Caller,
 ) -> Option<&'static str> {
-    let code = match subject {
-        Subject::Tag(..) | Subject::Manifest(_) => "MANIFEST_UNKNOWN",
-        Subject::Blob(_) => "BLOB_UNKNOWN",
-    };
-    caller.may(Action::Push, repository.as_str()).then_some(code)
+    let is_blob = matches!(subject, Subject::Blob(_));
+    let is_asked = !is_blob && caller.may(Action::Push, repository.as_str());
+    is_asked.then_some("MANIFEST_UNKNOWN")
 }
 
 pub(super) fn denial(

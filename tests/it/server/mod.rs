@@ -6,6 +6,7 @@ mod base;
 mod enforcement_decisions;
 mod enforcement_http;
 mod enforcement_pins;
+mod enforcement_programs;
 mod enforcement_quarantine;
 mod enforcement_race;
 mod enforcement_signed_push;
