@@ -10,7 +10,8 @@ use ::http::{Method, StatusCode};
 use crate::server::auth::{Action, Need, Scope};
 use crate::server::http::{Exchange, Request, Response, empty, json as json_answer};
 use crate::server::router::{Route, RouteError, route};
-use crate::server::{Refusal, Server, notary, registry, trust};
+use crate::server::trust::{answer, signed_push};
+use crate::server::{Refusal, Server, notary, registry};
 
 /// Answers a request. Whatever comes in, something goes out.
 pub async fn respond(
@@ -59,8 +60,9 @@ async fn answer(
             server.meta.ping().await?;
             Ok(json_answer(StatusCode::OK, &serde_json::json!({})))
         }
+        Route::Verdict => answer::respond(server, exchange).await,
+        Route::SignedPush(name) => signed_push::respond(server, name, exchange).await,
         Route::Token => server.auth.token(exchange).await,
-        Route::Verdict => trust::answer::respond(server, exchange).await,
         _ => registry::respond(server, route, exchange).await,
     }
 }
@@ -77,7 +79,6 @@ fn need(route: &Route, method: &Method, query: &str) -> Option<Need> {
         _ => repository(name, &[Action::Pull, Action::Push]),
     };
     match route {
-        // The verdict checks what it is asked about itself.
         Route::Base => Some(Need { scope: Scope::Base, actions: Vec::new() }),
         Route::Catalog | Route::AllChanges => {
             Some(Need { scope: Scope::Catalog, actions: Vec::new() })
@@ -104,8 +105,9 @@ fn need(route: &Route, method: &Method, query: &str) -> Option<Need> {
         Route::TrustKey(gun, _) if reads => repository(gun.as_str(), &[Action::Pull, Action::Sign]),
         Route::TrustKey(gun, _) => repository(gun.as_str(), &[Action::Admin]),
         // Whoever may pull it may know why they cannot; what is no name is told to anybody.
-        Route::Verdict => trust::answer::repository_of(query)
-            .and_then(|name| repository(name.as_str(), &[Action::Pull])),
+        Route::Verdict => {
+            answer::repository_of(query).and_then(|name| repository(name.as_str(), &[Action::Pull]))
+        }
         Route::NotaryHealth
         | Route::Metrics
         | Route::Live

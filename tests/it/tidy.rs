@@ -201,7 +201,8 @@ fn used_modules(line: &str) -> Vec<&str> {
     for start in ["crate", "trust"] {
         for (at, _) in line.match_indices(start) {
             let before = line[..at].chars().next_back();
-            let whole = before.is_none_or(|letter| !is_name(letter) && letter != '"');
+            // Within a path it is a module of that name.
+            let whole = before.is_none_or(|letter| !is_name(letter) && !"\":".contains(letter));
             let rest = &line[at + start.len()..];
             if !whole || !rest.trim_start().starts_with("::") {
                 continue;

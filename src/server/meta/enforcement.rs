@@ -62,7 +62,8 @@ pub struct TrustFiles {
     pub current: BTreeMap<RoleName, Vec<u8>>,
     /// Version of the current root.
     pub root_version: u64,
-    /// The highest version of each role that was ever stored, and the current one.
+    /// The highest version of each role that was stored since the collection was made, or made again,
+    /// and the current one.
     pub versions: Vec<(RoleName, u64, Option<u64>)>,
 }
 
@@ -166,8 +167,8 @@ impl Evidence<'_> {
         Ok(state)
     }
 
-    /// The current files of a collection, and the highest version of each role that was ever
-    /// stored.
+    /// The current files of a collection, and the highest version of each role that was stored
+    /// since it was made, or made again.
     pub async fn trust_files(&mut self, collection: i64) -> Result<TrustFiles, MetaError> {
         let query = "SELECT c.role, c.version, f.bytes FROM current_file c \
              JOIN trust_file f ON f.collection = c.collection AND f.role = c.role \
@@ -184,12 +185,11 @@ impl Evidence<'_> {
             current.insert(role.clone(), version);
             files.current.insert(role, row.try_get("bytes")?);
         }
-        let query = "SELECT role, CAST(MAX(version) AS BIGINT) AS highest FROM trust_file \
-             WHERE collection = $1 GROUP BY role";
+        let query = "SELECT role, live FROM role_version WHERE collection = $1";
         let rows = sqlx::query(query).bind(collection).fetch_all(&mut *self.connection).await?;
         for row in &rows {
             let role = role(row.try_get("role")?)?;
-            let highest = unsigned(row.try_get("highest")?)?;
+            let highest = unsigned(row.try_get("live")?)?;
             let now = current.get(&role).copied();
             files.versions.push((role, highest, now));
         }
@@ -204,7 +204,7 @@ impl Evidence<'_> {
     ) -> Result<Option<Vec<u8>>, MetaError> {
         let Ok(version) = i64::try_from(version) else { return Ok(None) };
         let query = "SELECT bytes FROM trust_file WHERE collection = $1 AND role = 'root' \
-             AND version = $2 AND deleted = 0";
+             AND version = $2";
         let bytes = sqlx::query_scalar(query).bind(collection).bind(version);
         Ok(bytes.fetch_optional(&mut *self.connection).await?)
     }
@@ -326,6 +326,15 @@ impl Evidence<'_> {
         Ok(row.is_some())
     }
 
+    /// The new tags of a repository that are in quarantine.
+    pub async fn new_in_quarantine(&mut self, repository: i64) -> Result<Vec<String>, MetaError> {
+        let query = "SELECT tag FROM quarantine WHERE repository = $1 AND settled IS NULL LIMIT $2";
+        let tags = sqlx::query_scalar(query)
+            .bind(repository)
+            .bind(i64::try_from(MAX_PARENTS).unwrap_or(i64::MAX));
+        Ok(tags.fetch_all(&mut *self.connection).await?)
+    }
+
     /// Whether a tag is in quarantine: what everybody else still gets, if anything.
     pub async fn quarantine(
         &mut self,
@@ -423,32 +432,6 @@ impl Writing {
             .execute(&mut *self.tx)
             .await?;
         Ok(())
-    }
-
-    /// Sets a tag back to what it was, if the repository still has that.
-    pub async fn return_tag(
-        &mut self,
-        repository: i64,
-        tag: &TagName,
-        settled: &Digest,
-        now: Timestamp,
-    ) -> Result<bool, MetaError> {
-        let query = "UPDATE tag SET digest = $3, seq = seq + 1, updated_at = $4 \
-             WHERE repository = $1 AND name = $2 AND EXISTS \
-             (SELECT 1 FROM manifest WHERE repository = $1 AND digest = $3)";
-        let changed = sqlx::query(query)
-            .bind(repository)
-            .bind(tag.as_str().to_owned())
-            .bind(settled.as_str().to_owned())
-            .bind(now.as_microsecond())
-            .execute(&mut *self.tx)
-            .await?
-            .rows_affected();
-        sqlx::query("UPDATE repository SET seq = seq + 1 WHERE id = $1")
-            .bind(repository)
-            .execute(&mut *self.tx)
-            .await?;
-        Ok(changed > 0)
     }
 }
 

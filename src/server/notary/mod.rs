@@ -63,7 +63,8 @@ impl Default for Options {
 }
 
 impl Options {
-    fn holds(&self, gun: &Gun) -> bool {
+    /// Whether a collection of this name may be here.
+    pub(super) fn holds(&self, gun: &Gun) -> bool {
         let mut prefixes = self.gun_prefixes.iter();
         self.gun_prefixes.is_empty()
             || prefixes.any(|prefix| gun.as_str().starts_with(prefix.as_str()))

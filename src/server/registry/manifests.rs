@@ -51,11 +51,25 @@ async fn read(
         ManifestName::Digest(digest) => reading.manifest(name, digest).await?,
     };
     let Some(row) = row else { return Err(unknown(wanted)) };
-    let subject = match wanted {
-        ManifestName::Tag(tag) => Subject::Tag(tag, &row.digest),
-        ManifestName::Digest(digest) => Subject::Manifest(digest),
+    let (gate, caller, method) = (&server.gate, &exchange.caller, &exchange.method);
+    let row = match wanted {
+        ManifestName::Tag(tag) => {
+            let served = gate.tag(&mut reading, name, tag, &row.digest, caller).await?;
+            let served = served.map_err(|denial| denial.into_refusal(method))?;
+            if served.digest == row.digest {
+                row
+            } else {
+                let instead = reading.manifest(name, &served.digest).await?;
+                instead.ok_or_else(|| unknown(wanted))?
+            }
+        }
+        ManifestName::Digest(digest) => {
+            let subject = Subject::Manifest(digest);
+            let served = gate.pull(&mut reading, name, subject, caller).await?;
+            served.map_err(|denial| denial.into_refusal(method))?;
+            row
+        }
     };
-    server.gate.pull(&mut reading, name, subject, &exchange.caller).await??;
     drop(reading);
     if !row.digest.matches(&row.bytes) {
         tracing::error!(repository = %name, digest = %row.digest, "a stored manifest is damaged");
@@ -277,7 +291,7 @@ impl Prepared {
                 return Err(condition_failed().into());
             }
             if current.as_ref().is_some_and(|current| *current != self.digest) {
-                check_movable(writing, server, name, tag).await?;
+                check_movable(server, name, tag)?;
             }
         }
         let (manifests, blobs) = self.hold(writing, server, repository, now).await?;
@@ -296,6 +310,7 @@ impl Prepared {
         }
         let seq = writing.count_change(repository).await?;
         for tag in tags {
+            server.gate.set_tag(writing, name, tag, &self.digest).await?.map_err(Refusal::from)?;
             writing.set_tag(repository, tag, &self.digest, seq, now).await?;
         }
         Ok(())
@@ -346,18 +361,15 @@ impl Prepared {
 }
 
 /// Refuses to move or delete a tag that stays what it is.
-async fn check_movable(
-    writing: &mut Writing,
+fn check_movable(
     server: &Server,
     name: &RepositoryName,
     tag: &TagName,
 ) -> Result<(), TransactionError> {
-    let options = &server.registry;
-    let message = if options.is_immutable(name, tag) {
-        "the tag is immutable"
-    } else {
+    if !server.registry.is_immutable(name, tag) {
         return Ok(());
-    };
+    }
+    let message = "the tag is immutable";
     let detail = json!({"name": name.as_str(), "tag": tag.as_str()});
     Err(Refusal::new(StatusCode::CONFLICT, "DENIED", message).with_detail(detail).into())
 }
@@ -384,17 +396,21 @@ async fn delete_once(
     let removed = match wanted {
         ManifestName::Tag(tag) => {
             if writing.tag(repository.id, tag).await?.is_some() {
-                check_movable(&mut writing, server, name, tag).await?;
+                check_movable(server, name, tag)?;
+                let decided = server.gate.delete_tag(&mut writing, name, tag).await?;
+                decided.map_err(Refusal::from)?;
             }
             writing.remove_tag(repository.id, tag).await?
         }
         ManifestName::Digest(digest) => {
             for tag in writing.tags_of(repository.id, digest).await? {
-                check_movable(&mut writing, server, name, &tag).await?;
+                check_movable(server, name, &tag)?;
             }
             if let Some(parent) = writing.parent_of(repository.id, digest).await? {
                 return Err(in_use(&parent).into());
             }
+            let decided = server.gate.delete_manifest(&mut writing, name, digest).await?;
+            decided.map_err(Refusal::from)?;
             writing.remove_manifest(repository.id, digest).await?
         }
     };
@@ -549,7 +565,7 @@ fn unknown(wanted: &ManifestName) -> Refusal {
 }
 
 /// The digest of what is answered.
-pub(super) const DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
+pub const DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
 /// What a pushed manifest is a statement of: it is listed there.
 const SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
 /// A tag that was set.

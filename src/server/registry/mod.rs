@@ -27,6 +27,7 @@ use crate::server::auth::caller::matches;
 use crate::server::http::{Exchange, Response, json as json_answer};
 use crate::server::router::Route;
 use crate::server::{Refusal, Server};
+use crate::wire::signed_push;
 
 /// How the registry behaves.
 #[derive(Debug, Clone)]
@@ -104,7 +105,7 @@ pub async fn respond(
     exchange: Exchange,
 ) -> Result<Response, Refusal> {
     let answer: BoxFuture<'_, Result<Response, Refusal>> = match route {
-        Route::Base => return base(&exchange),
+        Route::Base => return base(server, &exchange),
         Route::SearchPing => return catalog::ping(&exchange),
         Route::Catalog => Box::pin(catalog::respond(server, exchange)),
         Route::Search => Box::pin(catalog::search(server, exchange)),
@@ -124,9 +125,15 @@ pub async fn respond(
 }
 
 /// Answers `/v2/`.
-fn base(exchange: &Exchange) -> Result<Response, Refusal> {
+fn base(server: &Server, exchange: &Exchange) -> Result<Response, Refusal> {
     match exchange.method {
-        Method::GET | Method::HEAD => Ok(json_answer(StatusCode::OK, &json!({}))),
+        Method::GET | Method::HEAD => {
+            let mut response = json_answer(StatusCode::OK, &json!({}));
+            if server.gate.has_names() && !server.registry.read_only {
+                response.headers_mut().insert(signed_push::HEADER, header(signed_push::VERSION));
+            }
+            Ok(response)
+        }
         _ => Err(wrong_method("GET, HEAD")),
     }
 }
@@ -150,6 +157,6 @@ fn unknown_repository(name: &RepositoryName) -> Refusal {
 }
 
 /// A header made of what cannot be invalid in one.
-fn header(text: &str) -> HeaderValue {
+pub(super) fn header(text: &str) -> HeaderValue {
     HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static(""))
 }

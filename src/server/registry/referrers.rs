@@ -32,7 +32,8 @@ pub(super) async fn respond(
     let mut reading = server.meta.read().await?;
     if reading.manifest(&name, &subject).await?.is_some() {
         let subject = Subject::Manifest(&subject);
-        server.gate.pull(&mut reading, &name, subject, &exchange.caller).await??;
+        let served = server.gate.pull(&mut reading, &name, subject, &exchange.caller).await?;
+        served.map_err(|denial| denial.into_refusal(&exchange.method))?;
     }
     let wanted = artifact_type.as_deref();
     // Not every database takes this byte, and none has it.
@@ -43,6 +44,8 @@ pub(super) async fn respond(
     } else {
         Vec::new()
     };
+    let reachable =
+        server.gate.reachable(&mut reading, &name, found.clone(), &exchange.caller).await?;
     let (mut entries, mut size, mut next_after) = (Vec::new(), 0, None);
     let mut last = None;
     for (count, digest) in found.iter().enumerate() {
@@ -51,8 +54,7 @@ pub(super) async fn respond(
             break;
         }
         last = Some(digest);
-        let entry = Subject::Manifest(digest);
-        if server.gate.pull(&mut reading, &name, entry, &exchange.caller).await?.is_err() {
+        if !reachable.contains(digest) {
             continue;
         }
         let Some(row) = reading.manifest(&name, digest).await? else { continue };

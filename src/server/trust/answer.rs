@@ -14,6 +14,7 @@ use crate::server::trust::gate::{Gate, Subject};
 use crate::server::trust::policy::Mode;
 use crate::server::trust::verdict::{Admission, Objection};
 use crate::server::{Refusal, Server};
+use crate::tuf::RoleName;
 
 /// The repository that a request for a verdict is about, from its query.
 pub fn repository_of(query: &str) -> Option<RepositoryName> {
@@ -37,13 +38,11 @@ pub async fn respond(server: &Arc<Server>, exchange: Exchange) -> Result<Respons
         let message = "`ref` is neither a tag nor a digest";
         Refusal::new(StatusCode::BAD_REQUEST, "TAG_INVALID", message)
     })?;
-    match server.gate.verdict(server, &repository, &name).await? {
-        Some(verdict) => Ok(json_answer(StatusCode::OK, &verdict)),
-        None => {
-            let message = "the registry has no such manifest";
-            Err(Refusal::new(StatusCode::NOT_FOUND, "MANIFEST_UNKNOWN", message))
-        }
-    }
+    let Some(verdict) = server.gate.verdict(server, &repository, &name).await? else {
+        let message = "the registry has no such manifest";
+        return Err(Refusal::new(StatusCode::NOT_FOUND, "MANIFEST_UNKNOWN", message));
+    };
+    Ok(json_answer(StatusCode::OK, &verdict))
 }
 
 impl Gate {
@@ -111,7 +110,7 @@ fn document(
     match verdict {
         None => drop(members.insert("signed".to_owned(), Value::Null)),
         Some(Ok(admission)) => {
-            let roles: Vec<&str> = admission.roles.iter().map(|role| role.as_str()).collect();
+            let roles: Vec<&str> = admission.roles.iter().map(RoleName::as_str).collect();
             members.insert("signed".to_owned(), json!(true));
             members.insert("gun".to_owned(), json!(admission.gun.as_str()));
             members.insert("roles".to_owned(), json!(roles));

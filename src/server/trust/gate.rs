@@ -38,6 +38,8 @@ pub struct Denial {
     pub message: String,
     /// For machines: `reason`, `gun`, `tag`, `registry_digest`, `signed_digest`, `expires`.
     pub detail: Value,
+    /// A change that cannot be made as things are, rather than something that is not served.
+    is_conflict: bool,
     /// What a pusher is told who only asks whether it is there already: it is not, for them.
     absent: Option<&'static str>,
 }
@@ -146,7 +148,7 @@ impl Gate {
                 // What is served in its place cannot be told this way.
                 let message = format!("{repository}:{tag} is not served: something else is");
                 let absent = absent(subject, repository, caller);
-                Err(Denial { message, detail: json!({}), absent })
+                Err(Denial { message, detail: json!({}), is_conflict: false, absent })
             }));
         }
         let policy = self.policy();
@@ -162,7 +164,7 @@ impl Gate {
             Ok(admission) => return Ok(Ok(admission.expires)),
             Err(objection) => objection,
         };
-        self.record(rule.pull, repository, subject, &objection, caller);
+        self.record(rule.pull, repository, subject, &objection, Some(caller));
         if rule.pull == Mode::Audit {
             return Ok(Ok(Timestamp::MIN));
         }
@@ -194,7 +196,7 @@ impl Gate {
             && (rule.pull == Mode::Audit || look.serves.is_none())
         {
             let mode = if look.serves.is_none() { Mode::Enforce } else { Mode::Audit };
-            self.record(mode, repository, subject, objection, caller);
+            self.record(mode, repository, subject, objection, Some(caller));
         }
         Ok(match (look.serves, look.verdict) {
             (_, Ok(admission)) => Ok(served(digest, admission.expires)),
@@ -226,6 +228,46 @@ impl Gate {
             }
         }
         Ok(reachable)
+    }
+
+    /// Of these tags those that a caller may know of: not the new ones that wait to be signed.
+    pub async fn visible_tags(
+        &self,
+        reading: &mut Reading,
+        repository: &RepositoryName,
+        tags: Vec<String>,
+        caller: &Caller,
+    ) -> Result<Vec<String>, MetaError> {
+        let policy = self.policy();
+        let rule = policy.rule(repository.as_str()).filter(|rule| rule.push == Mode::Enforce);
+        let Some(rule) = rule.filter(|_| !reaches_quarantine(caller, repository)) else {
+            return Ok(tags);
+        };
+        let mut evidence = reading.evidence();
+        let any = Digest::sha256_of(b"");
+        let state = self.state(&mut evidence, repository, &any).await?;
+        let Some(there) = state.repository else { return Ok(tags) };
+        let waiting = evidence.new_in_quarantine(there.id).await?;
+        let mut visible = Vec::with_capacity(tags.len());
+        for tag in tags {
+            if waiting.contains(&tag) {
+                let Ok(name) = TagName::parse(&tag) else { continue };
+                let Some(digest) = evidence.tag(there.id, &name).await? else { continue };
+                let subject = Subject::Tag(&name, &digest);
+                let verdict =
+                    self.decide(&mut evidence, &policy, rule, repository, subject).await?;
+                if verdict.is_err() {
+                    continue;
+                }
+            }
+            visible.push(tag);
+        }
+        Ok(visible)
+    }
+
+    /// Whether signed pushes can be taken: without a name no collection is this server's.
+    pub fn has_names(&self) -> bool {
+        !self.hosts.is_empty()
     }
 
     /// What is served under a tag to those who do not push, and what trust says of it.
@@ -471,7 +513,7 @@ impl Gate {
         repository: &RepositoryName,
         subject: Subject<'_>,
         objection: &Objection,
-        caller: &Caller,
+        caller: Option<&Caller>,
     ) {
         let at = Reason::ALL.iter().position(|reason| *reason == objection.reason);
         let counts = match mode {
@@ -483,7 +525,7 @@ impl Gate {
         }
         let reason = objection.reason.as_str();
         let what = shown(repository, subject);
-        let (message, caller) = (&objection.message, caller.label());
+        let (message, caller) = (&objection.message, caller.map(Caller::label));
         if mode == Mode::Enforce {
             tracing::info!(what, reason, caller, "not served: {message}");
         } else {
@@ -558,11 +600,9 @@ fn absent(
     repository: &RepositoryName,
     caller: &Caller,
 ) -> Option<&'static str> {
-    let code = match subject {
-        Subject::Tag(..) | Subject::Manifest(_) => "MANIFEST_UNKNOWN",
-        Subject::Blob(_) => "BLOB_UNKNOWN",
-    };
-    caller.may(Action::Push, repository.as_str()).then_some(code)
+    let is_blob = matches!(subject, Subject::Blob(_));
+    let is_asked = !is_blob && caller.may(Action::Push, repository.as_str());
+    is_asked.then_some("MANIFEST_UNKNOWN")
 }
 
 pub(super) fn denial(
@@ -573,13 +613,13 @@ pub(super) fn denial(
 ) -> Denial {
     let message = format!("{} is not served: {}", shown(repository, subject), objection.message);
     let absent = absent(subject, repository, caller);
-    Denial { message, detail: objection.detail(), absent }
+    Denial { message, detail: objection.detail(), is_conflict: false, absent }
 }
 
 impl Denial {
     /// A denial of a change.
     pub(super) fn of_change(message: String, detail: Value) -> Self {
-        Self { message, detail, absent: None }
+        Self { message, detail, is_conflict: true, absent: None }
     }
 
     /// The answer to a request of this method. HEAD has no room for reasons, and clients that push
@@ -598,6 +638,7 @@ impl Denial {
 impl From<Denial> for Refusal {
     fn from(denial: Denial) -> Self {
         let detail = if denial.detail.is_null() { json!({}) } else { denial.detail };
-        Self::new(StatusCode::FORBIDDEN, "DENIED", denial.message).with_detail(detail)
+        let status = if denial.is_conflict { StatusCode::CONFLICT } else { StatusCode::FORBIDDEN };
+        Self::new(status, "DENIED", denial.message).with_detail(detail)
     }
 }

@@ -3,13 +3,15 @@
 //!
 //! Reading order: [`policy`] (what must be signed, by whom), [`verdict`] (what trust says of a
 //! collection and of one thing), [`gate`] (who gets what), [`quarantine`] (what tags are set to),
-//! [`answer`] (the verdict for machines), `cache` (what is remembered).
+//! [`answer`] (the verdict for machines), [`signed_push`] (image and
+//! trust data at once), `cache` (what is remembered).
 
 pub mod answer;
 mod cache;
 pub mod gate;
 pub mod policy;
 pub mod quarantine;
+pub mod signed_push;
 pub mod verdict;
 
 pub use gate::{Denial, Gate, Served, Subject};

@@ -7,7 +7,7 @@
 use serde_json::json;
 
 use crate::oci::{Digest, RepositoryName, TagName};
-use crate::server::auth::Caller;
+use crate::server::meta::audit::AuditEvent;
 use crate::server::meta::{MetaError, MetaStore, Writing};
 use crate::server::trust::gate::{Denial, Gate, Subject};
 use crate::server::trust::policy::{Mode, Rule};
@@ -21,7 +21,6 @@ impl Gate {
         repository: &RepositoryName,
         tag: &TagName,
         digest: &Digest,
-        caller: &Caller,
     ) -> Result<Result<(), Denial>, MetaError> {
         let policy = self.policy();
         let Some(rule) = policy.rule(repository.as_str()).filter(|rule| rule.decides_pushes())
@@ -54,7 +53,7 @@ impl Gate {
             return Ok(Ok(()));
         };
         if rule.push == Mode::Audit {
-            self.record(Mode::Audit, repository, subject, &objection, caller);
+            self.record(Mode::Audit, repository, subject, &objection, None);
             return Ok(Ok(()));
         }
         let settled = match waiting {
@@ -70,7 +69,6 @@ impl Gate {
             repository = repository.as_str(),
             tag = tag.as_str(),
             reason = objection.reason.as_str(),
-            caller = caller.label(),
             "the tag waits in quarantine until it is signed"
         );
         Ok(Ok(()))
@@ -160,8 +158,10 @@ impl Gate {
         writing.changes(repository.as_str());
         let policy = self.policy();
         let any = Digest::sha256_of(b"");
+        let Some(there) = writing.lock_known_repository(repository).await? else {
+            return Ok(false);
+        };
         let state = self.state(&mut writing.evidence(), repository, &any).await?;
-        let Some(there) = state.repository else { return Ok(false) };
         // Whoever is signing it just now is waited for.
         writing.lock_published(&state.collections).await?;
         let mut evidence = writing.evidence();
@@ -176,7 +176,24 @@ impl Gate {
         };
         writing.leave_quarantine(there.id, tag).await?;
         let (false, Some(settled)) = (is_signed, settled) else { return Ok(false) };
-        let returned = writing.return_tag(there.id, tag, &settled, self.clock.now()).await?;
+        // The tag may be gone, or what it was.
+        let is_there = writing.evidence().manifest_size(there.id, &settled).await?.is_some();
+        let returned = is_there && digest.is_some();
+        if returned {
+            let now = self.clock.now();
+            let seq = writing.count_change(there.id).await?;
+            writing.set_tag(there.id, tag, &settled, seq, now).await?;
+            let event = AuditEvent {
+                at: now,
+                actor: "(server)".to_owned(),
+                action: "tag.return".to_owned(),
+                subject: format!("{repository}:{tag}"),
+                detail:
+                    json!({"from": digest.as_ref().map(Digest::as_str), "to": settled.as_str()})
+                        .to_string(),
+            };
+            writing.add_audit(&event).await?;
+        }
         tracing::warn!(
             repository = repository.as_str(),
             tag = tag.as_str(),

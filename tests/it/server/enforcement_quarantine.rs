@@ -129,7 +129,7 @@ fn signed_tags_can_be_immutable() {
     assert_eq!(denial.detail["reason"], "immutable");
     assert_eq!(denial.detail["signed_digest"], old.as_str());
     let refusal = denial.into_refusal(&Method::PUT);
-    assert_eq!((refusal.status.as_u16(), refusal.code), (403, "DENIED"));
+    assert_eq!((refusal.status.as_u16(), refusal.code), (409, "DENIED"));
     world.push_tag("v1", &old).unwrap();
     world.push_tag("v2", &new).unwrap();
     world.push_tag("v2", &old).unwrap();

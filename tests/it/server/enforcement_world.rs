@@ -1,38 +1,28 @@
 //! A server that enforces, and the rows of its database, written by hand.
 
 use std::rc::Rc;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use sqlx::AnyPool;
 use sqlx::any::AnyPoolOptions;
-use trust::clock::{Clock, SystemClock};
+use trust::clock::Clock;
 use trust::crypto::Sha256Hash;
 use trust::oci::{Digest, RepositoryName, TagName};
 use trust::server::auth::{Action, Caller, Grant};
 use trust::server::trust::{Denial, Gate, Policy, PolicyConfig, Subject};
 
-use super::harness::TestServer;
+use super::harness::{TestClock, TestServer};
 use crate::harness::repository::{Key, Repository};
 
 /// The host that the server is known by.
 pub(crate) const HOST: &str = "registry.test";
 
-/// A clock that goes when it is told to.
-#[derive(Debug, Clone)]
-pub(crate) struct MovingClock(Arc<Mutex<Timestamp>>);
-
-impl Clock for MovingClock {
-    fn now(&self) -> Timestamp {
-        *self.0.lock().unwrap()
-    }
-}
-
 /// One repository, `app`, on a server that enforces.
 pub(crate) struct World {
     pub(crate) server: TestServer,
-    pub(crate) clock: MovingClock,
+    pub(crate) clock: TestClock,
     /// What its owner signs.
     pub(crate) trust: Repository,
     rows: AnyPool,
@@ -42,7 +32,7 @@ impl World {
     /// A server whose only rule is this, besides the root pinned by its key.
     pub(crate) fn new(rule: &Value) -> Self {
         let trust = Repository::new(&format!("{HOST}/app"));
-        let clock = MovingClock(Arc::new(Mutex::new(SystemClock.now())));
+        let clock = TestClock::new();
         let policy = policy(&trust, rule);
         let of_gate = Arc::new(clock.clone());
         let server = TestServer::with(|server| {
@@ -71,7 +61,7 @@ impl World {
 
     /// Lets hours pass.
     pub(crate) fn wait_hours(&self, hours: i64) {
-        *self.clock.0.lock().unwrap() += SignedDuration::from_hours(hours);
+        self.clock.go(hours);
     }
 
     /// Writes a row, or several.
@@ -118,9 +108,17 @@ impl World {
                 &raw,
             );
             self.insert(
-                "INSERT INTO current_file (collection, role, version) \
-                 SELECT id, $2, $3 FROM collection WHERE gun = $1 \
+                "INSERT INTO current_file (collection, role, version, expires_at, made_here) \
+                 SELECT id, $2, $3, 0, 0 FROM collection WHERE gun = $1 \
                  ON CONFLICT (collection, role) DO UPDATE SET version = $3",
+                &[&gun, &role],
+                &[version],
+                &[],
+            );
+            self.insert(
+                "INSERT INTO role_version (collection, role, live, ever) \
+                 SELECT id, $2, $3, $3 FROM collection WHERE gun = $1 \
+                 ON CONFLICT (collection, role) DO UPDATE SET live = $3, ever = $3",
                 &[&gun, &role],
                 &[version],
                 &[],
@@ -208,8 +206,7 @@ impl World {
         let name = TagName::parse(tag).unwrap();
         let decided = self.server.runtime.block_on(async {
             let mut writing = server.meta.write().await.unwrap();
-            let decided =
-                server.gate.set_tag(&mut writing, &app(), &name, digest, &pusher()).await.unwrap();
+            let decided = server.gate.set_tag(&mut writing, &app(), &name, digest).await.unwrap();
             if decided.is_ok() {
                 writing.commit().await.unwrap();
             }

@@ -32,6 +32,8 @@ pub(crate) struct TestServer {
     pub(crate) runtime: Runtime,
     /// Its folder.
     pub(crate) folder: TempDir,
+    /// What came in through its port, and the status of each answer.
+    pub(crate) log: Arc<Mutex<Vec<String>>>,
     database: Option<PostgresDatabase>,
 }
 
@@ -102,7 +104,7 @@ impl TestServer {
             notary: notary::Options::default(),
         };
         change(&mut server);
-        Self { server: Arc::new(server), runtime, folder, database }
+        Self { server: Arc::new(server), runtime, folder, log: Arc::default(), database }
     }
 
     /// The address of its database, for those who write there by hand.
@@ -146,19 +148,28 @@ impl TestServer {
 
     /// Listens on a loopback port, plain HTTP/1.1, for as long as this value lives.
     pub(crate) fn listen(&self) -> SocketAddr {
-        let server = Arc::clone(&self.server);
-        let listener = self.runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+        self.listen_on(std::net::TcpListener::bind("127.0.0.1:0").unwrap())
+    }
+
+    /// Listens as [`Self::listen`] does, on a port that is known already.
+    pub(crate) fn listen_on(&self, listener: std::net::TcpListener) -> SocketAddr {
+        let (server, log) = (Arc::clone(&self.server), Arc::clone(&self.log));
         let address = listener.local_addr().unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let listener = self.runtime.block_on(async { TcpListener::from_std(listener).unwrap() });
         self.runtime.spawn(async move {
             loop {
                 let Ok((stream, peer)) = listener.accept().await else { continue };
-                let server = Arc::clone(&server);
+                let (server, log) = (Arc::clone(&server), Arc::clone(&log));
                 let answer = move |request: ::http::Request<Incoming>| {
-                    let server = Arc::clone(&server);
+                    let (server, log) = (Arc::clone(&server), Arc::clone(&log));
                     async move {
+                        let asked = format!("{} {}", request.method(), request.uri().path());
                         let request = request.map(|body| body.map_err(Into::into).boxed_unsync());
                         let answer =
                             service::respond(&server, request, peer.ip(), String::new()).await;
+                        let line = format!("{asked} {}", answer.status().as_u16());
+                        log.lock().unwrap().push(line);
                         Ok::<_, Infallible>(answer)
                     }
                 };
