@@ -173,7 +173,11 @@ impl Disk {
     }
 
     /// All objects of which the name in the folder begins with these two digits, or none of them.
-    pub(super) fn scan(&self, algorithm: &str, prefix: &str) -> Result<Vec<ScannedObject>, BlobError> {
+    pub(super) fn scan(
+        &self,
+        algorithm: &str,
+        prefix: &str,
+    ) -> Result<Vec<ScannedObject>, BlobError> {
         let folder = self.root.join(BLOBS).join(algorithm).join(prefix);
         let mut found = Vec::new();
         for (name, metadata) in files(&folder)? {

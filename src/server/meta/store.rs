@@ -101,7 +101,13 @@ impl MetaStore {
             }
             Options::Postgres(url) => {
                 let readers = pool(url, CONNECTIONS, Dialect::Postgres).await?;
-                Self { dialect: Dialect::Postgres, writer: readers.clone(), readers, scopes, secrets }
+                Self {
+                    dialect: Dialect::Postgres,
+                    writer: readers.clone(),
+                    readers,
+                    scopes,
+                    secrets,
+                }
             }
         };
         schema::migrate(&store).await?;

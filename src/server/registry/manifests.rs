@@ -237,9 +237,9 @@ impl Prepared {
             Manifest::Image(image) => {
                 let own = image.artifact_type.clone();
                 let artifact_type = own.or_else(|| Some(image.config.media_type.clone()));
-                let blobs = manifest.references().map(|blob| {
-                    (blob.digest.clone(), !is_foreign_layer(&blob.media_type))
-                });
+                let blobs = manifest
+                    .references()
+                    .map(|blob| (blob.digest.clone(), !is_foreign_layer(&blob.media_type)));
                 (artifact_type, Vec::new(), blobs.collect())
             }
             Manifest::Index(index) => {
@@ -479,9 +479,8 @@ impl Document {
             let parsed = Digest::parse(&reference.digest);
             parsed.map_err(|error| malformed(&ManifestError::Digest(error)))
         };
-        let needed = |reference: &Reference| {
-            !reference.media_type.as_deref().is_some_and(is_foreign_layer)
-        };
+        let needed =
+            |reference: &Reference| !reference.media_type.as_deref().is_some_and(is_foreign_layer);
         let own = self.artifact_type.filter(|text| !text.is_empty());
         Ok(Prepared {
             digest,
