@@ -391,16 +391,22 @@ impl Writing {
             .execute(&mut *self.tx)
             .await?;
         for (kind, children) in [("manifest", manifest.manifests), ("blob", manifest.blobs)] {
-            for child in children {
-                let change = "INSERT INTO manifest_ref (repository, parent, child, kind) \
-                     VALUES ($1, $2, $3, $4) ON CONFLICT (repository, parent, child) DO NOTHING";
-                sqlx::query(change)
+            for part in children.chunks(MAX_PLACES) {
+                let rows: Vec<String> =
+                    (0..part.len()).map(|at| format!("($1, $2, ${}, $3)", at + 4)).collect();
+                let change = format!(
+                    "INSERT INTO manifest_ref (repository, parent, child, kind) VALUES {} \
+                     ON CONFLICT (repository, parent, child) DO NOTHING",
+                    rows.join(", ")
+                );
+                let mut query = sqlx::query(AssertSqlSafe(change))
                     .bind(repository)
                     .bind(manifest.digest.as_str())
-                    .bind(child.as_str())
-                    .bind(kind)
-                    .execute(&mut *self.tx)
-                    .await?;
+                    .bind(kind);
+                for child in part {
+                    query = query.bind(child.as_str());
+                }
+                query.execute(&mut *self.tx).await?;
             }
         }
         Ok(true)

@@ -199,38 +199,35 @@ pub async fn prepare(
     expected: Option<Digest>,
 ) -> Result<Prepared, Refusal> {
     if bytes.len() <= SMALL_BYTES {
-        return prepare_now(&media_type, bytes, expected);
+        return Prepared::read(&media_type, bytes, expected);
     }
     let prepared =
-        tokio::task::spawn_blocking(move || prepare_now(&media_type, bytes, expected)).await;
+        tokio::task::spawn_blocking(move || Prepared::read(&media_type, bytes, expected)).await;
     prepared.unwrap_or_else(|error| Err(Refusal::unavailable(&error)))
 }
 
-fn prepare_now(
-    media_type: &str,
-    bytes: Bytes,
-    expected: Option<Digest>,
-) -> Result<Prepared, Refusal> {
-    let digest = match expected {
-        None => Digest::sha256_of(&bytes),
-        Some(digest) if digest.matches(&bytes) => digest,
-        Some(digest) => {
-            let message = "the manifest has another digest than it is pushed under";
-            return Err(Refusal::new(StatusCode::BAD_REQUEST, "DIGEST_INVALID", message)
-                .with_detail(json!({"digest": digest.as_str()})));
-        }
-    };
-    let header = bare_media_type(media_type);
-    let document = Document::read(&bytes).map_err(|error| malformed(&error))?;
-    let media_type = document.media_type_beside(&header)?;
-    if is_manifest(&media_type) {
-        let manifest = Manifest::parse(&header, &bytes).map_err(|error| malformed(&error))?;
-        return Ok(Prepared::of_image(digest, media_type, bytes, &manifest));
-    }
-    document.into_prepared(digest, media_type, bytes)
-}
-
 impl Prepared {
+    /// The same as [`prepare`], at once.
+    pub fn read(media_type: &str, bytes: Bytes, expected: Option<Digest>) -> Result<Self, Refusal> {
+        let digest = match expected {
+            None => Digest::sha256_of(&bytes),
+            Some(digest) if digest.matches(&bytes) => digest,
+            Some(digest) => {
+                let message = "the manifest has another digest than it is pushed under";
+                return Err(Refusal::new(StatusCode::BAD_REQUEST, "DIGEST_INVALID", message)
+                    .with_detail(json!({"digest": digest.as_str()})));
+            }
+        };
+        let header = bare_media_type(media_type);
+        let document = Document::read(&bytes).map_err(|error| malformed(&error))?;
+        let media_type = document.media_type_beside(&header)?;
+        if is_manifest(&media_type) {
+            let manifest = Manifest::parse(&header, &bytes).map_err(|error| malformed(&error))?;
+            return Ok(Self::of_image(digest, media_type, bytes, &manifest));
+        }
+        document.into_prepared(digest, media_type, bytes)
+    }
+
     fn of_image(digest: Digest, media_type: String, bytes: Bytes, manifest: &Manifest) -> Self {
         let subject = manifest.subject().map(|subject| subject.digest.clone());
         let (artifact_type, manifests, blobs) = match manifest {

@@ -70,7 +70,7 @@ impl Default for Options {
             immutable_tags: Vec::new(),
             signed_tags_immutable: false,
             chunk_min_bytes: 0,
-            touch_after: Duration::from_secs(60),
+            touch_after: Duration::from_mins(1),
         }
     }
 }

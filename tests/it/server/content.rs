@@ -94,16 +94,18 @@ impl TestServer {
         panic!("{path} never answers {status}");
     }
 
-    /// Waits until some of an upload is certain; gives how many bytes.
-    pub(crate) fn await_range(&self, place: &str) -> u64 {
+    /// Waits until so many bytes of an upload are certain; gives how many are.
+    pub(crate) fn await_certain(&self, place: &str, bytes: u64) -> u64 {
         for _ in 0..500 {
             let answer = self.ask("GET", place, &[], "");
-            match answer.header("range").unwrap() {
-                "0-0" => std::thread::sleep(Duration::from_millis(20)),
-                range => return range["0-".len()..].parse::<u64>().unwrap() + 1,
+            let range = answer.header("range").unwrap();
+            let certain = range["0-".len()..].parse::<u64>().unwrap() + 1;
+            if certain >= bytes {
+                return certain;
             }
+            std::thread::sleep(Duration::from_millis(20));
         }
-        panic!("nothing of {place} is ever certain");
+        panic!("{bytes} bytes of {place} are never certain");
     }
 
     /// Reads a body without keeping it; gives its length.

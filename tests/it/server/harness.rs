@@ -85,15 +85,19 @@ impl TestServer {
         self
     }
 
-    /// Changes the database behind the server's back; `$1` stands for these bytes.
-    pub(crate) fn tamper(&self, statement: &'static str, bytes: &[u8]) {
+    /// Changes the database behind the server's back; `$1` stands for these bytes, if any.
+    pub(crate) fn tamper(&self, statement: &'static str, bytes: Option<&[u8]>) {
         let url = match &self.database {
             Some(database) => database.url.clone(),
             None => format!("sqlite://{}", self.folder.path().join("trust.db").display()),
         };
         self.runtime.block_on(async {
             let mut connection = sqlx::AnyConnection::connect(&url).await.unwrap();
-            let done = sqlx::query(statement).bind(bytes).execute(&mut connection).await.unwrap();
+            let mut change = sqlx::query(statement);
+            if let Some(bytes) = bytes {
+                change = change.bind(bytes);
+            }
+            let done = change.execute(&mut connection).await.unwrap();
             assert!(done.rows_affected() > 0, "nothing to tamper with");
             connection.close().await.unwrap();
         });

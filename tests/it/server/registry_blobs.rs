@@ -3,8 +3,10 @@
 use std::fs;
 
 use test_case::test_case;
+use trust::oci::Digest;
 use trust::oci::digest::Hasher;
 use trust::server::auth::Action;
+use trust::server::meta::blobs::BlobState;
 
 use super::content::caller;
 use super::harness::TestServer;
@@ -223,6 +225,68 @@ fn sha512_blobs() {
     assert_eq!(answer.header("docker-content-digest"), Some(digest.as_str()));
     let answer = server.get(&format!("/v2/a/blobs/{digest}"));
     assert_eq!((answer.status, answer.body.len()), (200, bytes.len()));
+}
+
+/// The state of a blob, as the database has it.
+fn state(server: &TestServer, digest: &str) -> BlobState {
+    let digest = Digest::parse(digest).unwrap();
+    server.runtime.block_on(async {
+        let mut reading = server.server.meta.read().await.unwrap();
+        reading.stored_blob(&digest).await.unwrap().unwrap().state
+    })
+}
+
+#[test]
+fn whoever_relies_on_a_condemned_blob_saves_it() {
+    let server = TestServer::new();
+    let image = Image::of_size(10, 1);
+    server.push_image("a", "v1", &image);
+    let layer = image.layers[0].digest();
+    let path = format!("/v2/a/blobs/{layer}");
+    let condemn = || {
+        server.tamper("UPDATE blob SET state = 'condemned'", None);
+        assert_eq!(state(&server, &layer), BlobState::Condemned);
+    };
+    condemn();
+    let reader = caller("**", &[Action::Pull]);
+    assert_eq!(server.ask_as(reader, "HEAD", &path).status, 200);
+    assert_eq!(state(&server, &layer), BlobState::Condemned, "readers do not push");
+    for method in ["HEAD", "GET"] {
+        assert_eq!(server.ask(method, &path, &[], "").status, 200);
+        assert_eq!(state(&server, &layer), BlobState::Live);
+        condemn();
+    }
+    let mount = format!("/v2/b/blobs/uploads/?mount={layer}&from=a");
+    assert_eq!(server.ask("POST", &mount, &[], "").status, 201);
+    assert_eq!(state(&server, &layer), BlobState::Live);
+    condemn();
+    assert_eq!(server.put_manifest("a", "v2", &image.manifest).status, 201);
+    assert_eq!(state(&server, &layer), BlobState::Live);
+    condemn();
+    server.push_blob("c", &image.layers[0].bytes);
+    assert_eq!(state(&server, &layer), BlobState::Live);
+}
+
+#[test]
+fn a_blob_that_is_being_deleted_is_not_there_until_it_is_pushed_again() {
+    let server = TestServer::new();
+    let image = Image::of_size(10, 1);
+    server.push_image("a", "v1", &image);
+    let layer = image.layers[0].digest();
+    let before = server.object_of(&layer);
+    server.tamper("UPDATE blob SET state = 'deleting'", None);
+    let path = format!("/v2/a/blobs/{layer}");
+    for method in ["HEAD", "GET"] {
+        assert_eq!(server.ask(method, &path, &[], "").status, 404);
+    }
+    let mount = format!("/v2/b/blobs/uploads/?mount={layer}&from=a");
+    assert_eq!(server.ask("POST", &mount, &[], "").status, 202);
+    let answer = server.put_manifest("a", "v2", &image.manifest);
+    assert_eq!(answer.code().as_deref(), Some("MANIFEST_BLOB_UNKNOWN"));
+    server.push_blob("a", &image.layers[0].bytes);
+    assert_eq!(server.get(&path).body, image.layers[0].bytes);
+    // Whoever was about to remove the content removes none that is in use.
+    assert_ne!(server.object_of(&layer), before);
 }
 
 #[test]

@@ -357,7 +357,7 @@ fn a_stored_manifest_that_was_changed_is_not_served() {
     let server = TestServer::new();
     let image = Image::of_size(10, 1);
     server.push_image("a", "v1", &image);
-    server.tamper("UPDATE manifest SET bytes = $1", b"{}");
+    server.tamper("UPDATE manifest SET bytes = $1", Some(b"{}"));
     for path in ["/v2/a/manifests/v1".to_owned(), format!("/v2/a/manifests/{}", image.digest())] {
         let answer = server.get(&path);
         assert_eq!(answer.status, 500);

@@ -49,6 +49,7 @@ fn buildah_pushes_and_pulls() {
     let host = server.listen();
     let user = User::new();
     let folder = layout(&user, &Image::of_size(100_000, 1));
+    fs::write(user.home().join(".docker/config.json"), "{}").unwrap();
     let root = user.home().join("storage").display().to_string();
     let run = user.home().join("run").display().to_string();
     let storage = ["--root", &root, "--runroot", &run, "--storage-driver", "vfs"];
