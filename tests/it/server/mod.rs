@@ -4,7 +4,14 @@
 
 mod base;
 pub(crate) mod content;
+mod enforcement_decisions;
+mod enforcement_pins;
+mod enforcement_quarantine;
+pub(crate) mod enforcement_world;
+mod front_config;
+mod front_limits;
 pub(crate) mod harness;
+mod notary;
 mod registry_blobs;
 mod registry_lists;
 mod registry_manifests;
