@@ -1,5 +1,7 @@
 //! Repositories, their manifests, what these refer to, and tags.
 
+use std::collections::HashSet;
+
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AssertSqlSafe, Row};
 
@@ -347,8 +349,8 @@ impl Writing {
         repository: i64,
         digests: &[&Digest],
         now: Timestamp,
-    ) -> Result<Vec<String>, MetaError> {
-        let mut held = Vec::with_capacity(digests.len());
+    ) -> Result<HashSet<String>, MetaError> {
+        let mut held = HashSet::with_capacity(digests.len());
         for part in digests.chunks(MAX_PLACES) {
             let change = format!(
                 "UPDATE manifest SET touched_at = $1 WHERE repository = $2 AND digest IN ({}) \
@@ -361,7 +363,7 @@ impl Writing {
                 query = query.bind(digest.as_str());
             }
             for row in query.fetch_all(&mut *self.tx).await? {
-                held.push(row.try_get("digest")?);
+                held.insert(row.try_get("digest")?);
             }
         }
         Ok(held)

@@ -274,7 +274,7 @@ impl Prepared {
                 return Err(condition_failed().into());
             }
             if current.as_ref().is_some_and(|current| *current != self.digest) {
-                check_movable(writing, server, name, tag).await?;
+                check_movable(server, name, tag)?;
             }
         }
         let (manifests, blobs) = self.hold(writing, server, repository, now).await?;
@@ -309,14 +309,14 @@ impl Prepared {
     ) -> Result<(Vec<Digest>, Vec<Digest>), TransactionError> {
         let children: Vec<&Digest> = self.manifests.iter().collect();
         let held = writing.hold_manifests(repository, &children, now).await?;
-        let is_held = |digest: &Digest| held.iter().any(|text| text == digest.as_str());
+        let is_held = |digest: &Digest| held.contains(digest.as_str());
         let (manifests, others): (Vec<&Digest>, Vec<&Digest>) =
             children.into_iter().partition(|digest| is_held(digest));
         // Some builders keep their cache as an index of blobs.
         let wanted: Vec<&Digest> =
             others.iter().copied().chain(self.blobs.iter().map(|(digest, _)| digest)).collect();
         let held = writing.hold_blobs(repository, &wanted, now).await?;
-        let is_held = |digest: &Digest| held.iter().any(|text| text == digest.as_str());
+        let is_held = |digest: &Digest| held.contains(digest.as_str());
         let needed = self.blobs.iter().filter(|(_, needed)| *needed).map(|(digest, _)| digest);
         let no_child = others.iter().copied().filter(|digest| !is_held(digest));
         let no_blob = needed.clone().filter(|digest| !is_held(digest));
@@ -343,20 +343,13 @@ impl Prepared {
 }
 
 /// Refuses to move or delete a tag that stays what it is.
-async fn check_movable(
-    writing: &mut Writing,
-    server: &Server,
-    name: &RepositoryName,
-    tag: &TagName,
-) -> Result<(), TransactionError> {
-    let options = &server.registry;
-    let message = if options.is_immutable(name, tag) {
-        "the tag is immutable"
-    } else {
+fn check_movable(server: &Server, name: &RepositoryName, tag: &TagName) -> Result<(), Refusal> {
+    if !server.registry.is_immutable(name, tag) {
         return Ok(());
-    };
+    }
     let detail = json!({"name": name.as_str(), "tag": tag.as_str()});
-    Err(Refusal::new(StatusCode::CONFLICT, "DENIED", message).with_detail(detail).into())
+    let refusal = Refusal::new(StatusCode::CONFLICT, "DENIED", "the tag is immutable");
+    Err(refusal.with_detail(detail))
 }
 
 async fn delete(
@@ -381,13 +374,13 @@ async fn delete_once(
     let removed = match wanted {
         ManifestName::Tag(tag) => {
             if writing.tag(repository.id, tag).await?.is_some() {
-                check_movable(&mut writing, server, name, tag).await?;
+                check_movable(server, name, tag)?;
             }
             writing.remove_tag(repository.id, tag).await?
         }
         ManifestName::Digest(digest) => {
             for tag in writing.tags_of(repository.id, digest).await? {
-                check_movable(&mut writing, server, name, &tag).await?;
+                check_movable(server, name, &tag)?;
             }
             if let Some(parent) = writing.parent_of(repository.id, digest).await? {
                 return Err(in_use(&parent).into());

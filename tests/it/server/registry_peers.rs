@@ -44,23 +44,24 @@ fn skopeo_pushes_lists_copies_and_deletes() {
 }
 
 #[test]
-fn buildah_pushes_and_pulls() {
+fn buildah_pulls_and_pushes() {
     let server = TestServer::new();
     let host = server.listen();
     let user = User::new();
-    let folder = layout(&user, &Image::of_size(100_000, 1));
+    let image = Image::of_size(100_000, 1);
+    server.push_image("team/app", "v1", &image);
     fs::write(user.home().join(".docker/config.json"), "{}").unwrap();
     let root = user.home().join("storage").display().to_string();
     let run = user.home().join("run").display().to_string();
     let storage = ["--root", &root, "--runroot", &run, "--storage-driver", "vfs"];
     let buildah = |args: &[&str]| user.program("buildah", &[&storage[..], args].concat()).success();
-    let pulled = buildah(&["pull", &format!("oci:{folder}:v1")]);
-    let id = pulled.stdout.trim().to_owned();
-    let name = format!("docker://{host}/team/app:v1");
-    buildah(&["push", "--tls-verify=false", &id, &name]);
-    buildah(&["rmi", &id]);
-    let again = buildah(&["pull", "--tls-verify=false", &name]);
-    assert_eq!(again.stdout.trim(), id);
+    let pulled =
+        buildah(&["pull", "--tls-verify=false", &format!("docker://{host}/team/app:v1")]);
+    let id = pulled.stdout.trim();
+    buildah(&["push", "--tls-verify=false", id, &format!("docker://{host}/team/back:v1")]);
+    let back = server.get("/v2/team/back/manifests/v1");
+    assert_eq!(back.status, 200);
+    assert_eq!(back.json()["config"]["digest"], image.config.digest());
 }
 
 #[test]
