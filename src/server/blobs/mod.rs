@@ -198,8 +198,11 @@ struct Reader {
     content: Arc<Content>,
     at: u64,
     end: u64,
-    next: Option<JoinHandle<Result<(Bytes, Option<Hasher>), BlobError>>>,
+    next: Option<JoinHandle<Result<Piece, BlobError>>>,
 }
+
+/// A piece, and the hash up to it where there is more to hash.
+type Piece = (Bytes, Option<Hasher>);
 
 impl Reader {
     fn start(&mut self, hasher: Option<Hasher>) {

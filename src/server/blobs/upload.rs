@@ -81,11 +81,13 @@ impl Upload {
     pub async fn settle(&mut self) -> Result<(), BlobError> {
         let Some((written, hashed)) = self.working.take() else { return Ok(()) };
         let (written, hashed) = futures_util::future::join(written, hashed).await;
+        // After a write that failed nobody knows how far the upload is.
+        written.unwrap_or(Err(BlobError::Stopping))?;
         self.hasher = Some(hashed.unwrap_or(Err(BlobError::Stopping))?);
-        written.unwrap_or(Err(BlobError::Stopping))
+        Ok(())
     }
 
-    /// How far it is; `None` while something is still being written.
+    /// How far it is; `None` while something is still being written, and after a write failed.
     pub fn progress(&self) -> Option<Progress> {
         let hasher = self.hasher.as_ref()?;
         Some(Progress {
@@ -108,6 +110,9 @@ impl Upload {
         let hasher = self.hasher.as_ref().filter(|hasher| hasher.algorithm() == algorithm);
         if let Some(hasher) = hasher {
             return Ok(hasher.clone().finish());
+        }
+        if self.hasher.is_none() {
+            return Err(BlobError::Stopping);
         }
         let mut hasher = Hasher::named(algorithm).ok_or(BlobError::Corrupt)?;
         let (open, size) = (Arc::clone(&self.open), self.size);

@@ -1,5 +1,7 @@
 //! Blobs: what is stored of them, and which repositories have them.
 
+use std::collections::HashSet;
+
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AssertSqlSafe, Row};
 
@@ -209,8 +211,8 @@ impl Writing {
         repository: i64,
         digests: &[&Digest],
         now: Timestamp,
-    ) -> Result<Vec<String>, MetaError> {
-        let mut held = Vec::with_capacity(digests.len());
+    ) -> Result<HashSet<String>, MetaError> {
+        let mut held = HashSet::with_capacity(digests.len());
         for part in digests.chunks(MAX_PLACES) {
             let places = places(3, part.len());
             let change = format!(
@@ -224,7 +226,7 @@ impl Writing {
                 query = query.bind(digest.as_str());
             }
             for row in query.fetch_all(&mut *self.tx).await? {
-                held.push(row.try_get("digest")?);
+                held.insert(row.try_get("digest")?);
             }
         }
         Ok(held)

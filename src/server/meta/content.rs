@@ -1,5 +1,7 @@
 //! Repositories, their manifests, what these refer to, and tags.
 
+use std::collections::HashSet;
+
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AssertSqlSafe, Row};
 
@@ -347,8 +349,8 @@ impl Writing {
         repository: i64,
         digests: &[&Digest],
         now: Timestamp,
-    ) -> Result<Vec<String>, MetaError> {
-        let mut held = Vec::with_capacity(digests.len());
+    ) -> Result<HashSet<String>, MetaError> {
+        let mut held = HashSet::with_capacity(digests.len());
         for part in digests.chunks(MAX_PLACES) {
             let change = format!(
                 "UPDATE manifest SET touched_at = $1 WHERE repository = $2 AND digest IN ({}) \
@@ -361,7 +363,7 @@ impl Writing {
                 query = query.bind(digest.as_str());
             }
             for row in query.fetch_all(&mut *self.tx).await? {
-                held.push(row.try_get("digest")?);
+                held.insert(row.try_get("digest")?);
             }
         }
         Ok(held)
@@ -391,16 +393,22 @@ impl Writing {
             .execute(&mut *self.tx)
             .await?;
         for (kind, children) in [("manifest", manifest.manifests), ("blob", manifest.blobs)] {
-            for child in children {
-                let change = "INSERT INTO manifest_ref (repository, parent, child, kind) \
-                     VALUES ($1, $2, $3, $4) ON CONFLICT (repository, parent, child) DO NOTHING";
-                sqlx::query(change)
+            for part in children.chunks(MAX_PLACES) {
+                let rows: Vec<String> =
+                    (0..part.len()).map(|at| format!("($1, $2, ${}, $3)", at + 4)).collect();
+                let change = format!(
+                    "INSERT INTO manifest_ref (repository, parent, child, kind) VALUES {} \
+                     ON CONFLICT (repository, parent, child) DO NOTHING",
+                    rows.join(", ")
+                );
+                let mut query = sqlx::query(AssertSqlSafe(change))
                     .bind(repository)
                     .bind(manifest.digest.as_str())
-                    .bind(child.as_str())
-                    .bind(kind)
-                    .execute(&mut *self.tx)
-                    .await?;
+                    .bind(kind);
+                for child in part {
+                    query = query.bind(child.as_str());
+                }
+                query.execute(&mut *self.tx).await?;
             }
         }
         Ok(true)

@@ -38,9 +38,12 @@ pub struct MetaStore {
     readers: AnyPool,
     writer: AnyPool,
     /// Keys of the server that were read once, by their names.
-    pub(super) secrets: Arc<Mutex<BTreeMap<&'static str, Arc<[u8]>>>>,
+    pub(super) secrets: Arc<Mutex<Secrets>>,
     scopes: Arc<Scopes>,
 }
+
+/// Random keys by what they are for.
+pub(super) type Secrets = BTreeMap<&'static str, Arc<[u8]>>;
 
 /// One snapshot: all that is asked of it is of the same instant.
 #[derive(Debug)]

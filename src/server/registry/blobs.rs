@@ -148,9 +148,10 @@ async fn get(server: &Arc<Server>, row: BlobRow, asked: &HeaderMap) -> Result<Re
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(OCTET_STREAM));
     headers.insert(CONTENT_LENGTH, HeaderValue::from(part.end.saturating_sub(part.start)));
-    *response.body_mut() = if part == (0..row.size) && row.size <= BLOB_PIECE_BYTES as u64 {
+    *response.body_mut() = if row.size <= BLOB_PIECE_BYTES as u64 {
+        let fits = |at: u64| usize::try_from(at).unwrap_or(usize::MAX);
         match content.bytes().await {
-            Ok(bytes) => http::full_body(bytes),
+            Ok(bytes) => http::full_body(bytes.slice(fits(part.start)..fits(part.end))),
             Err(BlobError::Corrupt) => {
                 mark_corrupt(server, &row).await;
                 return Err(damaged());

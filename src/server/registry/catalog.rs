@@ -55,7 +55,7 @@ pub(super) async fn search(server: &Arc<Server>, exchange: Exchange) -> Result<R
     } else {
         visible(server, &exchange.caller, "", &wanted, entries).await?
     };
-    let results: Vec<Value> = found.names.iter().map(|name| result(name)).collect();
+    let results: Vec<Value> = found.names.iter().map(result).collect();
     let asked: String = asked.chars().take(MAX_NAME_BYTES).collect();
     let answer = json!({"num_results": results.len(), "query": asked, "results": results});
     Ok(json_answer(StatusCode::OK, &answer))

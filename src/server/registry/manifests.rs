@@ -213,38 +213,35 @@ pub async fn prepare(
     expected: Option<Digest>,
 ) -> Result<Prepared, Refusal> {
     if bytes.len() <= SMALL_BYTES {
-        return prepare_now(&media_type, bytes, expected);
+        return Prepared::read(&media_type, bytes, expected);
     }
     let prepared =
-        tokio::task::spawn_blocking(move || prepare_now(&media_type, bytes, expected)).await;
+        tokio::task::spawn_blocking(move || Prepared::read(&media_type, bytes, expected)).await;
     prepared.unwrap_or_else(|error| Err(Refusal::unavailable(&error)))
 }
 
-fn prepare_now(
-    media_type: &str,
-    bytes: Bytes,
-    expected: Option<Digest>,
-) -> Result<Prepared, Refusal> {
-    let digest = match expected {
-        None => Digest::sha256_of(&bytes),
-        Some(digest) if digest.matches(&bytes) => digest,
-        Some(digest) => {
-            let message = "the manifest has another digest than it is pushed under";
-            return Err(Refusal::new(StatusCode::BAD_REQUEST, "DIGEST_INVALID", message)
-                .with_detail(json!({"digest": digest.as_str()})));
-        }
-    };
-    let header = bare_media_type(media_type);
-    let document = Document::read(&bytes).map_err(|error| malformed(&error))?;
-    let media_type = document.media_type_beside(&header)?;
-    if is_manifest(&media_type) {
-        let manifest = Manifest::parse(&header, &bytes).map_err(|error| malformed(&error))?;
-        return Ok(Prepared::of_image(digest, media_type, bytes, &manifest));
-    }
-    document.into_prepared(digest, media_type, bytes)
-}
-
 impl Prepared {
+    /// The same as [`prepare`], at once.
+    pub fn read(media_type: &str, bytes: Bytes, expected: Option<Digest>) -> Result<Self, Refusal> {
+        let digest = match expected {
+            None => Digest::sha256_of(&bytes),
+            Some(digest) if digest.matches(&bytes) => digest,
+            Some(digest) => {
+                let message = "the manifest has another digest than it is pushed under";
+                return Err(Refusal::new(StatusCode::BAD_REQUEST, "DIGEST_INVALID", message)
+                    .with_detail(json!({"digest": digest.as_str()})));
+            }
+        };
+        let header = bare_media_type(media_type);
+        let document = Document::read(&bytes).map_err(|error| malformed(&error))?;
+        let media_type = document.media_type_beside(&header)?;
+        if is_manifest(&media_type) {
+            let manifest = Manifest::parse(&header, &bytes).map_err(|error| malformed(&error))?;
+            return Ok(Self::of_image(digest, media_type, bytes, &manifest));
+        }
+        document.into_prepared(digest, media_type, bytes)
+    }
+
     fn of_image(digest: Digest, media_type: String, bytes: Bytes, manifest: &Manifest) -> Self {
         let subject = manifest.subject().map(|subject| subject.digest.clone());
         let (artifact_type, manifests, blobs) = match manifest {
@@ -327,14 +324,14 @@ impl Prepared {
     ) -> Result<(Vec<Digest>, Vec<Digest>), TransactionError> {
         let children: Vec<&Digest> = self.manifests.iter().collect();
         let held = writing.hold_manifests(repository, &children, now).await?;
-        let is_held = |digest: &Digest| held.iter().any(|text| text == digest.as_str());
+        let is_held = |digest: &Digest| held.contains(digest.as_str());
         let (manifests, others): (Vec<&Digest>, Vec<&Digest>) =
             children.into_iter().partition(|digest| is_held(digest));
         // Some builders keep their cache as an index of blobs.
         let wanted: Vec<&Digest> =
             others.iter().copied().chain(self.blobs.iter().map(|(digest, _)| digest)).collect();
         let held = writing.hold_blobs(repository, &wanted, now).await?;
-        let is_held = |digest: &Digest| held.iter().any(|text| text == digest.as_str());
+        let is_held = |digest: &Digest| held.contains(digest.as_str());
         let needed = self.blobs.iter().filter(|(_, needed)| *needed).map(|(digest, _)| digest);
         let no_child = others.iter().copied().filter(|digest| !is_held(digest));
         let no_blob = needed.clone().filter(|digest| !is_held(digest));
@@ -361,17 +358,13 @@ impl Prepared {
 }
 
 /// Refuses to move or delete a tag that stays what it is.
-fn check_movable(
-    server: &Server,
-    name: &RepositoryName,
-    tag: &TagName,
-) -> Result<(), TransactionError> {
+fn check_movable(server: &Server, name: &RepositoryName, tag: &TagName) -> Result<(), Refusal> {
     if !server.registry.is_immutable(name, tag) {
         return Ok(());
     }
-    let message = "the tag is immutable";
     let detail = json!({"name": name.as_str(), "tag": tag.as_str()});
-    Err(Refusal::new(StatusCode::CONFLICT, "DENIED", message).with_detail(detail).into())
+    let refusal = Refusal::new(StatusCode::CONFLICT, "DENIED", "the tag is immutable");
+    Err(refusal.with_detail(detail))
 }
 
 async fn delete(

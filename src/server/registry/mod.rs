@@ -68,7 +68,7 @@ impl Default for Options {
             sparse: Sparse::default(),
             immutable_tags: Vec::new(),
             chunk_min_bytes: 0,
-            touch_after: Duration::from_secs(60),
+            touch_after: Duration::from_mins(1),
         }
     }
 }

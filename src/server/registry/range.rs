@@ -66,25 +66,25 @@ mod tests {
 
     use super::*;
 
-    #[test_case(None, Wanted::Whole)]
-    #[test_case(Some("bytes=0-"), Wanted::Part(0..10))]
-    #[test_case(Some("bytes=2-4"), Wanted::Part(2..5))]
-    #[test_case(Some("bytes=9-9"), Wanted::Part(9..10))]
-    #[test_case(Some("bytes=5-99999999999999999999999"), Wanted::Part(5..10))]
-    #[test_case(Some("bytes=-3"), Wanted::Part(7..10))]
-    #[test_case(Some("bytes=-30"), Wanted::Part(0..10))]
-    #[test_case(Some("bytes=-0"), Wanted::Nothing)]
-    #[test_case(Some("bytes=10-"), Wanted::Nothing)]
-    #[test_case(Some("bytes=10-20"), Wanted::Nothing)]
-    #[test_case(Some("bytes=5-2"), Wanted::Nothing)]
-    #[test_case(Some("bytes=0-1,3-4"), Wanted::Whole)]
-    #[test_case(Some("bytes=a-b"), Wanted::Whole)]
-    #[test_case(Some("bytes=5"), Wanted::Whole)]
-    #[test_case(Some("bytes=-"), Wanted::Whole)]
-    #[test_case(Some("bytes=1--2"), Wanted::Whole)]
-    #[test_case(Some("lines=1-2"), Wanted::Whole)]
-    fn ranges(header: Option<&str>, expected: Wanted) {
-        assert_eq!(wanted(header, 10), expected);
+    #[test_case(None, &Wanted::Whole)]
+    #[test_case(Some("bytes=0-"), &Wanted::Part(0..10))]
+    #[test_case(Some("bytes=2-4"), &Wanted::Part(2..5))]
+    #[test_case(Some("bytes=9-9"), &Wanted::Part(9..10))]
+    #[test_case(Some("bytes=5-99999999999999999999999"), &Wanted::Part(5..10))]
+    #[test_case(Some("bytes=-3"), &Wanted::Part(7..10))]
+    #[test_case(Some("bytes=-30"), &Wanted::Part(0..10))]
+    #[test_case(Some("bytes=-0"), &Wanted::Nothing)]
+    #[test_case(Some("bytes=10-"), &Wanted::Nothing)]
+    #[test_case(Some("bytes=10-20"), &Wanted::Nothing)]
+    #[test_case(Some("bytes=5-2"), &Wanted::Nothing)]
+    #[test_case(Some("bytes=0-1,3-4"), &Wanted::Whole)]
+    #[test_case(Some("bytes=a-b"), &Wanted::Whole)]
+    #[test_case(Some("bytes=5"), &Wanted::Whole)]
+    #[test_case(Some("bytes=-"), &Wanted::Whole)]
+    #[test_case(Some("bytes=1--2"), &Wanted::Whole)]
+    #[test_case(Some("lines=1-2"), &Wanted::Whole)]
+    fn ranges(header: Option<&str>, expected: &Wanted) {
+        assert_eq!(&wanted(header, 10), expected);
     }
 
     #[test]

@@ -65,6 +65,7 @@ pub(super) async fn begin(
         }
         return Ok(response);
     };
+    session.is_told = false;
     session.take_whole(&mut exchange, &digest).await
 }
 
@@ -185,6 +186,8 @@ struct Session<'a> {
     repository: &'a RepositoryName,
     upload: UploadName,
     base: String,
+    /// Whether somebody knows its name: else nobody can go on with it.
+    is_told: bool,
     /// How far the database knows it to be.
     progress: Progress,
 }
@@ -197,7 +200,7 @@ impl<'a> Session<'a> {
         base: String,
     ) -> Self {
         let progress = Progress::none(upload.algorithm);
-        Self { server, repository, upload, base, progress }
+        Self { server, repository, upload, base, is_told: true, progress }
     }
 
     /// Keeps other requests from writing to the upload. What is known of it is to be loaded after
@@ -249,7 +252,7 @@ impl<'a> Session<'a> {
         digest: &Digest,
     ) -> Result<Response, Refusal> {
         let claim = self.claim()?;
-        if exchange.method != Method::POST {
+        if self.is_told {
             self.load().await?;
         }
         let expected = self.expected_bytes(exchange)?;
@@ -258,9 +261,7 @@ impl<'a> Session<'a> {
         }
         let mut upload = claim.open(&self.progress).await.map_err(refusal)?;
         if let Err(refusal) = self.receive(&mut upload, exchange, expected).await {
-            // Nobody was told its name: nobody can go on with it.
-            let is_nameless = exchange.method == Method::POST;
-            if is_nameless || refusal.status == StatusCode::INSUFFICIENT_STORAGE {
+            if !self.is_told || refusal.status == StatusCode::INSUFFICIENT_STORAGE {
                 drop(upload);
                 self.give_up(&claim).await?;
             } else if refusal.code != SIZE_INVALID {
@@ -458,7 +459,8 @@ impl<'a> Session<'a> {
         };
         let repository = writing.ensure_repository(self.repository, now).await?;
         writing.link_blob(repository, digest, now).await?;
-        if !writing.end_upload(&self.upload.id, self.repository, now).await? {
+        let may_go_on = self.is_told || self.progress.size > 0;
+        if may_go_on && !writing.end_upload(&self.upload.id, self.repository, now).await? {
             return Err(unknown().into());
         }
         writing.commit().await?;

@@ -12,6 +12,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use jiff::SignedDuration;
 use serde_json::Value;
+use sqlx::Connection;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -86,25 +87,44 @@ impl TestServer {
             .build()
             .unwrap();
         let database = PostgresDatabase::if_wanted();
-        let options = match &database {
-            Some(database) => Options::Postgres(database.url.clone()),
-            None => Options::Sqlite(folder.path().join("trust.db")),
-        };
+        let options = options_of(database.as_ref(), &folder);
         let meta = runtime.block_on(MetaStore::open(&options)).unwrap();
-        let master = MasterKey::new(&[7; 32]).unwrap();
-        let mut server = Server {
-            meta,
-            blobs: BlobStore::new(&folder.path().join("content")),
-            signer: Signer::Local(LocalSigner::new(master, Algorithm::Ed25519)),
-            auth: Auth::open(),
-            gate: Gate::default(),
-            metrics: Metrics::default(),
-            clock: Arc::new(SystemClock),
-            registry: registry::Options::default(),
-            notary: notary::Options::default(),
-        };
+        let mut server = server_on(meta, &folder);
         change(&mut server);
         Self { server: Arc::new(server), runtime, folder, log: Arc::default(), database }
+    }
+
+    /// The server that comes next on the same database and folder: it knows nothing else.
+    pub(crate) fn restarted(self) -> Self {
+        self.restarted_with(|_| ())
+    }
+
+    /// The same, changed before it starts.
+    pub(crate) fn restarted_with(mut self, change: impl FnOnce(&mut Server)) -> Self {
+        let options = options_of(self.database.as_ref(), &self.folder);
+        let meta = self.runtime.block_on(async {
+            self.server.meta.close().await;
+            MetaStore::open(&options).await.unwrap()
+        });
+        let mut server = server_on(meta, &self.folder);
+        change(&mut server);
+        self.server = Arc::new(server);
+        self
+    }
+
+    /// Changes the database behind the server's back; `$1` stands for these bytes, if any.
+    pub(crate) fn tamper(&self, statement: &'static str, bytes: Option<&[u8]>) {
+        let url = self.database_url();
+        self.runtime.block_on(async {
+            let mut connection = sqlx::AnyConnection::connect(&url).await.unwrap();
+            let mut change = sqlx::query(statement);
+            if let Some(bytes) = bytes {
+                change = change.bind(bytes);
+            }
+            let done = change.execute(&mut connection).await.unwrap();
+            assert!(done.rows_affected() > 0, "nothing to tamper with");
+            connection.close().await.unwrap();
+        });
     }
 
     /// The address of its database, for those who write there by hand.
@@ -184,6 +204,28 @@ impl TestServer {
             }
         });
         address
+    }
+}
+
+fn options_of(database: Option<&PostgresDatabase>, folder: &TempDir) -> Options {
+    match database {
+        Some(database) => Options::Postgres(database.url.clone()),
+        None => Options::Sqlite(folder.path().join("trust.db")),
+    }
+}
+
+fn server_on(meta: MetaStore, folder: &TempDir) -> Server {
+    let master = MasterKey::new(&[7; 32]).unwrap();
+    Server {
+        meta,
+        blobs: BlobStore::new(&folder.path().join("content")),
+        signer: Signer::Local(LocalSigner::new(master, Algorithm::Ed25519)),
+        auth: Auth::open(),
+        gate: Gate::default(),
+        metrics: Metrics::default(),
+        clock: Arc::new(SystemClock),
+        registry: registry::Options::default(),
+        notary: notary::Options::default(),
     }
 }
 
