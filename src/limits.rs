@@ -142,6 +142,21 @@ pub const MAX_CONFIG_BYTES: u64 = 16 << 20;
 pub const MAX_HELPER_ANSWER_BYTES: u64 = 1 << 20;
 /// Longest password or token read from the standard input, in bytes; a token has some 3 KiB.
 pub const MAX_PASSWORD_BYTES: u64 = 64 << 10;
+/// Longest wait for one answer of a token or a remote signer, in seconds: a network's token takes
+/// some milliseconds, and who publishes waits for two.
+pub const SIGNER_DEADLINE_SECONDS: u64 = 10;
+/// Longest wait for a connection to a remote signer, in seconds: it is a machine near by.
+pub const SIGNER_CONNECT_SECONDS: u64 = 5;
+/// Largest message that a remote signer is sent, in bytes: gRPC takes 4 MiB, with what is around
+/// the message.
+pub const MAX_SIGNER_MESSAGE_BYTES: usize = 4_000_000;
+/// Largest message that is signed on the thread that also answers requests, in bytes: hashing it
+/// takes some 0.1 ms.
+pub const MAX_INLINE_MESSAGE_BYTES: usize = 128 << 10;
+/// Largest answer of a remote signer read, in bytes; a public key and its ids have some 300.
+pub const MAX_SIGNER_ANSWER_BYTES: usize = 64 << 10;
+/// Most times that keys are sealed again because new ones were made meanwhile.
+pub const MAX_RESEAL_ROUNDS: usize = 16;
 /// Shortest passphrase accepted for a new key when it is typed, in characters. Notary's rule.
 pub const MIN_PASSPHRASE_CHARS: usize = 8;
 /// Times a passphrase is asked for before giving up. Notary's rule.

@@ -100,9 +100,6 @@ impl From<MetaError> for Refusal {
 
 impl From<SignerError> for Refusal {
     fn from(error: SignerError) -> Self {
-        match &error {
-            SignerError::Unavailable(_) => Self::unavailable(&error),
-            _ => Self::internal(&error),
-        }
+        if error.is_unavailable() { Self::unavailable(&error) } else { Self::internal(&error) }
     }
 }

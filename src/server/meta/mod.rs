@@ -6,6 +6,7 @@
 
 pub mod error;
 pub mod schema;
+pub mod sealed_keys;
 pub mod store;
 pub mod trust;
 
