@@ -11,6 +11,7 @@ pub mod blobs;
 pub mod config;
 pub mod error;
 pub mod files;
+pub mod hot;
 pub mod http;
 pub mod listen;
 pub mod meta;

@@ -1,11 +1,15 @@
 //! Opens the database, and hands out snapshots and transactions.
 
+use std::ops::{Deref, DerefMut};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
-use sqlx::{Any, AnyPool, Executor, Transaction};
+use sqlx::pool::PoolConnection;
+use sqlx::{Any, AnyConnection, AnyPool, Executor, Transaction};
 
+use crate::server::hot::{Scopes, Written};
 use crate::server::meta::{MetaError, schema};
 
 /// Which database.
@@ -32,12 +36,42 @@ pub struct MetaStore {
     dialect: Dialect,
     readers: AnyPool,
     writer: AnyPool,
+    scopes: Arc<Scopes>,
 }
 
 /// One snapshot: all that is asked of it is of the same instant.
 #[derive(Debug)]
 pub struct Reading {
-    pub(super) tx: Transaction<'static, Any>,
+    pub(super) tx: Asked,
+}
+
+/// A connection that questions are sent to.
+#[derive(Debug)]
+pub(super) enum Asked {
+    /// All of them of one instant.
+    Snapshot(Transaction<'static, Any>),
+    /// Each of its own.
+    Connection(PoolConnection<Any>),
+}
+
+impl Deref for Asked {
+    type Target = AnyConnection;
+
+    fn deref(&self) -> &AnyConnection {
+        match self {
+            Self::Snapshot(transaction) => transaction,
+            Self::Connection(connection) => connection,
+        }
+    }
+}
+
+impl DerefMut for Asked {
+    fn deref_mut(&mut self) -> &mut AnyConnection {
+        match self {
+            Self::Snapshot(transaction) => transaction,
+            Self::Connection(connection) => connection,
+        }
+    }
 }
 
 /// Changes that happen together or not at all. Dropped without [`Writing::commit`], nothing has
@@ -46,22 +80,25 @@ pub struct Reading {
 pub struct Writing {
     pub(super) tx: Transaction<'static, Any>,
     pub(super) dialect: Dialect,
+    scopes: Arc<Scopes>,
+    written: Vec<Written>,
 }
 
 impl MetaStore {
     /// Opens the database and brings its schema up to date.
     pub async fn open(options: &Options) -> Result<Self, MetaError> {
         sqlx::any::install_default_drivers();
+        let scopes = Arc::new(Scopes::default());
         let store = match options {
             Options::Sqlite(path) => {
                 let url = format!("sqlite://{}?mode=rwc", path.display());
                 let readers = pool(&url, READERS, Dialect::Sqlite).await?;
                 let writer = pool(&url, 1, Dialect::Sqlite).await?;
-                Self { dialect: Dialect::Sqlite, readers, writer }
+                Self { dialect: Dialect::Sqlite, readers, writer, scopes }
             }
             Options::Postgres(url) => {
                 let readers = pool(url, CONNECTIONS, Dialect::Postgres).await?;
-                Self { dialect: Dialect::Postgres, writer: readers.clone(), readers }
+                Self { dialect: Dialect::Postgres, writer: readers.clone(), readers, scopes }
             }
         };
         schema::migrate(&store).await?;
@@ -79,7 +116,18 @@ impl MetaStore {
             Dialect::Sqlite => "BEGIN",
             Dialect::Postgres => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
         };
-        Ok(Reading { tx: self.readers.begin_with(begin).await? })
+        Ok(Reading { tx: Asked::Snapshot(self.readers.begin_with(begin).await?) })
+    }
+
+    /// A connection for one question: it costs a third of a snapshot, and is none. Whoever asks a
+    /// second question asks it of another instant.
+    pub async fn glance(&self) -> Result<Reading, MetaError> {
+        Ok(Reading { tx: Asked::Connection(self.readers.acquire().await?) })
+    }
+
+    /// Who is being written to, by this process.
+    pub fn scopes(&self) -> Arc<Scopes> {
+        Arc::clone(&self.scopes)
     }
 
     /// Begins to write. With SQLite everybody else who writes waits; with PostgreSQL nobody does
@@ -89,7 +137,9 @@ impl MetaStore {
             Dialect::Sqlite => "BEGIN IMMEDIATE",
             Dialect::Postgres => "BEGIN",
         };
-        Ok(Writing { tx: self.writer.begin_with(begin).await?, dialect: self.dialect })
+        let tx = self.writer.begin_with(begin).await?;
+        let scopes = Arc::clone(&self.scopes);
+        Ok(Writing { tx, dialect: self.dialect, scopes, written: Vec::new() })
     }
 
     /// Tells whether the database answers.
@@ -111,7 +161,22 @@ impl MetaStore {
 impl Writing {
     /// Makes the changes, durably.
     pub async fn commit(self) -> Result<(), MetaError> {
-        Ok(self.tx.commit().await?)
+        let Self { tx, written, .. } = self;
+        // Whoever asked may go away meanwhile, and this future with them; a commit that was begun
+        // is waited for all the same.
+        let committed = tokio::spawn(async move {
+            let outcome = tx.commit().await;
+            // Not before: answers kept in memory must not outlive what they were made of.
+            drop(written);
+            outcome
+        });
+        Ok(committed.await.map_err(|_| sqlx::Error::WorkerCrashed)??)
+    }
+
+    /// Says what this will change, before it does: the name of a repository, or a GUN. Answers kept
+    /// in memory are of no use from now on.
+    pub fn changes(&mut self, scope: &str) {
+        self.written.push(self.scopes.write(scope));
     }
 
     /// The next number of a series without gaps: whoever takes one holds the series until the

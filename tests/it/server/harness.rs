@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
@@ -11,6 +12,7 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::Value;
+use sqlx::Connection as _;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -59,10 +61,7 @@ impl TestServer {
             .build()
             .unwrap();
         let database = PostgresDatabase::if_wanted();
-        let options = match &database {
-            Some(database) => Options::Postgres(database.url.clone()),
-            None => Options::Sqlite(folder.path().join("trust.db")),
-        };
+        let options = database_options(folder.path(), database.as_ref());
         let meta = runtime.block_on(MetaStore::open(&options)).unwrap();
         let master = MasterKey::new(&[7; 32]).unwrap();
         let mut server = Server {
@@ -77,6 +76,28 @@ impl TestServer {
         };
         change(&mut server);
         Self { server: Arc::new(server), runtime, folder, database }
+    }
+
+    /// Where its database is.
+    pub(crate) fn database(&self) -> Options {
+        database_options(self.folder.path(), self.database.as_ref())
+    }
+
+    /// Runs a statement on its database, behind its back.
+    pub(crate) fn sql(&self, statement: &str, bytes: &[&[u8]]) {
+        let url = match self.database() {
+            Options::Sqlite(path) => format!("sqlite://{}", path.display()),
+            Options::Postgres(url) => url,
+        };
+        self.runtime.block_on(async {
+            let mut connection = sqlx::AnyConnection::connect(&url).await.unwrap();
+            let mut query = sqlx::query(sqlx::AssertSqlSafe(statement.to_owned()));
+            for bytes in bytes {
+                query = query.bind(bytes.to_vec());
+            }
+            query.execute(&mut connection).await.unwrap();
+            connection.close().await.unwrap();
+        });
     }
 
     /// Sends GET.
@@ -174,6 +195,13 @@ impl Answer {
     pub(crate) fn code(&self) -> Option<String> {
         let body: Value = serde_json::from_slice(&self.body).ok()?;
         Some(body["errors"][0]["code"].as_str()?.to_owned())
+    }
+}
+
+fn database_options(folder: &Path, database: Option<&PostgresDatabase>) -> Options {
+    match database {
+        Some(database) => Options::Postgres(database.url.clone()),
+        None => Options::Sqlite(folder.join("trust.db")),
     }
 }
 

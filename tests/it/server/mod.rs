@@ -4,3 +4,6 @@
 
 mod base;
 pub(crate) mod harness;
+mod signer_remote;
+mod signer_reseal;
+mod signer_token;
