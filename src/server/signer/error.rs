@@ -88,6 +88,9 @@ pub enum SignerError {
     /// One more wrong PIN would lock the token.
     #[error("the token has one try of its PIN left, or none: log in once by hand")]
     PinLastTry,
+    /// The token is there, and does not do what it was asked for.
+    #[error("the token refuses")]
+    TokenRefuses(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The token is there, and does not have what is needed.
     #[error("the token has no {what}")]
     TokenLacks {

@@ -108,8 +108,7 @@ impl Token {
     /// Asks the token for something that only a token that is there can answer.
     pub(super) async fn check(&self) -> Result<(), SignerError> {
         let check = |connection: &Connection| {
-            let id = id_of(&connection.session, connection.key)?;
-            if id == connection.id { Ok(()) } else { Err(TokenError::InvalidValue) }
+            if connection.is_well() { Ok(()) } else { Err(TokenError::InvalidValue) }
         };
         self.run(move |state| state.connected(check)).await
     }
@@ -135,7 +134,10 @@ impl Token {
                         master: id.to_string(),
                     });
                 }
-                state.connected(|connection| connection.unwrap_key(wrapping, &wrapped))
+                match state.connected(|connection| connection.unwrap_key(wrapping, &wrapped)) {
+                    Err(SignerError::TokenRefuses(_)) => Err(SignerError::Sealed),
+                    done => done,
+                }
             })
             .await?;
         key.first_chunk().copied().map(Zeroizing::new).ok_or(SignerError::Sealed)
@@ -179,9 +181,10 @@ impl State {
                 self.connection = Some(connection);
                 return Ok(done);
             }
-            Err(error) if is_about_data(&error) => {
+            // The token is well: it is what was asked of it that it does not do.
+            Err(error) if connection.is_well() => {
                 self.connection = Some(connection);
-                return Err(SignerError::Sealed);
+                return Err(SignerError::TokenRefuses(error.into()));
             }
             Err(error) if !was_connected => return Err(SignerError::Unavailable(error.into())),
             Err(error) => {
@@ -191,9 +194,15 @@ impl State {
         }
         drop(connection);
         let connection = self.connect()?;
-        let done = work(&connection).map_err(|error| SignerError::Unavailable(error.into()))?;
+        let done = work(&connection).map_err(|error| {
+            if connection.is_well() {
+                SignerError::TokenRefuses(error.into())
+            } else {
+                SignerError::Unavailable(error.into())
+            }
+        });
         self.connection = Some(connection);
-        Ok(done)
+        done
     }
 
     fn connect(&mut self) -> Result<Connection, SignerError> {
@@ -228,15 +237,16 @@ impl State {
 
     fn find(&self, library: &Pkcs11) -> Result<Option<Slot>, SignerError> {
         let failed = |error: TokenError| SignerError::Unavailable(error.into());
-        for slot in library.get_slots_with_initialized_token().map_err(failed)? {
+        for slot in library.get_slots_with_token().map_err(failed)? {
+            // A token that cannot say what it is may be one that was pulled out.
+            let info = || library.get_token_info(slot).ok();
             let is_wanted = match &self.options.token {
-                TokenName::Slot(number) => slot.id() == *number,
+                TokenName::Slot(number) => slot.id() == *number && info().is_some(),
                 TokenName::Label(label) => {
-                    library.get_token_info(slot).map_err(failed)?.label().trim_end() == label
+                    info().is_some_and(|info| info.label().trim_end() == label)
                 }
                 TokenName::Serial(serial) => {
-                    let info = library.get_token_info(slot).map_err(failed)?;
-                    info.serial_number().trim_end() == serial
+                    info().is_some_and(|info| info.serial_number().trim_end() == serial)
                 }
             };
             if is_wanted {
@@ -305,6 +315,11 @@ impl State {
 }
 
 impl Connection {
+    /// Whether the token still has the key, which it shows by using it.
+    fn is_well(&self) -> bool {
+        id_of(&self.session, self.key).is_ok_and(|id| id == self.id)
+    }
+
     fn wrap(&self, mut iv: [u8; 16], key: &[u8; 32]) -> Result<Wrapped, TokenError> {
         let bytes = match self.wrapping {
             Wrapping::Gcm => {
@@ -394,20 +409,6 @@ fn id_of(session: &Session, key: ObjectHandle) -> Result<MasterKeyId, TokenError
         made => made?,
     };
     made.first_chunk().copied().map(MasterKeyId::new).ok_or(TokenError::InvalidValue)
-}
-
-/// Whether a token complains about what it was given, and not about itself.
-fn is_about_data(error: &TokenError) -> bool {
-    matches!(
-        error,
-        TokenError::Pkcs11(
-            RvError::EncryptedDataInvalid
-                | RvError::EncryptedDataLenRange
-                | RvError::DataInvalid
-                | RvError::DataLenRange,
-            _
-        )
-    )
 }
 
 /// Held by whoever calls a library.
