@@ -51,6 +51,11 @@ pub const MAX_CEREMONY_BYTES: u64 = 160 << 20;
 pub const MAX_KEY_FILE_BYTES: u64 = 1 << 20;
 /// Largest backup of keys read, in bytes: ten thousand keys have some 5 MiB.
 pub const MAX_BACKUP_BYTES: u64 = 16 << 20;
+/// Largest entry of a server's backup that is held, in bytes: a row with a targets file of 100 MiB
+/// in base64, and what is around it.
+pub const MAX_SERVER_BACKUP_ENTRY_BYTES: u64 = 256 << 20;
+/// Most small files of a server (keys, certificates, configuration) in a backup of it.
+pub const MAX_SERVER_FILES: usize = 1000;
 /// Most PBKDF2 iterations a key file may ask of us, about ten seconds of work.
 pub const MAX_PBKDF2_ITERATIONS: u32 = 10_000_000;
 /// Most memory scrypt may ask of us, in bytes; OpenSSL writes files that need 16 MiB.

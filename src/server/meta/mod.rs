@@ -4,6 +4,7 @@
 //! [`store`] opens it and gives [`Reading`]s (one snapshot each) and [`Writing`]s (all or nothing);
 //! the other files hold the questions and changes of one subject each, as methods of the two.
 
+pub mod dump;
 pub mod error;
 pub mod schema;
 pub mod sealed_keys;

@@ -1,1 +1,3 @@
 //! What runs beside the answers: renewal, garbage collection, checks.
+
+pub mod backup;
