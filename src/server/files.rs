@@ -197,7 +197,9 @@ mod tests {
         for mode in [0o640, 0o604, 0o610] {
             fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
             let refused = read_secret(&path, 6);
-            assert!(matches!(refused, Err(FilesError::TooOpen { mode: found, .. }) if found == mode));
+            assert!(
+                matches!(refused, Err(FilesError::TooOpen { mode: found, .. }) if found == mode)
+            );
         }
     }
 

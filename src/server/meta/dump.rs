@@ -98,11 +98,10 @@ impl Reading {
         for table in schema::tables().iter().filter(|table| !table.is_seeded) {
             let query = format!("SELECT EXISTS (SELECT 1 FROM {})", table.name);
             let query = format!("SELECT CASE WHEN ({query}) THEN 1 ELSE 0 END");
-            let found: i64 = sqlx::query_scalar(AssertSqlSafe(format!(
-                "SELECT CAST(({query}) AS BIGINT)"
-            )))
-            .fetch_one(&mut *self.tx)
-            .await?;
+            let found: i64 =
+                sqlx::query_scalar(AssertSqlSafe(format!("SELECT CAST(({query}) AS BIGINT)")))
+                    .fetch_one(&mut *self.tx)
+                    .await?;
             if found != 0 {
                 return Ok(false);
             }
@@ -194,8 +193,12 @@ pub fn parse_row(table: &Table, line: &[u8]) -> Result<Vec<Value>, MetaError> {
 fn value(row: &AnyRow, column: &Column) -> Result<Value, MetaError> {
     let name = column.name.as_str();
     Ok(match column.kind {
-        ColumnKind::Integer => row.try_get::<Option<i64>, _>(name)?.map_or(Value::Null, Value::from),
-        ColumnKind::Text => row.try_get::<Option<String>, _>(name)?.map_or(Value::Null, Value::from),
+        ColumnKind::Integer => {
+            row.try_get::<Option<i64>, _>(name)?.map_or(Value::Null, Value::from)
+        }
+        ColumnKind::Text => {
+            row.try_get::<Option<String>, _>(name)?.map_or(Value::Null, Value::from)
+        }
         ColumnKind::Bytes => {
             let bytes = row.try_get::<Option<Vec<u8>>, _>(name)?;
             bytes.map_or(Value::Null, |bytes| Value::from(to_base64(&bytes)))

@@ -161,10 +161,7 @@ mod tests {
             let message = vec![b'm'; length];
             let signature = signer.sign(&gun, &role, &key, &message).await.unwrap();
             assert_eq!(signature.bytes.len(), 64);
-            assert_eq!(
-                key.public.verify(&signature.method, &message, &signature.bytes),
-                Ok(())
-            );
+            assert_eq!(key.public.verify(&signature.method, &message, &signature.bytes), Ok(()));
         }
         let start = Instant::now();
         for _ in 0..200 {

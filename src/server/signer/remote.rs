@@ -3,11 +3,11 @@
 use std::fmt;
 use std::time::Duration;
 
+use ::http::uri::PathAndQuery;
 use prost::Message;
 use tokio::sync::OnceCell;
 use tokio::time::timeout;
 use tonic::client::Grpc;
-use ::http::uri::PathAndQuery;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 use tonic::{Code, Request, Status};
 use tonic_prost::ProstCodec;

@@ -319,8 +319,14 @@ mod tests {
 
     #[test_case("", "it is empty")]
     #[test_case("env:A-B", "no variable's name")]
-    #[test_case("pkcs11:object=a?module-path=/m&pin-source=/p", "`token`, `serial` or `slot-id` is missing")]
-    #[test_case("pkcs11:token=a?module-path=/m&pin-source=/p", "`object`, the label of the key, is missing")]
+    #[test_case(
+        "pkcs11:object=a?module-path=/m&pin-source=/p",
+        "`token`, `serial` or `slot-id` is missing"
+    )]
+    #[test_case(
+        "pkcs11:token=a?module-path=/m&pin-source=/p",
+        "`object`, the label of the key, is missing"
+    )]
     #[test_case("pkcs11:token=a;object=b?pin-source=/p", "`module-path` is missing")]
     #[test_case("pkcs11:token=a;object=b?module-path=/m", "`pin-source` is missing")]
     #[test_case("pkcs11:slot-id=x;object=b", "`slot-id` is no number")]

@@ -19,7 +19,7 @@ use crate::oci::Digest;
 use crate::oci::archive::{ArchiveError, ArchiveReader, ArchiveWriter, Entry, EntryPath};
 use crate::server::files::{self, FilesError, NewFile};
 use crate::server::meta::dump::{Table, parse_row, schema_version, tables};
-use crate::server::meta::{MetaError, MetaStore};
+use crate::server::meta::{MetaError, MetaStore, Options};
 
 /// What is in a backup.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -185,12 +185,26 @@ pub async fn check(path: &Path, passphrase: &Passphrase) -> Result<Contents, Bac
 /// Puts a backup into a database in which nothing was ever stored, and its small files into a
 /// folder: all of it, or nothing. Everything is checked before anything is written.
 pub async fn restore(
-    meta: &MetaStore,
+    database: &Options,
     path: &Path,
     passphrase: &Passphrase,
     folder: &Path,
 ) -> Result<Contents, BackupError> {
     let contents = check(path, passphrase).await?;
+    files::make_folder(folder)?;
+    let meta = MetaStore::open(database).await?;
+    let restored = restore_checked(&meta, &contents, path, passphrase, folder).await;
+    meta.close().await;
+    restored.map(|()| contents)
+}
+
+async fn restore_checked(
+    meta: &MetaStore,
+    contents: &Contents,
+    path: &Path,
+    passphrase: &Passphrase,
+    folder: &Path,
+) -> Result<(), BackupError> {
     if !meta.read().await?.is_empty().await? {
         return Err(BackupError::NotEmpty { what: "the database".to_owned() });
     }
@@ -227,7 +241,7 @@ pub async fn restore(
     writing.go_on_numbering().await?;
     writing.commit().await?;
     made.keep();
-    Ok(contents)
+    Ok(())
 }
 
 /// Files that were made, and go again if that was for nothing.
@@ -385,7 +399,9 @@ fn head(bytes: &[u8]) -> Result<Timestamp, BackupError> {
         names.iter().map(Value::as_str).eq(table.columns.iter().map(|one| Some(one.name.as_str())))
     };
     if !tables().iter().all(columns) {
-        return Err(BackupError::Malformed { problem: "its tables are others than this program's" });
+        return Err(BackupError::Malformed {
+            problem: "its tables are others than this program's",
+        });
     }
     let made = head.get("made").and_then(Value::as_str).and_then(|text| text.parse().ok());
     made.ok_or(malformed)

@@ -1,5 +1,6 @@
 //! A server in this process, and questions to it.
 
+use std::any::Any;
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -220,9 +221,13 @@ impl PostgresDatabase {
         let admin = std::env::var("TRUST_TEST_POSTGRES").expect(
             "TRUST_TEST_POSTGRES is the address of a server, postgres://postgres@host:port",
         );
+        Some(Self::new(admin))
+    }
+
+    fn new(admin: String) -> Self {
         let name = format!("test_{}", uuid::Uuid::new_v4().simple());
         psql(&admin, &format!("CREATE DATABASE {name}"));
-        Some(Self { url: format!("{admin}/{name}"), name, admin })
+        Self { url: format!("{admin}/{name}"), name, admin }
     }
 }
 
@@ -230,6 +235,13 @@ impl Drop for PostgresDatabase {
     fn drop(&mut self) {
         psql(&self.admin, &format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name));
     }
+}
+
+/// A new PostgreSQL database, for as long as the second value lives; `None` if there is no
+/// PostgreSQL here.
+pub(crate) fn new_postgres() -> Option<(Options, Box<dyn Any>)> {
+    let database = PostgresDatabase::new(std::env::var("TRUST_TEST_POSTGRES").ok()?);
+    Some((Options::Postgres(database.url.clone()), Box::new(database)))
 }
 
 fn psql(address: &str, command: &str) {

@@ -2,6 +2,7 @@
 //!
 //! With `TRUST_TEST_DATABASE=postgres` every test of this folder runs on PostgreSQL.
 
+mod backup;
 mod base;
 pub(crate) mod harness;
 mod signer_remote;

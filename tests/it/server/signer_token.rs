@@ -42,7 +42,8 @@ impl SoftToken {
         let token = Self { folder: folder.path().to_owned() };
         fs::create_dir(token.tokens()).unwrap();
         let config = folder.path().join("softhsm2.conf");
-        let text = format!("directories.tokendir = {}\nlog.level = ERROR\n", token.tokens().display());
+        let text =
+            format!("directories.tokendir = {}\nlog.level = ERROR\n", token.tokens().display());
         fs::write(&config, text).unwrap();
         fs::write(token.pin_file(), format!("{PIN}\n")).unwrap();
         fs::set_permissions(token.pin_file(), fs::Permissions::from_mode(0o600)).unwrap();
@@ -129,8 +130,7 @@ fn library() -> Pkcs11 {
 
 fn slot_of(library: &Pkcs11, label: &str) -> Slot {
     let slots = library.get_slots_with_initialized_token().unwrap();
-    let is_it =
-        |slot: &Slot| library.get_token_info(*slot).unwrap().label().trim_end() == label;
+    let is_it = |slot: &Slot| library.get_token_info(*slot).unwrap().label().trim_end() == label;
     slots.into_iter().find(is_it).unwrap()
 }
 
@@ -232,8 +232,7 @@ fn a_token_that_is_pulled_out_stops_publishing_alone() {
 
 #[test]
 fn a_refused_pin_is_not_tried_again() {
-    let Some(token) = SoftToken::in_a_process_of_its_own("a_refused_pin_is_not_tried_again")
-    else {
+    let Some(token) = SoftToken::in_a_process_of_its_own("a_refused_pin_is_not_tried_again") else {
         return;
     };
     token.make("one");
