@@ -56,7 +56,7 @@ impl MasterKey {
         match &self.0 {
             Kind::Held { key, id } => {
                 let head = [&[HELD][..], &id.0].concat();
-                seal_after(key, head, context, secret)
+                seal_after(key, &head, context, secret)
             }
             Kind::Token(token) => {
                 let mut data_key = Zeroizing::new([0; 32]);
@@ -67,7 +67,7 @@ impl MasterKey {
                     Wrapping::Cbc => TOKEN_CBC,
                 };
                 let head = [&[format][..], &wrapped.id.0, &wrapped.bytes].concat();
-                seal_after(&cipher(&data_key)?, head, context, secret)
+                seal_after(&cipher(&data_key)?, &head, context, secret)
             }
         }
     }
@@ -158,7 +158,7 @@ fn head_of(sealed: &[u8]) -> Result<(u8, MasterKeyId), SignerError> {
 /// Appends nonce, ciphertext and tag to the head, which is authenticated with the context.
 fn seal_after(
     key: &LessSafeKey,
-    head: Vec<u8>,
+    head: &[u8],
     context: &str,
     secret: &[u8],
 ) -> Result<Vec<u8>, SignerError> {
@@ -166,10 +166,10 @@ fn seal_after(
     random(&mut nonce)?;
     let mut sealed = Zeroizing::new(Vec::with_capacity(secret.len().saturating_add(16)));
     sealed.extend_from_slice(secret);
-    let aad = Aad::from([&head, context.as_bytes()].concat());
+    let aad = Aad::from([head, context.as_bytes()].concat());
     key.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), aad, &mut *sealed)
         .map_err(|_| SignerError::Sealed)?;
-    Ok([head.as_slice(), &nonce, &sealed].concat())
+    Ok([head, &nonce, &sealed].concat())
 }
 
 fn open_after(

@@ -39,7 +39,7 @@ pub struct RemoteOptions {
 /// A `notary-signer`. It is connected to when it is first needed, and again when it was away.
 #[derive(Debug)]
 pub struct RemoteSigner {
-    endpoint: Endpoint,
+    endpoint: Box<Endpoint>,
     channel: OnceCell<Channel>,
     algorithm: Algorithm,
 }
@@ -62,6 +62,7 @@ impl RemoteSigner {
             .keep_alive_timeout(Duration::from_secs(SIGNER_CONNECT_SECONDS))
             .tls_config(tls)
             .map_err(|error| SignerError::Unavailable(error.into()))?;
+        let endpoint = Box::new(endpoint);
         Ok(Self { endpoint, channel: OnceCell::new(), algorithm: options.algorithm })
     }
 

@@ -186,12 +186,11 @@ impl TokenSource {
             }
         }
         let pin = pin.ok_or("`pin-source` is missing")?;
-        let pin = match pin.strip_prefix("env:") {
-            Some(name) => PinSource::Variable(variable(name).ok_or("no variable's name")?),
-            None => {
-                let path = pin.strip_prefix("file:").unwrap_or(&pin);
-                PinSource::File(path.strip_prefix("//").unwrap_or(path).into())
-            }
+        let pin = if let Some(name) = pin.strip_prefix("env:") {
+            PinSource::Variable(variable(name).ok_or("no variable's name")?)
+        } else {
+            let path = pin.strip_prefix("file:").unwrap_or(&pin);
+            PinSource::File(path.strip_prefix("//").unwrap_or(path).into())
         };
         Ok(Self {
             module: module.ok_or("`module-path` is missing")?,
@@ -247,6 +246,7 @@ mod tests {
     use test_case::test_case;
 
     use super::*;
+    use crate::server::files::remove;
 
     fn nothing(_: &str) -> Option<Passphrase> {
         None
@@ -268,12 +268,13 @@ mod tests {
             format!("{}\r\n", base64.trim_end_matches('=')).into_bytes(),
         ];
         for form in forms {
-            fs::write(&path, form).unwrap();
-            fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+            remove(&path).unwrap();
+            create_secret(&path, &form).unwrap();
             assert_eq!(*source.bytes(&nothing).unwrap().unwrap(), key);
         }
-        for wrong in [&b""[..], &[1; 31], &[1; 33], b"not a key at all", hex[..62].as_bytes()] {
-            fs::write(&path, wrong).unwrap();
+        for wrong in [&b""[..], &[1; 31], &[1; 33], b"not a key at all", &hex.as_bytes()[..62]] {
+            remove(&path).unwrap();
+            create_secret(&path, wrong).unwrap();
             assert!(matches!(source.bytes(&nothing), Err(SignerError::NotAKey { .. })));
         }
     }

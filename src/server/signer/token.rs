@@ -207,17 +207,15 @@ impl State {
 
     fn connect(&mut self) -> Result<Connection, SignerError> {
         let library = self.library()?;
-        let (library, slot) = match self.find(&library)? {
-            Some(slot) => (library, slot),
-            // Libraries may look for tokens only once: begin again.
-            None => {
-                self.library = None;
-                library.finalize().map_err(|error| SignerError::Unavailable(error.into()))?;
-                let library = self.library()?;
-                let slot = self.find(&library)?;
-                (library, slot.ok_or_else(|| SignerError::Unavailable("no such token".into()))?)
-            }
-        };
+        if let Some(slot) = self.find(&library)? {
+            return self.log_in(&library, slot);
+        }
+        // Libraries may look for tokens only once: begin again.
+        self.library = None;
+        library.finalize().map_err(|error| SignerError::Unavailable(error.into()))?;
+        let library = self.library()?;
+        let slot = self.find(&library)?;
+        let slot = slot.ok_or_else(|| SignerError::Unavailable("no such token".into()))?;
         self.log_in(&library, slot)
     }
 

@@ -30,7 +30,7 @@ pub struct Args {
     #[arg(long)]
     pub with_master_key: bool,
 
-    /// Where the master key is, if it is not in the folder: file:PATH or env:NAME
+    /// Where the master key is, if it is not in the folder: `file:PATH` or `env:NAME`
     #[arg(long, value_name = "SOURCE", requires = "with_master_key")]
     pub master_key: Option<String>,
 

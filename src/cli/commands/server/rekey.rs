@@ -16,7 +16,7 @@ pub struct Args {
     #[command(flatten)]
     pub data: ServerDataArgs,
 
-    /// Where the master key is: file:PATH, env:NAME or pkcs11:…
+    /// Where the master key is: `file:PATH`, `env:NAME` or `pkcs11:…`
     #[arg(long, value_name = "SOURCE")]
     pub master_key: String,
 
