@@ -53,6 +53,7 @@ impl Writing {
         before: &SealedKey,
         sealed: &[u8],
     ) -> Result<bool, MetaError> {
+        self.changes(before.gun.as_str());
         let query = "UPDATE server_key SET sealed = $1 WHERE gun = $2 AND role = $3 \
              AND key_id = $4 AND sealed = $5";
         let done = sqlx::query(query)

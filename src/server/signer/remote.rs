@@ -6,6 +6,7 @@ use std::time::Duration;
 use ::http::uri::PathAndQuery;
 use prost::Message;
 use tokio::sync::OnceCell;
+use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 use tonic::client::Grpc;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
@@ -151,7 +152,10 @@ impl RemoteSigner {
         A: Message + Default + 'static,
     {
         match self.ask_once(path, question).await {
-            Err(SignerError::Unavailable(_)) => self.ask_once(path, question).await,
+            // Whoever was slow once is not given as much time again.
+            Err(SignerError::Unavailable(cause)) if !cause.is::<Elapsed>() => {
+                self.ask_once(path, question).await
+            }
             answered => answered,
         }
     }

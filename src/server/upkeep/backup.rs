@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, BufReader, Read, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
@@ -17,6 +18,7 @@ use crate::crypto::{Passphrase, Sha256Hash};
 use crate::limits::{MAX_KEY_FILE_BYTES, MAX_SERVER_BACKUP_ENTRY_BYTES, MAX_SERVER_FILES};
 use crate::oci::Digest;
 use crate::oci::archive::{ArchiveError, ArchiveReader, ArchiveWriter, Entry, EntryPath};
+use crate::oci::digest::Hasher;
 use crate::server::files::{self, FilesError, NewFile};
 use crate::server::meta::dump::{Table, parse_row, schema_version, tables};
 use crate::server::meta::{MetaError, MetaStore, Options};
@@ -30,6 +32,17 @@ pub struct Contents {
     pub rows: BTreeMap<String, u64>,
     /// The small files, by their paths.
     pub files: Vec<String>,
+    /// How many files of content.
+    pub content: u64,
+}
+
+/// What goes into a backup besides the database.
+#[derive(Debug, Clone, Default)]
+pub struct Extras {
+    /// The small files of the server.
+    pub small: Vec<SmallFile>,
+    /// The folder of the content, if that is to be in it.
+    pub content: Option<PathBuf>,
 }
 
 /// A small file of the server, such as its master key.
@@ -118,12 +131,14 @@ pub fn small_files(folder: &Path) -> Result<Vec<SmallFile>, BackupError> {
     paths.into_iter().map(read).collect()
 }
 
-/// Writes a backup of one instant into a new file of mode 0600, sealed under a passphrase. The
-/// small files are part of it.
+/// Writes a backup of one instant into a new file of mode 0600, sealed under a passphrase.
+///
+/// Content never changes once it is there, so it is read after the database: what the database
+/// names is there, unless it was garbage at once.
 pub async fn backup(
     meta: &MetaStore,
     made: Timestamp,
-    small: Vec<SmallFile>,
+    extras: Extras,
     passphrase: &Passphrase,
     output: &Path,
 ) -> Result<Contents, BackupError> {
@@ -143,7 +158,7 @@ pub async fn backup(
     });
     let mut writer = Writer::begin(new, passphrase).await?;
     writer = writer.add(HEAD.to_owned(), pretty(&head)).await?;
-    let mut contents = Contents { made, rows: BTreeMap::new(), files: Vec::new() };
+    let mut contents = Contents { made, rows: BTreeMap::new(), files: Vec::new(), content: 0 };
     let mut reading = meta.read().await?;
     reading.take_your_time(meta.dialect()).await?;
     for table in &tables {
@@ -163,9 +178,16 @@ pub async fn backup(
         writer = at_work.ok_or(BackupError::Malformed { problem: "it was given up" })?;
     }
     drop(reading);
-    for file in small {
+    for file in extras.small {
         writer = writer.add(format!("{FILES}{}", file.path), file.bytes.to_vec()).await?;
         contents.files.push(file.path);
+    }
+    if let Some(folder) = extras.content {
+        for path in content_of(&folder)? {
+            let (back, was_there) = writer.add_content(path, folder.clone()).await?;
+            writer = back;
+            contents.content += u64::from(was_there);
+        }
     }
     writer.finish().await?;
     Ok(contents)
@@ -176,8 +198,13 @@ pub async fn check(path: &Path, passphrase: &Passphrase) -> Result<Contents, Bac
     let (path, passphrase) = (path.to_owned(), passphrase.clone());
     run(move || {
         let mut checked = Checked::new();
-        read(&path, &passphrase, &mut |part| checked.take(&part))?;
-        checked.finish()
+        let mut content = 0;
+        let mut pass_over = |_: &str, _: &mut dyn Read| {
+            content += 1;
+            Ok(())
+        };
+        read(&path, &passphrase, &mut pass_over, &mut |part| checked.take(&part))?;
+        checked.finish(content)
     })
     .await
 }
@@ -214,14 +241,22 @@ async fn restore_checked(
             return Err(BackupError::NotEmpty { what: target.display().to_string() });
         }
     }
-    let mut made = Made(Vec::new());
+    let content = folder.join(CONTENT_FOLDER);
+    if contents.content > 0 && files::exists(&content) && !content_of(&content)?.is_empty() {
+        return Err(BackupError::NotEmpty { what: content.display().to_string() });
+    }
+    let made = Made::default();
+    let all_made = Arc::clone(&made.0);
     let mut writing = meta.write().await?;
     writing.take_your_time().await?;
     writing.clear_seeds().await?;
     let (sender, mut parts) = mpsc::channel(2);
     let (path, passphrase) = (path.to_owned(), passphrase.clone());
     let reader = tokio::task::spawn_blocking(move || {
-        read(&path, &passphrase, &mut |part| {
+        let mut keep = |path: &str, bytes: &mut dyn Read| {
+            create_content(&content.join(path), bytes, &all_made)
+        };
+        read(&path, &passphrase, &mut keep, &mut |part| {
             let gone = BackupError::Malformed { problem: "it was given up" };
             sender.blocking_send(part).map_err(|_| gone)
         })
@@ -244,11 +279,27 @@ async fn restore_checked(
     Ok(())
 }
 
+fn create_content(
+    path: &Path,
+    bytes: &mut dyn Read,
+    made: &Mutex<Vec<PathBuf>>,
+) -> Result<(), BackupError> {
+    if let Some(folder) = path.parent() {
+        files::make_folder(folder)?;
+    }
+    let mut new = NewFile::begin(path)?;
+    io::copy(bytes, &mut new).map_err(not_read)?;
+    new.finish()?;
+    made.lock().unwrap_or_else(PoisonError::into_inner).push(path.to_owned());
+    Ok(())
+}
+
 /// Files that were made, and go again if that was for nothing.
-struct Made(Vec<PathBuf>);
+#[derive(Default)]
+struct Made(Arc<Mutex<Vec<PathBuf>>>);
 
 impl Made {
-    async fn create(&mut self, folder: &Path, file: SmallFile) -> Result<(), BackupError> {
+    async fn create(&self, folder: &Path, file: SmallFile) -> Result<(), BackupError> {
         let path = folder.join(&file.path);
         let target = path.clone();
         run(move || {
@@ -258,18 +309,22 @@ impl Made {
             Ok(files::create_secret(&target, &file.bytes)?)
         })
         .await?;
-        self.0.push(path);
+        self.all().push(path);
         Ok(())
     }
 
-    fn keep(mut self) {
-        self.0.clear();
+    fn keep(self) {
+        self.all().clear();
+    }
+
+    fn all(&self) -> MutexGuard<'_, Vec<PathBuf>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Made {
     fn drop(&mut self) {
-        for path in self.0.drain(..) {
+        for path in self.all().drain(..) {
             if let Err(error) = files::remove(&path) {
                 let error = &error as &dyn std::error::Error;
                 tracing::warn!(error, "a file of a backup that was not restored stays");
@@ -313,6 +368,35 @@ impl Writer {
         Ok(self)
     }
 
+    /// Adds a file of the content; tells whether it is still there.
+    async fn add_content(
+        mut self,
+        path: String,
+        folder: PathBuf,
+    ) -> Result<(Self, bool), BackupError> {
+        run(move || {
+            let file = match files::open(&folder.join(&path)) {
+                Ok(file) => file,
+                // It was garbage.
+                Err(FilesError::Failed { cause, .. })
+                    if cause.kind() == io::ErrorKind::NotFound =>
+                {
+                    return Ok((self, false));
+                }
+                Err(error) => return Err(error.into()),
+            };
+            let size = file.metadata().map_err(BackupError::Read)?.len();
+            let path = format!("{CONTENT}{path}");
+            let name = EntryPath::parse(path.as_bytes()).map_err(BackupError::Archive)?;
+            let entry = Entry { mode: 0o600, ..Entry::file(name, size) };
+            let mut bytes = Hashing { inner: file, hasher: Hasher::sha256() };
+            self.archive.append(&entry, &mut bytes).map_err(BackupError::Write)?;
+            self.sums.extend([bytes.hasher.finish().hex(), "  ", &path, "\n"]);
+            Ok((self, true))
+        })
+        .await
+    }
+
     async fn finish(self) -> Result<(), BackupError> {
         run(move || {
             let sums = self.sums.clone();
@@ -326,11 +410,26 @@ impl Writer {
     }
 }
 
+/// Hashes what is read through it.
+struct Hashing<R> {
+    inner: R,
+    hasher: Hasher,
+}
+
+impl<R: Read> Read for Hashing<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        self.hasher.update(buffer.get(..count).unwrap_or_default());
+        Ok(count)
+    }
+}
+
 /// Reads a backup from its beginning to its end, and passes on what has the right hash. That
 /// nothing is missing is known only when this returns.
 fn read(
     path: &Path,
     passphrase: &Passphrase,
+    content: &mut dyn FnMut(&str, &mut dyn Read) -> Result<(), BackupError>,
     take: &mut dyn FnMut(Part) -> Result<(), BackupError>,
 ) -> Result<(), BackupError> {
     let file = BufReader::new(files::open(path)?);
@@ -339,6 +438,13 @@ fn read(
     let mut sums = String::new();
     while let Some(entry) = archive.next_entry().map_err(not_archive)? {
         let path = entry.path.to_str().ok_or(UNKNOWN_ENTRY)?.to_owned();
+        if let Some(name) = path.strip_prefix(CONTENT).filter(|name| !name.is_empty()) {
+            let mut bytes = Hashing { inner: &mut archive, hasher: Hasher::sha256() };
+            content(name, &mut bytes)?;
+            io::copy(&mut bytes, &mut io::sink()).map_err(not_read)?;
+            sums.extend([bytes.hasher.finish().hex(), "  ", &path, "\n"]);
+            continue;
+        }
         if entry.size > MAX_SERVER_BACKUP_ENTRY_BYTES {
             return Err(BackupError::Malformed { problem: "an entry is too large" });
         }
@@ -442,12 +548,12 @@ impl Checked {
         Ok(())
     }
 
-    fn finish(mut self) -> Result<Contents, BackupError> {
+    fn finish(mut self, content: u64) -> Result<Contents, BackupError> {
         for table in &self.tables {
             self.rows.entry(table.name.clone()).or_default();
         }
         let made = self.made.ok_or(BackupError::Malformed { problem: "its head is missing" })?;
-        Ok(Contents { made, rows: self.rows, files: self.files })
+        Ok(Contents { made, rows: self.rows, files: self.files, content })
     }
 }
 
@@ -469,6 +575,15 @@ fn check_row(table: &Table, line: &[u8]) -> Result<(), BackupError> {
         (Some(digest), Some(bytes)) if digest.matches(&bytes) => Ok(()),
         _ => Err(BackupError::Wrong { what: what.to_owned() }),
     }
+}
+
+/// The files of the content that are whole, by their paths from its folder.
+fn content_of(folder: &Path) -> Result<Vec<String>, BackupError> {
+    let leave_out = |path: &str| {
+        let name = path.rsplit('/').next().unwrap_or(path);
+        path == UPLOADS || name.starts_with(".trust-tmp-")
+    };
+    Ok(files::list(folder, CONTENT_DEPTH, &leave_out)?)
 }
 
 /// Runs what may wait for the disk, or computes for long.
@@ -514,10 +629,18 @@ const HEAD: &str = "backup.json";
 const TABLES: &str = "tables/";
 /// Where the small files are.
 const FILES: &str = "files/";
+/// Where the content is.
+const CONTENT: &str = "content/";
+/// The folder of the content in a server's folder.
+pub const CONTENT_FOLDER: &str = "content";
+/// What of the content is not whole.
+const UPLOADS: &str = "uploads";
+/// How deep content lies.
+const CONTENT_DEPTH: usize = 6;
 /// The last entry.
 const SUMS: &str = "SHA256SUMS";
 /// What of a server's folder is not small: its content, and what another server must not find.
-const NOT_SMALL: [&str; 2] = ["content", "lock"];
+const NOT_SMALL: [&str; 2] = [CONTENT_FOLDER, "lock"];
 /// How deep small files lie.
 const SMALL_FILES_DEPTH: usize = 3;
 const UNKNOWN_ENTRY: BackupError =

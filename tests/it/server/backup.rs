@@ -14,7 +14,9 @@ use trust::oci::Digest;
 use trust::server::files::FilesError;
 use trust::server::meta::dump::tables;
 use trust::server::meta::{MetaError, MetaStore, Options};
-use trust::server::upkeep::backup::{BackupError, SmallFile, backup, check, restore, small_files};
+use trust::server::upkeep::backup::{
+    BackupError, Extras, SmallFile, backup, check, restore, small_files,
+};
 use trust::tuf::{Gun, RoleName};
 
 use super::harness::{TestServer, new_postgres};
@@ -102,10 +104,20 @@ fn secret() -> SmallFile {
     SmallFile { path: "keys/master.key".to_owned(), bytes: b"secret\n".to_vec().into() }
 }
 
+/// A secret, and content of three pieces of the seal.
+fn extras(server: &TestServer) -> Extras {
+    let content = server.folder.path().join("content");
+    fs::create_dir_all(content.join("objects/ab")).unwrap();
+    fs::create_dir_all(content.join("uploads")).unwrap();
+    fs::write(content.join("objects/ab/cd"), vec![5; 150_000]).unwrap();
+    fs::write(content.join("uploads/half"), "half").unwrap();
+    Extras { small: vec![secret()], content: Some(content) }
+}
+
 /// Backs up into `backup` in the server's folder.
 fn backed_up(server: &TestServer) -> std::path::PathBuf {
     let path = server.folder.path().join("backup");
-    let made = backup(&server.server.meta, now(), vec![secret()], passphrase(), &path);
+    let made = backup(&server.server.meta, now(), extras(server), passphrase(), &path);
     let made = server.runtime.block_on(made).unwrap();
     assert_eq!((made.rows["server_key"], made.rows["collection"]), (40, 2));
     path
@@ -134,6 +146,10 @@ fn a_backup_goes_back_into_either_kind_of_database() {
         let key = folder.path().join("keys/master.key");
         assert_eq!(fs::read(&key).unwrap(), b"secret\n");
         assert_eq!(fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
+        let content = folder.path().join("content");
+        assert_eq!(restored.content, 1);
+        assert_eq!(fs::read(content.join("objects/ab/cd")).unwrap(), vec![5; 150_000]);
+        assert!(!content.join("uploads").exists());
         assert_eq!(rows(runtime, &database), before, "{database:?}");
         // What is made from now on has numbers of its own.
         runtime.block_on(async {
@@ -212,7 +228,7 @@ fn what_has_another_hash_than_the_database_says_is_not_restored() {
 fn a_file_that_is_there_is_kept_and_stops_the_restore() {
     let server = server();
     let path = backed_up(&server);
-    let again = backup(&server.server.meta, now(), Vec::new(), passphrase(), &path);
+    let again = backup(&server.server.meta, now(), Extras::default(), passphrase(), &path);
     let again = server.runtime.block_on(again);
     assert!(matches!(again, Err(BackupError::Files(FilesError::Failed { .. }))), "{again:?}");
     let folder = tempfile::tempdir().unwrap();
@@ -243,7 +259,7 @@ fn a_backup_is_of_one_instant() {
                 writing.commit().await.unwrap();
             }
         });
-        backup(&server.server.meta, now(), Vec::new(), passphrase(), &path).await.unwrap();
+        backup(&server.server.meta, now(), Extras::default(), passphrase(), &path).await.unwrap();
         writer.await.unwrap();
     });
     let folder = tempfile::tempdir().unwrap();

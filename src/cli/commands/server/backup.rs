@@ -10,12 +10,14 @@ use crate::clock::{Clock as _, SystemClock};
 use crate::server::files;
 use crate::server::meta::MetaStore;
 use crate::server::signer::MasterSource;
-use crate::server::upkeep::backup::{BackupError, SmallFile, backup, small_files};
+use crate::server::upkeep::backup::{
+    BackupError, CONTENT_FOLDER, Extras, SmallFile, backup, small_files,
+};
 
 /// Back a server's database up into one encrypted file
 ///
-/// The server may run meanwhile. Content of images is not in it, and neither is the master key that
-/// the server's keys are sealed under, unless --with-master-key says so. `age -d` opens the file.
+/// The server may run meanwhile. Content of images is in it with --with-content only, and the master
+/// key that the server's keys are sealed under with --with-master-key. `age -d` opens the file.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Which server's data.
@@ -29,6 +31,10 @@ pub struct Args {
     /// Also back up the small files of the folder: master key, certificates, accounts
     #[arg(long)]
     pub with_master_key: bool,
+
+    /// Also back up the content of images, which may be large
+    #[arg(long)]
+    pub with_content: bool,
 
     /// Where the master key is, if it is not in the folder: `file:PATH` or `env:NAME`
     #[arg(long, value_name = "SOURCE", requires = "with_master_key")]
@@ -47,11 +53,13 @@ impl Args {
             return Err(BackupError::NotEmpty { what: shown(&self.output) }.into());
         }
         let small = if self.with_master_key { self.small_files(session)? } else { Vec::new() };
+        let content = self.with_content.then(|| self.data.data.join(CONTENT_FOLDER));
+        let extras = Extras { small, content };
         let passphrase = new_passphrase(session, &self.passphrase)?;
         let now = SystemClock.now();
         let made = session.block_on_transfer(async {
             let meta = MetaStore::open(&database).await?;
-            let made = backup(&meta, now, small, &passphrase, &self.output).await;
+            let made = backup(&meta, now, extras, &passphrase, &self.output).await;
             meta.close().await;
             made
         })?;
@@ -63,7 +71,7 @@ impl Args {
         }
         let rows: u64 = made.rows.values().sum();
         let file = shown(&self.output);
-        let count = made.files.len();
+        let count = made.content + made.files.len() as u64;
         session.ui.status(format!("Backed up {rows} rows and {count} files to {file}"));
         session.ui.status("Keep the passphrase apart from the file; without it the file is lost.");
         Ok(())

@@ -44,15 +44,15 @@ impl Args {
             session.ui.detail(format!("file {file}"));
         }
         let rows: u64 = contents.rows.values().sum();
-        let (file, made, count) = (shown(&self.file), contents.made, contents.files.len());
+        let (file, made, count) =
+            (shown(&self.file), contents.made, contents.content + contents.files.len() as u64);
         if self.check {
             session.ui.status(format!("{file} of {made} is whole: {rows} rows, {count} files"));
             return Ok(());
         }
         session.ui.status(format!("Restored {rows} rows and {count} files of {made} from {file}"));
         session.ui.status(
-            "Clients that saw newer trust data refuse what the server has now: \
-             `trust server bump --all` takes it past what they saw.",
+            "Clients that saw newer trust data will refuse what the server has now, as a rollback.",
         );
         Ok(())
     }
