@@ -3,7 +3,7 @@
 
 use crate::cli::error::{Classified, ErrorKind, classified_by};
 use crate::crypto::sealed::SealedError;
-use crate::server::files::FilesError;
+use crate::server::files::FileError;
 use crate::server::meta::MetaError;
 use crate::server::signer::SignerError;
 use crate::server::signer::reseal::ResealError;
@@ -11,7 +11,6 @@ use crate::server::upkeep::backup::BackupError;
 
 classified_by! {
     BackupError => classify_backup,
-    FilesError => classify_files,
     MetaError => classify_meta,
     SignerError => classify_signer,
     ResealError => classify_reseal,
@@ -36,9 +35,9 @@ fn classify_backup(error: &BackupError) -> Classified {
     }
 }
 
-fn classify_files(error: &FilesError) -> Classified {
+fn classify_files(error: &FileError) -> Classified {
     match error {
-        FilesError::TooOpen { .. } => {
+        FileError::Exposed { .. } => {
             (ErrorKind::Key, Some("take the rights of others away with `chmod 600`"))
         }
         _ => (ErrorKind::Storage, None),

@@ -20,6 +20,7 @@ pub mod repo;
 pub mod resolve;
 pub mod revoke;
 pub mod search;
+pub mod serve;
 pub mod server;
 pub mod sign;
 pub mod signer;
@@ -61,6 +62,7 @@ commands! {
         Load(image::load::Args),
         Import(image::import::Args),
         Server(server::Command),
+        Serve(serve::Args),
         Login(login::Args),
         Logout(logout::Args),
         Demo(demo::Args),

@@ -102,14 +102,23 @@ CREATE TABLE trust_file (
     collection BIGINT NOT NULL REFERENCES collection (id), role {NAME} NOT NULL,
     version BIGINT NOT NULL, sha256 {NAME} NOT NULL, bytes {BYTES} NOT NULL,
     created_at BIGINT NOT NULL,
-    -- Deleted with its collection: not served any more, but its version is not taken again.
-    deleted BIGINT NOT NULL DEFAULT 0,
     PRIMARY KEY (collection, role, version)
 );
 CREATE INDEX trust_file_by_hash ON trust_file (collection, role, sha256);
 CREATE TABLE current_file (
     collection BIGINT NOT NULL REFERENCES collection (id), role {NAME} NOT NULL,
-    version BIGINT NOT NULL, PRIMARY KEY (collection, role)
+    version BIGINT NOT NULL, expires_at BIGINT NOT NULL,
+    -- 1 if this server made it, and is to make the next one.
+    made_here BIGINT NOT NULL, PRIMARY KEY (collection, role)
+);
+CREATE INDEX current_file_by_expiry ON current_file (made_here, expires_at);
+CREATE TABLE role_version (
+    collection BIGINT NOT NULL REFERENCES collection (id), role {NAME} NOT NULL,
+    -- The highest version stored since the collection was made, or made again after a deletion; 0
+    -- for none.
+    live BIGINT NOT NULL,
+    -- The highest version there ever was.
+    ever BIGINT NOT NULL, PRIMARY KEY (collection, role)
 );
 CREATE TABLE feed (
     id BIGINT PRIMARY KEY, gun {NAME} NOT NULL, version BIGINT NOT NULL,
@@ -122,12 +131,16 @@ CREATE TABLE signed_target (
     since_seq BIGINT NOT NULL, until_seq BIGINT, until_at BIGINT,
     PRIMARY KEY (collection, role, name, digest, since_seq)
 );
+CREATE INDEX signed_target_now ON signed_target (collection, role) WHERE until_seq IS NULL;
 CREATE INDEX signed_target_by_digest ON signed_target (digest);
 CREATE TABLE server_key (
     gun {NAME} NOT NULL, role {NAME} NOT NULL, key_id {NAME} NOT NULL,
-    public {BYTES} NOT NULL, sealed {BYTES}, state {NAME} NOT NULL, created_at BIGINT NOT NULL,
+    public {BYTES} NOT NULL, sealed {BYTES},
+    -- pending, active or retired.
+    state {NAME} NOT NULL, created_at BIGINT NOT NULL,
     PRIMARY KEY (gun, role, key_id)
 );
+CREATE UNIQUE INDEX server_key_pending ON server_key (gun, role) WHERE state = 'pending';
 CREATE TABLE audit (
     id BIGINT PRIMARY KEY, at BIGINT NOT NULL, actor {NAME} NOT NULL, action {NAME} NOT NULL,
     subject {NAME} NOT NULL, detail {NAME} NOT NULL, hash {NAME} NOT NULL
@@ -140,7 +153,7 @@ CREATE TABLE repository (
 );
 CREATE TABLE blob (
     digest {NAME} PRIMARY KEY, size BIGINT NOT NULL, object {NAME} NOT NULL,
-    -- live, condemned or deleting.
+    -- live, condemned or deleting; corrupt if what is stored is not what it should be.
     state {NAME} NOT NULL, touched_at BIGINT NOT NULL
 );
 CREATE INDEX blob_by_state ON blob (state, touched_at);
@@ -167,15 +180,27 @@ CREATE INDEX manifest_ref_blobs ON manifest_ref (child, kind);
 CREATE TABLE tag (
     repository BIGINT NOT NULL REFERENCES repository (id), name {NAME} NOT NULL,
     digest {NAME} NOT NULL,
-    -- Goes up each time it is set.
+    -- The repository's at the time it was set: never the same twice, even if the tag was deleted.
     seq BIGINT NOT NULL, updated_at BIGINT NOT NULL, PRIMARY KEY (repository, name)
 );
 CREATE INDEX tag_by_digest ON tag (repository, digest);
+-- Tags that were set to what is not signed, where that must be.
+CREATE TABLE quarantine (
+    repository BIGINT NOT NULL REFERENCES repository (id), tag {NAME} NOT NULL,
+    -- What everybody else still gets, and the tag returns to; none for a new tag.
+    settled {NAME}, since BIGINT NOT NULL, PRIMARY KEY (repository, tag)
+);
+CREATE INDEX quarantine_by_time ON quarantine (since);
 CREATE TABLE upload (
-    id {NAME} PRIMARY KEY, repository BIGINT NOT NULL REFERENCES repository (id),
+    id {NAME} PRIMARY KEY, repository {NAME} NOT NULL,
+    -- Bytes that are certainly on the disk, and where the hash stood after them.
     size BIGINT NOT NULL, algorithm {NAME} NOT NULL, hash_state {BYTES} NOT NULL,
-    started_at BIGINT NOT NULL, touched_at BIGINT NOT NULL
-)"];
+    -- open, or ended: what was sealed or given up is not begun again.
+    state {NAME} NOT NULL, started_at BIGINT NOT NULL, touched_at BIGINT NOT NULL
+);
+CREATE INDEX upload_by_state ON upload (state, touched_at);
+-- Random keys of the server itself, made when they are first needed.
+CREATE TABLE secret (name {NAME} PRIMARY KEY, value {BYTES} NOT NULL)"];
 
 #[cfg(test)]
 mod tests {

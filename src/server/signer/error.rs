@@ -1,7 +1,7 @@
 //! What can go wrong with the server's keys.
 
 use crate::crypto::{KeyError, SignatureError};
-use crate::server::files::FilesError;
+use crate::server::files::FileError;
 
 /// Why the server cannot sign.
 #[derive(Debug, thiserror::Error)]
@@ -69,7 +69,7 @@ pub enum SignerError {
     },
     /// A file of a secret cannot be read or made.
     #[error(transparent)]
-    File(#[from] FilesError),
+    File(#[from] FileError),
     /// The file or the variable holds no master key.
     #[error("{place} holds no key of 32 bytes, as they are, in hexadecimal or in base64")]
     NotAKey {

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 use crate::codec::text::{from_base64, from_hex, to_hex};
 use crate::crypto::Passphrase;
 use crate::limits::MAX_KEY_FILE_BYTES;
-use crate::server::files::{FilesError, create_secret, exists, read_secret};
+use crate::server::files::{FileError, create_secret, exists, read_secret};
 use crate::server::signer::master::random;
 use crate::server::signer::token::{Pin, Token, TokenName, TokenOptions, Wrapping};
 use crate::server::signer::{MasterKey, SignerError};
@@ -124,7 +124,7 @@ impl MasterSource {
         match write_key(path, &key) {
             Ok(()) => Ok(true),
             // Another process was faster: its key is the key.
-            Err(SignerError::File(FilesError::Failed { cause, .. }))
+            Err(SignerError::File(FileError::Io { cause, .. }))
                 if cause.kind() == std::io::ErrorKind::AlreadyExists =>
             {
                 Ok(false)
@@ -292,7 +292,7 @@ mod tests {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
         let exposed = source.load(&nothing).unwrap_err();
         let text = exposed.to_string();
-        assert!(text.ends_with("(mode 640)"), "{text}");
+        assert!(text.ends_with("has mode 640, so that others can read it"), "{text}");
     }
 
     #[test]

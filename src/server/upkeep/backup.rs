@@ -19,7 +19,7 @@ use crate::limits::{MAX_KEY_FILE_BYTES, MAX_SERVER_BACKUP_ENTRY_BYTES, MAX_SERVE
 use crate::oci::Digest;
 use crate::oci::archive::{ArchiveError, ArchiveReader, ArchiveWriter, Entry, EntryPath};
 use crate::oci::digest::Hasher;
-use crate::server::files::{self, FilesError, NewFile};
+use crate::server::files::{self, FileError, NewFile};
 use crate::server::meta::dump::{Table, parse_row, schema_version, tables};
 use crate::server::meta::{MetaError, MetaStore, Options};
 
@@ -63,7 +63,7 @@ pub enum BackupError {
     Meta(#[from] MetaError),
     /// A file cannot be read or made.
     #[error(transparent)]
-    Files(#[from] FilesError),
+    Files(#[from] FileError),
     /// The backup cannot be written.
     #[error("cannot write the backup")]
     Write(#[source] io::Error),
@@ -124,7 +124,7 @@ pub fn small_files(folder: &Path) -> Result<Vec<SmallFile>, BackupError> {
         let file = files::open(&full)?;
         file.take(MAX_KEY_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(BackupError::Read)?;
         if bytes.len() as u64 > MAX_KEY_FILE_BYTES {
-            return Err(FilesError::TooLarge { path: full, limit: MAX_KEY_FILE_BYTES }.into());
+            return Err(FileError::TooLarge { path: full, limit: MAX_KEY_FILE_BYTES }.into());
         }
         Ok(SmallFile { path, bytes })
     };
@@ -378,9 +378,7 @@ impl Writer {
             let file = match files::open(&folder.join(&path)) {
                 Ok(file) => file,
                 // It was garbage.
-                Err(FilesError::Failed { cause, .. })
-                    if cause.kind() == io::ErrorKind::NotFound =>
-                {
+                Err(FileError::Io { cause, .. }) if cause.kind() == io::ErrorKind::NotFound => {
                     return Ok((self, false));
                 }
                 Err(error) => return Err(error.into()),

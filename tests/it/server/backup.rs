@@ -11,7 +11,7 @@ use tokio::runtime::Runtime;
 use trust::clock::Timestamp;
 use trust::crypto::{Passphrase, Sha256Hash};
 use trust::oci::Digest;
-use trust::server::files::FilesError;
+use trust::server::files::FileError;
 use trust::server::meta::dump::tables;
 use trust::server::meta::{MetaError, MetaStore, Options};
 use trust::server::upkeep::backup::{
@@ -230,7 +230,7 @@ fn a_file_that_is_there_is_kept_and_stops_the_restore() {
     let path = backed_up(&server);
     let again = backup(&server.server.meta, now(), Extras::default(), passphrase(), &path);
     let again = server.runtime.block_on(again);
-    assert!(matches!(again, Err(BackupError::Files(FilesError::Failed { .. }))), "{again:?}");
+    assert!(matches!(again, Err(BackupError::Files(FileError::Io { .. }))), "{again:?}");
     let folder = tempfile::tempdir().unwrap();
     let key = folder.path().join("keys/master.key");
     fs::create_dir(folder.path().join("keys")).unwrap();

@@ -4,7 +4,14 @@
 
 mod backup;
 mod base;
+mod enforcement_decisions;
+mod enforcement_pins;
+mod enforcement_quarantine;
+pub(crate) mod enforcement_world;
+mod front_config;
+mod front_limits;
 pub(crate) mod harness;
+mod notary;
 mod signer_remote;
 mod signer_reseal;
 mod signer_token;
