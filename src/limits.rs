@@ -51,6 +51,11 @@ pub const MAX_CEREMONY_BYTES: u64 = 160 << 20;
 pub const MAX_KEY_FILE_BYTES: u64 = 1 << 20;
 /// Largest backup of keys read, in bytes: ten thousand keys have some 5 MiB.
 pub const MAX_BACKUP_BYTES: u64 = 16 << 20;
+/// Largest entry of a server's backup that is held, in bytes: a row with a targets file of 100 MiB
+/// in base64, and what is around it.
+pub const MAX_SERVER_BACKUP_ENTRY_BYTES: u64 = 256 << 20;
+/// Most small files of a server (keys, certificates, configuration) in a backup of it.
+pub const MAX_SERVER_FILES: usize = 1000;
 /// Most PBKDF2 iterations a key file may ask of us, about ten seconds of work.
 pub const MAX_PBKDF2_ITERATIONS: u32 = 10_000_000;
 /// Most memory scrypt may ask of us, in bytes; OpenSSL writes files that need 16 MiB.
@@ -142,6 +147,21 @@ pub const MAX_CONFIG_BYTES: u64 = 16 << 20;
 pub const MAX_HELPER_ANSWER_BYTES: u64 = 1 << 20;
 /// Longest password or token read from the standard input, in bytes; a token has some 3 KiB.
 pub const MAX_PASSWORD_BYTES: u64 = 64 << 10;
+/// Longest wait for one answer of a token or a remote signer, in seconds: a network's token takes
+/// some milliseconds, and who publishes waits for two.
+pub const SIGNER_DEADLINE_SECONDS: u64 = 10;
+/// Longest wait for a connection to a remote signer, in seconds: it is a machine near by.
+pub const SIGNER_CONNECT_SECONDS: u64 = 5;
+/// Largest message that a remote signer is sent, in bytes: gRPC takes 4 MiB, with what is around
+/// the message.
+pub const MAX_SIGNER_MESSAGE_BYTES: usize = 4_000_000;
+/// Largest message that is signed on the thread that also answers requests, in bytes: hashing it
+/// takes some 0.1 ms.
+pub const MAX_INLINE_MESSAGE_BYTES: usize = 128 << 10;
+/// Largest answer of a remote signer read, in bytes; a public key and its ids have some 300.
+pub const MAX_SIGNER_ANSWER_BYTES: usize = 64 << 10;
+/// Most times that keys are sealed again because new ones were made meanwhile.
+pub const MAX_RESEAL_ROUNDS: usize = 16;
 /// Longest token a server takes, in bytes: one with a chain of three certificates has some 8 KiB.
 pub const MAX_BEARER_BYTES: usize = 32 << 10;
 /// Longest name and password a server takes, in bytes as sent; tokens used as passwords have 3 KiB.

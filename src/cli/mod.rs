@@ -23,6 +23,8 @@ pub mod passphrases;
 pub mod progress;
 pub mod prompt;
 pub mod run;
+pub mod server_data;
+pub mod server_error;
 pub mod settings;
 pub mod staging;
 pub mod table;

@@ -103,6 +103,8 @@ impl fmt::Debug for Environment {
 #[derive(Debug, Clone)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a setting of its own")]
 pub struct Settings {
+    /// The variables of the process, for those that only a configuration names.
+    pub environment: Environment,
     /// Docker's configuration folder.
     pub config_dir: PathBuf,
     /// Keys and trust data.
@@ -226,6 +228,7 @@ impl Settings {
             return Err(CliError::usage("`--tlscert` and `--tlskey` go together"));
         }
         Ok(Self {
+            environment: environment.clone(),
             trust_dir,
             images_dir: data_dir(environment).map(|data| data.join("trust/images")),
             server_data: data_dir(environment).map(|data| data.join("trust/server")),

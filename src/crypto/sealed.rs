@@ -1,6 +1,8 @@
 //! Bytes sealed under a passphrase, in the format `age-encryption.org/v1` with its one recipient
 //! for passphrases (`spec/key-backup.md` §2): `age -d` and `rage -d` open them, too.
 
+use std::io::{self, BufRead, Read, Write};
+
 use aws_lc_rs::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::{hkdf, hmac};
 use base64::Engine as _;
@@ -46,6 +48,19 @@ pub fn seal(contents: &[u8], passphrase: &Passphrase) -> Result<Vec<u8>, SealedE
 }
 
 fn seal_with(contents: &[u8], passphrase: &Passphrase, log_n: u8) -> Result<Vec<u8>, SealedError> {
+    let (mut file, payload) = begin(passphrase, log_n)?;
+    let pieces: Vec<&[u8]> = contents.chunks(CHUNK_BYTES).collect();
+    let count = pieces.len().max(1);
+    for number in 0..count {
+        let mut piece = pieces.get(number).copied().unwrap_or_default().to_vec();
+        encrypt(&payload, piece_nonce(number, number + 1 == count), &mut piece)?;
+        file.extend(piece);
+    }
+    Ok(file)
+}
+
+/// Makes a file key; returns the beginning of the file, and the key of its contents.
+fn begin(passphrase: &Passphrase, log_n: u8) -> Result<(Vec<u8>, LessSafeKey), SealedError> {
     let mut file_key = Zeroizing::new([0; FILE_KEY_BYTES]);
     let (mut salt, mut nonce) = ([0; 16], [0; 16]);
     for random in [&mut file_key[..], &mut salt, &mut nonce] {
@@ -65,26 +80,133 @@ fn seal_with(contents: &[u8], passphrase: &Passphrase, log_n: u8) -> Result<Vec<
     file.extend(format!(" {}\n", STANDARD_NO_PAD.encode(mac)).into_bytes());
     file.extend(nonce);
     let payload = cipher(&*derive(&nonce, &file_key[..], b"payload")?)?;
-    let pieces: Vec<&[u8]> = contents.chunks(CHUNK_BYTES).collect();
-    let count = pieces.len().max(1);
-    for number in 0..count {
-        let mut piece = pieces.get(number).copied().unwrap_or_default().to_vec();
-        encrypt(&payload, piece_nonce(number, number + 1 == count), &mut piece)?;
-        file.extend(piece);
+    Ok((file, payload))
+}
+
+/// Seals what is written to it, piece by piece, as [`seal`] does at once.
+#[derive(Debug)]
+pub struct Sealer<W: Write> {
+    inner: W,
+    payload: LessSafeKey,
+    number: usize,
+    piece: Zeroizing<Vec<u8>>,
+}
+
+impl<W: Write> Sealer<W> {
+    /// Begins to seal under a passphrase.
+    pub fn new(mut inner: W, passphrase: &Passphrase) -> io::Result<Self> {
+        let (head, payload) = begin(passphrase, WORK_FACTOR).map_err(io::Error::other)?;
+        inner.write_all(&head)?;
+        let piece = Zeroizing::new(Vec::with_capacity(CHUNK_BYTES + TAG_BYTES));
+        Ok(Self { inner, payload, number: 0, piece })
     }
-    Ok(file)
+
+    /// Seals the last piece. Without it, what was written does not open.
+    pub fn finish(mut self) -> io::Result<W> {
+        self.pass_on(true)?;
+        self.inner.flush()?;
+        Ok(self.inner)
+    }
+
+    fn pass_on(&mut self, is_last: bool) -> io::Result<()> {
+        let mut piece = std::mem::take(&mut *self.piece);
+        let nonce = piece_nonce(self.number, is_last);
+        encrypt(&self.payload, nonce, &mut piece).map_err(io::Error::other)?;
+        self.inner.write_all(&piece)?;
+        piece.clear();
+        *self.piece = piece;
+        self.number += 1;
+        Ok(())
+    }
+}
+
+impl<W: Write> Write for Sealer<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        // A full piece waits: the last one says so, and must not be empty.
+        if self.piece.len() == CHUNK_BYTES && !bytes.is_empty() {
+            self.pass_on(false)?;
+        }
+        let taken = bytes.len().min(CHUNK_BYTES - self.piece.len());
+        self.piece.extend_from_slice(bytes.get(..taken).unwrap_or_default());
+        Ok(taken)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Opens what was sealed, piece by piece: nothing comes out of it that was altered, and the end only
+/// if nothing was cut off. Such an error has a [`SealedError`] inside.
+#[derive(Debug)]
+pub struct Opener<R: BufRead> {
+    inner: R,
+    payload: LessSafeKey,
+    number: usize,
+    piece: Zeroizing<Vec<u8>>,
+    read: usize,
+    ended: bool,
+}
+
+impl<R: BufRead> Opener<R> {
+    /// Reads the head, and tries the passphrase.
+    pub fn new(mut inner: R, passphrase: &Passphrase) -> io::Result<Self> {
+        let mut head = Vec::with_capacity(HEAD_LINES * MAX_LINE_BYTES);
+        for _ in 0..HEAD_LINES {
+            (&mut inner).take(MAX_LINE_BYTES as u64).read_until(b'\n', &mut head)?;
+        }
+        let opened = (|| {
+            let parsed = Head::parse(&head)?;
+            let wrapping = wrapping_key(passphrase, &parsed.salt, parsed.log_n)?;
+            file_key(&parsed, &wrapping)
+        })();
+        let file_key = opened.map_err(io::Error::other)?;
+        let mut nonce = [0; 16];
+        inner.read_exact(&mut nonce).map_err(|_| io::Error::other(SealedError::Damaged))?;
+        let payload = derive(&nonce, &file_key, b"payload").and_then(|key| cipher(&key));
+        let payload = payload.map_err(io::Error::other)?;
+        Ok(Self { inner, payload, number: 0, piece: Zeroizing::default(), read: 0, ended: false })
+    }
+
+    fn next_piece(&mut self) -> io::Result<()> {
+        let damaged = || io::Error::other(SealedError::Damaged);
+        let mut piece = std::mem::take(&mut *self.piece);
+        piece.clear();
+        let size = CHUNK_BYTES + TAG_BYTES;
+        (&mut self.inner).take(size as u64).read_to_end(&mut piece)?;
+        let is_last = piece.len() < size || self.inner.fill_buf()?.is_empty();
+        let nonce = piece_nonce(self.number, is_last);
+        let length = decrypt(&self.payload, nonce, &mut piece).map(|plain| plain.len());
+        let length = length.filter(|length| *length > 0 || self.number == 0);
+        piece.truncate(length.ok_or_else(damaged)?);
+        *self.piece = piece;
+        self.number += 1;
+        self.read = 0;
+        self.ended = is_last;
+        Ok(())
+    }
+}
+
+impl<R: BufRead> Read for Opener<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.read == self.piece.len() && !self.ended {
+            self.next_piece()?;
+        }
+        let left = self.piece.get(self.read..).unwrap_or_default();
+        let count = left.len().min(buffer.len());
+        for (to, from) in buffer.iter_mut().zip(left) {
+            *to = *from;
+        }
+        self.read += count;
+        Ok(count)
+    }
 }
 
 /// Opens what [`seal`] or `age` sealed.
 pub fn open(file: &[u8], passphrase: &Passphrase) -> Result<Zeroizing<Vec<u8>>, SealedError> {
     let head = Head::parse(file)?;
     let wrapping = wrapping_key(passphrase, &head.salt, head.log_n)?;
-    let mut body = head.body;
-    let file_key =
-        decrypt(&cipher(&wrapping)?, [0; 12], &mut body).ok_or(SealedError::WrongPassphrase)?;
-    let file_key = Zeroizing::new(file_key.to_vec());
-    hmac::verify(&header_key(&file_key)?, head.authenticated, &head.mac)
-        .map_err(|_| SealedError::Damaged)?;
+    let file_key = file_key(&head, &wrapping)?;
     let (nonce, sealed) = head.rest.split_first_chunk::<16>().ok_or(SealedError::Damaged)?;
     let payload = cipher(&*derive(nonce, &file_key, b"payload")?)?;
     let pieces: Vec<&[u8]> = sealed.chunks(CHUNK_BYTES + TAG_BYTES).collect();
@@ -101,6 +223,17 @@ pub fn open(file: &[u8], passphrase: &Passphrase) -> Result<Zeroizing<Vec<u8>>, 
         contents.extend_from_slice(plain);
     }
     if pieces.is_empty() { Err(SealedError::Damaged) } else { Ok(contents) }
+}
+
+/// Opens the file key, which must be that of the rest of the head.
+fn file_key(head: &Head<'_>, wrapping: &[u8; 32]) -> Result<Zeroizing<Vec<u8>>, SealedError> {
+    let mut body = Zeroizing::new(head.body.clone());
+    let file_key =
+        decrypt(&cipher(wrapping)?, [0; 12], &mut body).ok_or(SealedError::WrongPassphrase)?;
+    let file_key = Zeroizing::new(file_key.to_vec());
+    hmac::verify(&header_key(&file_key)?, head.authenticated, &head.mac)
+        .map_err(|_| SealedError::Damaged)?;
+    Ok(file_key)
 }
 
 /// Checks what can be checked without a passphrase: format, recipient, cost.
@@ -227,6 +360,8 @@ const FILE_KEY_BYTES: usize = 16;
 const TAG_BYTES: usize = 16;
 const CHUNK_BYTES: usize = 64 << 10;
 const BLOCK_SIZE: u64 = 8;
+/// Lines of a head for a passphrase.
+const HEAD_LINES: usize = 4;
 /// No line of a head for a passphrase is longer.
 const MAX_LINE_BYTES: usize = 128;
 /// Two to this is scrypt's cost: 128 MiB, and some half a second.
@@ -266,6 +401,24 @@ mod tests {
         }
         let longer = [&file[..], b"x"].concat();
         assert_eq!(open(&longer, &pass("long enough")), Err(SealedError::Damaged));
+        // Piece by piece, whoever sealed it.
+        let read = |file: &[u8]| {
+            let mut contents = Vec::new();
+            Opener::new(file, &pass("long enough"))?.read_to_end(&mut contents).map(|_| contents)
+        };
+        assert_eq!(read(&file).unwrap(), contents);
+        for cut in (1..file.len()).step_by(1009) {
+            assert!(read(&file[..file.len() - cut]).is_err(), "{cut}");
+        }
+        assert!(read(&longer).is_err());
+        let (head, payload) = begin(&pass("long enough"), 2).unwrap();
+        let mut sealer = Sealer { inner: head, payload, number: 0, piece: Zeroizing::default() };
+        for part in contents.chunks(1000) {
+            sealer.write_all(part).unwrap();
+        }
+        let file = sealer.finish().unwrap();
+        assert_eq!(&open(&file, &pass("long enough")).unwrap()[..], &contents[..]);
+        assert_eq!(read(&file).unwrap(), contents);
     }
 
     #[test]

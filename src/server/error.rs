@@ -113,10 +113,7 @@ impl From<BlobError> for Refusal {
 
 impl From<SignerError> for Refusal {
     fn from(error: SignerError) -> Self {
-        match &error {
-            SignerError::Unavailable(_) => Self::unavailable(&error),
-            _ => Self::internal(&error),
-        }
+        if error.is_unavailable() { Self::unavailable(&error) } else { Self::internal(&error) }
     }
 }
 

@@ -211,12 +211,52 @@ impl NewFile {
     }
 }
 
+impl io::Write for NewFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
 impl Drop for NewFile {
     fn drop(&mut self) {
         if let Err(error) = fs::remove_file(&self.temporary) {
             tracing::warn!(error = &error as &dyn std::error::Error, "a temporary file stays");
         }
     }
+}
+
+/// The files under a folder, by their paths from it with slashes, at most `depth` folders deep.
+/// Folders and files that `leave_out` says are passed over, and so is what is neither.
+pub fn list(
+    folder: &Path,
+    depth: usize,
+    leave_out: &dyn Fn(&str) -> bool,
+) -> Result<Vec<String>, FileError> {
+    let mut found = Vec::new();
+    let mut folders = vec![(folder.to_owned(), String::new(), depth)];
+    while let Some((folder, prefix, depth)) = folders.pop() {
+        let at = |cause| failed("read the folder", &folder, cause);
+        for entry in fs::read_dir(&folder).map_err(at)? {
+            let entry = entry.map_err(at)?;
+            let Ok(name) = entry.file_name().into_string() else { continue };
+            let path = format!("{prefix}{name}");
+            let kind = entry.file_type().map_err(at)?;
+            if leave_out(&path) {
+                continue;
+            }
+            if kind.is_file() {
+                found.push(path);
+            } else if kind.is_dir() && depth > 1 {
+                folders.push((entry.path(), format!("{path}/"), depth - 1));
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
 }
 
 /// Opens a file for reading.

@@ -22,7 +22,7 @@ pub(crate) mod token_server;
 pub(crate) mod user;
 
 pub(crate) use dockerd::Dockerd;
-pub(crate) use notary_server::{NotaryOptions, NotaryServer, Signer};
+pub(crate) use notary_server::{NotaryOptions, NotaryServer, NotarySigner, Signer};
 pub(crate) use proxy::Proxy;
 pub(crate) use registry::{Registry, RegistryAuth, RegistryOptions};
 pub(crate) use token_server::{Account, TokenOptions, TokenServer};

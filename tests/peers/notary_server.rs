@@ -123,11 +123,16 @@ pub(crate) struct NotarySigner {
 impl NotarySigner {
     /// Starts a signer whose certificate `authority` signs.
     pub(crate) fn start(authority: &Authority) -> Self {
+        Self::start_at(authority, 0)
+    }
+
+    /// Starts a signer at this port, or at any if it is 0.
+    pub(crate) fn start_at(authority: &Authority, port: u16) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let files = authority.issue(folder.path(), "signer");
         let config = json!({
             "server": {
-                "grpc_addr": "127.0.0.1:0",
+                "grpc_addr": format!("127.0.0.1:{port}"),
                 "tls_cert_file": files.certificate,
                 "tls_key_file": files.key,
                 "client_ca_file": authority.certificate_file(),
@@ -145,6 +150,11 @@ impl NotarySigner {
     /// Returns what the signer logged.
     pub(crate) fn log(&self) -> String {
         self.process.log()
+    }
+
+    /// Returns its port on `localhost`.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
     }
 }
 

@@ -177,7 +177,7 @@ pub(super) fn write(made: &str, blocks: &[(KeyId, KeyBlock)]) -> Zeroizing<Vec<u
 }
 
 /// How the passphrase of a backup is asked for.
-pub(super) fn request(new: bool, attempt: u32) -> Result<PassphraseRequest, KeyError> {
+pub fn request(new: bool, attempt: u32) -> Result<PassphraseRequest, KeyError> {
     let key_id = KeyId::parse(UNKNOWN_KEY_ID)?;
     Ok(PassphraseRequest { role: BACKUP_ROLE.to_owned(), key_id, gun: None, new, attempt })
 }

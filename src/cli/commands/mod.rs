@@ -61,6 +61,7 @@ commands! {
         Save(image::save::Args),
         Load(image::load::Args),
         Import(image::import::Args),
+        Server(server::Command),
         Serve(serve::Args),
         Login(login::Args),
         Logout(logout::Args),

@@ -7,11 +7,13 @@
 pub mod audit;
 pub mod blobs;
 pub mod content;
+pub mod dump;
 pub mod enforcement;
 pub mod error;
 pub mod feed;
 pub mod keys;
 pub mod schema;
+pub mod sealed_keys;
 pub mod store;
 pub mod trust;
 pub mod uploads;

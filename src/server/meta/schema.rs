@@ -5,6 +5,7 @@
 
 use sqlx::{AssertSqlSafe, Executor};
 
+use crate::server::meta::dump::{self, Table};
 use crate::server::meta::{Dialect, MetaError, MetaStore};
 
 /// Brings the tables up to date, whichever version they have.
@@ -21,7 +22,7 @@ pub(super) async fn migrate(store: &MetaStore) -> Result<(), MetaError> {
     let found: Option<i64> = sqlx::query_scalar("SELECT version FROM schema_version")
         .fetch_optional(&mut *writing.tx)
         .await?;
-    let known = i64::try_from(VERSIONS.len()).unwrap_or(i64::MAX);
+    let known = version();
     let found = found.unwrap_or(0);
     if found > known {
         return Err(MetaError::TooNew { found, known });
@@ -50,10 +51,39 @@ fn statements(version: &str, dialect: Dialect) -> Vec<String> {
         }
     };
     let text = version.replace("{ID}", id).replace("{BYTES}", bytes).replace("{NAME}", name);
-    let lines = text.lines().filter(|line| !line.trim_start().starts_with("--"));
-    let text = lines.collect::<Vec<_>>().join("\n");
+    let text = without_comments(&text);
     let statements = text.split(';').map(str::trim).filter(|statement| !statement.is_empty());
     statements.map(ToOwned::to_owned).collect()
+}
+
+fn without_comments(text: &str) -> String {
+    let lines = text.lines().filter(|line| !line.trim_start().starts_with("--"));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// The tables, in the order in which they are made: what they refer to is there before.
+pub(super) fn tables() -> Vec<Table> {
+    let text: Vec<String> = VERSIONS.iter().map(|version| without_comments(version)).collect();
+    let statements = || text.iter().flat_map(|text| text.split(';'));
+    let seeded = dump::seeded(statements());
+    let mut tables: Vec<Table> = Vec::new();
+    for statement in statements() {
+        if let Some(table) = Table::parse(statement) {
+            let is_seeded = seeded.contains(table.name.as_str());
+            tables.push(Table { is_seeded, ..table });
+        } else if let Some(rest) = statement.trim().strip_prefix("ALTER TABLE ")
+            && let Some((name, column)) = rest.split_once(" ADD COLUMN ")
+            && let Some(table) = tables.iter_mut().find(|table| table.name == name.trim())
+        {
+            table.columns.extend(dump::Column::parse(column));
+        }
+    }
+    tables
+}
+
+/// The newest version of the schema.
+pub(super) fn version() -> i64 {
+    i64::try_from(VERSIONS.len()).unwrap_or(i64::MAX)
 }
 
 /// What each version of the schema adds to the one before. Released ones never change.

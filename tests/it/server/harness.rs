@@ -1,7 +1,9 @@
 //! A server in this process, and questions to it.
 
+use std::any::Any;
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 
@@ -123,6 +125,28 @@ impl TestServer {
             }
             let done = change.execute(&mut connection).await.unwrap();
             assert!(done.rows_affected() > 0, "nothing to tamper with");
+            connection.close().await.unwrap();
+        });
+    }
+
+    /// Where its database is.
+    pub(crate) fn database(&self) -> Options {
+        options_of(self.database.as_ref(), &self.folder)
+    }
+
+    /// Runs a statement on its database, behind its back.
+    pub(crate) fn sql(&self, statement: &str, bytes: &[&[u8]]) {
+        let url = match self.database() {
+            Options::Sqlite(path) => format!("sqlite://{}", path.display()),
+            Options::Postgres(url) => url,
+        };
+        self.runtime.block_on(async {
+            let mut connection = sqlx::AnyConnection::connect(&url).await.unwrap();
+            let mut query = sqlx::query(sqlx::AssertSqlSafe(statement.to_owned()));
+            for bytes in bytes {
+                query = query.bind(bytes.to_vec());
+            }
+            query.execute(&mut connection).await.unwrap();
             connection.close().await.unwrap();
         });
     }
@@ -279,9 +303,13 @@ impl PostgresDatabase {
         let admin = std::env::var("TRUST_TEST_POSTGRES").expect(
             "TRUST_TEST_POSTGRES is the address of a server, postgres://postgres@host:port",
         );
+        Some(Self::new(admin))
+    }
+
+    fn new(admin: String) -> Self {
         let name = format!("test_{}", uuid::Uuid::new_v4().simple());
         psql(&admin, &format!("CREATE DATABASE {name}"));
-        Some(Self { url: format!("{admin}/{name}"), name, admin })
+        Self { url: format!("{admin}/{name}"), name, admin }
     }
 }
 
@@ -289,6 +317,13 @@ impl Drop for PostgresDatabase {
     fn drop(&mut self) {
         psql(&self.admin, &format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name));
     }
+}
+
+/// A new PostgreSQL database, for as long as the second value lives; `None` if there is no
+/// PostgreSQL here.
+pub(crate) fn new_postgres() -> Option<(Options, Box<dyn Any>)> {
+    let database = PostgresDatabase::new(std::env::var("TRUST_TEST_POSTGRES").ok()?);
+    Some((Options::Postgres(database.url.clone()), Box::new(database)))
 }
 
 fn psql(address: &str, command: &str) {

@@ -48,7 +48,7 @@ pub struct BackupPassphraseArgs {
 
 impl BackupPassphraseArgs {
     /// The session, with these as the first places to look for a backup's passphrase.
-    pub(super) fn apply(&self, session: &Session) -> Session {
+    pub(crate) fn apply(&self, session: &Session) -> Session {
         let mut session = session.clone();
         let given = origin(self.backup_passphrase_file.as_ref(), self.backup_passphrase_fd);
         session.settings.passphrases.prefer_for_backups(given);

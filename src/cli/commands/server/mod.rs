@@ -1,6 +1,9 @@
 //! `trust server …`: what belongs to a server and is done beside it.
 
 pub mod account;
+pub mod backup;
+pub mod rekey;
+pub mod restore;
 
 use crate::cli::commands::commands;
 use crate::cli::error::CliError;
@@ -26,5 +29,8 @@ commands! {
     /// What to look after.
     pub enum Verb {
         Account(account::Command),
+        Backup(backup::Args),
+        Restore(restore::Args),
+        Rekey(rekey::Args),
     }
 }
