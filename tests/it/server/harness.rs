@@ -12,9 +12,12 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use jiff::SignedDuration;
 use serde_json::Value;
+use sqlx::{AnyConnection, AssertSqlSafe, Connection};
 use tempfile::TempDir;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
+use tokio_rustls::TlsAcceptor;
 use trust::clock::{Clock, SystemClock, Timestamp};
 use trust::server::auth::Auth;
 use trust::server::blobs::BlobStore;
@@ -22,6 +25,8 @@ use trust::server::meta::{MetaStore, Options};
 use trust::server::signer::{Algorithm, LocalSigner, MasterKey, Signer};
 use trust::server::trust::Gate;
 use trust::server::{Server, http, notary, registry, service};
+
+use crate::peers::certificates::Authority;
 
 /// A server on a database and a folder of its own.
 pub(crate) struct TestServer {
@@ -136,6 +141,16 @@ impl TestServer {
 
     /// Listens on a loopback port, plain HTTP/1.1, for as long as this value lives.
     pub(crate) fn listen(&self) -> SocketAddr {
+        self.accept(None)
+    }
+
+    /// Listens on a loopback port, over TLS, with a certificate for `localhost` of this authority.
+    pub(crate) fn listen_tls(&self, authority: &Authority) -> SocketAddr {
+        let config = authority.server_config(self.folder.path(), "server");
+        self.accept(Some(TlsAcceptor::from(config)))
+    }
+
+    fn accept(&self, tls: Option<TlsAcceptor>) -> SocketAddr {
         let server = Arc::clone(&self.server);
         let listener = self.runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
@@ -143,27 +158,50 @@ impl TestServer {
             loop {
                 let Ok((stream, peer)) = listener.accept().await else { continue };
                 let server = Arc::clone(&server);
-                let answer = move |request: ::http::Request<Incoming>| {
-                    let server = Arc::clone(&server);
-                    async move {
-                        let request = request.map(|body| body.map_err(Into::into).boxed_unsync());
-                        let answer =
-                            service::respond(&server, request, peer.ip(), String::new()).await;
-                        Ok::<_, Infallible>(answer)
-                    }
-                };
+                let tls = tls.clone();
                 tokio::spawn(async move {
-                    let connection =
-                        hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
-                    connection
-                        .serve_connection(TokioIo::new(stream), service_fn(answer))
-                        .await
-                        .ok();
+                    match tls {
+                        None => serve(server, stream, peer).await,
+                        Some(tls) => {
+                            if let Ok(stream) = tls.accept(stream).await {
+                                serve(server, stream, peer).await;
+                            }
+                        }
+                    }
                 });
             }
         });
         address
     }
+
+    /// Changes the database behind the server's back; how many rows were changed.
+    pub(crate) fn sql(&self, statement: &str) -> u64 {
+        let url = match &self.database {
+            Some(database) => database.url.clone(),
+            None => format!("sqlite://{}", self.folder.path().join("trust.db").display()),
+        };
+        self.runtime.block_on(async {
+            let mut connection = AnyConnection::connect(&url).await.unwrap();
+            let statement = sqlx::query(AssertSqlSafe(statement.to_owned()));
+            statement.execute(&mut connection).await.unwrap().rows_affected()
+        })
+    }
+}
+
+async fn serve(
+    server: Arc<Server>,
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    peer: SocketAddr,
+) {
+    let answer = move |request: ::http::Request<Incoming>| {
+        let server = Arc::clone(&server);
+        async move {
+            let request = request.map(|body| body.map_err(Into::into).boxed_unsync());
+            Ok::<_, Infallible>(service::respond(&server, request, peer.ip(), String::new()).await)
+        }
+    };
+    let connection = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
+    connection.serve_connection(TokioIo::new(stream), service_fn(answer)).await.ok();
 }
 
 impl Drop for TestServer {

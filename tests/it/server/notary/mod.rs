@@ -1,6 +1,7 @@
 //! The notary server: what it takes, what it refuses and in which words, what it serves.
 
 mod programs;
+mod updates;
 
 use serde_json::{Value, json};
 use trust::codec::canonical_json::Value as Canonical;

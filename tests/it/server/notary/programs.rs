@@ -3,6 +3,7 @@
 use std::fs;
 
 use crate::peers::User;
+use crate::peers::certificates::Authority;
 use crate::server::harness::TestServer;
 
 /// The collection.
@@ -62,7 +63,7 @@ fn notary_does_all_it_can() {
     assert_eq!(version(&server, "snapshot"), before + 1);
     owner.notary(&["key", "rotate", GUN, "timestamp", "-r"]);
     owner.notary(&["key", "rotate", GUN, "targets"]);
-    owner.notary(&["key", "rotate", GUN, "root"]);
+    owner.user.notary_with_input(&["key", "rotate", GUN, "root"], b"yes\n").success();
     assert_eq!(version(&server, "root"), 5);
     assert!(reader.notary(&["list", GUN]).contains("v1"));
 
@@ -102,15 +103,41 @@ fn delegation_key(person: &Person) -> String {
 #[test]
 fn our_own_program_does_the_same() {
     let server = TestServer::new();
-    let url = format!("http://{}", server.listen());
-    let owner = Person::of(&url);
+    let authority = Authority::new();
+    let port = server.listen_tls(&authority).port();
+    let url = format!("https://localhost:{port}");
+    let person = || {
+        let mut user = User::new();
+        user.use_trust_server(&url, &authority.certificate_file());
+        Person { user }
+    };
+    let owner = person();
     let trust = |words: &[&str]| owner.user.trust(words).success().stdout;
     let file = owner.file("content", "content\n");
     trust(&["repo", "init", "--server-managed-snapshot", "-p", GUN]);
     trust(&["target", "add", GUN, "v1", &file, "-p"]);
-    let reader = Person::of(&url);
+    let reader = person();
     assert!(reader.notary(&["list", GUN]).contains("v1"));
     assert!(reader.user.trust(&["repo", "list", GUN]).success().stdout.contains("v1"));
+    for role in ["snapshot", "timestamp"] {
+        trust(&["key", "rotate", GUN, role, "--server-managed"]);
+    }
+    trust(&["key", "rotate", GUN, "targets"]);
+    assert_eq!(version(&server, "root"), 4);
+    let key = delegation_key(&owner);
+    trust(&["delegation", "add", GUN, "targets/releases", &key, "--all-paths", "-p"]);
+    trust(&["target", "add", GUN, "v2", &file, "-r", "targets/releases", "-p"]);
+    trust(&["repo", "witness", GUN, "targets/releases", "-p"]);
+    assert!(reader.notary(&["list", GUN, "-r", "targets/releases"]).contains("v2"));
+    // Removed and added again, it goes on above the versions that are stored.
+    trust(&["delegation", "rm", GUN, "targets/releases", "--yes", "-p"]);
+    trust(&["delegation", "add", GUN, "targets/releases", &key, "--all-paths", "-p"]);
+    trust(&["target", "add", GUN, "v3", &file, "-r", "targets/releases", "-p"]);
+    assert_eq!(version(&server, "targets/releases"), 3);
+    assert!(reader.notary(&["list", GUN, "-r", "targets/releases"]).contains("v3"));
     trust(&["repo", "delete", GUN, "--remote", "--yes"]);
     assert_eq!(server.get(&format!("/v2/{GUN}/_trust/tuf/root.json")).status, 404);
+    trust(&["repo", "init", "-p", GUN]);
+    trust(&["target", "add", GUN, "v4", &file, "-p"]);
+    assert!(person().notary(&["list", GUN]).contains("v4"));
 }
