@@ -51,8 +51,13 @@ impl TestClock {
 
     /// Moves it by so many hours.
     pub(crate) fn go(&self, hours: i64) {
+        self.go_seconds(hours * 3600);
+    }
+
+    /// Moves it by so many seconds.
+    pub(crate) fn go_seconds(&self, seconds: i64) {
         let mut now = self.0.lock().unwrap();
-        *now = now.checked_add(SignedDuration::from_hours(hours)).unwrap();
+        *now = now.checked_add(SignedDuration::from_secs(seconds)).unwrap();
     }
 }
 
@@ -106,6 +111,11 @@ impl TestServer {
         };
         change(&mut server);
         Self { server: Arc::new(server), runtime, folder, database }
+    }
+
+    /// Changes the server while nobody asks it anything.
+    pub(crate) fn change(&mut self, change: impl FnOnce(&mut Server)) {
+        change(Arc::get_mut(&mut self.server).expect("nobody asks it anything"));
     }
 
     /// Sends GET.
