@@ -108,6 +108,7 @@ impl TestServer {
             clock: Arc::new(SystemClock),
             registry: registry::Options::default(),
             notary: notary::Options::default(),
+            turns: notary::publish::Turns::default(),
         };
         change(&mut server);
         Self { server: Arc::new(server), runtime, folder, database }

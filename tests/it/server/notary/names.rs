@@ -12,9 +12,28 @@ fn guns_that_are_none_are_refused_and_never_redirected() {
     let very_long = "x".repeat(60_000);
     let faces = "%F0%9F%98%80".repeat(70);
     for gun in [
-        "..", "a/..", "%2e%2e", "%2e%2e%2fa", "a/%2e%2e/b", "a//b", "a/./b", "a/", "a%00b", "a%0ab",
-        "a%0d%0ab", "a%FFb", "a%20b", "a%5cb", "a*", "a%23", "a%3f", "a%25", "a%C2%A0b", &long,
-        &very_long, &faces,
+        "..",
+        "a/..",
+        "%2e%2e",
+        "%2e%2e%2fa",
+        "a/%2e%2e/b",
+        "a//b",
+        "a/./b",
+        "a/",
+        "a%00b",
+        "a%0ab",
+        "a%0d%0ab",
+        "a%FFb",
+        "a%20b",
+        "a%5cb",
+        "a*",
+        "a%23",
+        "a%3f",
+        "a%25",
+        "a%C2%A0b",
+        &long,
+        &very_long,
+        &faces,
     ] {
         for file in ["tuf/root.json", "tuf/timestamp.key", "changefeed"] {
             let answer = server.get(&format!("/v2/{gun}/_trust/{file}"));
@@ -68,7 +87,8 @@ fn versions_and_hashes_that_are_none_name_nothing() {
 #[test]
 fn a_server_may_hold_some_names_only() {
     let holds = |server: &mut Server| {
-        server.notary.gun_prefixes = vec!["example.com/".to_owned(), "registry.example.com/".to_owned()];
+        server.notary.gun_prefixes =
+            vec!["example.com/".to_owned(), "registry.example.com/".to_owned()];
     };
     let mut world = World { server: TestServer::with(holds), ..World::new() };
     for role in ["timestamp", "snapshot"] {

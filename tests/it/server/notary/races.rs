@@ -149,10 +149,9 @@ fn race(roles: &[&str]) {
             }
             seen
         });
-        for publisher in running {
-            publisher.join().unwrap();
-        }
+        let ended: Vec<_> = running.into_iter().map(thread::ScopedJoinHandle::join).collect();
         done.store(true, Ordering::SeqCst);
+        assert!(ended.iter().all(Result::is_ok), "somebody gave up");
         seen = feed.join().unwrap();
     });
     let published = u64::try_from(PUBLISHERS * ROUNDS).unwrap();
@@ -162,7 +161,8 @@ fn race(roles: &[&str]) {
     let mut names = BTreeSet::new();
     for role in roles {
         let targets = world.signed(role)["targets"].clone();
-        names.extend(targets.as_object().unwrap().keys().filter(|name| name.contains('-')).cloned());
+        names
+            .extend(targets.as_object().unwrap().keys().filter(|name| name.contains('-')).cloned());
     }
     assert_eq!(names.len(), PUBLISHERS * ROUNDS);
 }

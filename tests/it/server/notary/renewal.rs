@@ -108,7 +108,8 @@ fn a_clock_that_goes_back_signs_nothing() {
 #[test]
 fn a_clock_that_is_a_little_behind_does_no_harm() {
     let mut world = lasting();
-    let (first, expires) = (world.version("timestamp"), world.signed("timestamp")["expires"].clone());
+    let (first, expires) =
+        (world.version("timestamp"), world.signed("timestamp")["expires"].clone());
     world.clock.go_seconds(-60);
     world.owner.bump(&["targets"]);
     world.publishes(&["targets"]);
@@ -141,10 +142,22 @@ fn a_signer_that_is_away_is_not_missed_while_nothing_expires() {
 #[test]
 fn what_was_changed_in_the_database_is_not_signed_over() {
     for (role, statement) in [
-        ("targets", "UPDATE trust_file SET bytes = (SELECT bytes FROM trust_file WHERE role = 'root') WHERE role = 'targets'"),
-        ("root", "UPDATE trust_file SET bytes = (SELECT bytes FROM trust_file WHERE role = 'targets') WHERE role = 'root'"),
-        ("snapshot", "UPDATE trust_file SET bytes = (SELECT bytes FROM trust_file WHERE role = 'targets') WHERE role = 'snapshot'"),
-        ("timestamp", "UPDATE trust_file SET bytes = (SELECT bytes FROM trust_file WHERE role = 'targets') WHERE role = 'timestamp'"),
+        (
+            "targets",
+            "UPDATE trust_file SET bytes = (SELECT bytes FROM trust_file WHERE role = 'root') WHERE role = 'targets'",
+        ),
+        (
+            "root",
+            "UPDATE trust_file SET bytes = (SELECT bytes FROM trust_file WHERE role = 'targets') WHERE role = 'root'",
+        ),
+        (
+            "snapshot",
+            "UPDATE trust_file SET bytes = (SELECT bytes FROM trust_file WHERE role = 'targets') WHERE role = 'snapshot'",
+        ),
+        (
+            "timestamp",
+            "UPDATE trust_file SET bytes = (SELECT bytes FROM trust_file WHERE role = 'targets') WHERE role = 'timestamp'",
+        ),
         ("the version", "UPDATE trust_file SET version = 9 WHERE role = 'timestamp'"),
         ("the hash", "UPDATE trust_file SET sha256 = 'ff' WHERE role = 'snapshot'"),
         ("the current targets", "DELETE FROM current_file WHERE role = 'snapshot'"),
@@ -170,9 +183,10 @@ fn the_audit_tells_everything_and_hangs_together() {
     world.get("timestamp.json");
     world.server.ask("DELETE", &format!("/v2/{GUN}/_trust/tuf/"), &[], "");
     let server = Arc::clone(&world.server.server);
-    let rows = world.server.runtime.block_on(async {
-        server.meta.glance().await.unwrap().audit(0, 100).await.unwrap()
-    });
+    let rows = world
+        .server
+        .runtime
+        .block_on(async { server.meta.glance().await.unwrap().audit(0, 100).await.unwrap() });
     let facts = rows.iter().map(|row| (row.event.actor.as_str(), row.event.action.as_str()));
     let expected = [
         ("(anonymous)", "trust.publish"),

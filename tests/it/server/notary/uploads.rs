@@ -137,12 +137,21 @@ fn deep_and_wide_json_is_refused_before_it_costs_anything() {
     let server = TestServer::new();
     let deep = "[".repeat(100_000);
     let objects = "{\"a\":".repeat(100_000);
-    let signature = r#"{"keyid":"","method":"ecdsa","sig":""},"#.repeat(2000);
-    let wide = format!(r#"{{"signed":{{}},"signatures":[{}]}}"#, signature.trim_end_matches(','));
-    for content in [deep, objects, wide] {
+    for content in [deep, objects] {
         let answer = post(&server, GUN, &[("root", content.into_bytes())]);
         assert_eq!((answer.status, answer.code().as_deref()), (400, Some("MALFORMED_JSON")));
     }
+}
+
+#[test]
+fn a_thousand_signatures_are_not_looked_at() {
+    let mut world = World::new();
+    world.owner.after_signing("root", |raw| {
+        let text = String::from_utf8(raw.clone()).unwrap();
+        let signature = r#"{"keyid":"","method":"ecdsa","sig":""},"#.repeat(2000);
+        *raw = text.replace("\"signatures\":[", &format!("\"signatures\":[{signature}")).into();
+    });
+    refuses(&world.post(&["root", "targets"]), "MALFORMED_JSON");
 }
 
 #[test]
