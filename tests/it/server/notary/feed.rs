@@ -82,18 +82,21 @@ fn pages() {
     assert_eq!(of_none.json(), json!({"count": 0, "records": null}));
 }
 
-#[test_case("records=abc"; "letters")]
-#[test_case("records=100000000000"; "too many")]
-#[test_case("records=1.5"; "a fraction")]
-#[test_case("change_id=abc"; "no number")]
-#[test_case("change_id=99999999999999999999"; "too large")]
-#[test_case("records=1&change_id=%00"; "a zero byte")]
-fn questions_that_are_none(query: &str) {
+#[test_case("records=abc", r#"invalid records parameter: strconv.ParseInt: parsing "abc": invalid syntax"#; "letters")]
+#[test_case("records=100000000000", r#"invalid records parameter: strconv.ParseInt: parsing "100000000000": value out of range"#; "too many")]
+#[test_case("records=1.5", r#"invalid records parameter: strconv.ParseInt: parsing "1.5": invalid syntax"#; "a fraction")]
+#[test_case("change_id=abc", r#"invalid change_id parameter: strconv.ParseInt: parsing "abc": invalid syntax"#; "no number")]
+#[test_case("change_id=99999999999999999999", r#"invalid change_id parameter: strconv.ParseInt: parsing "99999999999999999999": value out of range"#; "too large")]
+#[test_case("records=1&change_id=%00", r#"invalid change_id parameter: strconv.ParseInt: parsing "\0": invalid syntax"#; "a zero byte")]
+fn questions_that_are_none(query: &str, detail: &str) {
     let server = TestServer::new();
     for path in ["/v2/_trust/changefeed", "/v2/a/_trust/changefeed"] {
         let answer = server.get(&format!("{path}?{query}"));
         let told = (answer.status, answer.code());
         assert_eq!(told, (400, Some("INVALID_PARAMETERS".to_owned())), "{}", answer.text());
+        let error = &answer.json()["errors"][0];
+        assert_eq!(error["message"], "The parameters provided are not valid.");
+        assert_eq!(error["detail"], detail);
         assert!(answer.body.len() < 1024);
     }
 }

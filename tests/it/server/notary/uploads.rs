@@ -17,6 +17,14 @@ fn refuses(answer: &Answer, code: &str) {
     assert_eq!((answer.status, answer.code().as_deref()), (400, Some(code)), "{}", answer.text());
     assert!(answer.body.len() < 1024);
     assert_eq!(answer.json()["errors"].as_array().unwrap().len(), 1);
+    let message = match code {
+        "NO_FILENAME" => "No file/role name provided.",
+        "INVALID_ROLE" => "The role you are attempting to operate on is invalid.",
+        "MALFORMED_JSON" => "JSON sent by the client could not be parsed by the server",
+        "MALFORMED_UPLOAD" => "The body of your request is malformed.",
+        _ => "Update sent by the client is invalid.",
+    };
+    assert_eq!(answer.json()["errors"][0]["message"], message);
 }
 
 fn part(headers: &str, content: &str) -> String {
