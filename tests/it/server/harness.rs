@@ -35,8 +35,8 @@ pub(crate) struct TestServer {
     /// What it runs on.
     pub(crate) runtime: Runtime,
     /// Its folder.
-    pub(crate) folder: TempDir,
-    database: Option<PostgresDatabase>,
+    pub(crate) folder: Arc<TempDir>,
+    database: Option<Arc<PostgresDatabase>>,
 }
 
 /// A clock that tests set.
@@ -86,13 +86,26 @@ impl TestServer {
 
     /// A server changed before it starts.
     pub(crate) fn with(change: impl FnOnce(&mut Server)) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = Arc::new(tempfile::tempdir().unwrap());
+        let database = PostgresDatabase::if_wanted().map(Arc::new);
+        Self::on(folder, database, change)
+    }
+
+    /// Another server on the same database and folder, as if in a process of its own.
+    pub(crate) fn twin(&self, change: impl FnOnce(&mut Server)) -> Self {
+        Self::on(Arc::clone(&self.folder), self.database.clone(), change)
+    }
+
+    fn on(
+        folder: Arc<TempDir>,
+        database: Option<Arc<PostgresDatabase>>,
+        change: impl FnOnce(&mut Server),
+    ) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
             .build()
             .unwrap();
-        let database = PostgresDatabase::if_wanted();
         let options = match &database {
             Some(database) => Options::Postgres(database.url.clone()),
             None => Options::Sqlite(folder.path().join("trust.db")),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
@@ -104,7 +105,7 @@ fn read_feed(server: &TestServer, last: &mut i64, seen: &mut Vec<i64>) {
     }
 }
 
-fn race(roles: &[&str]) {
+fn race(roles: &[&str], replicas: usize) {
     let mut world = World::published();
     if roles.len() > 1 {
         for role in roles {
@@ -114,8 +115,13 @@ fn race(roles: &[&str]) {
     }
     let before = world.version("timestamp");
     let server = &world.server;
+    let clock = Arc::new(world.clock.clone());
+    let twins: Vec<_> =
+        (1..replicas).map(|_| server.twin(|twin| twin.clock = clock.clone())).collect();
+    let servers: Vec<_> = std::iter::once(server).chain(&twins).collect();
     let publishers: Vec<_> = (0..PUBLISHERS)
-        .map(|number| publisher(&world, server, roles[number % roles.len()]))
+        .map(|number| (servers[number % replicas], roles[number % roles.len()]))
+        .map(|(server, role)| publisher(&world, server, role))
         .collect();
     let done = AtomicBool::new(false);
     let mut seen = Vec::new();
@@ -169,13 +175,25 @@ fn race(roles: &[&str]) {
 
 #[test]
 fn eight_who_publish_to_one_role_all_succeed() {
-    race(&["targets"]);
+    race(&["targets"], 1);
 }
 
 /// Nobody is in anybody's way: no one is told that another was first.
 #[test]
 fn eight_who_publish_to_roles_of_their_own_all_succeed() {
-    race(&["targets/a", "targets/b", "targets/c", "targets/d"]);
+    race(&["targets/a", "targets/b", "targets/c", "targets/d"], 1);
+}
+
+#[test]
+fn those_who_publish_on_two_servers_with_one_database_all_succeed() {
+    race(&["targets"], 2);
+}
+
+/// Here nobody knows of who is at the other server: what was prepared is overtaken, and prepared
+/// again.
+#[test]
+fn those_who_publish_to_roles_of_their_own_on_two_servers_all_succeed() {
+    race(&["targets/a", "targets/b"], 2);
 }
 
 #[test]
