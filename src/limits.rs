@@ -142,6 +142,52 @@ pub const MAX_CONFIG_BYTES: u64 = 16 << 20;
 pub const MAX_HELPER_ANSWER_BYTES: u64 = 1 << 20;
 /// Longest password or token read from the standard input, in bytes; a token has some 3 KiB.
 pub const MAX_PASSWORD_BYTES: u64 = 64 << 10;
+/// Longest token a server takes, in bytes: one with a chain of three certificates has some 8 KiB.
+pub const MAX_BEARER_BYTES: usize = 32 << 10;
+/// Longest name and password a server takes, in bytes as sent; tokens used as passwords have 3 KiB.
+pub const MAX_BASIC_BYTES: usize = 8 << 10;
+/// Most certificates of a token followed: a leaf, and authorities.
+pub const MAX_TOKEN_CERTIFICATES: usize = 8;
+/// Most a token server's clock may differ from ours, in seconds. Docker's leeway.
+pub const TOKEN_LEEWAY_SECONDS: i64 = 60;
+/// Lifetime of a token that the server gives out, in seconds: clients fetch the next one unasked.
+pub const TOKEN_LIFETIME_SECONDS: i64 = 300;
+/// Lifetime of what `docker login` keeps instead of a password, in days.
+pub const REFRESH_TOKEN_DAYS: i64 = 90;
+/// Most scopes of one token: docker asks for two, with content trust for three.
+pub const MAX_TOKEN_SCOPES: usize = 64;
+/// Largest form sent to the token service, in bytes: a token, and scopes.
+pub const MAX_TOKEN_FORM_BYTES: u64 = 64 << 10;
+/// Largest accounts file or htpasswd file read, in bytes: 20,000 accounts have some 5 MiB.
+pub const MAX_ACCOUNTS_BYTES: u64 = 16 << 20;
+/// Highest cost of bcrypt taken: a check at 16 takes some four seconds, and twice that at 17.
+pub const MAX_BCRYPT_COST: u32 = 16;
+/// Most memory argon2 may ask of a server for one login, in bytes.
+pub const MAX_ARGON2_MEMORY_BYTES: u64 = 256 << 20;
+/// Most memory passed over for one login with argon2, in bytes: about a second of work.
+pub const MAX_ARGON2_WORK_BYTES: u64 = 1 << 30;
+/// Most lanes argon2 may ask for; here they are walked one after the other.
+pub const MAX_ARGON2_LANES: u32 = 16;
+/// Most logins that wait for their check; the next are told to come back.
+pub const MAX_WAITING_PASSWORDS: usize = 256;
+/// Most right passwords remembered.
+pub const MAX_CACHED_PASSWORDS: usize = 4096;
+/// How long a right password is remembered, in seconds: one push shows it a hundred times.
+pub const PASSWORD_CACHE_SECONDS: u64 = 30;
+/// Wrong passwords of one address for one user before it has to wait: people mistype.
+pub const FREE_ATTEMPTS: u32 = 5;
+/// Wrong passwords of one address before it has to wait: many people may share it.
+pub const FREE_ATTEMPTS_OF_ADDRESS: u32 = 50;
+/// Wrong passwords for one user, from anywhere, before looking at the next is delayed.
+pub const FREE_ATTEMPTS_OF_USER: u32 = 20;
+/// Longest wait after a wrong password, in seconds: at this pace nobody guesses anything.
+pub const MAX_PENALTY_SECONDS: u64 = 64;
+/// Longest delay of a login for a user whom many guess at, in seconds: the right one must get in.
+pub const MAX_USER_DELAY_SECONDS: u64 = 2;
+/// How long wrong passwords are remembered, in seconds.
+pub const FORGET_FAILURES_SECONDS: u64 = 900;
+/// Most addresses and users whose wrong passwords are counted: each costs some 64 bytes.
+pub const MAX_COUNTED_GUESSERS: usize = 16_384;
 /// Shortest passphrase accepted for a new key when it is typed, in characters. Notary's rule.
 pub const MIN_PASSPHRASE_CHARS: usize = 8;
 /// Times a passphrase is asked for before giving up. Notary's rule.
@@ -203,7 +249,92 @@ pub const USUAL_CHANGES: u32 = 100;
 pub const MAX_CHANGES: u32 = 1000;
 /// Times that a change of the server's database is tried when others are in the way.
 pub const MAX_WRITE_ATTEMPTS: u32 = 10;
+/// Bytes of content that are written, hashed, read and sent at a time: two or three such pieces are
+/// in memory for each transfer, whatever its size.
+pub const BLOB_PIECE_BYTES: usize = 512 << 10;
+/// Most bytes of an upload that a crash can lose: after so many, what is there is saved and noted.
+pub const UPLOAD_CHECKPOINT_BYTES: u64 = 8 << 20;
+/// How long the name of an upload can be used to begin it, in seconds.
+pub const UPLOAD_NAME_SECONDS: i64 = 86_400;
+/// Most objects that are remembered to have been found whole; each takes some 200 bytes.
+pub const MAX_VERIFIED_OBJECTS: usize = 50_000;
+/// How long content that was found whole is served without being hashed again, in seconds.
+pub const VERIFIED_FOR_SECONDS: u64 = 3600;
+/// Most entries on one page of tags, repositories or referrers.
+pub const MAX_PAGE_ENTRIES: usize = 1000;
+/// Entries on a page of repositories if the client does not say how many. That of distribution.
+pub const CATALOG_PAGE_ENTRIES: usize = 100;
+/// Most bytes of one page of referrers: it is an index, and so bound as one is.
+pub const MAX_REFERRERS_PAGE_BYTES: usize = 3 << 20;
+/// Most repositories looked through for one page of those that the caller may see.
+pub const MAX_SCANNED_REPOSITORIES: usize = 10_000;
+/// Most repositories that have a blob looked through for one to mount it from.
+pub const MAX_MOUNT_SOURCES: usize = 100;
+/// Most repositories found by one search. Docker's bound.
+pub const MAX_SEARCH_RESULTS: usize = 100;
+/// Most tags set by one push of a manifest; the specification asks for ten at least.
+pub const MAX_TAG_PARAMETERS: usize = 100;
+/// Times a transaction is tried that other writers are in the way of.
+pub const MAX_TRANSACTION_ATTEMPTS: u32 = 4;
+/// Most rules of an enforcement policy: each request goes through them.
+pub const MAX_POLICY_RULES: usize = 1024;
+/// Most roles, signers or roots that one rule names.
+pub const MAX_RULE_NAMES: usize = 256;
+/// Most days that something replaced may still be had by its digest: ten years.
+pub const MAX_SUPERSEDED_DAYS: i64 = 3650;
+/// Most manifests looked at that have one blob or manifest, to find one that is signed: a common
+/// base layer is in thousands.
+pub const MAX_PARENTS: usize = 100_000;
+/// Most signed targets remembered of all collections together; each takes some 300 bytes.
+pub const MAX_REMEMBERED_TARGETS: usize = 200_000;
+/// Most blobs and manifests of which it is remembered whether something signed has them.
+pub const MAX_REMEMBERED_PARTS: usize = 100_000;
 /// Most bytes of recent answers that a server keeps in memory.
 pub const MAX_HOT_BYTES: usize = 16 << 20;
 /// Most repositories and collections of which a server remembers that they were written to.
 pub const MAX_HOT_SCOPES: usize = 100_000;
+/// Most manifests of an image that are pushed in one request with its signature: one for each
+/// platform, and one for what was noted about each.
+pub const MAX_PUSHED_MANIFESTS: usize = 256;
+/// Most bytes of the manifests of such an image together: each has some 2 KiB.
+pub const MAX_PUSHED_MANIFEST_BYTES: usize = 16 << 20;
+/// Largest configuration file of the server read, in bytes; one with a hundred accounts has some
+/// 20 KiB.
+pub const MAX_SERVER_CONFIG_BYTES: u64 = 4 << 20;
+/// Most values in the server's configuration, all that aliases stand for counted.
+pub const MAX_SERVER_CONFIG_NODES: usize = 200_000;
+/// Deepest nesting of values in the server's configuration; the deepest known has five.
+pub const MAX_SERVER_CONFIG_DEPTH: usize = 32;
+/// Time for the head of a request, and for a TLS handshake, in seconds: a slow mobile link needs
+/// two.
+pub const MAX_HEADER_SECONDS: u64 = 10;
+/// Time that a connection to the server may be without a request, in seconds: docker pauses between
+/// layers.
+pub const MAX_IDLE_SECONDS: u64 = 120;
+/// Time spent waiting for a peer's bytes, in seconds, after which the server counts them.
+pub const MAX_BODY_WAIT_SECONDS: u64 = 30;
+/// Least bytes a second that a peer sends or takes while it is waited for: a modem's tenth.
+pub const MIN_BODY_RATE: u64 = 1000;
+/// Most connections to the server at a time: each holds some 30 KiB.
+pub const MAX_CONNECTIONS: usize = 4096;
+/// Most connections of one address at a time (one /64 of IPv6): a company behind one address has
+/// hundreds of machines.
+pub const MAX_PEER_CONNECTIONS: usize = 1024;
+/// Most TLS handshakes at a time; each is a signature, and waits for its peer most of the time.
+pub const MAX_HANDSHAKES: usize = 1024;
+/// Largest head of a request, in bytes: tokens have some 4 KiB, proxies add theirs.
+pub const MAX_HEADER_BYTES: usize = 64 << 10;
+/// Most header fields of a request; docker sends ten, proxies add as many.
+pub const MAX_HEADERS: usize = 100;
+/// Longest path and query of a request, in bytes: a name, a digest, and the state of an upload.
+pub const MAX_URL_BYTES: usize = 8 << 10;
+/// Most requests at a time on one connection of HTTP/2.
+pub const MAX_STREAMS: u32 = 128;
+/// Time that requests have to end once the server is told to, in seconds.
+pub const MAX_DRAIN_SECONDS: u64 = 30;
+/// Lifetime of the server's own certificate authority, in days.
+pub const SERVER_AUTHORITY_DAYS: i64 = 3650;
+/// Lifetime of a certificate that it makes, in days.
+pub const SERVER_CERTIFICATE_DAYS: i64 = 90;
+/// How long before its end such a certificate is renewed, in days.
+pub const SERVER_CERTIFICATE_RENEWAL_DAYS: i64 = 30;

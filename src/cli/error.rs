@@ -20,6 +20,10 @@ use crate::crypto::secret::PassphraseError;
 use crate::crypto::{KeyError, KeyFileError};
 use crate::oci::manifest::ManifestError;
 use crate::oci::reference::ReferenceError;
+use crate::server::config::ConfigError as ServerConfigError;
+use crate::server::files::FileError;
+use crate::server::start::StartError;
+use crate::server::tls::TlsError;
 use crate::store::ImageLayoutError;
 use crate::store::StoreError;
 use crate::store::client_config::ConfigError;
@@ -233,6 +237,50 @@ classified_by! {
     PromptError => classify_prompt,
 }
 
+impl From<ServerConfigError> for CliError {
+    fn from(error: ServerConfigError) -> Self {
+        let (kind, hint) = classify_server_config(&error);
+        let error = Self::new(kind, error);
+        match hint {
+            Some(hint) => error.hint(hint),
+            None => error,
+        }
+    }
+}
+
+impl From<FileError> for CliError {
+    fn from(error: FileError) -> Self {
+        let class = classify_server_file(&error);
+        Self::of(error, class)
+    }
+}
+
+impl From<StartError> for CliError {
+    fn from(error: StartError) -> Self {
+        let (kind, hint) = match error {
+            StartError::Config(error) => return error.into(),
+            StartError::Files(ref error) | StartError::Tls(TlsError::Files(ref error)) => {
+                classify_server_file(error)
+            }
+            StartError::Tls(TlsError::CipherSuite { .. } | TlsError::HostName { .. }) => {
+                (ErrorKind::Usage, None)
+            }
+            StartError::Tls(_) | StartError::MasterKey { .. } | StartError::Signer(_) => {
+                (ErrorKind::Key, None)
+            }
+            StartError::Meta(_) => (ErrorKind::Storage, None),
+            StartError::Listen { ref cause, .. } => match cause.kind() {
+                io::ErrorKind::AddrInUse => {
+                    (ErrorKind::Busy, Some("`--listen` takes another address"))
+                }
+                _ => (ErrorKind::Network, None),
+            },
+            _ => (ErrorKind::Internal, None),
+        };
+        Self::of(error, (kind, hint))
+    }
+}
+
 impl From<io::Error> for CliError {
     /// An error of writing our own output.
     fn from(error: io::Error) -> Self {
@@ -240,6 +288,45 @@ impl From<io::Error> for CliError {
             io::ErrorKind::BrokenPipe => Self::new(ErrorKind::OutputClosed, error),
             _ => Self::new(ErrorKind::Storage, error).context("cannot write the output"),
         }
+    }
+}
+
+fn classify_server_config(error: &ServerConfigError) -> (ErrorKind, Option<String>) {
+    match error {
+        ServerConfigError::Files(error) => {
+            let (kind, hint) = classify_server_file(error);
+            (kind, hint.map(str::to_owned))
+        }
+        ServerConfigError::Unknown { nearest: Some(nearest), .. } => {
+            (ErrorKind::Usage, Some(format!("did you mean `{nearest}`?")))
+        }
+        ServerConfigError::Unknown { known, .. } if !known.is_empty() => {
+            (ErrorKind::Usage, Some(format!("the keys there are {}", known.join(", "))))
+        }
+        ServerConfigError::PlainHttp { .. } => (
+            ErrorKind::Usage,
+            Some(
+                "set `http.tls`, or `trust.ownauthority: true` for certificates of the server's \
+                 own, or `trust.plainhttp: true` if something in front of it has TLS"
+                    .to_owned(),
+            ),
+        ),
+        ServerConfigError::NoFolder => {
+            (ErrorKind::Usage, Some("`--data` names a folder".to_owned()))
+        }
+        _ => (ErrorKind::Usage, None),
+    }
+}
+
+fn classify_server_file(error: &FileError) -> Classified {
+    match error {
+        FileError::InUse { .. } => {
+            (ErrorKind::Busy, Some("each server has a folder of its own; `--data` names another"))
+        }
+        FileError::Exposed { .. } => {
+            (ErrorKind::Key, Some("take the rights of others away with `chmod 600`"))
+        }
+        _ => (ErrorKind::Storage, None),
     }
 }
 

@@ -5,6 +5,7 @@ use ::http::header::{ALLOW, HeaderName, HeaderValue, RETRY_AFTER};
 use ::http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 
+use crate::server::blobs::BlobError;
 use crate::server::http::{Response, json as json_answer};
 use crate::server::meta::MetaError;
 use crate::server::notary::{Invalid, MultipartError, RenewalError, SigningError};
@@ -95,6 +96,16 @@ impl From<MetaError> for Refusal {
         match &error {
             MetaError::Full(_) => Self::full(&error),
             MetaError::Unavailable(_) | MetaError::Contended(_) => Self::unavailable(&error),
+            _ => Self::internal(&error),
+        }
+    }
+}
+
+impl From<BlobError> for Refusal {
+    fn from(error: BlobError) -> Self {
+        match &error {
+            BlobError::Full(_) => Self::full(&error),
+            BlobError::Stopping => Self::unavailable(&error),
             _ => Self::internal(&error),
         }
     }

@@ -62,17 +62,21 @@ impl Exchange {
     /// Reads the whole body; more than `limit` bytes are refused.
     pub async fn bytes(&mut self, limit: u64) -> Result<Bytes, Refusal> {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let said = self.header("content-length").and_then(|text| text.parse::<usize>().ok());
+        if said.is_some_and(|said| said > limit) {
+            return Err(Refusal::too_large(limit));
+        }
         let mut body = std::mem::replace(&mut self.body, empty_body());
-        let mut received = BytesMut::new();
+        let mut whole = BytesMut::new();
         while let Some(frame) = body.frame().await {
             let frame = frame.map_err(|_| Refusal::broken_body())?;
-            let Ok(data) = frame.into_data() else { continue };
-            if data.len() > limit.saturating_sub(received.len()) {
+            let Ok(piece) = frame.into_data() else { continue };
+            if whole.len().saturating_add(piece.len()) > limit {
                 return Err(Refusal::too_large(limit));
             }
-            received.extend_from_slice(&data);
+            whole.extend_from_slice(&piece);
         }
-        Ok(received.freeze())
+        Ok(whole.freeze())
     }
 }
 

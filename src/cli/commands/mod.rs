@@ -20,6 +20,7 @@ pub mod repo;
 pub mod resolve;
 pub mod revoke;
 pub mod search;
+pub mod serve;
 pub mod sign;
 pub mod signer;
 pub mod tags;
@@ -59,6 +60,7 @@ commands! {
         Save(image::save::Args),
         Load(image::load::Args),
         Import(image::import::Args),
+        Serve(serve::Args),
         Login(login::Args),
         Logout(logout::Args),
         Demo(demo::Args),

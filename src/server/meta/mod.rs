@@ -5,12 +5,16 @@
 //! the other files hold the questions and changes of one subject each, as methods of the two.
 
 pub mod audit;
+pub mod blobs;
+pub mod content;
+pub mod enforcement;
 pub mod error;
 pub mod feed;
 pub mod keys;
 pub mod schema;
 pub mod store;
 pub mod trust;
+pub mod uploads;
 
 pub use error::MetaError;
 pub use store::{Dialect, MetaStore, Options, Reading, Writing};

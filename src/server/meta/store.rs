@@ -1,8 +1,9 @@
 //! Opens the database, and hands out snapshots and transactions.
 
+use std::collections::BTreeMap;
 use std::ops::{Deref, DerefMut};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
@@ -36,6 +37,8 @@ pub struct MetaStore {
     dialect: Dialect,
     readers: AnyPool,
     writer: AnyPool,
+    /// Keys of the server that were read once, by their names.
+    pub(super) secrets: Arc<Mutex<BTreeMap<&'static str, Arc<[u8]>>>>,
     scopes: Arc<Scopes>,
 }
 
@@ -88,17 +91,23 @@ impl MetaStore {
     /// Opens the database and brings its schema up to date.
     pub async fn open(options: &Options) -> Result<Self, MetaError> {
         sqlx::any::install_default_drivers();
-        let scopes = Arc::new(Scopes::default());
+        let (scopes, secrets) = (Arc::new(Scopes::default()), Arc::default());
         let store = match options {
             Options::Sqlite(path) => {
                 let url = format!("sqlite://{}?mode=rwc", path.display());
                 let readers = pool(&url, READERS, Dialect::Sqlite).await?;
                 let writer = pool(&url, 1, Dialect::Sqlite).await?;
-                Self { dialect: Dialect::Sqlite, readers, writer, scopes }
+                Self { dialect: Dialect::Sqlite, readers, writer, scopes, secrets }
             }
             Options::Postgres(url) => {
                 let readers = pool(url, CONNECTIONS, Dialect::Postgres).await?;
-                Self { dialect: Dialect::Postgres, writer: readers.clone(), readers, scopes }
+                Self {
+                    dialect: Dialect::Postgres,
+                    writer: readers.clone(),
+                    readers,
+                    scopes,
+                    secrets,
+                }
             }
         };
         schema::migrate(&store).await?;

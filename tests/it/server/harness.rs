@@ -22,6 +22,7 @@ use trust::clock::{Clock, SystemClock, Timestamp};
 use trust::server::auth::Auth;
 use trust::server::blobs::BlobStore;
 use trust::server::meta::{MetaStore, Options};
+use trust::server::metrics::Metrics;
 use trust::server::signer::{Algorithm, LocalSigner, MasterKey, Signer};
 use trust::server::trust::Gate;
 use trust::server::{Server, http, notary, registry, service};
@@ -116,8 +117,9 @@ impl TestServer {
             meta,
             blobs: BlobStore::new(&folder.path().join("content")),
             signer: Signer::Local(LocalSigner::new(master, Algorithm::Ed25519)),
-            auth: Auth::Open,
+            auth: Auth::open(),
             gate: Gate::default(),
+            metrics: Metrics::default(),
             clock: Arc::new(SystemClock),
             registry: registry::Options::default(),
             notary: notary::Options::default(),
@@ -130,6 +132,14 @@ impl TestServer {
     /// Changes the server while nobody asks it anything.
     pub(crate) fn change(&mut self, change: impl FnOnce(&mut Server)) {
         change(Arc::get_mut(&mut self.server).expect("nobody asks it anything"));
+    }
+
+    /// The address of its database, for those who write there by hand.
+    pub(crate) fn database_url(&self) -> String {
+        match &self.database {
+            Some(database) => database.url.clone(),
+            None => format!("sqlite://{}", self.folder.path().join("trust.db").display()),
+        }
     }
 
     /// Sends GET.
@@ -200,10 +210,7 @@ impl TestServer {
 
     /// Changes the database behind the server's back; how many rows were changed.
     pub(crate) fn sql(&self, statement: &str) -> u64 {
-        let url = match &self.database {
-            Some(database) => database.url.clone(),
-            None => format!("sqlite://{}", self.folder.path().join("trust.db").display()),
-        };
+        let url = self.database_url();
         self.runtime.block_on(async {
             let mut connection = AnyConnection::connect(&url).await.unwrap();
             let statement = sqlx::query(AssertSqlSafe(statement.to_owned()));
