@@ -162,7 +162,11 @@ impl From<Invalid> for Refusal {
                 let message = "A newer version of metadata is already available.";
                 Self::notary(ErrorCode::Version, message).with_detail(json!({}))
             }
-            (_, None) => Self::notary(ErrorCode::MalformedJson, error.to_string()),
+            (_, None) => {
+                let message = "JSON sent by the client could not be parsed by the server";
+                Self::notary(ErrorCode::MalformedJson, message)
+                    .with_detail(json!(error.to_string()))
+            }
             (_, Some(name)) => {
                 // Clients read one KiB of an answer, and what somebody sent may be long.
                 let text: String = error.to_string().chars().take(MAX_TOLD).collect();
@@ -179,20 +183,24 @@ impl From<Invalid> for Refusal {
 
 impl From<MultipartError> for Refusal {
     fn from(error: MultipartError) -> Self {
-        let code = match &error {
-            MultipartError::NoFilename => ErrorCode::NoFilename,
-            MultipartError::Role { .. } => ErrorCode::InvalidRole,
+        match error {
+            MultipartError::NoFilename => {
+                Self::notary(ErrorCode::NoFilename, "No file/role name provided.")
+            }
+            MultipartError::Role { name } => {
+                let message = "The role you are attempting to operate on is invalid.";
+                Self::notary(ErrorCode::InvalidRole, message).with_detail(json!(name))
+            }
             MultipartError::Empty => {
                 let detail = json!({"Name": "ErrValidation", "Error": {"Msg": error.to_string()}});
                 let message = "Update sent by the client is invalid.";
-                return Self::notary(ErrorCode::InvalidUpdate, message).with_detail(detail);
+                Self::notary(ErrorCode::InvalidUpdate, message).with_detail(detail)
             }
-            _ => ErrorCode::MalformedUpload,
-        };
-        let refusal = Self::notary(code, error.to_string());
-        match error {
-            MultipartError::Role { name } => refusal.with_detail(json!(name)),
-            _ => refusal,
+            _ => {
+                let message = "The body of your request is malformed.";
+                Self::notary(ErrorCode::MalformedUpload, message)
+                    .with_detail(json!(error.to_string()))
+            }
         }
     }
 }

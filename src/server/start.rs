@@ -152,6 +152,7 @@ pub async fn start(config: Config, clock: Arc<dyn Clock>) -> Result<Running, Sta
         clock,
         registry: assemble::registry_options(&config),
         notary: assemble::notary_options(&config),
+        turns: notary::publish::Turns::default(),
     });
     let front = Front::new(Arc::clone(&server), front_options(&config)?, config.limits.clone());
     let listener = Listener::new(

@@ -33,4 +33,6 @@ pub struct Server {
     pub registry: registry::Options,
     /// How the notary server behaves.
     pub notary: notary::Options,
+    /// Whose turn it is to publish.
+    pub turns: notary::publish::Turns,
 }

@@ -50,6 +50,9 @@ pub struct CollectionState {
     pub row: Option<CollectionRow>,
     /// The current file of each role; none if the collection was deleted.
     pub files: BTreeMap<RoleName, StoredFile>,
+    /// The last file of each role that had one since the collection was made, and has no current
+    /// one.
+    pub former: BTreeMap<RoleName, StoredFile>,
     /// The highest versions of each role, whether it is there now or not.
     pub versions: BTreeMap<RoleName, HighestVersion>,
 }
@@ -127,7 +130,28 @@ impl Reading {
             };
             versions.insert(role_name(row)?, highest);
         }
-        Ok(CollectionState { row: Some(row), files: self.files_of(row.id).await?, versions })
+        let files = self.files_of(row.id).await?;
+        let is_former = |(role, highest): (&RoleName, &HighestVersion)| {
+            highest.live > 0 && !files.contains_key(role)
+        };
+        let former = if versions.iter().any(is_former) {
+            self.former_files_of(row.id).await?
+        } else {
+            BTreeMap::new()
+        };
+        Ok(CollectionState { row: Some(row), files, former, versions })
+    }
+
+    async fn former_files_of(
+        &mut self,
+        collection: i64,
+    ) -> Result<BTreeMap<RoleName, StoredFile>, MetaError> {
+        let query = "SELECT f.role, f.version, f.sha256, f.bytes, f.created_at FROM role_version v \
+             JOIN trust_file f ON f.collection = v.collection AND f.role = v.role \
+             AND f.version = v.live WHERE v.collection = $1 AND NOT EXISTS \
+             (SELECT 1 FROM current_file c WHERE c.collection = v.collection AND c.role = v.role)";
+        let rows = sqlx::query(query).bind(collection).fetch_all(&mut *self.tx).await?;
+        rows.iter().map(|row| Ok((role_name(row)?, stored_file(row)?))).collect()
     }
 
     async fn files_of(
@@ -201,6 +225,26 @@ impl Reading {
              JOIN trust_file f ON f.collection = c.collection AND f.role = c.role \
              AND f.version = c.version \
              WHERE n.gun = $1 AND n.deleted_at IS NULL AND c.role = $2";
+        let row = sqlx::query(query)
+            .bind(gun.as_str())
+            .bind(role.as_str())
+            .fetch_optional(&mut *self.tx)
+            .await?;
+        row.as_ref().map(stored_file).transpose()
+    }
+
+    /// The last file of a role that had one since the collection was made, whether it is a current
+    /// one or not.
+    pub async fn last_file(
+        &mut self,
+        gun: &Gun,
+        role: &RoleName,
+    ) -> Result<Option<StoredFile>, MetaError> {
+        let query = "SELECT f.version, f.sha256, f.bytes, f.created_at FROM collection n \
+             JOIN role_version v ON v.collection = n.id \
+             JOIN trust_file f ON f.collection = v.collection AND f.role = v.role \
+             AND f.version = v.live \
+             WHERE n.gun = $1 AND n.deleted_at IS NULL AND v.role = $2";
         let row = sqlx::query(query)
             .bind(gun.as_str())
             .bind(role.as_str())
@@ -349,6 +393,27 @@ impl Writing {
             highest = highest.bind(collection).bind(role.as_str()).bind(version).bind(version);
         }
         highest.execute(&mut *self.tx).await?;
+        Ok(())
+    }
+
+    /// Makes a file that is stored the current one of its role again.
+    pub async fn restore_current(
+        &mut self,
+        collection: i64,
+        role: &RoleName,
+        version: u64,
+        expires: Timestamp,
+    ) -> Result<(), MetaError> {
+        sqlx::query(
+            "INSERT INTO current_file (collection, role, version, expires_at, made_here) \
+             VALUES ($1, $2, $3, $4, 0)",
+        )
+        .bind(collection)
+        .bind(role.as_str())
+        .bind(signed(version))
+        .bind(expires.as_microsecond())
+        .execute(&mut *self.tx)
+        .await?;
         Ok(())
     }
 

@@ -1,11 +1,14 @@
 //! The changefeed (notary.md §3.7).
 
+use std::num::{IntErrorKind, ParseIntError};
+use std::str::FromStr;
+
 use ::http::StatusCode;
 use serde_json::json;
 
 use crate::codec::timestamp::Rfc3339;
 use crate::limits::{MAX_CHANGES, USUAL_CHANGES};
-use crate::server::http::{Exchange, Response, json as json_answer};
+use crate::server::http::{Exchange, Response, bytes};
 use crate::server::meta::feed::{FeedRow, Page};
 use crate::server::{Refusal, Server};
 use crate::tuf::Gun;
@@ -52,7 +55,8 @@ pub async fn changes(
     let count = records.len();
     // Go writes an empty list as nothing.
     let records = if records.is_empty() { serde_json::Value::Null } else { records.into() };
-    Ok(json_answer(StatusCode::OK, &json!({"count": count, "records": records})))
+    let page = json!({"count": count, "records": records});
+    Ok(bytes(StatusCode::OK, "text/plain; charset=utf-8", page.to_string()))
 }
 
 fn record(change: &FeedRow) -> serde_json::Value {
@@ -67,14 +71,23 @@ fn record(change: &FeedRow) -> serde_json::Value {
 }
 
 /// A number of the query; 0 if it is missing or empty.
-fn number<T: std::str::FromStr + Default>(exchange: &Exchange, name: &str) -> Result<T, Refusal> {
+fn number<T: FromStr<Err = ParseIntError> + Default>(
+    exchange: &Exchange,
+    name: &str,
+) -> Result<T, Refusal> {
     let text = exchange.parameter(name).unwrap_or_default();
     if text.is_empty() {
         return Ok(T::default());
     }
-    text.parse().map_err(|_| {
-        let text: String = text.chars().take(64).flat_map(char::escape_debug).collect();
-        let message = format!("invalid {name} parameter: `{text}` is not a number in its range");
-        Refusal::notary(ErrorCode::InvalidParameters, message)
+    text.parse().map_err(|error: ParseIntError| {
+        let problem = match error.kind() {
+            IntErrorKind::PosOverflow | IntErrorKind::NegOverflow => "value out of range",
+            _ => "invalid syntax",
+        };
+        let text: String = text.chars().take(64).collect();
+        let detail =
+            format!("invalid {name} parameter: strconv.ParseInt: parsing {text:?}: {problem}");
+        Refusal::notary(ErrorCode::InvalidParameters, "The parameters provided are not valid.")
+            .with_detail(json!(detail))
     })
 }

@@ -110,5 +110,5 @@ fn answer(key: &PublicKey) -> Response {
         "keytype": key.key_type().as_str(),
         "keyval": {"public": public, "private": null},
     });
-    bytes(StatusCode::OK, "application/json; charset=utf-8", body.to_string())
+    bytes(StatusCode::OK, "text/plain; charset=utf-8", body.to_string())
 }

@@ -123,13 +123,17 @@ fn is_held(server: &Server, gun: &Gun) -> Result<(), Refusal> {
     if server.notary.holds(gun) {
         return Ok(());
     }
-    let message = "this server holds no collection of such a name";
+    let message = "The server does not support actions on images of this name.";
     Err(Refusal::notary(ErrorCode::InvalidGun, message))
 }
 
 /// What this server does not hold is not there.
 fn is_served(server: &Server, gun: &Gun) -> Result<(), Refusal> {
-    if server.notary.holds(gun) { Ok(()) } else { Err(Refusal::no_metadata()) }
+    if server.notary.holds(gun) {
+        return Ok(());
+    }
+    let nowhere = Refusal::no_metadata();
+    Err(Refusal { detail: None, ..nowhere })
 }
 
 async fn post(

@@ -46,6 +46,9 @@ pub enum MultipartError {
 /// them. `content_type` is the header of the request.
 pub async fn files(content_type: &str, body: Bytes) -> Result<Files, MultipartError> {
     let boundary = multer::parse_boundary(content_type).map_err(MultipartError::Malformed)?;
+    if boundary.is_empty() {
+        return Err(MultipartError::Malformed(multer::Error::NoBoundary));
+    }
     let body = stream::once(async move { Ok::<_, Infallible>(body) });
     let mut parts = Multipart::new(body, boundary);
     let mut files = Files::new();

@@ -3,11 +3,14 @@
 //!
 //! [`prepare`] checks and signs outside of any transaction, on top of one snapshot of the database;
 //! [`Prepared::write`] writes it all into a transaction of the caller's, unless the collection has
-//! changed since. [`publish`] does both, again if need be.
+//! changed since. [`publish`] does both, again if need be, in turn with others ([`Turns`]).
 
 use std::collections::BTreeMap;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
+
+use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use crate::clock::Timestamp;
 use crate::crypto::KeyId;
@@ -30,6 +33,7 @@ pub struct Prepared {
     pub(super) gun: Gun,
     pub(super) base: Base,
     pub(super) files: BTreeMap<RoleName, NewFile>,
+    pub(super) restored: BTreeMap<RoleName, (u64, Timestamp)>,
     pub(super) gone: Vec<RoleName>,
     pub(super) targets: BTreeMap<RoleName, TargetChanges>,
     pub(super) keys: BTreeMap<RoleName, Vec<KeyId>>,
@@ -37,6 +41,40 @@ pub struct Prepared {
     pub(super) action: &'static str,
     pub(super) at: Timestamp,
 }
+
+/// Whose turn it is to publish to a collection, in this process. Those who publish to the same one
+/// would only overtake each other; that they do not is a matter of speed and fairness alone, and
+/// what the database holds does not rest on it.
+#[derive(Debug)]
+pub struct Turns {
+    queues: Vec<Arc<Mutex<()>>>,
+    hasher: RandomState,
+}
+
+/// A turn; the next one's begins when it is dropped.
+#[derive(Debug)]
+pub struct Turn {
+    _held: OwnedMutexGuard<()>,
+}
+
+impl Default for Turns {
+    fn default() -> Self {
+        let queues = (0..QUEUES).map(|_| Arc::default()).collect();
+        Self { queues, hasher: RandomState::new() }
+    }
+}
+
+impl Turns {
+    /// Waits for a turn: from before [`prepare`] to after the commit.
+    pub async fn wait(&self, gun: &Gun) -> Option<Turn> {
+        let place = usize::try_from(self.hasher.hash_one(gun)).unwrap_or_default() % QUEUES;
+        let queue = Arc::clone(self.queues.get(place)?);
+        Some(Turn { _held: queue.lock_owned().await })
+    }
+}
+
+/// Queues, each for many collections: so many that two that are busy seldom share one.
+const QUEUES: usize = 1024;
 
 /// The state of a collection that something was made for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,6 +141,7 @@ pub async fn prepare(
         gun: gun.clone(),
         base: Base::of(&state),
         files,
+        restored: plan.restored,
         gone: plan.gone,
         targets: plan.targets,
         keys: plan.keys,
@@ -173,6 +212,9 @@ impl Prepared {
             }
         }
         writing.store_files(row.id, &self.files).await?;
+        for (role, (version, expires)) in &self.restored {
+            writing.restore_current(row.id, role, *version, *expires).await?;
+        }
         for role in &self.gone {
             writing.drop_current(row.id, role).await?;
             writing.end_targets(row.id, Some(role), seq, self.at).await?;
@@ -213,6 +255,7 @@ pub async fn publish(
     files: &Files,
     actor: &str,
 ) -> Result<u64, Refusal> {
+    let _turn = server.turns.wait(gun).await;
     let mut attempts = Attempts::default();
     loop {
         let prepared = prepare(server, gun, files, actor).await?;

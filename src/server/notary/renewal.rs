@@ -101,6 +101,7 @@ pub async fn renew(server: &Server, gun: &Gun, lead: Lead) -> Result<Renewal, Re
         gun: gun.clone(),
         base: Base::of(&state),
         files,
+        restored: BTreeMap::new(),
         gone: Vec::new(),
         targets: BTreeMap::new(),
         keys: BTreeMap::new(),

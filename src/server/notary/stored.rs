@@ -42,7 +42,7 @@ impl Stored {
         let keys = keys.ok_or_else(|| altered(&RoleName::Root))?;
         let timestamp = verify(timestamp, &keys).map_err(|_| altered(&RoleName::Timestamp))?;
         let snapshot: Signed<Snapshot> = read(state, &RoleName::Snapshot)?;
-        if !is(&timestamp.body().snapshot.sha256().ok(), snapshot.raw()) {
+        if !is(timestamp.body().snapshot.sha256().ok(), snapshot.raw()) {
             return Err(altered(&RoleName::Snapshot));
         }
         let mut targets = BTreeMap::new();
@@ -51,7 +51,7 @@ impl Stored {
                 continue;
             }
             let listed = snapshot.unverified().meta.get(role).and_then(|meta| meta.sha256().ok());
-            if !is(&listed, &file(state, role)?.bytes) {
+            if !is(listed, &file(state, role)?.bytes) {
                 return Err(altered(role));
             }
             if role.is_targets() {
@@ -71,11 +71,11 @@ fn read<T: Document>(state: &CollectionState, role: &RoleName) -> Result<Signed<
     let signed = Signed::<T>::parse(role, &file.bytes).map_err(|_| altered(role))?;
     // The columns say under which names a file is served.
     let named = signed.unverified().header().version == file.version;
-    if named && is(&Some(file.sha256), &file.bytes) { Ok(signed) } else { Err(altered(role)) }
+    if named && is(Some(file.sha256), &file.bytes) { Ok(signed) } else { Err(altered(role)) }
 }
 
-fn is(expected: &Option<Sha256Hash>, bytes: &[u8]) -> bool {
-    *expected == Some(Sha256Hash::of(bytes))
+fn is(expected: Option<Sha256Hash>, bytes: &[u8]) -> bool {
+    expected == Some(Sha256Hash::of(bytes))
 }
 
 fn altered(role: &RoleName) -> Invalid {

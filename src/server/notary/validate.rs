@@ -35,6 +35,9 @@ pub struct Plan {
     pub snapshot: PlannedSnapshot,
     /// The next timestamp's version.
     pub timestamp_version: u64,
+    /// Roles that somebody delegates to again, and whose last file, which is stored, is the current
+    /// one again: its version, and when it expires.
+    pub restored: BTreeMap<RoleName, (u64, Timestamp)>,
     /// Roles that have no current file any more: nobody delegates to them, or the snapshot does
     /// not list them.
     pub gone: Vec<RoleName>,
@@ -68,9 +71,11 @@ pub fn validate(
 ) -> Result<Plan, Invalid> {
     let stored = Stored::check(gun, state)?;
     let update = Update::parse(update)?;
-    let mut check = Check { gun, state, now, stored: &stored, files: BTreeMap::new() };
+    let (files, restored) = (BTreeMap::new(), BTreeMap::new());
+    let mut check = Check { gun, state, now, stored: &stored, files, restored };
     let root = check.root(&update)?;
-    let targets = check.targets(&update, root.body())?;
+    let mut targets = check.targets(&update, root.body())?;
+    check.restore(&update, &mut targets)?;
     let reachable = reachable(&targets);
     let snapshot = match &update.snapshot {
         Some(snapshot) => {
@@ -85,6 +90,10 @@ pub fn validate(
     check.versions()?;
     let gone = check.gone(&snapshot, &update, &reachable);
     let changes = check.target_changes(&update, &gone);
+    let restored = check.restored.iter().map(|(role, file)| {
+        let Header { version, expires } = file.unverified().header();
+        (role.clone(), (*version, expires.instant()))
+    });
     let server_roles = [RoleName::Timestamp, RoleName::Snapshot];
     let listed = server_roles.map(|role| {
         let listed = listed_keys(root.body(), &role, keys);
@@ -92,6 +101,7 @@ pub fn validate(
     });
     Ok(Plan {
         timestamp_version: next_version(state, &RoleName::Timestamp)?,
+        restored: restored.collect(),
         files: check.files,
         root,
         snapshot,
@@ -171,6 +181,8 @@ struct Check<'a> {
     stored: &'a Stored,
     /// What is to be stored of what was sent.
     files: BTreeMap<RoleName, NewFile>,
+    /// Files that are stored, of roles that somebody delegates to again.
+    restored: BTreeMap<RoleName, Signed<Targets>>,
 }
 
 impl Check<'_> {
@@ -238,6 +250,49 @@ impl Check<'_> {
             verify_stored(&RoleName::Targets, root, &targets, &mut verified)?;
         }
         Ok(targets)
+    }
+
+    /// A delegation that was taken away left the snapshot. If it is made again and its last file is
+    /// still signed as its parent says (or the snapshot that was sent lists it), that is its file
+    /// again: to those who saw it before, a role without a file would look like one whose file is
+    /// withheld.
+    fn restore(
+        &mut self,
+        update: &Update,
+        targets: &mut BTreeMap<RoleName, Signed<Targets>>,
+    ) -> Result<(), Invalid> {
+        let mut waiting = vec![RoleName::Targets];
+        while let Some(parent) = waiting.pop() {
+            let Some(file) = targets.get(&parent).cloned() else { continue };
+            for child in &file.unverified().delegations.roles {
+                let role = &child.name;
+                waiting.push(role.clone());
+                let former = self.state.former.get(role).filter(|_| !targets.contains_key(role));
+                let Some(former) = former else { continue };
+                let altered = || Invalid::Altered { role: role.clone() };
+                if Sha256Hash::of(&former.bytes) != former.sha256 {
+                    return Err(altered());
+                }
+                let former =
+                    Signed::<Targets>::parse(role, &former.bytes).map_err(|_| altered())?;
+                let back = match &update.snapshot {
+                    Some(Ok(snapshot)) => {
+                        let meta = snapshot.unverified().meta.get(role);
+                        meta.is_some_and(|meta| meta.hashes.check(former.raw()).is_ok())
+                    }
+                    Some(Err(_)) => false,
+                    None => {
+                        let keys = file.unverified().role_keys(role);
+                        keys.is_some_and(|keys| verify(former.clone(), &keys).is_ok())
+                    }
+                };
+                if back {
+                    self.restored.insert(role.clone(), former.clone());
+                    targets.insert(role.clone(), former);
+                }
+            }
+        }
+        Ok(())
     }
 
     /// §3.4, 4: a snapshot that was sent.
@@ -368,7 +423,12 @@ impl Check<'_> {
         update: &Update,
         gone: &[RoleName],
     ) -> BTreeMap<RoleName, TargetChanges> {
-        let mut changes = BTreeMap::new();
+        let mut changes: BTreeMap<_, _> = (self.restored.iter())
+            .map(|(role, file)| {
+                let added = signed_targets(file).into_iter().collect();
+                (role.clone(), TargetChanges { added, removed: Vec::new() })
+            })
+            .collect();
         for (role, sent) in &update.targets {
             let Ok(sent) = sent else { continue };
             // One that nobody delegates to is stored, and signs nothing.

@@ -39,10 +39,14 @@ pub async fn renew_due(server: &Server) -> Result<Pass, MetaError> {
         after = *last;
         for (_, gun) in &due {
             match renew(server, gun, lead).await {
-                Ok(Renewal::Done) => pass.renewed += 1,
+                Ok(Renewal::Done) => {
+                    pass.renewed += 1;
+                    server.metrics.renewed("timestamp", true);
+                }
                 Ok(Renewal::Nothing) => {}
                 Err(error) => {
                     pass.failed += 1;
+                    server.metrics.renewed("timestamp", false);
                     let error: &dyn std::error::Error = &error;
                     tracing::error!(error, gun = gun.as_str(), "a timestamp is not renewed");
                 }

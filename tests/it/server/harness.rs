@@ -3,7 +3,6 @@
 use std::any::Any;
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::Path;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 
@@ -16,8 +15,10 @@ use jiff::SignedDuration;
 use serde_json::Value;
 use sqlx::Connection;
 use tempfile::TempDir;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
+use tokio_rustls::TlsAcceptor;
 use trust::clock::{Clock, SystemClock, Timestamp};
 use trust::server::auth::Auth;
 use trust::server::blobs::BlobStore;
@@ -27,6 +28,8 @@ use trust::server::signer::{Algorithm, LocalSigner, MasterKey, Signer};
 use trust::server::trust::Gate;
 use trust::server::{Server, http, notary, registry, service};
 
+use crate::peers::certificates::Authority;
+
 /// A server on a database and a folder of its own.
 pub(crate) struct TestServer {
     /// The server itself.
@@ -34,10 +37,10 @@ pub(crate) struct TestServer {
     /// What it runs on.
     pub(crate) runtime: Runtime,
     /// Its folder.
-    pub(crate) folder: TempDir,
+    pub(crate) folder: Arc<TempDir>,
     /// What came in through its port, and the status of each answer.
     pub(crate) log: Arc<Mutex<Vec<String>>>,
-    database: Option<PostgresDatabase>,
+    database: Option<Arc<PostgresDatabase>>,
 }
 
 /// A clock that tests set.
@@ -52,8 +55,13 @@ impl TestClock {
 
     /// Moves it by so many hours.
     pub(crate) fn go(&self, hours: i64) {
+        self.go_seconds(hours * 3600);
+    }
+
+    /// Moves it by so many seconds.
+    pub(crate) fn go_seconds(&self, seconds: i64) {
         let mut now = self.0.lock().unwrap();
-        *now = now.checked_add(SignedDuration::from_hours(hours)).unwrap();
+        *now = now.checked_add(SignedDuration::from_secs(seconds)).unwrap();
     }
 }
 
@@ -82,18 +90,36 @@ impl TestServer {
 
     /// A server changed before it starts.
     pub(crate) fn with(change: impl FnOnce(&mut Server)) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = Arc::new(tempfile::tempdir().unwrap());
+        let database = PostgresDatabase::if_wanted().map(Arc::new);
+        Self::on(folder, database, change)
+    }
+
+    /// Another server on the same database and folder, as if in a process of its own.
+    pub(crate) fn twin(&self, change: impl FnOnce(&mut Server)) -> Self {
+        Self::on(Arc::clone(&self.folder), self.database.clone(), change)
+    }
+
+    fn on(
+        folder: Arc<TempDir>,
+        database: Option<Arc<PostgresDatabase>>,
+        change: impl FnOnce(&mut Server),
+    ) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
             .build()
             .unwrap();
-        let database = PostgresDatabase::if_wanted();
-        let options = options_of(database.as_ref(), &folder);
+        let options = options_of(database.as_deref(), &folder);
         let meta = runtime.block_on(MetaStore::open(&options)).unwrap();
         let mut server = server_on(meta, &folder);
         change(&mut server);
         Self { server: Arc::new(server), runtime, folder, log: Arc::default(), database }
+    }
+
+    /// Changes the server while nobody asks it anything.
+    pub(crate) fn change(&mut self, change: impl FnOnce(&mut Server)) {
+        change(Arc::get_mut(&mut self.server).expect("nobody asks it anything"));
     }
 
     /// The server that comes next on the same database and folder: it knows nothing else.
@@ -103,7 +129,7 @@ impl TestServer {
 
     /// The same, changed before it starts.
     pub(crate) fn restarted_with(mut self, change: impl FnOnce(&mut Server)) -> Self {
-        let options = options_of(self.database.as_ref(), &self.folder);
+        let options = options_of(self.database.as_deref(), &self.folder);
         let meta = self.runtime.block_on(async {
             self.server.meta.close().await;
             MetaStore::open(&options).await.unwrap()
@@ -131,24 +157,23 @@ impl TestServer {
 
     /// Where its database is.
     pub(crate) fn database(&self) -> Options {
-        options_of(self.database.as_ref(), &self.folder)
+        options_of(self.database.as_deref(), &self.folder)
     }
 
-    /// Runs a statement on its database, behind its back.
-    pub(crate) fn sql(&self, statement: &str, bytes: &[&[u8]]) {
-        let url = match self.database() {
-            Options::Sqlite(path) => format!("sqlite://{}", path.display()),
-            Options::Postgres(url) => url,
-        };
+    /// Runs a statement on its database, behind its back; how many rows were changed. `$1` and so
+    /// on stand for these bytes.
+    pub(crate) fn sql(&self, statement: &str, bytes: &[&[u8]]) -> u64 {
+        let url = self.database_url();
         self.runtime.block_on(async {
             let mut connection = sqlx::AnyConnection::connect(&url).await.unwrap();
             let mut query = sqlx::query(sqlx::AssertSqlSafe(statement.to_owned()));
             for bytes in bytes {
                 query = query.bind(bytes.to_vec());
             }
-            query.execute(&mut connection).await.unwrap();
+            let done = query.execute(&mut connection).await.unwrap();
             connection.close().await.unwrap();
-        });
+            done.rows_affected()
+        })
     }
 
     /// The address of its database, for those who write there by hand.
@@ -197,6 +222,17 @@ impl TestServer {
 
     /// Listens as [`Self::listen`] does, on a port that is known already.
     pub(crate) fn listen_on(&self, listener: std::net::TcpListener) -> SocketAddr {
+        self.accept(listener, None)
+    }
+
+    /// Listens on a loopback port, over TLS, with a certificate for `localhost` of this authority.
+    pub(crate) fn listen_tls(&self, authority: &Authority) -> SocketAddr {
+        let config = authority.server_config(self.folder.path(), "server");
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        self.accept(listener, Some(TlsAcceptor::from(config)))
+    }
+
+    fn accept(&self, listener: std::net::TcpListener, tls: Option<TlsAcceptor>) -> SocketAddr {
         let (server, log) = (Arc::clone(&self.server), Arc::clone(&self.log));
         let address = listener.local_addr().unwrap();
         listener.set_nonblocking(true).unwrap();
@@ -205,30 +241,41 @@ impl TestServer {
             loop {
                 let Ok((stream, peer)) = listener.accept().await else { continue };
                 let (server, log) = (Arc::clone(&server), Arc::clone(&log));
-                let answer = move |request: ::http::Request<Incoming>| {
-                    let (server, log) = (Arc::clone(&server), Arc::clone(&log));
-                    async move {
-                        let asked = format!("{} {}", request.method(), request.uri().path());
-                        let request = request.map(|body| body.map_err(Into::into).boxed_unsync());
-                        let answer =
-                            service::respond(&server, request, peer.ip(), String::new()).await;
-                        let line = format!("{asked} {}", answer.status().as_u16());
-                        log.lock().unwrap().push(line);
-                        Ok::<_, Infallible>(answer)
-                    }
-                };
+                let tls = tls.clone();
                 tokio::spawn(async move {
-                    let connection =
-                        hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
-                    connection
-                        .serve_connection(TokioIo::new(stream), service_fn(answer))
-                        .await
-                        .ok();
+                    match tls {
+                        None => serve(server, log, stream, peer).await,
+                        Some(tls) => {
+                            if let Ok(stream) = tls.accept(stream).await {
+                                serve(server, log, stream, peer).await;
+                            }
+                        }
+                    }
                 });
             }
         });
         address
     }
+}
+
+async fn serve(
+    server: Arc<Server>,
+    log: Arc<Mutex<Vec<String>>>,
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    peer: SocketAddr,
+) {
+    let answer = move |request: ::http::Request<Incoming>| {
+        let (server, log) = (Arc::clone(&server), Arc::clone(&log));
+        async move {
+            let asked = format!("{} {}", request.method(), request.uri().path());
+            let request = request.map(|body| body.map_err(Into::into).boxed_unsync());
+            let answer = service::respond(&server, request, peer.ip(), String::new()).await;
+            log.lock().unwrap().push(format!("{asked} {}", answer.status().as_u16()));
+            Ok::<_, Infallible>(answer)
+        }
+    };
+    let connection = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
+    connection.serve_connection(TokioIo::new(stream), service_fn(answer)).await.ok();
 }
 
 fn options_of(database: Option<&PostgresDatabase>, folder: &TempDir) -> Options {
@@ -250,6 +297,7 @@ fn server_on(meta: MetaStore, folder: &TempDir) -> Server {
         clock: Arc::new(SystemClock),
         registry: registry::Options::default(),
         notary: notary::Options::default(),
+        turns: notary::publish::Turns::default(),
     }
 }
 

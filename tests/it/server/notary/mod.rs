@@ -1,6 +1,15 @@
 //! The notary server: what it takes, what it refuses and in which words, what it serves.
 
+mod deletion;
+mod feed;
+mod keys;
+mod names;
 mod programs;
+mod races;
+mod reading;
+mod renewal;
+mod updates;
+mod uploads;
 
 use serde_json::{Value, json};
 use trust::codec::canonical_json::Value as Canonical;

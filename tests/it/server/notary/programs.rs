@@ -3,6 +3,7 @@
 use std::fs;
 
 use crate::peers::User;
+use crate::peers::certificates::Authority;
 use crate::server::harness::TestServer;
 
 /// The collection.
@@ -62,7 +63,7 @@ fn notary_does_all_it_can() {
     assert_eq!(version(&server, "snapshot"), before + 1);
     owner.notary(&["key", "rotate", GUN, "timestamp", "-r"]);
     owner.notary(&["key", "rotate", GUN, "targets"]);
-    owner.notary(&["key", "rotate", GUN, "root"]);
+    owner.user.notary_with_input(&["key", "rotate", GUN, "root"], b"yes\n").success();
     assert_eq!(version(&server, "root"), 5);
     assert!(reader.notary(&["list", GUN]).contains("v1"));
 
@@ -74,13 +75,13 @@ fn notary_does_all_it_can() {
     assert!(reader.notary(&["delegation", "list", GUN]).contains("targets/releases"));
     owner.notary(&["witness", GUN, "targets/releases", "-p"]);
     assert_eq!(version(&server, "targets/releases"), 2);
-    let id = reader.notary(&["delegation", "list", GUN]);
-    let id = id.lines().last().unwrap().split_whitespace().nth(2).unwrap().to_owned();
-    owner.notary(&["delegation", "purge", GUN, "--key", &id, "-p"]);
+    let listed = reader.notary(&["delegation", "list", GUN]);
+    let id = listed.split_whitespace().find(|word| word.len() == 64).unwrap();
+    owner.notary(&["delegation", "purge", GUN, "--key", id, "-p"]);
     assert!(!reader.notary(&["list", GUN]).contains("v3"));
     owner.notary(&["delegation", "remove", GUN, "targets/releases", "-y", "-p"]);
-    let gone = server.get(&format!("/v2/{GUN}/_trust/tuf/targets/releases.json"));
-    assert_eq!(gone.code().as_deref(), Some("METADATA_NOT_FOUND"));
+    let snapshot = server.get(&format!("/v2/{GUN}/_trust/tuf/snapshot.json"));
+    assert!(!snapshot.text().contains("targets/releases"), "{}", snapshot.text());
 
     owner.notary(&["delete", GUN, "--remote"]);
     let gone = server.get(&format!("/v2/{GUN}/_trust/tuf/root.json"));
@@ -91,26 +92,50 @@ fn notary_does_all_it_can() {
     assert!(Person::of(&url).notary(&["list", GUN]).contains("v4"));
 }
 
-/// A key pair, of which the public half is returned; the private one is imported.
+/// Makes a key that stays with a person; its public half is returned.
 fn delegation_key(person: &Person) -> String {
-    person.notary(&["key", "generate", "ecdsa", "-r", "releases", "-o", "delegation"]);
-    let private = person.user.home().join("delegation-key.pem").display().to_string();
-    person.notary(&["key", "import", &private, "-r", "releases"]);
-    person.user.home().join("delegation.pem").display().to_string()
+    person.user.trust(&["key", "generate", "releases"]).success();
+    person.user.home().join("releases.pub").display().to_string()
 }
 
 #[test]
 fn our_own_program_does_the_same() {
     let server = TestServer::new();
-    let url = format!("http://{}", server.listen());
-    let owner = Person::of(&url);
+    let authority = Authority::new();
+    let port = server.listen_tls(&authority).port();
+    let url = format!("https://localhost:{port}");
+    let person = || {
+        let mut user = User::new();
+        user.use_trust_server(&url, &authority.certificate_file());
+        Person { user }
+    };
+    let owner = person();
     let trust = |words: &[&str]| owner.user.trust(words).success().stdout;
     let file = owner.file("content", "content\n");
     trust(&["repo", "init", "--server-managed-snapshot", "-p", GUN]);
     trust(&["target", "add", GUN, "v1", &file, "-p"]);
-    let reader = Person::of(&url);
+    let reader = person();
     assert!(reader.notary(&["list", GUN]).contains("v1"));
-    assert!(reader.user.trust(&["repo", "list", GUN]).success().stdout.contains("v1"));
-    trust(&["repo", "delete", GUN, "--remote", "--yes"]);
+    assert!(reader.user.trust(&["repo", "ls", GUN]).success().stdout.contains("v1"));
+    for role in ["snapshot", "timestamp"] {
+        trust(&["key", "rotate", GUN, role, "--server-managed"]);
+    }
+    trust(&["key", "rotate", GUN, "targets"]);
+    assert_eq!(version(&server, "root"), 4);
+    let key = delegation_key(&owner);
+    trust(&["delegation", "add", GUN, "targets/releases", &key, "--all-paths", "-p"]);
+    trust(&["target", "add", GUN, "v2", &file, "-r", "targets/releases", "-p"]);
+    trust(&["repo", "witness", GUN, "targets/releases", "-p"]);
+    assert!(reader.notary(&["list", GUN, "-r", "targets/releases"]).contains("v2"));
+    // Removed and added again, it goes on above the versions that are stored.
+    trust(&["delegation", "rm", GUN, "targets/releases", "--yes", "-p"]);
+    trust(&["delegation", "add", GUN, "targets/releases", &key, "--all-paths", "-p"]);
+    trust(&["target", "add", GUN, "v3", &file, "-r", "targets/releases", "-p"]);
+    assert_eq!(version(&server, "targets/releases"), 3);
+    assert!(reader.notary(&["list", GUN, "-r", "targets/releases"]).contains("v3"));
+    trust(&["repo", "delete", GUN, "--remote"]);
     assert_eq!(server.get(&format!("/v2/{GUN}/_trust/tuf/root.json")).status, 404);
+    trust(&["repo", "init", "-p", GUN]);
+    trust(&["target", "add", GUN, "v4", &file, "-p"]);
+    assert!(person().notary(&["list", GUN]).contains("v4"));
 }
