@@ -2,7 +2,6 @@
 
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::process::Command;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -21,6 +20,8 @@ use trust::server::meta::{MetaStore, Options};
 use trust::server::signer::{Algorithm, LocalSigner, MasterKey, Signer};
 use trust::server::trust::Gate;
 use trust::server::{Server, http, notary, registry, service};
+
+use crate::peers::postgres::{SharedPostgres, psql};
 
 /// A server on a database and a folder of its own.
 pub(crate) struct TestServer {
@@ -177,11 +178,13 @@ impl Answer {
     }
 }
 
-/// A database of one test on the PostgreSQL that `TRUST_TEST_POSTGRES` names.
+/// A database of one test on the PostgreSQL that `TRUST_TEST_POSTGRES` names, or on one that runs
+/// for this process alone.
 struct PostgresDatabase {
     url: String,
     name: String,
     admin: String,
+    _cluster: Option<Arc<SharedPostgres>>,
 }
 
 impl PostgresDatabase {
@@ -189,12 +192,16 @@ impl PostgresDatabase {
         if std::env::var("TRUST_TEST_DATABASE").ok()? != "postgres" {
             return None;
         }
-        let admin = std::env::var("TRUST_TEST_POSTGRES").expect(
-            "TRUST_TEST_POSTGRES is the address of a server, postgres://postgres@host:port",
-        );
+        let (admin, cluster) = match std::env::var("TRUST_TEST_POSTGRES") {
+            Ok(address) => (address, None),
+            Err(_) => {
+                let cluster = SharedPostgres::get();
+                (cluster.address().to_owned(), Some(cluster))
+            }
+        };
         let name = format!("test_{}", uuid::Uuid::new_v4().simple());
         psql(&admin, &format!("CREATE DATABASE {name}"));
-        Some(Self { url: format!("{admin}/{name}"), name, admin })
+        Some(Self { url: format!("{admin}/{name}"), name, admin, _cluster: cluster })
     }
 }
 
@@ -202,11 +209,4 @@ impl Drop for PostgresDatabase {
     fn drop(&mut self) {
         psql(&self.admin, &format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name));
     }
-}
-
-fn psql(address: &str, command: &str) {
-    let output =
-        Command::new("psql").args([&format!("{address}/postgres"), "-qc", command]).output();
-    let output = output.expect("psql is installed");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
