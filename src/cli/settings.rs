@@ -102,6 +102,8 @@ pub struct Settings {
     pub trust_dir: PathBuf,
     /// The person's images; `None` if there is no home folder.
     pub images_dir: Option<PathBuf>,
+    /// Where temporary folders are made (`TMPDIR`).
+    pub temporary_dir: PathBuf,
     /// When what is made says it was made, in seconds since 1970 (`SOURCE_DATE_EPOCH`).
     pub source_date_epoch: Option<String>,
     /// Whether content trust is on for push and pull (`DOCKER_CONTENT_TRUST`).
@@ -202,6 +204,7 @@ impl Settings {
         Ok(Self {
             trust_dir,
             images_dir: images_dir(environment),
+            temporary_dir: environment.path("TMPDIR").unwrap_or_else(|| PathBuf::from("/tmp")),
             source_date_epoch: environment.text("SOURCE_DATE_EPOCH"),
             content_trust: environment.text("DOCKER_CONTENT_TRUST").is_some_and(|v| is_truthy(&v)),
             config_file,

@@ -81,7 +81,8 @@ fn need(route: &Route, method: &Method) -> Option<Need> {
         _ => repository(name, &[Action::Pull, Action::Push]),
     };
     match route {
-        Route::Base => Some(Need { scope: Scope::Base, actions: Vec::new() }),
+        // The verdict checks what it is asked about itself.
+        Route::Base | Route::Verdict => Some(Need { scope: Scope::Base, actions: Vec::new() }),
         Route::Catalog | Route::AllChanges | Route::Search => {
             Some(Need { scope: Scope::Catalog, actions: Vec::new() })
         }
@@ -105,8 +106,6 @@ fn need(route: &Route, method: &Method) -> Option<Need> {
         }
         Route::TrustKey(gun, _) if reads => repository(gun.as_str(), &[Action::Pull, Action::Sign]),
         Route::TrustKey(gun, _) => repository(gun.as_str(), &[Action::Admin]),
-        // The verdict checks what it is asked about itself.
-        Route::Verdict => Some(Need { scope: Scope::Base, actions: Vec::new() }),
         Route::NotaryHealth
         | Route::Metrics
         | Route::Live

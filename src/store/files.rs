@@ -450,6 +450,39 @@ pub fn create_user_folder(path: &Path) -> Result<(), StoreError> {
     sync_all(make_folders(path)?)
 }
 
+/// A folder for its owner alone, gone with all that is in it when this value is dropped.
+#[derive(Debug)]
+pub struct TemporaryFolder(PathBuf);
+
+impl TemporaryFolder {
+    /// Makes a folder of a name that nobody knows.
+    pub fn create(parent: &Path) -> Result<Self, StoreError> {
+        let path = parent.join(format!("trust-{}", Uuid::new_v4().simple()));
+        let made = DirBuilder::new().mode(FOLDER_MODE).create(&path);
+        made.map_err(|cause| failed("create", &path, cause))?;
+        Ok(Self(path))
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Lets it stay.
+    pub fn keep(mut self) {
+        self.0 = PathBuf::new();
+    }
+}
+
+impl Drop for TemporaryFolder {
+    fn drop(&mut self) {
+        if !self.0.as_os_str().is_empty() {
+            // Nobody is left to be told.
+            drop(fs::remove_dir_all(&self.0));
+        }
+    }
+}
+
 /// Removes the hidden files that crashed processes left in a folder that a person named, as far as
 /// that can be done.
 pub fn sweep_user_folder(folder: &Path) {

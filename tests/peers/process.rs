@@ -30,7 +30,7 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts `program` in `folder`, its output going to `<folder>/<program>.log`.
+    /// Starts `program`, a name or a path, in `folder`, its output going to `<folder>/<name>.log`.
     ///
     /// The environment is empty but for `PATH` and `env`.
     pub(crate) fn start<S: AsRef<OsStr>>(
@@ -50,7 +50,8 @@ impl Process {
         folder: &Path,
         env: &[(&str, &str)],
     ) -> Self {
-        let log = folder.join(format!("{program}.log"));
+        let name = Path::new(program).file_name().unwrap().to_string_lossy().into_owned();
+        let log = folder.join(format!("{name}.log"));
         let output = fs::File::create(&log).unwrap();
         let mut words = wrapper.to_vec();
         // SIGTERM lets dockerd end its containerd; the others have nothing to save.
@@ -67,7 +68,7 @@ impl Process {
             .stderr(output)
             .spawn()
             .unwrap_or_else(|error| panic!("cannot start {words:?}: {error}"));
-        Self { name: program.to_owned(), child, log }
+        Self { name, child, log }
     }
 
     /// Waits for the TCP port the process listens on.

@@ -1,4 +1,5 @@
-//! `docker-registry`, with its blobs in a temporary folder.
+//! `docker-registry`, with its blobs in a temporary folder; or `trust serve` on the same file of
+//! configuration.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -43,6 +44,14 @@ pub(crate) struct RegistryOptions<'a> {
     pub(crate) tls: Option<&'a Authority>,
 }
 
+/// Whether `trust serve` stands in for the servers of others: the same tests, with our server.
+pub(crate) fn ours_stands_in() -> bool {
+    std::env::var("TRUST_TEST_SERVERS").is_ok_and(|servers| servers == "trust")
+}
+
+/// The program that stands in.
+pub(crate) const TRUST: &str = env!("CARGO_BIN_EXE_trust");
+
 /// A running `docker-registry`.
 #[derive(Debug)]
 pub(crate) struct Registry {
@@ -59,7 +68,9 @@ impl Registry {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("config.yml"), configuration(&folder, options)).unwrap();
         let args = ["serve", "config.yml"];
-        let mut process = Process::start("docker-registry", &args, folder.path(), &[]);
+        let program = if ours_stands_in() { TRUST } else { "docker-registry" };
+        let home = folder.path().display().to_string();
+        let mut process = Process::start(program, &args, folder.path(), &[("HOME", &home)]);
         let port = process.await_port();
         let access = match options.auth {
             RegistryAuth::Open => Access::Open,

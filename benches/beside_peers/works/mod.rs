@@ -5,6 +5,7 @@ mod delegations;
 mod keys;
 mod many_tags;
 mod root_chain;
+mod server;
 mod sign;
 mod startup;
 mod transfer;
@@ -22,7 +23,7 @@ pub(crate) struct Work {
 }
 
 /// Every work, in the order of the results.
-pub(crate) const ALL: [Work; 9] = [
+pub(crate) const ALL: [Work; 11] = [
     Work { name: "startup", measure: startup::measure },
     Work { name: "sign", measure: sign::measure },
     Work { name: "verify", measure: verify::measure },
@@ -32,6 +33,8 @@ pub(crate) const ALL: [Work; 9] = [
     Work { name: "keys", measure: keys::measure },
     Work { name: "transfer", measure: transfer::measure },
     Work { name: "large", measure: transfer::measure_large },
+    Work { name: "server", measure: server::measure },
+    Work { name: "stored", measure: server::measure_many },
 ];
 
 /// Most that signing may take of a peer's time.

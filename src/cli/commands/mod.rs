@@ -5,6 +5,7 @@
 pub mod completions;
 pub mod copy;
 pub mod delegation;
+pub mod demo;
 pub mod image;
 pub mod inspect;
 pub mod key;
@@ -60,6 +61,7 @@ commands! {
         Import(image::import::Args),
         Login(login::Args),
         Logout(logout::Args),
+        Demo(demo::Args),
         Completions(completions::Args),
         Man(man::Args),
     }

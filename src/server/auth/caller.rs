@@ -154,7 +154,7 @@ mod tests {
 
     #[test]
     fn a_hard_pattern_ends() {
-        assert!(!matches(&"**a".repeat(40), &"a".repeat(200)[..39]));
+        assert!(!matches(&"**a".repeat(40), &"a".repeat(39)));
         assert!(!matches(&format!("{}b", "**a".repeat(20)), &"a".repeat(255)));
     }
 
