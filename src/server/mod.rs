@@ -11,6 +11,7 @@ pub mod blobs;
 pub mod config;
 pub mod error;
 pub mod http;
+pub mod kill;
 pub mod listen;
 pub mod meta;
 pub mod notary;

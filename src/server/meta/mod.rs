@@ -5,9 +5,12 @@
 //! the other files hold the questions and changes of one subject each, as methods of the two.
 
 pub mod error;
+mod file;
 pub mod schema;
 pub mod store;
 pub mod trust;
 
 pub use error::MetaError;
-pub use store::{Dialect, MetaStore, Options, Reading, Writing};
+pub use store::{
+    Attempts, Dialect, Job, Leadership, MetaStore, Options, Reading, Writing,
+};
