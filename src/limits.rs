@@ -176,3 +176,7 @@ pub const MAX_DOCKERFILE_LINE_BYTES: usize = 65_535;
 pub const MAX_IMAGE_TEXT_CHARS: usize = 1024;
 /// Deepest nesting of variables in the defaults of others.
 pub const MAX_EXPANSION_DEPTH: usize = 32;
+/// Most bytes of recent answers that a server keeps in memory.
+pub const MAX_HOT_BYTES: usize = 16 << 20;
+/// Most repositories and collections of which a server remembers that they were written to.
+pub const MAX_HOT_SCOPES: usize = 100_000;

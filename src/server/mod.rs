@@ -10,6 +10,7 @@ pub mod auth;
 pub mod blobs;
 pub mod config;
 pub mod error;
+pub mod hot;
 pub mod http;
 pub mod kill;
 pub mod listen;

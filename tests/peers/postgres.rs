@@ -40,7 +40,9 @@ impl Postgres {
             chown(&data, Some(user), Some(group)).unwrap();
         }
         let mut words = as_postgres(&programs);
-        words.extend(["initdb", "-N", "-A", "trust", "-U", "postgres", "-E", "UTF8"].map(String::from));
+        words.extend(
+            ["initdb", "-N", "-A", "trust", "-U", "postgres", "-E", "UTF8"].map(String::from),
+        );
         words.extend(["--locale=C", "-D"].map(String::from));
         let mut initdb = Command::new(&words[0]);
         initdb.args(&words[1..]).arg(&data).current_dir("/");
@@ -85,8 +87,19 @@ impl Postgres {
         let data = self.folder.path().join("data").display().to_string();
         let port = self.port.to_string();
         let args = [
-            "-D", &data, "-F", "-p", &port, "-k", &data, "-c", "listen_addresses=127.0.0.1",
-            "-c", "max_connections=200", "-c", "shared_buffers=32MB",
+            "-D",
+            &data,
+            "-F",
+            "-p",
+            &port,
+            "-k",
+            &data,
+            "-c",
+            "listen_addresses=127.0.0.1",
+            "-c",
+            "max_connections=200",
+            "-c",
+            "shared_buffers=32MB",
         ];
         let mut process =
             Process::start_under(&wrapper, "postgres", &args, self.folder.path(), &[]);

@@ -42,6 +42,12 @@ pub enum MetaError {
         /// The file.
         path: PathBuf,
     },
+    /// The file ends early.
+    #[error("the database `{path}` ends early")]
+    Cut {
+        /// The file.
+        path: PathBuf,
+    },
     /// The file was there, and is gone or empty.
     #[error("the database `{path}` is gone or empty")]
     Gone {

@@ -128,11 +128,33 @@ fn look(path: &Path, lock: &Path, last_time: LastTime) -> Result<(), MetaError> 
         return Err(MetaError::NotADatabase { path });
     }
     // SQLite removes the log itself when it closes the database; a crash leaves it.
+    let log = beside(&path, "-wal");
     let logs = header.get(READ_VERSION) == Some(&WAL);
-    if last_time == LastTime::Running && logs && !beside(&path, "-wal").exists() {
+    if last_time == LastTime::Running && logs && !log.exists() {
         return Err(MetaError::LogGone { path, lock });
     }
+    // What is not in the file yet may be in the log, or in the journal of the first start.
+    let pending = [log, beside(&path, "-journal")];
+    if pending.iter().any(|file| file.metadata().is_ok_and(|file| file.len() > 0)) {
+        return Ok(());
+    }
+    let wanted = whole_size(&header);
+    let found = path.metadata().map_err(|source| disk(&path, source))?.len();
+    if wanted.is_none_or(|wanted| found < wanted) {
+        return Err(MetaError::Cut { path });
+    }
     Ok(())
+}
+
+/// How large a file is that begins with this header (SQLite's file format, §1.3).
+fn whole_size(header: &[u8]) -> Option<u64> {
+    let page = u16::from_be_bytes(*header.get(16..)?.first_chunk()?);
+    let pages = u32::from_be_bytes(*header.get(28..)?.first_chunk()?);
+    // The number of pages is right if both of these are of the same change.
+    let counters = [24, 92].map(|at| header.get(at..)?.first_chunk::<4>().copied());
+    let [Some(changed), Some(counted)] = counters else { return None };
+    let page = if page == 1 { 65536 } else { u64::from(page) };
+    if changed == counted { Some(page * u64::from(pages)) } else { Some(page) }
 }
 
 /// The name of a file system that another machine may have open, too: SQLite's log is shared memory.

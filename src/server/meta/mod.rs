@@ -11,6 +11,4 @@ pub mod store;
 pub mod trust;
 
 pub use error::MetaError;
-pub use store::{
-    Attempts, Dialect, Job, Leadership, MetaStore, Options, Reading, Writing,
-};
+pub use store::{Attempts, Dialect, Job, Leadership, MetaStore, Options, Reading, Writing};

@@ -9,6 +9,7 @@ use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::pool::PoolConnection;
 use sqlx::{Any, AnyConnection, AnyPool, ConnectOptions, Connection, Executor, Transaction};
 
+use crate::server::hot::{Scopes, Written};
 use crate::server::kill;
 use crate::server::meta::file::DatabaseFile;
 use crate::server::meta::{MetaError, schema};
@@ -37,6 +38,7 @@ pub struct MetaStore {
     dialect: Dialect,
     readers: AnyPool,
     writer: AnyPool,
+    scopes: Arc<Scopes>,
     /// SQLite's file, which is this process's alone.
     file: Option<Arc<DatabaseFile>>,
 }
@@ -44,7 +46,36 @@ pub struct MetaStore {
 /// One snapshot: all that is asked of it is of the same instant.
 #[derive(Debug)]
 pub struct Reading {
-    pub(super) tx: Transaction<'static, Any>,
+    pub(super) tx: Asked,
+}
+
+/// A connection that questions are sent to.
+#[derive(Debug)]
+pub(super) enum Asked {
+    /// All of them of one instant.
+    Snapshot(Transaction<'static, Any>),
+    /// Each of its own.
+    Connection(PoolConnection<Any>),
+}
+
+impl Deref for Asked {
+    type Target = AnyConnection;
+
+    fn deref(&self) -> &AnyConnection {
+        match self {
+            Self::Snapshot(transaction) => transaction,
+            Self::Connection(connection) => connection,
+        }
+    }
+}
+
+impl DerefMut for Asked {
+    fn deref_mut(&mut self) -> &mut AnyConnection {
+        match self {
+            Self::Snapshot(transaction) => transaction,
+            Self::Connection(connection) => connection,
+        }
+    }
 }
 
 /// Changes that happen together or not at all. Dropped without [`Writing::commit`], nothing has
@@ -53,6 +84,8 @@ pub struct Reading {
 pub struct Writing {
     pub(super) tx: Changes,
     pub(super) dialect: Dialect,
+    scopes: Arc<Scopes>,
+    written: Vec<Written>,
 }
 
 /// A transaction that writes. Each statement is a step at which a test may end the process.
@@ -87,6 +120,7 @@ impl MetaStore {
     /// what it was, is refused before anything is written.
     pub async fn open(options: &Options) -> Result<Self, MetaError> {
         sqlx::any::install_default_drivers();
+        let scopes = Arc::new(Scopes::default());
         match options {
             Options::Sqlite(path) => {
                 let path = path.clone();
@@ -97,7 +131,8 @@ impl MetaStore {
                 let readers = pool(&url, READERS, Dialect::Sqlite).await?;
                 let writer = pool(&url, 1, Dialect::Sqlite).await?;
                 let dialect = Dialect::Sqlite;
-                let store = Self { dialect, readers, writer, file: Some(Arc::clone(&file)) };
+                let own = Some(Arc::clone(&file));
+                let store = Self { dialect, readers, writer, scopes, file: own };
                 schema::migrate(&store).await?;
                 file.opened()?;
                 Ok(store)
@@ -106,7 +141,8 @@ impl MetaStore {
                 reach(url).await?;
                 let readers = pool(url, CONNECTIONS, Dialect::Postgres).await?;
                 let dialect = Dialect::Postgres;
-                let store = Self { dialect, writer: readers.clone(), readers, file: None };
+                let writer = readers.clone();
+                let store = Self { dialect, readers, writer, scopes, file: None };
                 schema::migrate(&store).await?;
                 Ok(store)
             }
@@ -124,7 +160,18 @@ impl MetaStore {
             Dialect::Sqlite => "BEGIN",
             Dialect::Postgres => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
         };
-        Ok(Reading { tx: begin(&self.readers, statement).await? })
+        Ok(Reading { tx: Asked::Snapshot(begin(&self.readers, statement).await?) })
+    }
+
+    /// A connection for one question: it costs a third of a snapshot, and is none. Whoever asks a
+    /// second question asks it of another instant.
+    pub async fn glance(&self) -> Result<Reading, MetaError> {
+        Ok(Reading { tx: Asked::Connection(self.readers.acquire().await?) })
+    }
+
+    /// Who is being written to, by this process.
+    pub fn scopes(&self) -> Arc<Scopes> {
+        Arc::clone(&self.scopes)
     }
 
     /// Begins to write. With SQLite everybody else who writes waits; with PostgreSQL nobody does
@@ -135,7 +182,8 @@ impl MetaStore {
             Dialect::Postgres => "BEGIN",
         };
         let tx = Changes(begin(&self.writer, statement).await?);
-        Ok(Writing { tx, dialect: self.dialect })
+        let scopes = Arc::clone(&self.scopes);
+        Ok(Writing { tx, dialect: self.dialect, scopes, written: Vec::new() })
     }
 
     /// Tells whether the database answers.
@@ -179,9 +227,8 @@ impl MetaStore {
             return Ok(Vec::new());
         }
         let mut connection = self.readers.acquire().await?;
-        let mut found: Vec<String> = sqlx::query_scalar("PRAGMA integrity_check(100)")
-            .fetch_all(&mut *connection)
-            .await?;
+        let mut found: Vec<String> =
+            sqlx::query_scalar("PRAGMA integrity_check(100)").fetch_all(&mut *connection).await?;
         found.retain(|line| line != "ok");
         let strays = sqlx::query("PRAGMA foreign_key_check").fetch_all(&mut *connection).await?;
         if !strays.is_empty() {
@@ -209,10 +256,24 @@ impl MetaStore {
 impl Writing {
     /// Makes the changes, durably.
     pub async fn commit(self) -> Result<(), MetaError> {
-        kill::step();
-        self.tx.0.commit().await?;
-        kill::step();
-        Ok(())
+        let Self { tx, written, .. } = self;
+        // Whoever asked may go away meanwhile, and this future with them; a commit that was begun
+        // is waited for all the same.
+        let committed = tokio::spawn(async move {
+            kill::step();
+            let outcome = tx.0.commit().await;
+            kill::step();
+            // Not before: answers kept in memory must not outlive what they were made of.
+            drop(written);
+            outcome
+        });
+        Ok(committed.await.map_err(|_| sqlx::Error::WorkerCrashed)??)
+    }
+
+    /// Says what this will change, before it does: the name of a repository, or a GUN. Answers kept
+    /// in memory are of no use from now on.
+    pub fn changes(&mut self, scope: &str) {
+        self.written.push(self.scopes.write(scope));
     }
 
     /// The next number of a series without gaps: whoever takes one holds the series until the
@@ -353,7 +414,19 @@ async fn pool(url: &str, connections: u32, dialect: Dialect) -> Result<AnyPool, 
         });
     let pool = match dialect {
         // A file does not go away; and with the last connection SQLite would remove its log.
-        Dialect::Sqlite => pool.min_connections(1).max_lifetime(None).idle_timeout(None),
+        Dialect::Sqlite => pool
+            .min_connections(1)
+            .max_lifetime(None)
+            .idle_timeout(None)
+            // Where SQLite itself has undone a transaction, as on a full disk, the driver believes
+            // for ever that it is in one.
+            .after_release(|connection, _| {
+                Box::pin(async move {
+                    // What was sent before is done when this is answered.
+                    connection.ping().await?;
+                    Ok(!connection.is_in_transaction())
+                })
+            }),
         Dialect::Postgres => pool.before_acquire(|connection, connections| {
             Box::pin(async move {
                 if connections.idle_for > UNASKED {

@@ -133,6 +133,7 @@ impl Writing {
     /// Locks a collection against other writers until the commit, and makes its row if there is
     /// none. One that was deleted is returned with its row.
     pub async fn lock_collection(&mut self, gun: &Gun) -> Result<CollectionRow, MetaError> {
+        self.changes(gun.as_str());
         sqlx::query(
             "INSERT INTO collection (gun, seq) VALUES ($1, 0) ON CONFLICT (gun) DO NOTHING",
         )

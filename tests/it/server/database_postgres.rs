@@ -78,9 +78,12 @@ fn idle_connections_that_died_are_passed_over() {
     let mut world = World::new();
     let store = world.open().unwrap();
     // All connections at once, then all of them idle.
-    let snapshots: Vec<_> =
-        (0..16).map(|_| world.runtime.block_on(store.read()).unwrap()).collect();
-    drop(snapshots);
+    world.runtime.block_on(async {
+        let mut snapshots = Vec::new();
+        for _ in 0..16 {
+            snapshots.push(store.read().await.unwrap());
+        }
+    });
     world.cluster.restart();
     for _ in 0..20 {
         world.runtime.block_on(store.ping()).unwrap();
@@ -166,11 +169,12 @@ fn replicas_that_start_together_make_one_schema_and_one_leader() {
         }
         stores
     });
-    let lead = |store: &MetaStore, job| world.runtime.block_on(store.lead(job)).unwrap();
-    let leader = lead(&stores[0], Job::Collection);
-    assert!(leader.is_some() && lead(&stores[1], Job::Collection).is_none());
-    assert!(lead(&stores[1], Job::Renewal).is_some(), "another job is another's");
     world.runtime.block_on(async {
+        let leader = stores[0].lead(Job::Collection).await.unwrap();
+        assert!(leader.is_some());
+        assert!(stores[1].lead(Job::Collection).await.unwrap().is_none());
+        let other = stores[1].lead(Job::Renewal).await.unwrap();
+        assert!(other.is_some(), "another job is another's");
         drop(leader);
         let patience = tokio::time::Instant::now() + Duration::from_secs(10);
         while stores[1].lead(Job::Collection).await.unwrap().is_none() {

@@ -18,7 +18,9 @@ impl Tmpfs {
     pub(crate) fn new(size: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let options = format!("size={size},mode=0755");
-        run(Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(folder.path()));
+        run(Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &options, "tmpfs"])
+            .arg(folder.path()));
         Self { folder }
     }
 
