@@ -175,6 +175,7 @@ fn replicas_that_start_together_make_one_schema_and_one_leader() {
         assert!(stores[1].lead(Job::Collection).await.unwrap().is_none());
         let other = stores[1].lead(Job::Renewal).await.unwrap();
         assert!(other.is_some(), "another job is another's");
+        drop(other);
         drop(leader);
         let patience = tokio::time::Instant::now() + Duration::from_secs(10);
         while stores[1].lead(Job::Collection).await.unwrap().is_none() {
