@@ -176,6 +176,33 @@ pub const MAX_DOCKERFILE_LINE_BYTES: usize = 65_535;
 pub const MAX_IMAGE_TEXT_CHARS: usize = 1024;
 /// Deepest nesting of variables in the defaults of others.
 pub const MAX_EXPANSION_DEPTH: usize = 32;
+/// Bytes of content that are written, hashed, read and sent at a time: two or three such pieces are
+/// in memory for each transfer, whatever its size.
+pub const BLOB_PIECE_BYTES: usize = 512 << 10;
+/// Most bytes of an upload that a crash can lose: after so many, what is there is saved and noted.
+pub const UPLOAD_CHECKPOINT_BYTES: u64 = 8 << 20;
+/// How long the name of an upload can be used to begin it, in seconds.
+pub const UPLOAD_NAME_SECONDS: i64 = 86_400;
+/// Most objects that are remembered to have been found whole; each takes some 200 bytes.
+pub const MAX_VERIFIED_OBJECTS: usize = 50_000;
+/// How long content that was found whole is served without being hashed again, in seconds.
+pub const VERIFIED_FOR_SECONDS: u64 = 3600;
+/// Most entries on one page of tags, repositories or referrers.
+pub const MAX_PAGE_ENTRIES: usize = 1000;
+/// Entries on a page of repositories if the client does not say how many. That of distribution.
+pub const CATALOG_PAGE_ENTRIES: usize = 100;
+/// Most bytes of one page of referrers: it is an index, and so bound as one is.
+pub const MAX_REFERRERS_PAGE_BYTES: usize = 3 << 20;
+/// Most repositories looked through for one page of those that the caller may see.
+pub const MAX_SCANNED_REPOSITORIES: usize = 10_000;
+/// Most repositories that have a blob looked through for one to mount it from.
+pub const MAX_MOUNT_SOURCES: usize = 100;
+/// Most repositories found by one search. Docker's bound.
+pub const MAX_SEARCH_RESULTS: usize = 100;
+/// Most tags set by one push of a manifest; the specification asks for ten at least.
+pub const MAX_TAG_PARAMETERS: usize = 100;
+/// Times a transaction is tried that other writers are in the way of.
+pub const MAX_TRANSACTION_ATTEMPTS: u32 = 4;
 /// Most bytes of recent answers that a server keeps in memory.
 pub const MAX_HOT_BYTES: usize = 16 << 20;
 /// Most repositories and collections of which a server remembers that they were written to.

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use sha2::Digest as _;
+use sha2::digest::common::hazmat::{SerializableState, SerializedState};
 
 use crate::codec::text::{from_hex, to_hex};
 use crate::crypto::{Hashes, Sha256Hash};
@@ -113,6 +114,45 @@ impl Hasher {
         }
     }
 
+    /// A hasher by the algorithm of this name, `sha256` or `sha512`.
+    pub fn named(algorithm: &str) -> Option<Self> {
+        match Algorithm::ALL.into_iter().find(|known| known.name() == algorithm)? {
+            Algorithm::Sha256 => Some(Self::sha256()),
+            Algorithm::Sha512 => Some(Self(State::Sha512(sha2::Sha512::new()))),
+        }
+    }
+
+    /// The name of its algorithm.
+    pub fn algorithm(&self) -> &'static str {
+        match &self.0 {
+            State::Sha256(_) => Algorithm::Sha256.name(),
+            State::Sha512(_) => Algorithm::Sha512.name(),
+        }
+    }
+
+    /// Where it stands, to go on from later with [`Self::resumed`]. As secret as what was hashed.
+    pub fn state(&self) -> Vec<u8> {
+        match &self.0 {
+            State::Sha256(state) => state.serialize().to_vec(),
+            State::Sha512(state) => state.serialize().to_vec(),
+        }
+    }
+
+    /// A hasher that stands where another of this algorithm stood; `None` if the state is none.
+    pub fn resumed(algorithm: &str, state: &[u8]) -> Option<Self> {
+        let state = match Algorithm::ALL.into_iter().find(|known| known.name() == algorithm)? {
+            Algorithm::Sha256 => {
+                let state = SerializedState::<sha2::Sha256>::try_from(state).ok()?;
+                State::Sha256(sha2::Sha256::deserialize(&state).ok()?)
+            }
+            Algorithm::Sha512 => {
+                let state = SerializedState::<sha2::Sha512>::try_from(state).ok()?;
+                State::Sha512(sha2::Sha512::deserialize(&state).ok()?)
+            }
+        };
+        Some(Self(state))
+    }
+
     /// Takes the next bytes.
     pub fn update(&mut self, bytes: &[u8]) {
         match &mut self.0 {
@@ -195,6 +235,21 @@ mod tests {
             hasher.update(b"bc");
             assert_eq!(hasher.finish(), like);
         }
+    }
+
+    #[test]
+    fn hashing_goes_on_where_it_stopped() {
+        for algorithm in ["sha256", "sha512"] {
+            let mut whole = Hasher::named(algorithm).unwrap();
+            whole.update(&[7; 1000]);
+            let mut first = Hasher::named(algorithm).unwrap();
+            first.update(&[7; 333]);
+            let mut second = Hasher::resumed(first.algorithm(), &first.state()).unwrap();
+            second.update(&[7; 667]);
+            assert_eq!(second.finish(), whole.finish());
+            assert!(Hasher::resumed(algorithm, b"short").is_none());
+        }
+        assert!(Hasher::named("md5").is_none());
     }
 
     #[test_case("" ; "empty")]

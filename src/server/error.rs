@@ -5,6 +5,7 @@ use ::http::header::{HeaderName, HeaderValue, RETRY_AFTER};
 use ::http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 
+use crate::server::blobs::BlobError;
 use crate::server::http::{Response, json as json_answer};
 use crate::server::meta::MetaError;
 use crate::server::signer::SignerError;
@@ -99,6 +100,16 @@ impl From<MetaError> for Refusal {
                 let message = "the request holds a value that cannot be stored";
                 Self::new(StatusCode::BAD_REQUEST, "UNSUPPORTED", message)
             }
+            _ => Self::internal(&error),
+        }
+    }
+}
+
+impl From<BlobError> for Refusal {
+    fn from(error: BlobError) -> Self {
+        match &error {
+            BlobError::Full(_) => Self::full(&error),
+            BlobError::Stopping => Self::unavailable(&error),
             _ => Self::internal(&error),
         }
     }

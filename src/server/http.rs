@@ -4,9 +4,9 @@ use std::net::IpAddr;
 
 use ::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use ::http::{HeaderMap, HeaderValue, Method, StatusCode};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Full};
 use serde::Serialize;
 
 use crate::server::Refusal;
@@ -62,14 +62,21 @@ impl Exchange {
     /// Reads the whole body; more than `limit` bytes are refused.
     pub async fn bytes(&mut self, limit: u64) -> Result<Bytes, Refusal> {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        let body = std::mem::replace(&mut self.body, empty_body());
-        match Limited::new(body, limit).collect().await {
-            Ok(collected) => Ok(collected.to_bytes()),
-            Err(error) if error.is::<http_body_util::LengthLimitError>() => {
-                Err(Refusal::too_large(limit))
-            }
-            Err(_) => Err(Refusal::broken_body()),
+        let said = self.header("content-length").and_then(|text| text.parse::<usize>().ok());
+        if said.is_some_and(|said| said > limit) {
+            return Err(Refusal::too_large(limit));
         }
+        let mut body = std::mem::replace(&mut self.body, empty_body());
+        let mut whole = BytesMut::new();
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|_| Refusal::broken_body())?;
+            let Ok(piece) = frame.into_data() else { continue };
+            if whole.len().saturating_add(piece.len()) > limit {
+                return Err(Refusal::too_large(limit));
+            }
+            whole.extend_from_slice(&piece);
+        }
+        Ok(whole.freeze())
     }
 }
 

@@ -103,6 +103,9 @@ pub enum MetaError {
         /// What it is.
         what: &'static str,
     },
+    /// The system gives no random numbers.
+    #[error("the system gives no random numbers")]
+    NoRandomness,
     /// The address is not one.
     #[error("`{url}` is no address of a database")]
     Address {

@@ -4,11 +4,14 @@
 //! [`store`] opens it and gives [`Reading`]s (one snapshot each) and [`Writing`]s (all or nothing);
 //! the other files hold the questions and changes of one subject each, as methods of the two.
 
+pub mod blobs;
+pub mod content;
 pub mod error;
 mod file;
 pub mod schema;
 pub mod store;
 pub mod trust;
+pub mod uploads;
 
 pub use error::MetaError;
 pub use store::{Attempts, Dialect, Job, Leadership, MetaStore, Options, Reading, Writing};

@@ -110,7 +110,7 @@ CREATE TABLE repository (
 );
 CREATE TABLE blob (
     digest {NAME} PRIMARY KEY, size BIGINT NOT NULL, object {NAME} NOT NULL,
-    -- live, condemned or deleting.
+    -- live, condemned or deleting; corrupt if what is stored is not what it should be.
     state {NAME} NOT NULL, touched_at BIGINT NOT NULL
 );
 CREATE INDEX blob_by_state ON blob (state, touched_at);
@@ -137,15 +137,20 @@ CREATE INDEX manifest_ref_blobs ON manifest_ref (child, kind);
 CREATE TABLE tag (
     repository BIGINT NOT NULL REFERENCES repository (id), name {NAME} NOT NULL,
     digest {NAME} NOT NULL,
-    -- Goes up each time it is set.
+    -- The repository's at the time it was set: never the same twice, even if the tag was deleted.
     seq BIGINT NOT NULL, updated_at BIGINT NOT NULL, PRIMARY KEY (repository, name)
 );
 CREATE INDEX tag_by_digest ON tag (repository, digest);
 CREATE TABLE upload (
-    id {NAME} PRIMARY KEY, repository BIGINT NOT NULL REFERENCES repository (id),
+    id {NAME} PRIMARY KEY, repository {NAME} NOT NULL,
+    -- Bytes that are certainly on the disk, and where the hash stood after them.
     size BIGINT NOT NULL, algorithm {NAME} NOT NULL, hash_state {BYTES} NOT NULL,
-    started_at BIGINT NOT NULL, touched_at BIGINT NOT NULL
-)"];
+    -- open, or ended: what was sealed or given up is not begun again.
+    state {NAME} NOT NULL, started_at BIGINT NOT NULL, touched_at BIGINT NOT NULL
+);
+CREATE INDEX upload_by_state ON upload (state, touched_at);
+-- Random keys of the server itself, made when they are first needed.
+CREATE TABLE secret (name {NAME} PRIMARY KEY, value {BYTES} NOT NULL)"];
 
 #[cfg(test)]
 mod tests {

@@ -1,8 +1,9 @@
 //! Opens the database, and hands out snapshots and transactions.
 
+use std::collections::BTreeMap;
 use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
@@ -38,6 +39,8 @@ pub struct MetaStore {
     dialect: Dialect,
     readers: AnyPool,
     writer: AnyPool,
+    /// Keys of the server that were read once, by their names.
+    pub(super) secrets: Arc<Mutex<BTreeMap<&'static str, Arc<[u8]>>>>,
     scopes: Arc<Scopes>,
     /// SQLite's file, which is this process's alone.
     file: Option<Arc<DatabaseFile>>,
@@ -120,7 +123,7 @@ impl MetaStore {
     /// what it was, is refused before anything is written.
     pub async fn open(options: &Options) -> Result<Self, MetaError> {
         sqlx::any::install_default_drivers();
-        let scopes = Arc::new(Scopes::default());
+        let (scopes, secrets) = (Arc::new(Scopes::default()), Arc::default());
         match options {
             Options::Sqlite(path) => {
                 let path = path.clone();
@@ -132,7 +135,7 @@ impl MetaStore {
                 let writer = pool(&url, 1, Dialect::Sqlite).await?;
                 let dialect = Dialect::Sqlite;
                 let own = Some(Arc::clone(&file));
-                let store = Self { dialect, readers, writer, scopes, file: own };
+                let store = Self { dialect, readers, writer, scopes, secrets, file: own };
                 schema::migrate(&store).await?;
                 file.opened()?;
                 Ok(store)
@@ -142,7 +145,7 @@ impl MetaStore {
                 let readers = pool(url, CONNECTIONS, Dialect::Postgres).await?;
                 let dialect = Dialect::Postgres;
                 let writer = readers.clone();
-                let store = Self { dialect, readers, writer, scopes, file: None };
+                let store = Self { dialect, readers, writer, scopes, secrets, file: None };
                 schema::migrate(&store).await?;
                 Ok(store)
             }
