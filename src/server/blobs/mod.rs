@@ -173,7 +173,8 @@ impl Content {
     pub fn stream(self, range: Range<u64>) -> impl Stream<Item = Result<Bytes, BlobError>> + Send {
         let is_whole = range == (0..self.size());
         let hasher = (is_whole && !self.verified).then(|| Hasher::like(&self.digest));
-        let mut reader = Reader { content: Arc::new(self), at: range.start, end: range.end, next: None };
+        let mut reader =
+            Reader { content: Arc::new(self), at: range.start, end: range.end, next: None };
         reader.start(hasher);
         stream::unfold(reader, |mut reader| async move {
             let next = reader.next.take()?;

@@ -197,11 +197,8 @@ impl Writing {
     pub async fn mark_corrupt(&mut self, digest: &Digest, object: &str) -> Result<bool, MetaError> {
         let change = "UPDATE blob SET state = 'corrupt' WHERE digest = $1 AND object = $2 \
              AND state IN ('live', 'condemned')";
-        let done = sqlx::query(change)
-            .bind(digest.as_str())
-            .bind(object)
-            .execute(&mut *self.tx)
-            .await?;
+        let done =
+            sqlx::query(change).bind(digest.as_str()).bind(object).execute(&mut *self.tx).await?;
         Ok(done.rows_affected() > 0)
     }
 
@@ -249,10 +246,8 @@ async fn stored_blob(
 ) -> Result<Option<BlobRow>, MetaError> {
     let query =
         format!("SELECT digest, size, object, state, touched_at FROM blob WHERE digest = $1{lock}");
-    let row = sqlx::query(AssertSqlSafe(query))
-        .bind(digest.as_str())
-        .fetch_optional(connection)
-        .await?;
+    let row =
+        sqlx::query(AssertSqlSafe(query)).bind(digest.as_str()).fetch_optional(connection).await?;
     row.as_ref().map(blob_row).transpose()
 }
 

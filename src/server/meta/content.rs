@@ -279,8 +279,7 @@ impl Writing {
         repository: i64,
         tag: &TagName,
     ) -> Result<Option<TagRow>, MetaError> {
-        let query =
-            "SELECT digest, seq, updated_at FROM tag WHERE repository = $1 AND name = $2";
+        let query = "SELECT digest, seq, updated_at FROM tag WHERE repository = $1 AND name = $2";
         let row = sqlx::query(query)
             .bind(repository)
             .bind(tag.as_str())
@@ -414,8 +413,7 @@ impl Writing {
         digest: &Digest,
         now: Timestamp,
     ) -> Result<bool, MetaError> {
-        let change =
-            "UPDATE manifest SET touched_at = $1 WHERE repository = $2 AND digest = $3";
+        let change = "UPDATE manifest SET touched_at = $1 WHERE repository = $2 AND digest = $3";
         let done = sqlx::query(change)
             .bind(now.as_microsecond())
             .bind(repository)
@@ -484,11 +482,8 @@ async fn parent_of(
 ) -> Result<Option<Digest>, MetaError> {
     let query = "SELECT parent FROM manifest_ref WHERE repository = $1 AND child = $2 \
          ORDER BY parent LIMIT 1";
-    let row = sqlx::query(query)
-        .bind(repository)
-        .bind(child.as_str())
-        .fetch_optional(connection)
-        .await?;
+    let row =
+        sqlx::query(query).bind(repository).bind(child.as_str()).fetch_optional(connection).await?;
     row.map(|row| digest(row.try_get("parent")?)).transpose()
 }
 

@@ -11,6 +11,7 @@ mod file;
 pub mod schema;
 pub mod store;
 pub mod trust;
+pub mod upkeep;
 pub mod uploads;
 
 pub use error::MetaError;

@@ -6,9 +6,12 @@ use sqlx::{AnyConnection, AssertSqlSafe, Row};
 
 use crate::clock::Timestamp;
 use crate::oci::{Digest, RepositoryName, TagName};
-use crate::server::meta::blobs::{MAX_PLACES, blob_row, digest, places, repository_name};
+use crate::server::meta::blobs::{
+    BlobRow, BlobState, MAX_PLACES, blob_row, digest, places, repository_name,
+};
+use crate::server::meta::content::TagRow;
 use crate::server::meta::trust::{instant, unsigned};
-use crate::server::meta::{BlobRow, BlobState, Dialect, MetaError, Reading, TagRow, Writing};
+use crate::server::meta::{Dialect, MetaError, Reading, Writing};
 
 /// A manifest, without its bytes, and what it names.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -111,8 +111,7 @@ impl Writing {
     /// of an upload (`limits::UPLOAD_NAME_SECONDS`). Tells how many.
     pub async fn forget_uploads(&mut self, before: Timestamp) -> Result<u64, MetaError> {
         let change = "DELETE FROM upload WHERE state = 'ended' AND touched_at < $1";
-        let done =
-            sqlx::query(change).bind(before.as_microsecond()).execute(&mut *self.tx).await?;
+        let done = sqlx::query(change).bind(before.as_microsecond()).execute(&mut *self.tx).await?;
         Ok(done.rows_affected())
     }
 }

@@ -88,11 +88,7 @@ async fn note_use(
     if is_there { Ok(()) } else { Err(unknown(&row.digest)) }
 }
 
-async fn head(
-    server: &Arc<Server>,
-    row: &BlobRow,
-    asked: &HeaderMap,
-) -> Result<Response, Refusal> {
+async fn head(server: &Arc<Server>, row: &BlobRow, asked: &HeaderMap) -> Result<Response, Refusal> {
     match server.blobs.size(&row.object).await {
         Ok(size) if size == row.size => {}
         Ok(_) | Err(BlobError::Missing) => {
@@ -113,11 +109,7 @@ async fn head(
     Ok(response)
 }
 
-async fn get(
-    server: &Arc<Server>,
-    row: BlobRow,
-    asked: &HeaderMap,
-) -> Result<Response, Refusal> {
+async fn get(server: &Arc<Server>, row: BlobRow, asked: &HeaderMap) -> Result<Response, Refusal> {
     let mut response = Response::new(http::empty_body());
     let etag = describe(response.headers_mut(), &row);
     if names_tag(text_of(asked, IF_NONE_MATCH), &etag) {

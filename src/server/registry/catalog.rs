@@ -19,10 +19,7 @@ use crate::server::{Refusal, Server};
 use crate::wire::registry::CATALOG_PATH;
 
 /// Answers `/v2/_catalog`.
-pub(super) async fn respond(
-    server: &Arc<Server>,
-    exchange: Exchange,
-) -> Result<Response, Refusal> {
+pub(super) async fn respond(server: &Arc<Server>, exchange: Exchange) -> Result<Response, Refusal> {
     only_reads(&exchange)?;
     let page = Page::of(&exchange, CATALOG_PAGE_ENTRIES)?;
     let found = visible(server, &exchange.caller, &page.after, "", page.entries).await?;
@@ -44,10 +41,7 @@ pub(super) fn ping(exchange: &Exchange) -> Result<Response, Refusal> {
 }
 
 /// Answers `/v1/search`: repositories whose name contains the text.
-pub(super) async fn search(
-    server: &Arc<Server>,
-    exchange: Exchange,
-) -> Result<Response, Refusal> {
+pub(super) async fn search(server: &Arc<Server>, exchange: Exchange) -> Result<Response, Refusal> {
     only_reads(&exchange)?;
     let asked = exchange.parameter("q").unwrap_or_default();
     let entries = match Page::of(&exchange, DEFAULT_RESULTS)?.entries {

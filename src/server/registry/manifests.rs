@@ -237,9 +237,9 @@ impl Prepared {
             Manifest::Image(image) => {
                 let own = image.artifact_type.clone();
                 let artifact_type = own.or_else(|| Some(image.config.media_type.clone()));
-                let blobs = manifest.references().map(|blob| {
-                    (blob.digest.clone(), !is_foreign_layer(&blob.media_type))
-                });
+                let blobs = manifest
+                    .references()
+                    .map(|blob| (blob.digest.clone(), !is_foreign_layer(&blob.media_type)));
                 (artifact_type, Vec::new(), blobs.collect())
             }
             Manifest::Index(index) => {
@@ -256,6 +256,13 @@ impl Prepared {
             manifests,
             blobs,
         }
+    }
+
+    /// All it refers to that must be there, and of what kind each is, `manifest` or `blob`.
+    pub fn children(&self) -> Vec<(Digest, &'static str)> {
+        let manifests = self.manifests.iter().map(|digest| (digest.clone(), "manifest"));
+        let needed = self.blobs.iter().filter(|(_, needed)| *needed);
+        manifests.chain(needed.map(|(digest, _)| (digest.clone(), "blob"))).collect()
     }
 
     /// Stores it in a transaction, and makes these tags stand for it; what it refers to must be
@@ -479,9 +486,8 @@ impl Document {
             let parsed = Digest::parse(&reference.digest);
             parsed.map_err(|error| malformed(&ManifestError::Digest(error)))
         };
-        let needed = |reference: &Reference| {
-            !reference.media_type.as_deref().is_some_and(is_foreign_layer)
-        };
+        let needed =
+            |reference: &Reference| !reference.media_type.as_deref().is_some_and(is_foreign_layer);
         let own = self.artifact_type.filter(|text| !text.is_empty());
         Ok(Prepared {
             digest,

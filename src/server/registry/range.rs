@@ -32,9 +32,7 @@ pub fn wanted(header: Option<&str>, length: u64) -> Wanted {
         (Some(first), None) if last.is_empty() => Wanted::Part(first..length),
         (None, Some(0)) if first.is_empty() => Wanted::Nothing,
         (None, Some(_)) if first.is_empty() && length == 0 => Wanted::Nothing,
-        (None, Some(last)) if first.is_empty() => {
-            Wanted::Part(length.saturating_sub(last)..length)
-        }
+        (None, Some(last)) if first.is_empty() => Wanted::Part(length.saturating_sub(last)..length),
         _ => Wanted::Whole,
     }
 }

@@ -34,8 +34,7 @@ pub(super) async fn respond(
     };
     let goes_on = tags.len() > page.entries;
     tags.truncate(page.entries);
-    let mut response =
-        json_answer(StatusCode::OK, &json!({"name": name.as_str(), "tags": tags}));
+    let mut response = json_answer(StatusCode::OK, &json!({"name": name.as_str(), "tags": tags}));
     if let (true, Some(last)) = (goes_on, tags.last()) {
         let entries = page.entries.to_string();
         link_next(&mut response, &tags_path(name.as_str()), &[("last", last), ("n", &entries)]);

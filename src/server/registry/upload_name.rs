@@ -69,13 +69,7 @@ pub fn algorithm(name: &str) -> Option<&'static str> {
     ALGORITHMS.into_iter().find(|known| *known == name)
 }
 
-fn seal(
-    key: &[u8],
-    repository: &RepositoryName,
-    id: &str,
-    algorithm: &str,
-    begun: i64,
-) -> String {
+fn seal(key: &[u8], repository: &RepositoryName, id: &str, algorithm: &str, begun: i64) -> String {
     let said = format!("upload v1\n{repository}\n{id}\n{algorithm}\n{begun}");
     let tag = sign(&Key::new(HMAC_SHA256, key), said.as_bytes());
     to_hex(tag.as_ref().get(..SEAL_BYTES).unwrap_or_default())

@@ -410,10 +410,11 @@ impl<'a> Session<'a> {
             }
         }
         let object = upload.seal(digest).await.map_err(refusal)?;
-        let useless = match retried(|| Box::pin(self.finish_once(digest, size, Some(&object)))).await? {
-            Some(Claimed::New { replaced }) => replaced,
-            Some(Claimed::Known) | None => Some(object),
-        };
+        let useless =
+            match retried(|| Box::pin(self.finish_once(digest, size, Some(&object)))).await? {
+                Some(Claimed::New { replaced }) => replaced,
+                Some(Claimed::Known) | None => Some(object),
+            };
         if let Some(useless) = useless {
             server.blobs.delete(&useless).await?;
         }

@@ -6,18 +6,17 @@ use std::collections::{BTreeMap, HashSet};
 use futures_util::StreamExt;
 use futures_util::pin_mut;
 
+use crate::codec::text::to_hex;
 use crate::crypto::Sha256Hash;
 use crate::limits::GC_PAGE_ROWS;
 use crate::oci::{Digest, RepositoryName, TagName};
 use crate::server::blobs::{BlobError, BlobStore};
-use crate::server::meta::audit::AuditRow;
+use crate::server::meta::blobs::{BlobRow, BlobState};
 use crate::server::meta::upkeep::CheckedCollection;
-use crate::server::meta::{BlobRow, BlobState, Dialect, MetaError};
 use crate::server::registry::manifests;
 use crate::server::upkeep::{Storage, UpkeepError};
-use crate::tuf::metadata::{Document, FileMeta};
 use crate::tuf::trusted::Expiry;
-use crate::tuf::{Gun, Pin, RoleName, Root, Rules, Signed, Targets, TrustedSet};
+use crate::tuf::{Gun, Pin, RoleName, Signed, Targets, TrustedSet};
 
 /// How grave a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -261,7 +260,6 @@ pub async fn check(
     check.orphans().await?;
     check.collections().await?;
     check.feed().await?;
-    check.audit().await?;
     Ok(check.summary)
 }
 
@@ -389,8 +387,7 @@ impl Check<'_> {
             let Some((media_type, bytes)) = reading.manifest_bytes(id, &digest).await? else {
                 continue;
             };
-            let prepared =
-                manifests::prepare(media_type, bytes.into(), Some(digest.clone())).await;
+            let prepared = manifests::prepare(media_type, bytes.into(), Some(digest.clone())).await;
             let Ok(prepared) = prepared else {
                 findings.push(Finding::ManifestDamaged { repository: name.clone(), digest });
                 continue;
@@ -532,14 +529,15 @@ impl Check<'_> {
             findings.push(Finding::FileMissing { gun: gun.clone(), role });
         }
         let mut current: BTreeMap<RoleName, Vec<u8>> = BTreeMap::new();
-        let mut roots = Vec::new();
         let mut damaged = false;
         for file in reading.file_versions(collection.id).await? {
             self.summary.trust_files += 1;
-            let bytes =
-                reading.file_bytes(collection.id, &file.role, file.version).await?.unwrap_or_default();
+            let bytes = reading
+                .file_bytes(collection.id, &file.role, file.version)
+                .await?
+                .unwrap_or_default();
             let role = RoleName::parse(&file.role).ok();
-            let says = role.as_ref().and_then(|role| version_of(role, &bytes));
+            let says = version_of(&bytes);
             let is_whole = Sha256Hash::of(&bytes).to_hex() == file.sha256
                 && says.is_some_and(|version| i64::try_from(version) == Ok(file.version));
             let Some(role) = role.filter(|_| is_whole) else {
@@ -551,9 +549,6 @@ impl Check<'_> {
                 });
                 continue;
             };
-            if role == RoleName::Root && file.current {
-                roots.push(bytes.clone());
-            }
             if file.current {
                 current.insert(role, bytes);
             }
@@ -601,38 +596,11 @@ impl Check<'_> {
         }
         Ok(())
     }
-
-    async fn audit(&mut self) -> Result<(), UpkeepError> {
-        let mut last = 0;
-        let mut hash = String::new();
-        let mut reading = self.storage.meta.read().await?;
-        loop {
-            let page = reading.audit(last, AUDIT_PAGE).await?;
-            if page.is_empty() {
-                break;
-            }
-            for row in page {
-                if row.id != last + 1 {
-                    self.found(Finding::Audit { id: last + 1 }, false);
-                } else if AuditRow::hash_after(&hash, row.id, &row.event) != row.hash {
-                    self.found(Finding::Audit { id: row.id }, false);
-                }
-                last = row.id;
-                // What follows is judged by what is there: one change is one finding.
-                hash = row.hash;
-            }
-        }
-        if reading.last_number("audit").await? != last {
-            self.found(Finding::Audit { id: last + 1 }, false);
-        }
-        Ok(())
-    }
 }
 
 /// The version that a file says it has.
-fn version_of(role: &RoleName, bytes: &[u8]) -> Option<u64> {
+fn version_of(bytes: &[u8]) -> Option<u64> {
     let value: serde_json::Value = serde_json::from_slice(bytes).ok()?;
-    let _ = role;
     value.get("signed")?.get("version")?.as_u64()
 }
 
@@ -670,7 +638,7 @@ fn index(
 ) -> Vec<Finding> {
     let mut roles: BTreeMap<String, HashSet<(String, String, i64)>> = BTreeMap::new();
     for (role, bytes) in current.iter().filter(|(role, _)| role.is_targets()) {
-        let Ok(file) = Signed::<Targets>::parse(bytes) else { continue };
+        let Ok(file) = Signed::<Targets>::parse(role, bytes) else { continue };
         roles.insert(role.to_string(), targets_of(&file));
     }
     for role in signed.keys() {
@@ -686,7 +654,18 @@ fn index(
         .collect()
 }
 
+/// What a file signs, as the index has it.
+fn targets_of(file: &Signed<Targets>) -> HashSet<(String, String, i64)> {
+    let targets = file.unverified().targets.iter();
+    let target = targets.filter_map(|(name, target)| {
+        let digest = ["sha256", "sha512"].into_iter().find_map(|algorithm| {
+            Some(format!("{algorithm}:{}", to_hex(target.hashes.get(algorithm)?)))
+        })?;
+        let length = i64::try_from(target.length).unwrap_or(i64::MAX);
+        Some((name.as_str().to_owned(), digest, length))
+    });
+    target.collect()
+}
+
 /// Most links that lead nowhere told in one run.
 const MAX_LINKS: usize = 10_000;
-/// Rows of the audit looked at at a time.
-const AUDIT_PAGE: u32 = 500;

@@ -18,8 +18,9 @@ use crate::limits::{
 use crate::oci::{Digest, RepositoryName, TagName};
 use crate::server::Server;
 use crate::server::blobs::BlobStore;
+use crate::server::meta::blobs::{BlobRow, BlobState};
 use crate::server::meta::upkeep::{Hosts, ManifestNode};
-use crate::server::meta::{Attempts, BlobRow, BlobState, Job, MetaError, Reading};
+use crate::server::meta::{Attempts, Job, MetaError, Reading};
 use crate::server::upkeep::{Storage, UpkeepError, before, retention, uploads};
 
 /// What is garbage, and how often it is collected.
@@ -388,10 +389,7 @@ impl Run<'_> {
         }
         for node in batch {
             let hosts = &self.options.hosts;
-            if writing
-                .is_garbage((id, name), &node.digest, cutoff, hosts, signed_since)
-                .await?
-            {
+            if writing.is_garbage((id, name), &node.digest, cutoff, hosts, signed_since).await? {
                 writing.remove_manifest(id, &node.digest).await?;
                 removed.insert(node.digest.clone());
             }
@@ -500,9 +498,7 @@ impl Run<'_> {
                         done => break done?,
                     }
                 };
-                advanced.extend(
-                    batch.iter().filter(|row| changed.contains(&row.digest)).cloned(),
-                );
+                advanced.extend(batch.iter().filter(|row| changed.contains(&row.digest)).cloned());
             }
         }
     }
@@ -587,9 +583,5 @@ impl Run<'_> {
 }
 
 fn manifest(repository: &RepositoryName, node: &ManifestNode) -> Item {
-    Item::Manifest {
-        repository: repository.clone(),
-        digest: node.digest.clone(),
-        size: node.size,
-    }
+    Item::Manifest { repository: repository.clone(), digest: node.digest.clone(), size: node.size }
 }

@@ -10,8 +10,9 @@ use crate::clock::Timestamp;
 use crate::limits::GC_BATCH_ROWS;
 use crate::oci::{RepositoryName, TagName};
 use crate::server::auth::caller::matches;
+use crate::server::meta::content::TagRow;
 use crate::server::meta::upkeep::Hosts;
-use crate::server::meta::{Attempts, MetaError, TagRow};
+use crate::server::meta::{Attempts, MetaError};
 use crate::server::upkeep::gc::Mode;
 use crate::server::upkeep::{Storage, UpkeepError};
 

@@ -80,6 +80,14 @@ impl TestServer {
         Self { server: Arc::new(server), runtime, folder, database }
     }
 
+    /// The address of its database.
+    pub(crate) fn database_url(&self) -> String {
+        match &self.database {
+            Some(database) => database.url.clone(),
+            None => format!("sqlite://{}", self.folder.path().join("trust.db").display()),
+        }
+    }
+
     /// Sends GET.
     pub(crate) fn get(&self, path: &str) -> Answer {
         self.ask("GET", path, &[], "")

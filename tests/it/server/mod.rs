@@ -5,5 +5,7 @@
 mod base;
 mod database_postgres;
 mod database_sqlite;
+mod gc_collection;
 pub(crate) mod harness;
+pub(crate) mod stock;
 mod tmpfs;
