@@ -142,6 +142,52 @@ pub const MAX_CONFIG_BYTES: u64 = 16 << 20;
 pub const MAX_HELPER_ANSWER_BYTES: u64 = 1 << 20;
 /// Longest password or token read from the standard input, in bytes; a token has some 3 KiB.
 pub const MAX_PASSWORD_BYTES: u64 = 64 << 10;
+/// Longest token a server takes, in bytes: one with a chain of three certificates has some 8 KiB.
+pub const MAX_BEARER_BYTES: usize = 32 << 10;
+/// Longest name and password a server takes, in bytes as sent; tokens used as passwords have 3 KiB.
+pub const MAX_BASIC_BYTES: usize = 8 << 10;
+/// Most certificates of a token followed: a leaf, and authorities.
+pub const MAX_TOKEN_CERTIFICATES: usize = 8;
+/// Most a token server's clock may differ from ours, in seconds. Docker's leeway.
+pub const TOKEN_LEEWAY_SECONDS: i64 = 60;
+/// Lifetime of a token that the server gives out, in seconds: clients fetch the next one unasked.
+pub const TOKEN_LIFETIME_SECONDS: i64 = 300;
+/// Lifetime of what `docker login` keeps instead of a password, in days.
+pub const REFRESH_TOKEN_DAYS: i64 = 90;
+/// Most scopes of one token: docker asks for two, with content trust for three.
+pub const MAX_TOKEN_SCOPES: usize = 64;
+/// Largest form sent to the token service, in bytes: a token, and scopes.
+pub const MAX_TOKEN_FORM_BYTES: u64 = 64 << 10;
+/// Largest accounts file or htpasswd file read, in bytes: 20,000 accounts have some 5 MiB.
+pub const MAX_ACCOUNTS_BYTES: u64 = 16 << 20;
+/// Highest cost of bcrypt taken: a check at 16 takes some four seconds, and twice that at 17.
+pub const MAX_BCRYPT_COST: u32 = 16;
+/// Most memory argon2 may ask of a server for one login, in bytes.
+pub const MAX_ARGON2_MEMORY_BYTES: u64 = 256 << 20;
+/// Most memory passed over for one login with argon2, in bytes: about a second of work.
+pub const MAX_ARGON2_WORK_BYTES: u64 = 1 << 30;
+/// Most lanes argon2 may ask for; here they are walked one after the other.
+pub const MAX_ARGON2_LANES: u32 = 16;
+/// Most logins that wait for their check; the next are told to come back.
+pub const MAX_WAITING_PASSWORDS: usize = 256;
+/// Most right passwords remembered.
+pub const MAX_CACHED_PASSWORDS: usize = 4096;
+/// How long a right password is remembered, in seconds: one push shows it a hundred times.
+pub const PASSWORD_CACHE_SECONDS: u64 = 30;
+/// Wrong passwords of one address for one user before it has to wait: people mistype.
+pub const FREE_ATTEMPTS: u32 = 5;
+/// Wrong passwords of one address before it has to wait: many people may share it.
+pub const FREE_ATTEMPTS_OF_ADDRESS: u32 = 50;
+/// Wrong passwords for one user, from anywhere, before looking at the next is delayed.
+pub const FREE_ATTEMPTS_OF_USER: u32 = 20;
+/// Longest wait after a wrong password, in seconds: at this pace nobody guesses anything.
+pub const MAX_PENALTY_SECONDS: u64 = 64;
+/// Longest delay of a login for a user whom many guess at, in seconds: the right one must get in.
+pub const MAX_USER_DELAY_SECONDS: u64 = 2;
+/// How long wrong passwords are remembered, in seconds.
+pub const FORGET_FAILURES_SECONDS: u64 = 900;
+/// Most addresses and users whose wrong passwords are counted: each costs some 64 bytes.
+pub const MAX_COUNTED_GUESSERS: usize = 16_384;
 /// Shortest passphrase accepted for a new key when it is typed, in characters. Notary's rule.
 pub const MIN_PASSPHRASE_CHARS: usize = 8;
 /// Times a passphrase is asked for before giving up. Notary's rule.
@@ -176,6 +222,33 @@ pub const MAX_DOCKERFILE_LINE_BYTES: usize = 65_535;
 pub const MAX_IMAGE_TEXT_CHARS: usize = 1024;
 /// Deepest nesting of variables in the defaults of others.
 pub const MAX_EXPANSION_DEPTH: usize = 32;
+/// Lifetime of a timestamp that the server makes, in days. Notary's default.
+pub const TIMESTAMP_LIFETIME_DAYS: i64 = 14;
+/// How long before its end the server renews a timestamp, in days: a signer may be away over a long
+/// weekend.
+pub const TIMESTAMP_RENEWAL_DAYS: i64 = 4;
+/// How long before its end the server renews a snapshot, in days: they last for years, and clients
+/// warn months before.
+pub const SNAPSHOT_RENEWAL_DAYS: i64 = 190;
+/// How often the server looks for timestamps to renew, in seconds; a look costs one question to
+/// the database.
+pub const RENEWAL_INTERVAL_SECONDS: u64 = 600;
+/// Largest publication that the server takes unless its configuration says otherwise, in bytes: a
+/// targets file with 30,000 tags has some 6 MiB.
+pub const MAX_PUBLICATION_BYTES: u64 = 8 << 20;
+/// Most files in one publication: the base roles and every delegation that is followed.
+pub const MAX_UPLOAD_PARTS: usize = 1028;
+/// Most keys that the server hands out for repositories of which nothing is published yet.
+pub const MAX_KEYS_IN_WAITING: u64 = 10_000;
+/// Least time that such a key is kept when there are too many, in seconds: a person may set up a
+/// repository in the morning and publish in the evening.
+pub const MIN_KEY_WAITING_SECONDS: i64 = 86_400;
+/// Changes in a page of the server's changefeed if the reader does not say. Notary's default.
+pub const USUAL_CHANGES: u32 = 100;
+/// Most changes in a page of the server's changefeed: it has some 300 KiB.
+pub const MAX_CHANGES: u32 = 1000;
+/// Times that a change of the server's database is tried when others are in the way.
+pub const MAX_WRITE_ATTEMPTS: u32 = 10;
 /// Bytes of content that are written, hashed, read and sent at a time: two or three such pieces are
 /// in memory for each transfer, whatever its size.
 pub const BLOB_PIECE_BYTES: usize = 512 << 10;

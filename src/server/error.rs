@@ -1,14 +1,16 @@
 //! What clients are told when they do not get what they asked for. Causes that are nobody else's
 //! business are logged here, once, and not sent.
 
-use ::http::header::{HeaderName, HeaderValue, RETRY_AFTER};
+use ::http::header::{ALLOW, HeaderName, HeaderValue, RETRY_AFTER};
 use ::http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 
 use crate::server::blobs::BlobError;
 use crate::server::http::{Response, json as json_answer};
 use crate::server::meta::MetaError;
+use crate::server::notary::{Invalid, MultipartError, RenewalError, SigningError};
 use crate::server::signer::SignerError;
+use crate::wire::notary::ErrorCode;
 
 /// A request that is not granted: `{"errors":[{"code","message","detail"}]}`, for registry and
 /// notary alike.
@@ -123,3 +125,107 @@ impl From<SignerError> for Refusal {
         }
     }
 }
+
+impl Refusal {
+    /// A refusal by the notary server.
+    pub fn notary(code: ErrorCode, message: impl Into<String>) -> Self {
+        let (name, status) = code.on_the_wire();
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        Self::new(status, name, message)
+    }
+
+    /// There is no such metadata; the detail tells a file that is missing from a path that leads
+    /// nowhere.
+    pub fn no_metadata() -> Self {
+        let message = "You have requested metadata that does not exist.";
+        Self::notary(ErrorCode::MetadataNotFound, message).with_detail(json!({}))
+    }
+
+    /// Another method than those that a path has.
+    pub fn wrong_method(allowed: &'static str) -> Self {
+        let message = "this cannot be done to what is at this path";
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "UNSUPPORTED", message)
+            .with_header(ALLOW, HeaderValue::from_static(allowed))
+    }
+
+    /// More keys than are kept were asked for, and not used.
+    pub fn too_many_keys() -> Self {
+        let message = "too many keys were handed out that are not used yet";
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "TOOMANYREQUESTS", message)
+            .with_header(RETRY_AFTER, HeaderValue::from_static("3600"))
+    }
+
+    /// Nothing is changed for now.
+    pub fn read_only() -> Self {
+        let message = "the server is read-only for now";
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "UNSUPPORTED", message)
+            .with_header(ALLOW, HeaderValue::from_static("GET, HEAD"))
+    }
+}
+
+impl From<Invalid> for Refusal {
+    fn from(error: Invalid) -> Self {
+        match (&error, error.name()) {
+            (Invalid::Altered { .. }, _) => Self::internal(&error),
+            (Invalid::Version, _) => {
+                let message = "A newer version of metadata is already available.";
+                Self::notary(ErrorCode::Version, message).with_detail(json!({}))
+            }
+            (_, None) => Self::notary(ErrorCode::MalformedJson, error.to_string()),
+            (_, Some(name)) => {
+                // Clients read one KiB of an answer, and what somebody sent may be long.
+                let text: String = error.to_string().chars().take(MAX_TOLD).collect();
+                let told = match &error {
+                    Invalid::NoSnapshot => json!({"Missing": "snapshot", "Msg": text}),
+                    _ => json!({"Msg": text}),
+                };
+                Self::notary(ErrorCode::InvalidUpdate, "Update sent by the client is invalid.")
+                    .with_detail(json!({"Name": name, "Error": told}))
+            }
+        }
+    }
+}
+
+impl From<MultipartError> for Refusal {
+    fn from(error: MultipartError) -> Self {
+        let code = match &error {
+            MultipartError::NoFilename => ErrorCode::NoFilename,
+            MultipartError::Role { .. } => ErrorCode::InvalidRole,
+            MultipartError::Empty => {
+                let detail = json!({"Name": "ErrValidation", "Error": {"Msg": error.to_string()}});
+                let message = "Update sent by the client is invalid.";
+                return Self::notary(ErrorCode::InvalidUpdate, message).with_detail(detail);
+            }
+            _ => ErrorCode::MalformedUpload,
+        };
+        let refusal = Self::notary(code, error.to_string());
+        match error {
+            MultipartError::Role { name } => refusal.with_detail(json!(name)),
+            _ => refusal,
+        }
+    }
+}
+
+impl From<SigningError> for Refusal {
+    fn from(error: SigningError) -> Self {
+        match &error {
+            SigningError::Signer(SignerError::Unavailable(_))
+            | SigningError::ClockBehind { .. } => Self::unavailable(&error),
+            _ => Self::internal(&error),
+        }
+    }
+}
+
+impl From<RenewalError> for Refusal {
+    fn from(error: RenewalError) -> Self {
+        match error {
+            RenewalError::Meta(error) => error.into(),
+            RenewalError::Stored(error) => error.into(),
+            RenewalError::Signing(error) => error.into(),
+            RenewalError::Check(_) => Self::internal(&error),
+        }
+    }
+}
+
+/// Most characters of a reason that are sent.
+const MAX_TOLD: usize = 400;

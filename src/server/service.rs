@@ -41,7 +41,7 @@ async fn answer(
     let route = route(parts.uri.path()).map_err(refusal_of)?;
     let need = need(&route, &parts.method);
     let caller = match &need {
-        Some(need) => server.auth.authorize(&parts.headers, peer, need).await?,
+        Some(need) => server.auth.authorize(&parts.headers, peer, &base, need).await?,
         None => crate::server::auth::Caller::granted(None, Vec::new()),
     };
     let exchange = Exchange {
@@ -65,6 +65,7 @@ async fn answer(
             server.meta.ping().await?;
             Ok(json_answer(StatusCode::OK, &serde_json::json!({})))
         }
+        Route::Token => server.auth.token(exchange).await,
         _ => registry::respond(server, route, exchange).await,
     }
 }
@@ -83,9 +84,10 @@ fn need(route: &Route, method: &Method) -> Option<Need> {
     match route {
         // The verdict checks what it is asked about itself.
         Route::Base | Route::Verdict => Some(Need { scope: Scope::Base, actions: Vec::new() }),
-        Route::Catalog | Route::AllChanges | Route::Search => {
+        Route::Catalog | Route::AllChanges => {
             Some(Need { scope: Scope::Catalog, actions: Vec::new() })
         }
+        Route::Search => Some(Need { scope: Scope::Search, actions: Vec::new() }),
         Route::Tags(name)
         | Route::Referrers(name, _)
         | Route::Manifest(name, _)

@@ -142,6 +142,12 @@ impl ErrorCode {
         (Self::Unauthorized, "UNAUTHORIZED", 401),
     ];
 
+    /// Returns the name on the wire and the HTTP status.
+    pub fn on_the_wire(self) -> (&'static str, u16) {
+        let row = Self::TABLE.into_iter().find(|(code, ..)| *code == self);
+        row.map_or(("UNKNOWN", 500), |(_, name, status)| (name, status))
+    }
+
     /// Returns the code of this name.
     pub fn parse(name: &str) -> Option<Self> {
         Self::TABLE.into_iter().find(|(_, known, _)| *known == name).map(|(code, ..)| code)

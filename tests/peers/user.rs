@@ -116,6 +116,12 @@ impl User {
         self.notary_options = vec!["-s".into(), url.to_owned(), "--tlscacert".into(), authority];
     }
 
+    /// Makes the server at `url`, which speaks plain HTTP, the trust server of `notary` and `trust`.
+    pub(crate) fn use_plain_trust_server(&mut self, url: &str) {
+        self.set("DOCKER_CONTENT_TRUST_SERVER", url);
+        self.notary_options = vec!["-s".into(), url.to_owned()];
+    }
+
     /// Shows this certificate to the trust server from now on.
     pub(crate) fn use_client_certificate(&mut self, url: &str, files: &CertificateFiles) {
         let folder = self.tls_folder(url);

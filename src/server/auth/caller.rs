@@ -1,5 +1,10 @@
 //! A caller and their rights.
 
+use std::fmt;
+use std::sync::Arc;
+
+use crate::limits::MAX_NAME_BYTES;
+
 /// What can be done to a repository.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Action {
@@ -22,6 +27,8 @@ pub enum Scope {
     Repository(String),
     /// The list of all repositories or of all changes.
     Catalog,
+    /// The repositories that the caller may see.
+    Search,
     /// Nothing that needs a right: only whether a login is good.
     Base,
 }
@@ -44,6 +51,81 @@ pub struct Grant {
     pub actions: Vec<Action>,
 }
 
+/// Why a text is no grant.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum GrantError {
+    /// Not `PATTERN:ACTION,ACTION`.
+    #[error("`{text}` is not `PATTERN:ACTION,…`")]
+    Form {
+        /// What was written.
+        text: String,
+    },
+    /// An action that does not exist.
+    #[error("`{word}` is none of pull, push, sign, delete, admin")]
+    Action {
+        /// What was written.
+        word: String,
+    },
+    /// A pattern longer than any name.
+    #[error("the pattern is longer than {MAX_NAME_BYTES} bytes")]
+    TooLong,
+}
+
+impl Action {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Pull, Self::Push, Self::Sign, Self::Delete, Self::Admin];
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pull => "pull",
+            Self::Push => "push",
+            Self::Sign => "sign",
+            Self::Delete => "delete",
+            Self::Admin => "admin",
+        }
+    }
+}
+
+impl Grant {
+    /// Reads `PATTERN:ACTION,ACTION`, such as `team/*:pull,push`.
+    pub fn parse(text: &str) -> Result<Self, GrantError> {
+        let form = || GrantError::Form { text: text.to_owned() };
+        let (pattern, words) = text.rsplit_once(':').ok_or_else(form)?;
+        if pattern.is_empty() || pattern.contains(char::is_whitespace) {
+            return Err(form());
+        }
+        if pattern.len() > MAX_NAME_BYTES {
+            return Err(GrantError::TooLong);
+        }
+        let action = |word: &str| {
+            let found = Action::ALL.into_iter().find(|action| action.name() == word);
+            found.ok_or_else(|| GrantError::Action { word: word.to_owned() })
+        };
+        let mut actions = words.split(',').map(action).collect::<Result<Vec<_>, _>>()?;
+        actions.sort_unstable();
+        actions.dedup();
+        Ok(Self { pattern: pattern.to_owned(), actions })
+    }
+}
+
+impl fmt::Display for Grant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let words: Vec<&str> = self.actions.iter().map(|action| action.name()).collect();
+        write!(f, "{}:{}", self.pattern, words.join(","))
+    }
+}
+
+/// What a token allows on one repository or collection, by its exact name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Allowed {
+    /// The name; no pattern.
+    pub name: String,
+    /// What may be done.
+    pub actions: Vec<Action>,
+}
+
 /// Somebody who asks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
@@ -54,7 +136,19 @@ pub struct Caller {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Rights {
     Everything,
-    Granted(Vec<Grant>),
+    Granted(Granted),
+    Token {
+        allowed: Vec<Allowed>,
+        /// What whoever holds the token may do, where that is known here.
+        holder: Option<Granted>,
+    },
+}
+
+/// Grants, and the names that this server goes by in GUNs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Granted {
+    grants: Vec<Grant>,
+    hosts: Arc<[String]>,
 }
 
 impl Caller {
@@ -70,7 +164,29 @@ impl Caller {
 
     /// Somebody with these rights; without a name it is nobody in particular.
     pub fn granted(name: Option<String>, grants: Vec<Grant>) -> Self {
-        Self { name, rights: Rights::Granted(grants) }
+        Self::granted_at(name, grants, Arc::default())
+    }
+
+    /// Somebody with these rights on a server of these names: a GUN that begins with one of them
+    /// is the repository whose name follows.
+    pub fn granted_at(name: Option<String>, grants: Vec<Grant>, hosts: Arc<[String]>) -> Self {
+        Self { name, rights: Rights::Granted(Granted { grants, hosts }) }
+    }
+
+    /// Somebody with a token that allows this and nothing else.
+    pub fn with_token(name: Option<String>, allowed: Vec<Allowed>) -> Self {
+        Self { name, rights: Rights::Token { allowed, holder: None } }
+    }
+
+    /// This caller, showing a token that allows only a part of what they may do.
+    #[must_use]
+    pub fn bounded_by(self, allowed: Vec<Allowed>) -> Self {
+        let holder = match self.rights {
+            Rights::Granted(granted) => Some(granted),
+            Rights::Everything => None,
+            token @ Rights::Token { .. } => return Self { name: self.name, rights: token },
+        };
+        Self { name: self.name, rights: Rights::Token { allowed, holder } }
     }
 
     /// Who it is; `None` if they did not log in.
@@ -88,17 +204,48 @@ impl Caller {
         self.name.is_some()
     }
 
-    /// Whether they may do this to the repository of this name.
+    /// Whether they may do this to the repository of this name, by what they showed: a token allows
+    /// no more than was asked of whoever gave it.
     pub fn may(&self, action: Action, repository: &str) -> bool {
         match &self.rights {
             Rights::Everything => true,
-            Rights::Granted(grants) => grants.iter().any(|grant| {
-                let enough =
-                    grant.actions.contains(&action) || grant.actions.contains(&Action::Admin);
-                enough && matches(&grant.pattern, repository)
-            }),
+            Rights::Granted(granted) => granted.allow(action, repository),
+            Rights::Token { allowed, holder } => {
+                let entries = allowed.iter().filter(|entry| entry.name == repository);
+                let shown = entries.into_iter().any(|entry| includes(&entry.actions, action));
+                shown && holder.as_ref().is_none_or(|holder| holder.allow(action, repository))
+            }
         }
     }
+
+    /// Whether they could do this if they asked for a token that allows it. For what depends on
+    /// who somebody is and not on what they do now: docker asks for a token that allows `pull`
+    /// also on behalf of those who may push.
+    pub fn could(&self, action: Action, repository: &str) -> bool {
+        match &self.rights {
+            Rights::Token { holder: Some(holder), .. } => holder.allow(action, repository),
+            _ => self.may(action, repository),
+        }
+    }
+}
+
+impl Granted {
+    fn allow(&self, action: Action, name: &str) -> bool {
+        let name = repository_of(name, &self.hosts).unwrap_or(name);
+        let fits =
+            |grant: &Grant| includes(&grant.actions, action) && matches(&grant.pattern, name);
+        self.grants.iter().any(fits)
+    }
+}
+
+fn includes(actions: &[Action], action: Action) -> bool {
+    actions.contains(&action) || actions.contains(&Action::Admin)
+}
+
+/// The repository that a GUN of this server is about; `None` if the name begins with none of the
+/// server's own.
+pub(super) fn repository_of<'a>(name: &'a str, hosts: &[String]) -> Option<&'a str> {
+    hosts.iter().find_map(|host| name.strip_prefix(host.as_str())?.strip_prefix('/'))
 }
 
 /// Whether a name fits a pattern: `*` stands for any text without `/`, `**` for any text.
@@ -156,6 +303,47 @@ mod tests {
     fn a_hard_pattern_ends() {
         assert!(!matches(&"**a".repeat(40), &"a".repeat(39)));
         assert!(!matches(&format!("{}b", "**a".repeat(20)), &"a".repeat(255)));
+    }
+
+    #[test_case("team/*:pull,push", "team/*:pull,push")]
+    #[test_case("**:push,pull,push", "**:pull,push" ; "sorted")]
+    #[test_case("localhost:5000/a:admin", "localhost:5000/a:admin" ; "a colon in the name")]
+    fn grants(text: &str, written: &str) {
+        assert_eq!(Grant::parse(text).unwrap().to_string(), written);
+    }
+
+    #[test_case("team" ; "no actions")]
+    #[test_case(":pull" ; "no pattern")]
+    #[test_case("a b:pull" ; "a space")]
+    #[test_case("a:" ; "an empty action")]
+    #[test_case("a:pull," ; "a comma too many")]
+    #[test_case("a:Pull" ; "case")]
+    #[test_case("a:*" ; "a star")]
+    fn no_grants(text: &str) {
+        assert!(Grant::parse(text).is_err());
+    }
+
+    #[test]
+    fn a_token_allows_exact_names_only() {
+        let allowed = Allowed { name: "**".to_owned(), actions: vec![Action::Admin] };
+        let caller = Caller::with_token(None, vec![allowed]);
+        assert!(caller.may(Action::Push, "**") && !caller.may(Action::Pull, "a"));
+    }
+
+    #[test]
+    fn a_token_allows_no_more_than_its_holder_may() {
+        let grant = |text| Grant::parse(text).unwrap();
+        let hosts: Arc<[String]> = Arc::from(["localhost:5000".to_owned()]);
+        let ann = Caller::granted_at(Some("ann".to_owned()), vec![grant("a:pull,push")], hosts);
+        assert!(ann.may(Action::Push, "localhost:5000/a"));
+        assert!(!ann.may(Action::Sign, "localhost:5000/a"));
+        assert!(!ann.may(Action::Push, "localhost:5001/a"));
+        let allowed = |actions| vec![Allowed { name: "a".to_owned(), actions }];
+        let pulling = ann.clone().bounded_by(allowed(vec![Action::Pull]));
+        assert!(pulling.may(Action::Pull, "a") && !pulling.may(Action::Push, "a"));
+        assert!(pulling.could(Action::Push, "a") && !pulling.could(Action::Push, "b"));
+        let more = ann.bounded_by(allowed(vec![Action::Admin]));
+        assert!(!more.may(Action::Delete, "a"));
     }
 
     #[test]

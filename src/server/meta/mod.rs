@@ -4,10 +4,13 @@
 //! [`store`] opens it and gives [`Reading`]s (one snapshot each) and [`Writing`]s (all or nothing);
 //! the other files hold the questions and changes of one subject each, as methods of the two.
 
+pub mod audit;
 pub mod blobs;
 pub mod content;
 pub mod error;
+pub mod feed;
 mod file;
+pub mod keys;
 pub mod schema;
 pub mod store;
 pub mod trust;

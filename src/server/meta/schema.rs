@@ -72,14 +72,23 @@ CREATE TABLE trust_file (
     collection BIGINT NOT NULL REFERENCES collection (id), role {NAME} NOT NULL,
     version BIGINT NOT NULL, sha256 {NAME} NOT NULL, bytes {BYTES} NOT NULL,
     created_at BIGINT NOT NULL,
-    -- Deleted with its collection: not served any more, but its version is not taken again.
-    deleted BIGINT NOT NULL DEFAULT 0,
     PRIMARY KEY (collection, role, version)
 );
 CREATE INDEX trust_file_by_hash ON trust_file (collection, role, sha256);
 CREATE TABLE current_file (
     collection BIGINT NOT NULL REFERENCES collection (id), role {NAME} NOT NULL,
-    version BIGINT NOT NULL, PRIMARY KEY (collection, role)
+    version BIGINT NOT NULL, expires_at BIGINT NOT NULL,
+    -- 1 if this server made it, and is to make the next one.
+    made_here BIGINT NOT NULL, PRIMARY KEY (collection, role)
+);
+CREATE INDEX current_file_by_expiry ON current_file (made_here, expires_at);
+CREATE TABLE role_version (
+    collection BIGINT NOT NULL REFERENCES collection (id), role {NAME} NOT NULL,
+    -- The highest version stored since the collection was made, or made again after a deletion; 0
+    -- for none.
+    live BIGINT NOT NULL,
+    -- The highest version there ever was.
+    ever BIGINT NOT NULL, PRIMARY KEY (collection, role)
 );
 CREATE TABLE feed (
     id BIGINT PRIMARY KEY, gun {NAME} NOT NULL, version BIGINT NOT NULL,
@@ -92,12 +101,16 @@ CREATE TABLE signed_target (
     since_seq BIGINT NOT NULL, until_seq BIGINT, until_at BIGINT,
     PRIMARY KEY (collection, role, name, digest, since_seq)
 );
+CREATE INDEX signed_target_now ON signed_target (collection, role) WHERE until_seq IS NULL;
 CREATE INDEX signed_target_by_digest ON signed_target (digest);
 CREATE TABLE server_key (
     gun {NAME} NOT NULL, role {NAME} NOT NULL, key_id {NAME} NOT NULL,
-    public {BYTES} NOT NULL, sealed {BYTES}, state {NAME} NOT NULL, created_at BIGINT NOT NULL,
+    public {BYTES} NOT NULL, sealed {BYTES},
+    -- pending, active or retired.
+    state {NAME} NOT NULL, created_at BIGINT NOT NULL,
     PRIMARY KEY (gun, role, key_id)
 );
+CREATE UNIQUE INDEX server_key_pending ON server_key (gun, role) WHERE state = 'pending';
 CREATE TABLE audit (
     id BIGINT PRIMARY KEY, at BIGINT NOT NULL, actor {NAME} NOT NULL, action {NAME} NOT NULL,
     subject {NAME} NOT NULL, detail {NAME} NOT NULL, hash {NAME} NOT NULL

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use sqlx::Row;
 use sqlx::any::AnyRow;
+use sqlx::{AssertSqlSafe, Row};
 
 use crate::clock::Timestamp;
 use crate::crypto::Sha256Hash;
 use crate::server::meta::{Dialect, MetaError, Reading, Writing};
-use crate::tuf::{Gun, RoleName};
+use crate::tuf::{Gun, RoleName, TargetName};
 
 /// A collection, as a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +43,57 @@ pub struct CollectionFiles {
     pub files: BTreeMap<RoleName, StoredFile>,
 }
 
+/// All that matters to a change of a collection, of one instant.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct CollectionState {
+    /// The collection's row, deleted or not; `None` if nobody ever published.
+    pub row: Option<CollectionRow>,
+    /// The current file of each role; none if the collection was deleted.
+    pub files: BTreeMap<RoleName, StoredFile>,
+    /// The highest versions of each role, whether it is there now or not.
+    pub versions: BTreeMap<RoleName, HighestVersion>,
+}
+
+/// How far a role's versions have come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct HighestVersion {
+    /// Since the collection was made, or made again after a deletion; 0 for none.
+    pub live: u64,
+    /// Ever.
+    pub ever: u64,
+}
+
+/// A file to be stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewFile {
+    /// The file.
+    pub file: StoredFile,
+    /// From when on it is not to be believed.
+    pub expires: Timestamp,
+    /// Whether this server made it, and is to make the next one.
+    pub made_here: bool,
+}
+
+/// A target that a role signs, or does not sign any more.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SignedTarget {
+    /// Its name: for docker a tag.
+    pub name: TargetName,
+    /// `sha256:` and hex, or `sha512:` if there is no SHA-256.
+    pub digest: String,
+    /// Size in bytes.
+    pub length: u64,
+}
+
+/// What a publication changes in the targets that a role signs.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TargetChanges {
+    /// Signed from now on.
+    pub added: Vec<SignedTarget>,
+    /// Not signed any more.
+    pub removed: Vec<SignedTarget>,
+}
+
 impl Reading {
     /// A collection; `None` if there never was one, or it was deleted.
     pub async fn collection(&mut self, gun: &Gun) -> Result<Option<CollectionRow>, MetaError> {
@@ -55,17 +106,88 @@ impl Reading {
     /// All current files of a collection.
     pub async fn current_files(&mut self, gun: &Gun) -> Result<Option<CollectionFiles>, MetaError> {
         let Some(row) = self.collection(gun).await? else { return Ok(None) };
+        let files = self.files_of(row.id).await?;
+        Ok(Some(CollectionFiles { row, files }))
+    }
+
+    /// All that matters to a change of a collection.
+    pub async fn collection_state(&mut self, gun: &Gun) -> Result<CollectionState, MetaError> {
+        let query = "SELECT id, seq, deleted_at FROM collection WHERE gun = $1";
+        let row = sqlx::query(query).bind(gun.as_str()).fetch_optional(&mut *self.tx).await?;
+        let Some(row) = row.map(|row| collection_row(&row)).transpose()? else {
+            return Ok(CollectionState::default());
+        };
+        let query = "SELECT role, live, ever FROM role_version WHERE collection = $1";
+        let rows = sqlx::query(query).bind(row.id).fetch_all(&mut *self.tx).await?;
+        let mut versions = BTreeMap::new();
+        for row in &rows {
+            let highest = HighestVersion {
+                live: unsigned(row.try_get("live")?)?,
+                ever: unsigned(row.try_get("ever")?)?,
+            };
+            versions.insert(role_name(row)?, highest);
+        }
+        Ok(CollectionState { row: Some(row), files: self.files_of(row.id).await?, versions })
+    }
+
+    async fn files_of(
+        &mut self,
+        collection: i64,
+    ) -> Result<BTreeMap<RoleName, StoredFile>, MetaError> {
         let query = "SELECT f.role, f.version, f.sha256, f.bytes, f.created_at FROM current_file c \
              JOIN trust_file f ON f.collection = c.collection AND f.role = c.role \
              AND f.version = c.version WHERE c.collection = $1";
-        let rows = sqlx::query(query).bind(row.id).fetch_all(&mut *self.tx).await?;
-        let mut files = BTreeMap::new();
-        for row in &rows {
-            let role = RoleName::parse(row.try_get("role")?);
-            let role = role.map_err(|_| MetaError::Corrupt { what: "role" })?;
-            files.insert(role, stored_file(row)?);
-        }
-        Ok(Some(CollectionFiles { row, files }))
+        let rows = sqlx::query(query).bind(collection).fetch_all(&mut *self.tx).await?;
+        rows.iter().map(|row| Ok((role_name(row)?, stored_file(row)?))).collect()
+    }
+
+    /// The current file of a role, and when it expires.
+    pub async fn current_file_and_expiry(
+        &mut self,
+        gun: &Gun,
+        role: &RoleName,
+    ) -> Result<Option<(StoredFile, Timestamp)>, MetaError> {
+        let query = "SELECT f.version, f.sha256, f.bytes, f.created_at, c.expires_at \
+             FROM collection n JOIN current_file c ON c.collection = n.id \
+             JOIN trust_file f ON f.collection = c.collection AND f.role = c.role \
+             AND f.version = c.version \
+             WHERE n.gun = $1 AND n.deleted_at IS NULL AND c.role = $2";
+        let row = sqlx::query(query)
+            .bind(gun.as_str())
+            .bind(role.as_str())
+            .fetch_optional(&mut *self.tx)
+            .await?;
+        let Some(row) = row else { return Ok(None) };
+        Ok(Some((stored_file(&row)?, instant(row.try_get("expires_at")?)?)))
+    }
+
+    /// Collections of which a file that this server makes expires soon: a timestamp before the
+    /// first instant, or a snapshot before the second. At most `count`, after the one of this
+    /// number; each with its number.
+    pub async fn collections_to_renew(
+        &mut self,
+        timestamps_before: Timestamp,
+        snapshots_before: Timestamp,
+        after: i64,
+        count: u32,
+    ) -> Result<Vec<(i64, Gun)>, MetaError> {
+        let query = "SELECT DISTINCT n.id, n.gun FROM current_file c \
+             JOIN collection n ON n.id = c.collection \
+             WHERE c.made_here = 1 AND n.deleted_at IS NULL AND n.id > $3 \
+             AND ((c.role = 'timestamp' AND c.expires_at < $1) \
+             OR (c.role = 'snapshot' AND c.expires_at < $2)) ORDER BY n.id LIMIT $4";
+        let rows = sqlx::query(query)
+            .bind(timestamps_before.as_microsecond())
+            .bind(snapshots_before.as_microsecond())
+            .bind(after)
+            .bind(i64::from(count))
+            .fetch_all(&mut *self.tx)
+            .await?;
+        let read = |row: &AnyRow| {
+            let gun = Gun::parse(row.try_get("gun")?);
+            Ok((row.try_get("id")?, gun.map_err(|_| MetaError::Corrupt { what: "GUN" })?))
+        };
+        rows.iter().map(read).collect()
     }
 
     /// The current file of a role.
@@ -97,7 +219,7 @@ impl Reading {
         let query = "SELECT f.version, f.sha256, f.bytes, f.created_at FROM collection n \
              JOIN trust_file f ON f.collection = n.id \
              WHERE n.gun = $1 AND n.deleted_at IS NULL AND f.role = $2 AND f.sha256 = $3 \
-             AND f.deleted = 0 ORDER BY f.version DESC LIMIT 1";
+             ORDER BY f.version DESC LIMIT 1";
         let row = sqlx::query(query)
             .bind(gun.as_str())
             .bind(role.as_str())
@@ -117,8 +239,7 @@ impl Reading {
         let Ok(version) = i64::try_from(version) else { return Ok(None) };
         let query = "SELECT f.version, f.sha256, f.bytes, f.created_at FROM collection n \
              JOIN trust_file f ON f.collection = n.id \
-             WHERE n.gun = $1 AND n.deleted_at IS NULL AND f.role = $2 AND f.version = $3 \
-             AND f.deleted = 0";
+             WHERE n.gun = $1 AND n.deleted_at IS NULL AND f.role = $2 AND f.version = $3";
         let row = sqlx::query(query)
             .bind(gun.as_str())
             .bind(role.as_str())
@@ -149,6 +270,202 @@ impl Writing {
         let row = sqlx::query(query).bind(gun.as_str()).fetch_one(&mut *self.tx).await?;
         collection_row(&row)
     }
+
+    /// Whether anything was ever published for a GUN.
+    pub async fn holds_collection(&mut self, gun: &Gun) -> Result<bool, MetaError> {
+        let query = "SELECT id FROM collection WHERE gun = $1 AND seq > 0";
+        let row = sqlx::query(query).bind(gun.as_str()).fetch_optional(&mut *self.tx).await?;
+        Ok(row.is_some())
+    }
+
+    /// Sets how many changes a collection has seen. It is there from now on, deleted or not before;
+    /// or it is not, if a time of deletion is given.
+    pub async fn set_seq(
+        &mut self,
+        collection: i64,
+        seq: u64,
+        deleted_at: Option<Timestamp>,
+    ) -> Result<(), MetaError> {
+        sqlx::query("UPDATE collection SET seq = $2, deleted_at = $3 WHERE id = $1")
+            .bind(collection)
+            .bind(signed(seq))
+            .bind(deleted_at.map(Timestamp::as_microsecond))
+            .execute(&mut *self.tx)
+            .await?;
+        Ok(())
+    }
+
+    /// Stores files, and makes them the current ones of their roles.
+    pub async fn store_files(
+        &mut self,
+        collection: i64,
+        files: &BTreeMap<RoleName, NewFile>,
+    ) -> Result<(), MetaError> {
+        if files.is_empty() {
+            return Ok(());
+        }
+        let insert = format!(
+            "INSERT INTO trust_file (collection, role, version, sha256, bytes, created_at) \
+             VALUES {}",
+            places(files.len(), 6)
+        );
+        let mut insert = sqlx::query(AssertSqlSafe(insert));
+        for (role, NewFile { file, .. }) in files {
+            insert = insert
+                .bind(collection)
+                .bind(role.as_str())
+                .bind(signed(file.version))
+                .bind(file.sha256.to_hex())
+                .bind(file.bytes.as_slice())
+                .bind(file.created_at.as_microsecond());
+        }
+        insert.execute(&mut *self.tx).await?;
+        let current = format!(
+            "INSERT INTO current_file (collection, role, version, expires_at, made_here) \
+             VALUES {} ON CONFLICT (collection, role) DO UPDATE SET version = excluded.version, \
+             expires_at = excluded.expires_at, made_here = excluded.made_here",
+            places(files.len(), 5)
+        );
+        let mut current = sqlx::query(AssertSqlSafe(current));
+        for (role, file) in files {
+            current = current
+                .bind(collection)
+                .bind(role.as_str())
+                .bind(signed(file.file.version))
+                .bind(file.expires.as_microsecond())
+                .bind(i64::from(file.made_here));
+        }
+        current.execute(&mut *self.tx).await?;
+        let highest = format!(
+            "INSERT INTO role_version (collection, role, live, ever) VALUES {} \
+             ON CONFLICT (collection, role) DO UPDATE SET live = excluded.live, \
+             ever = CASE WHEN excluded.ever > role_version.ever \
+             THEN excluded.ever ELSE role_version.ever END",
+            places(files.len(), 4)
+        );
+        let mut highest = sqlx::query(AssertSqlSafe(highest));
+        for (role, file) in files {
+            let version = signed(file.file.version);
+            highest = highest.bind(collection).bind(role.as_str()).bind(version).bind(version);
+        }
+        highest.execute(&mut *self.tx).await?;
+        Ok(())
+    }
+
+    /// Lets a role have no current file; its files keep their names by hash and version.
+    pub async fn drop_current(
+        &mut self,
+        collection: i64,
+        role: &RoleName,
+    ) -> Result<(), MetaError> {
+        sqlx::query("DELETE FROM current_file WHERE collection = $1 AND role = $2")
+            .bind(collection)
+            .bind(role.as_str())
+            .execute(&mut *self.tx)
+            .await?;
+        Ok(())
+    }
+
+    /// Records what a role signs from this change on.
+    pub async fn change_targets(
+        &mut self,
+        collection: i64,
+        role: &RoleName,
+        changes: &TargetChanges,
+        seq: u64,
+        at: Timestamp,
+    ) -> Result<(), MetaError> {
+        for target in &changes.removed {
+            sqlx::query(
+                "UPDATE signed_target SET until_seq = $1, until_at = $2 WHERE collection = $3 \
+                 AND role = $4 AND name = $5 AND digest = $6 AND until_seq IS NULL",
+            )
+            .bind(signed(seq))
+            .bind(at.as_microsecond())
+            .bind(collection)
+            .bind(role.as_str())
+            .bind(target.name.as_str())
+            .bind(target.digest.as_str())
+            .execute(&mut *self.tx)
+            .await?;
+        }
+        for chunk in changes.added.chunks(ROWS_AT_ONCE) {
+            let insert = format!(
+                "INSERT INTO signed_target (collection, role, name, digest, length, since_seq) \
+                 VALUES {}",
+                places(chunk.len(), 6)
+            );
+            let mut insert = sqlx::query(AssertSqlSafe(insert));
+            for target in chunk {
+                insert = insert
+                    .bind(collection)
+                    .bind(role.as_str())
+                    .bind(target.name.as_str())
+                    .bind(target.digest.as_str())
+                    .bind(signed(target.length))
+                    .bind(signed(seq));
+            }
+            insert.execute(&mut *self.tx).await?;
+        }
+        Ok(())
+    }
+
+    /// Records that a role signs nothing any more; without a role, that none does.
+    pub async fn end_targets(
+        &mut self,
+        collection: i64,
+        role: Option<&RoleName>,
+        seq: u64,
+        at: Timestamp,
+    ) -> Result<(), MetaError> {
+        let of = if role.is_some() { " AND role = $4" } else { "" };
+        let query = format!(
+            "UPDATE signed_target SET until_seq = $1, until_at = $2 \
+             WHERE collection = $3 AND until_seq IS NULL{of}"
+        );
+        let mut query = sqlx::query(AssertSqlSafe(query))
+            .bind(signed(seq))
+            .bind(at.as_microsecond())
+            .bind(collection);
+        if let Some(role) = role {
+            query = query.bind(role.as_str());
+        }
+        query.execute(&mut *self.tx).await?;
+        Ok(())
+    }
+
+    /// Removes every file of a collection; how far versions came is remembered.
+    pub async fn remove_files(&mut self, collection: i64) -> Result<(), MetaError> {
+        for statement in [
+            "DELETE FROM current_file WHERE collection = $1",
+            "DELETE FROM trust_file WHERE collection = $1",
+            "UPDATE role_version SET live = 0 WHERE collection = $1",
+        ] {
+            sqlx::query(statement).bind(collection).execute(&mut *self.tx).await?;
+        }
+        Ok(())
+    }
+}
+
+/// `($1, $2), ($3, $4), …`: so many rows of so many columns.
+fn places(rows: usize, columns: usize) -> String {
+    let row = |row: usize| {
+        let places = (1..=columns).map(|column| format!("${}", row * columns + column));
+        format!("({})", places.collect::<Vec<_>>().join(", "))
+    };
+    (0..rows).map(row).collect::<Vec<_>>().join(", ")
+}
+
+/// Rows of targets that are written with one statement.
+const ROWS_AT_ONCE: usize = 500;
+
+fn role_name(row: &AnyRow) -> Result<RoleName, MetaError> {
+    RoleName::parse(row.try_get("role")?).map_err(|_| MetaError::Corrupt { what: "role" })
+}
+
+/// A number as the database holds it.
+fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 pub(super) fn collection_row(row: &AnyRow) -> Result<CollectionRow, MetaError> {

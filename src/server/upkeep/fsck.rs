@@ -11,6 +11,7 @@ use crate::crypto::Sha256Hash;
 use crate::limits::GC_PAGE_ROWS;
 use crate::oci::{Digest, RepositoryName, TagName};
 use crate::server::blobs::{BlobError, BlobStore};
+use crate::server::meta::audit::AuditRow;
 use crate::server::meta::blobs::{BlobRow, BlobState};
 use crate::server::meta::upkeep::CheckedCollection;
 use crate::server::registry::manifests;
@@ -260,6 +261,7 @@ pub async fn check(
     check.orphans().await?;
     check.collections().await?;
     check.feed().await?;
+    check.audit().await?;
     Ok(check.summary)
 }
 
@@ -596,6 +598,32 @@ impl Check<'_> {
         }
         Ok(())
     }
+
+    async fn audit(&mut self) -> Result<(), UpkeepError> {
+        let mut last = 0;
+        let mut hash = String::new();
+        let mut reading = self.storage.meta.read().await?;
+        loop {
+            let page = reading.audit(last, AUDIT_PAGE).await?;
+            if page.is_empty() {
+                break;
+            }
+            for row in page {
+                if row.id != last + 1 {
+                    self.found(Finding::Audit { id: last + 1 }, false);
+                } else if AuditRow::hash_after(&hash, row.id, &row.event) != row.hash {
+                    self.found(Finding::Audit { id: row.id }, false);
+                }
+                last = row.id;
+                // What follows is judged by what is there: one change is one finding.
+                hash = row.hash;
+            }
+        }
+        if reading.last_number("audit").await? != last {
+            self.found(Finding::Audit { id: last + 1 }, false);
+        }
+        Ok(())
+    }
 }
 
 /// The version that a file says it has.
@@ -669,3 +697,5 @@ fn targets_of(file: &Signed<Targets>) -> HashSet<(String, String, i64)> {
 
 /// Most links that lead nowhere told in one run.
 const MAX_LINKS: usize = 10_000;
+/// Rows of the audit looked at at a time.
+const AUDIT_PAGE: u32 = 500;

@@ -124,6 +124,17 @@ impl Repository {
         self.sign_with(role, keys);
     }
 
+    /// Gives a base role keys that are somebody else's, who signs it from now on.
+    pub(crate) fn leave_to(&mut self, role: &str, keys: &[PublicKey], threshold: i64) {
+        for key in keys {
+            self.set("root", &["keys", key.id().as_str()], key.to_json());
+        }
+        let ids = keys.iter().map(|key| Value::from(key.id().as_str())).collect();
+        self.set("root", &["roles", role, "keyids"], Value::Array(ids));
+        self.set("root", &["roles", role, "threshold"], Value::Int(threshold));
+        self.sign_with(role, &[]);
+    }
+
     /// Delegates to a role, which may sign below these prefixes, and starts its document.
     pub(crate) fn delegate(
         &mut self,

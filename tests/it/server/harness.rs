@@ -2,18 +2,19 @@
 
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use jiff::SignedDuration;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
-use trust::clock::SystemClock;
+use trust::clock::{Clock, SystemClock, Timestamp};
 use trust::server::auth::Auth;
 use trust::server::blobs::BlobStore;
 use trust::server::meta::{MetaStore, Options};
@@ -32,6 +33,29 @@ pub(crate) struct TestServer {
     /// Its folder.
     pub(crate) folder: TempDir,
     database: Option<PostgresDatabase>,
+}
+
+/// A clock that tests set.
+#[derive(Debug, Clone)]
+pub(crate) struct TestClock(Arc<Mutex<Timestamp>>);
+
+impl TestClock {
+    /// A clock that stands still at the present instant.
+    pub(crate) fn new() -> Self {
+        Self(Arc::new(Mutex::new(SystemClock.now())))
+    }
+
+    /// Moves it by so many hours.
+    pub(crate) fn go(&self, hours: i64) {
+        let mut now = self.0.lock().unwrap();
+        *now = now.checked_add(SignedDuration::from_hours(hours)).unwrap();
+    }
+}
+
+impl Clock for TestClock {
+    fn now(&self) -> Timestamp {
+        *self.0.lock().unwrap()
+    }
 }
 
 /// An answer, read whole.
@@ -70,7 +94,7 @@ impl TestServer {
             meta,
             blobs: BlobStore::new(&folder.path().join("content")),
             signer: Signer::Local(LocalSigner::new(master, Algorithm::Ed25519)),
-            auth: Auth::Open,
+            auth: Auth::open(),
             gate: Gate::default(),
             clock: Arc::new(SystemClock),
             registry: registry::Options::default(),

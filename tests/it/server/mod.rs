@@ -5,7 +5,10 @@
 mod base;
 mod database_postgres;
 mod database_sqlite;
+mod fsck_findings;
 mod gc_collection;
 pub(crate) mod harness;
+mod notary;
+mod retention_rules;
 pub(crate) mod stock;
 mod tmpfs;

@@ -1,0 +1,120 @@
+//! The changefeed: every publication and deletion, in the order in which they became visible
+//! (notary.md §3.7).
+
+use sqlx::any::AnyRow;
+use sqlx::{AssertSqlSafe, Row};
+
+use crate::clock::Timestamp;
+use crate::crypto::Sha256Hash;
+use crate::server::meta::trust::{instant, unsigned};
+use crate::server::meta::{MetaError, Reading, Writing};
+use crate::tuf::Gun;
+
+/// What happened to a collection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// It has a new timestamp, of this version and hash.
+    Update(u64, Sha256Hash),
+    /// It was deleted.
+    Deletion,
+}
+
+/// A change in its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FeedRow {
+    /// Its number: one more than that of the change before, of any collection.
+    pub id: i64,
+    /// The collection.
+    pub gun: String,
+    /// The timestamp's version; 0 for a deletion.
+    pub version: u64,
+    /// The timestamp's SHA-256 in hex; empty for a deletion.
+    pub sha256: String,
+    /// `update` or `deletion`.
+    pub category: String,
+    /// When.
+    pub created_at: Timestamp,
+}
+
+/// Which part of the feed; whatever it is, the oldest comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Page {
+    /// The first changes after the one of this number; 0 for the oldest of all.
+    After(i64),
+    /// The last changes before the one of this number.
+    Before(i64),
+    /// The newest.
+    Newest,
+}
+
+impl Writing {
+    /// Adds a change. Whoever adds one holds the feed until the commit, so that numbers become
+    /// visible in order and no reader passes one by: do it late.
+    pub async fn add_change(
+        &mut self,
+        gun: &Gun,
+        change: Change,
+        at: Timestamp,
+    ) -> Result<(), MetaError> {
+        let id = self.next_number("feed").await?;
+        let (version, sha256, category) = match change {
+            Change::Update(version, sha256) => (version, sha256.to_hex(), "update"),
+            Change::Deletion => (0, String::new(), "deletion"),
+        };
+        sqlx::query(
+            "INSERT INTO feed (id, gun, version, sha256, category, created_at) \
+             VALUES ($1, $2, $3, $4, $5, $6)",
+        )
+        .bind(id)
+        .bind(gun.as_str())
+        .bind(i64::try_from(version).unwrap_or(i64::MAX))
+        .bind(sha256)
+        .bind(category)
+        .bind(at.as_microsecond())
+        .execute(&mut *self.tx)
+        .await?;
+        Ok(())
+    }
+}
+
+impl Reading {
+    /// A part of the feed, of one collection or of all, oldest first, at most `count` changes.
+    pub async fn changes(
+        &mut self,
+        gun: Option<&Gun>,
+        page: Page,
+        count: u32,
+    ) -> Result<Vec<FeedRow>, MetaError> {
+        let (condition, order, from) = match page {
+            Page::After(id) => ("id > $1", "ASC", id),
+            Page::Before(id) => ("id < $1", "DESC", id),
+            Page::Newest => ("id < $1", "DESC", i64::MAX),
+        };
+        let of = if gun.is_some() { " AND gun = $3" } else { "" };
+        let query = format!(
+            "SELECT id, gun, version, sha256, category, created_at FROM feed \
+             WHERE {condition}{of} ORDER BY id {order} LIMIT $2"
+        );
+        let mut query = sqlx::query(AssertSqlSafe(query)).bind(from).bind(i64::from(count));
+        if let Some(gun) = gun {
+            query = query.bind(gun.as_str());
+        }
+        let rows = query.fetch_all(&mut *self.tx).await?;
+        let mut changes = rows.iter().map(feed_row).collect::<Result<Vec<_>, _>>()?;
+        if order == "DESC" {
+            changes.reverse();
+        }
+        Ok(changes)
+    }
+}
+
+fn feed_row(row: &AnyRow) -> Result<FeedRow, MetaError> {
+    Ok(FeedRow {
+        id: row.try_get("id")?,
+        gun: row.try_get("gun")?,
+        version: unsigned(row.try_get("version")?)?,
+        sha256: row.try_get("sha256")?,
+        category: row.try_get("category")?,
+        created_at: instant(row.try_get("created_at")?)?,
+    })
+}

@@ -1,0 +1,83 @@
+//! Reading trust files: current ones, and any that was ever published, by hash or by version
+//! (notary.md §3.1, §3.5).
+
+use ::http::StatusCode;
+use ::http::header::{CACHE_CONTROL, HeaderValue, LAST_MODIFIED, PRAGMA};
+
+use crate::server::http::{Response, bytes};
+use crate::server::meta::trust::StoredFile;
+use crate::server::notary::renewal::{Lead, RenewalError, renew};
+use crate::server::notary::signing::SigningError;
+use crate::server::{Refusal, Server};
+use crate::tuf::{Gun, RoleName};
+use crate::wire::notary::FileVersion;
+
+/// Answers with a role's file.
+pub async fn file(
+    server: &Server,
+    gun: &Gun,
+    role: &RoleName,
+    version: FileVersion,
+) -> Result<Response, Refusal> {
+    let (found, max_age) = match version {
+        FileVersion::Current => (current(server, gun, role).await?, server.notary.current_max_age),
+        FileVersion::Hash(hash) => {
+            let mut reading = server.meta.glance().await?;
+            let found = reading.file_by_hash(gun, role, hash).await?;
+            (found, server.notary.consistent_max_age)
+        }
+        FileVersion::Number(number) => {
+            let mut reading = server.meta.glance().await?;
+            let found = reading.file_by_version(gun, role, number).await?;
+            (found, server.notary.consistent_max_age)
+        }
+    };
+    let file = found.ok_or_else(Refusal::no_metadata)?;
+    let modified = file.created_at.strftime("%a, %d %b %Y %H:%M:%S UTC").to_string();
+    let mut response = bytes(StatusCode::OK, "text/plain; charset=utf-8", file.bytes);
+    let headers = response.headers_mut();
+    if let Ok(modified) = HeaderValue::from_str(&modified) {
+        headers.insert(LAST_MODIFIED, modified);
+    }
+    let cache = if max_age == 0 {
+        headers.insert(PRAGMA, HeaderValue::from_static("no-cache"));
+        "max-age=0, no-cache, no-store".to_owned()
+    } else {
+        let current = matches!(version, FileVersion::Current);
+        let revalidate = if current { ", must-revalidate" } else { "" };
+        format!("public, max-age={max_age}, s-maxage={max_age}{revalidate}")
+    };
+    if let Ok(cache) = HeaderValue::from_str(&cache) {
+        headers.insert(CACHE_CONTROL, cache);
+    }
+    Ok(response)
+}
+
+/// The current file of a role: renewed, if the server made it and it has expired.
+async fn current(
+    server: &Server,
+    gun: &Gun,
+    role: &RoleName,
+) -> Result<Option<StoredFile>, Refusal> {
+    let mut reading = server.meta.glance().await?;
+    let found = reading.current_file_and_expiry(gun, role).await?;
+    drop(reading);
+    let server_signs = matches!(role, RoleName::Timestamp | RoleName::Snapshot);
+    match found {
+        Some((file, expires)) if !server_signs || expires >= server.clock.now() => Ok(Some(file)),
+        Some((file, _)) => match renew(server, gun, Lead::NONE).await {
+            Ok(_) => {
+                let mut reading = server.meta.glance().await?;
+                Ok(reading.current_file(gun, role).await?)
+            }
+            // Whose clock is wrong, readers can tell better than this server.
+            Err(RenewalError::Signing(error @ SigningError::ClockBehind { .. })) => {
+                let error: &dyn std::error::Error = &error;
+                tracing::error!(error, gun = gun.as_str(), "an expired file is not renewed");
+                Ok(Some(file))
+            }
+            Err(error) => Err(error.into()),
+        },
+        None => Ok(None),
+    }
+}
