@@ -297,3 +297,43 @@ pub const MAX_TRANSACTION_ATTEMPTS: u32 = 4;
 pub const MAX_HOT_BYTES: usize = 16 << 20;
 /// Most repositories and collections of which a server remembers that they were written to.
 pub const MAX_HOT_SCOPES: usize = 100_000;
+/// Largest configuration file of the server read, in bytes; one with a hundred accounts has some
+/// 20 KiB.
+pub const MAX_SERVER_CONFIG_BYTES: u64 = 4 << 20;
+/// Most values in the server's configuration, all that aliases stand for counted.
+pub const MAX_SERVER_CONFIG_NODES: usize = 200_000;
+/// Deepest nesting of values in the server's configuration; the deepest known has five.
+pub const MAX_SERVER_CONFIG_DEPTH: usize = 32;
+/// Time for the head of a request, and for a TLS handshake, in seconds: a slow mobile link needs
+/// two.
+pub const MAX_HEADER_SECONDS: u64 = 10;
+/// Time that a connection to the server may be without a request, in seconds: docker pauses between
+/// layers.
+pub const MAX_IDLE_SECONDS: u64 = 120;
+/// Time spent waiting for a peer's bytes, in seconds, after which the server counts them.
+pub const MAX_BODY_WAIT_SECONDS: u64 = 30;
+/// Least bytes a second that a peer sends or takes while it is waited for: a modem's tenth.
+pub const MIN_BODY_RATE: u64 = 1000;
+/// Most connections to the server at a time: each holds some 30 KiB.
+pub const MAX_CONNECTIONS: usize = 4096;
+/// Most connections of one address at a time (one /64 of IPv6): a company behind one address has
+/// hundreds of machines.
+pub const MAX_PEER_CONNECTIONS: usize = 1024;
+/// Most TLS handshakes at a time; each is a signature, and waits for its peer most of the time.
+pub const MAX_HANDSHAKES: usize = 1024;
+/// Largest head of a request, in bytes: tokens have some 4 KiB, proxies add theirs.
+pub const MAX_HEADER_BYTES: usize = 64 << 10;
+/// Most header fields of a request; docker sends ten, proxies add as many.
+pub const MAX_HEADERS: usize = 100;
+/// Longest path and query of a request, in bytes: a name, a digest, and the state of an upload.
+pub const MAX_URL_BYTES: usize = 8 << 10;
+/// Most requests at a time on one connection of HTTP/2.
+pub const MAX_STREAMS: u32 = 128;
+/// Time that requests have to end once the server is told to, in seconds.
+pub const MAX_DRAIN_SECONDS: u64 = 30;
+/// Lifetime of the server's own certificate authority, in days.
+pub const SERVER_AUTHORITY_DAYS: i64 = 3650;
+/// Lifetime of a certificate that it makes, in days.
+pub const SERVER_CERTIFICATE_DAYS: i64 = 90;
+/// How long before its end such a certificate is renewed, in days.
+pub const SERVER_CERTIFICATE_RENEWAL_DAYS: i64 = 30;

@@ -20,6 +20,12 @@ use crate::crypto::secret::PassphraseError;
 use crate::crypto::{KeyError, KeyFileError};
 use crate::oci::manifest::ManifestError;
 use crate::oci::reference::ReferenceError;
+use crate::server::config::ConfigError as ServerConfigError;
+use crate::server::files::FileError;
+use crate::server::meta::MetaError;
+use crate::server::start::StartError;
+use crate::server::tls::TlsError;
+use crate::server::upkeep::UpkeepError;
 use crate::store::ImageLayoutError;
 use crate::store::StoreError;
 use crate::store::client_config::ConfigError;
@@ -231,6 +237,51 @@ classified_by! {
     LoginError => classify_login,
     ConfigError => classify_config,
     PromptError => classify_prompt,
+    UpkeepError => classify_upkeep,
+}
+
+impl From<ServerConfigError> for CliError {
+    fn from(error: ServerConfigError) -> Self {
+        let (kind, hint) = classify_server_config(&error);
+        let error = Self::new(kind, error);
+        match hint {
+            Some(hint) => error.hint(hint),
+            None => error,
+        }
+    }
+}
+
+impl From<FileError> for CliError {
+    fn from(error: FileError) -> Self {
+        let class = classify_server_file(&error);
+        Self::of(error, class)
+    }
+}
+
+impl From<StartError> for CliError {
+    fn from(error: StartError) -> Self {
+        let (kind, hint) = match error {
+            StartError::Config(error) => return error.into(),
+            StartError::Files(ref error) | StartError::Tls(TlsError::Files(ref error)) => {
+                classify_server_file(error)
+            }
+            StartError::Tls(TlsError::CipherSuite { .. } | TlsError::HostName { .. }) => {
+                (ErrorKind::Usage, None)
+            }
+            StartError::Tls(_) | StartError::MasterKey { .. } | StartError::Signer(_) => {
+                (ErrorKind::Key, None)
+            }
+            StartError::Meta(ref error) => classify_server_database(error),
+            StartError::Listen { ref cause, .. } => match cause.kind() {
+                io::ErrorKind::AddrInUse => {
+                    (ErrorKind::Busy, Some("`--listen` takes another address"))
+                }
+                _ => (ErrorKind::Network, None),
+            },
+            _ => (ErrorKind::Internal, None),
+        };
+        Self::of(error, (kind, hint))
+    }
 }
 
 impl From<io::Error> for CliError {
@@ -240,6 +291,104 @@ impl From<io::Error> for CliError {
             io::ErrorKind::BrokenPipe => Self::new(ErrorKind::OutputClosed, error),
             _ => Self::new(ErrorKind::Storage, error).context("cannot write the output"),
         }
+    }
+}
+
+fn classify_server_config(error: &ServerConfigError) -> (ErrorKind, Option<String>) {
+    match error {
+        ServerConfigError::Files(error) => {
+            let (kind, hint) = classify_server_file(error);
+            (kind, hint.map(str::to_owned))
+        }
+        ServerConfigError::Unknown { nearest: Some(nearest), .. } => {
+            (ErrorKind::Usage, Some(format!("did you mean `{nearest}`?")))
+        }
+        ServerConfigError::Unknown { known, .. } if !known.is_empty() => {
+            (ErrorKind::Usage, Some(format!("the keys there are {}", known.join(", "))))
+        }
+        ServerConfigError::PlainHttp { .. } => (
+            ErrorKind::Usage,
+            Some(
+                "set `http.tls`, or `trust.ownauthority: true` for certificates of the server's \
+                 own, or `trust.plainhttp: true` if something in front of it has TLS"
+                    .to_owned(),
+            ),
+        ),
+        ServerConfigError::NoFolder => {
+            (ErrorKind::Usage, Some("`--data` names a folder".to_owned()))
+        }
+        _ => (ErrorKind::Usage, None),
+    }
+}
+
+/// What went wrong with a server's database, and what to do.
+fn classify_server_database(error: &MetaError) -> Classified {
+    match error {
+        MetaError::InUse { .. } => {
+            (ErrorKind::Busy, Some("a server that runs has it; stop it first, or let it do the work"))
+        }
+        MetaError::Unavailable(_) => (
+            ErrorKind::Network,
+            Some("the database has to run, and to be reached at the configured address"),
+        ),
+        MetaError::Login(_) => (
+            ErrorKind::Authentication,
+            Some("user, password and database are those of the configured address"),
+        ),
+        MetaError::Address { .. } => {
+            (ErrorKind::Usage, Some("an address is postgres://USER:PASSWORD@HOST/DATABASE"))
+        }
+        MetaError::TooNew { .. } => (
+            ErrorKind::Storage,
+            Some("it was used by a newer version of this program: run that one, or restore a \
+                  backup from before"),
+        ),
+        MetaError::LogGone { .. } => (
+            ErrorKind::Storage,
+            Some("put the file that ends in `-wal` back; if it is lost, or the database is a backup, \
+                  remove the file that ends in `-lock`, start, and run `trust fsck`"),
+        ),
+        MetaError::Gone { .. } => (
+            ErrorKind::Storage,
+            Some("put it back, from a backup if need be; to begin anew, remove the file that ends \
+                  in `-lock`"),
+        ),
+        MetaError::Cut { .. } | MetaError::Unsound { .. } | MetaError::Damaged(_) => {
+            (ErrorKind::Storage, Some("restore a backup; nothing was changed"))
+        }
+        MetaError::NotADatabase { .. } => {
+            (ErrorKind::Storage, Some("nothing was changed; `--data` names another folder"))
+        }
+        MetaError::Missing { .. } => (
+            ErrorKind::NotFound,
+            Some("`--data` names the folder of the server, and CONFIG its configuration"),
+        ),
+        MetaError::NetworkFileSystem { .. } => (
+            ErrorKind::Storage,
+            Some("put the folder on a disk of this machine, or use PostgreSQL"),
+        ),
+        MetaError::Full(_) => (ErrorKind::Storage, Some("make room on the disk")),
+        _ => (ErrorKind::Storage, None),
+    }
+}
+
+fn classify_upkeep(error: &UpkeepError) -> Classified {
+    match error {
+        UpkeepError::Meta(error) => classify_server_database(error),
+        UpkeepError::Elsewhere => (ErrorKind::Busy, Some("it is enough if one does")),
+        _ => (ErrorKind::Storage, None),
+    }
+}
+
+fn classify_server_file(error: &FileError) -> Classified {
+    match error {
+        FileError::InUse { .. } => {
+            (ErrorKind::Busy, Some("each server has a folder of its own; `--data` names another"))
+        }
+        FileError::Exposed { .. } => {
+            (ErrorKind::Key, Some("take the rights of others away with `chmod 600`"))
+        }
+        _ => (ErrorKind::Storage, None),
     }
 }
 

@@ -28,6 +28,7 @@ use crate::client::Timeouts;
 use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::crypto::Passphrase;
 use crate::limits::MAX_KEY_FILE_BYTES;
+use crate::server::config::environment::PREFIX;
 use crate::store::TrustDir;
 use crate::store::client_config::{ClientConfig, RemoteServer};
 use crate::store::files::read_user_file;
@@ -60,6 +61,7 @@ impl Environment {
         let changes = self.text("TRUST_TEST_KILL_AFTER").and_then(|text| text.parse().ok());
         if let Some(changes) = changes {
             crate::store::kill::after(changes);
+            crate::server::kill::after(changes);
         }
     }
 
@@ -77,6 +79,12 @@ impl Environment {
     /// The path in a variable; an empty one counts as unset.
     pub fn path(&self, name: &str) -> Option<PathBuf> {
         self.variables.get(name).filter(|path| !path.is_empty()).map(PathBuf::from)
+    }
+
+    /// The variables whose names begin with this, as far as they are text.
+    pub fn beginning_with(&self, prefix: &str) -> BTreeMap<String, String> {
+        let found = self.variables.iter().filter(|(name, _)| name.starts_with(prefix));
+        found.filter_map(|(name, value)| Some((name.clone(), value.to_str()?.to_owned()))).collect()
     }
 
     /// The secret in a variable; an empty one counts as unset.
@@ -104,6 +112,12 @@ pub struct Settings {
     pub images_dir: Option<PathBuf>,
     /// Where temporary folders are made (`TMPDIR`).
     pub temporary_dir: PathBuf,
+    /// Where `trust serve` keeps its data if nobody says; `None` if there is no home folder.
+    pub server_data: Option<PathBuf>,
+    /// Where the server's configuration is (`REGISTRY_CONFIGURATION_PATH`).
+    pub server_config: Option<PathBuf>,
+    /// What the server's configuration is overridden with (`REGISTRY_…`).
+    pub server_variables: ServerVariables,
     /// When what is made says it was made, in seconds since 1970 (`SOURCE_DATE_EPOCH`).
     pub source_date_epoch: Option<String>,
     /// Whether content trust is on for push and pull (`DOCKER_CONTENT_TRUST`).
@@ -144,6 +158,17 @@ pub struct Settings {
     pub trust_login: Option<(String, Passphrase)>,
     /// Where logins are looked up besides docker's configuration.
     pub logins: LoginSources,
+}
+
+/// The variables `REGISTRY_…`, by their names; some are secret.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct ServerVariables(pub BTreeMap<String, String>);
+
+impl fmt::Debug for ServerVariables {
+    /// Names only.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
 }
 
 /// TLS files named by flags.
@@ -203,7 +228,10 @@ impl Settings {
         }
         Ok(Self {
             trust_dir,
-            images_dir: images_dir(environment),
+            images_dir: data_dir(environment).map(|data| data.join("trust/images")),
+            server_data: data_dir(environment).map(|data| data.join("trust/server")),
+            server_config: environment.path("REGISTRY_CONFIGURATION_PATH"),
+            server_variables: ServerVariables(environment.beginning_with(PREFIX)),
             temporary_dir: environment.path("TMPDIR").unwrap_or_else(|| PathBuf::from("/tmp")),
             source_date_epoch: environment.text("SOURCE_DATE_EPOCH"),
             content_trust: environment.text("DOCKER_CONTENT_TRUST").is_some_and(|v| is_truthy(&v)),
@@ -342,11 +370,11 @@ fn config_dir(args: &GlobalArgs, environment: &Environment) -> Result<PathBuf, C
 }
 
 /// Where images are: in the folder for a person's data (XDG Base Directory Specification).
-fn images_dir(environment: &Environment) -> Option<PathBuf> {
+/// The person's folder of data.
+fn data_dir(environment: &Environment) -> Option<PathBuf> {
     // One that is not absolute does not count.
     let data = environment.path("XDG_DATA_HOME").filter(|path| path.is_absolute());
-    let data = data.or_else(|| environment.path("HOME").map(|home| home.join(".local/share")));
-    data.map(|data| data.join("trust/images"))
+    data.or_else(|| environment.path("HOME").map(|home| home.join(".local/share")))
 }
 
 fn keyring(environment: &Environment) -> KeyringEnv {
@@ -464,7 +492,9 @@ mod tests {
 
     #[test]
     fn images_are_among_the_persons_data() {
-        let dir = |variables: &[(&str, &str)]| images_dir(&Environment::of(variables));
+        let dir = |variables: &[(&str, &str)]| {
+            data_dir(&Environment::of(variables)).map(|data| data.join("trust/images"))
+        };
         assert_eq!(dir(&[]), None);
         let home = ("HOME", "/h");
         assert_eq!(dir(&[home]), Some(PathBuf::from("/h/.local/share/trust/images")));

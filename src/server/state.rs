@@ -6,6 +6,7 @@ use crate::clock::Clock;
 use crate::server::auth::Auth;
 use crate::server::blobs::BlobStore;
 use crate::server::meta::MetaStore;
+use crate::server::metrics::Metrics;
 use crate::server::notary;
 use crate::server::registry;
 use crate::server::signer::Signer;
@@ -24,6 +25,8 @@ pub struct Server {
     pub auth: Auth,
     /// What is served.
     pub gate: Gate,
+    /// What is counted.
+    pub metrics: Metrics,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
     /// How the registry behaves.

@@ -6,6 +6,8 @@ pub mod completions;
 pub mod copy;
 pub mod delegation;
 pub mod demo;
+pub mod fsck;
+pub mod gc;
 pub mod image;
 pub mod inspect;
 pub mod key;
@@ -20,6 +22,7 @@ pub mod repo;
 pub mod resolve;
 pub mod revoke;
 pub mod search;
+pub mod serve;
 pub mod sign;
 pub mod signer;
 pub mod tags;
@@ -59,8 +62,11 @@ commands! {
         Save(image::save::Args),
         Load(image::load::Args),
         Import(image::import::Args),
+        Serve(serve::Args),
         Login(login::Args),
         Logout(logout::Args),
+        Gc(gc::Args),
+        Fsck(fsck::Args),
         Demo(demo::Args),
         Completions(completions::Args),
         Man(man::Args),

@@ -48,6 +48,12 @@ pub enum MetaError {
         /// The file.
         path: PathBuf,
     },
+    /// There is none.
+    #[error("there is no database at `{path}`")]
+    Missing {
+        /// Where it should be.
+        path: PathBuf,
+    },
     /// The file was there, and is gone or empty.
     #[error("the database `{path}` is gone or empty")]
     Gone {

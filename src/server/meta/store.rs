@@ -152,6 +152,16 @@ impl MetaStore {
         }
     }
 
+    /// Opens a database that is there already.
+    pub async fn open_existing(options: &Options) -> Result<Self, MetaError> {
+        match options {
+            Options::Sqlite(path) if !path.exists() => {
+                Err(MetaError::Missing { path: path.clone() })
+            }
+            options => Self::open(options).await,
+        }
+    }
+
     /// Which kind of database it is.
     pub fn dialect(&self) -> Dialect {
         self.dialect

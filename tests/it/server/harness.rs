@@ -18,6 +18,7 @@ use trust::clock::{Clock, SystemClock, Timestamp};
 use trust::server::auth::Auth;
 use trust::server::blobs::BlobStore;
 use trust::server::meta::{MetaStore, Options};
+use trust::server::metrics::Metrics;
 use trust::server::signer::{Algorithm, LocalSigner, MasterKey, Signer};
 use trust::server::trust::Gate;
 use trust::server::{Server, http, notary, registry, service};
@@ -96,6 +97,7 @@ impl TestServer {
             signer: Signer::Local(LocalSigner::new(master, Algorithm::Ed25519)),
             auth: Auth::open(),
             gate: Gate::default(),
+            metrics: Metrics::default(),
             clock: Arc::new(SystemClock),
             registry: registry::Options::default(),
             notary: notary::Options::default(),

@@ -7,6 +7,8 @@ mod database_postgres;
 mod database_sqlite;
 mod fsck_findings;
 mod gc_collection;
+mod front_config;
+mod front_limits;
 pub(crate) mod harness;
 mod notary;
 mod retention_rules;
