@@ -324,9 +324,10 @@ fn classify_server_config(error: &ServerConfigError) -> (ErrorKind, Option<Strin
 /// What went wrong with a server's database, and what to do.
 fn classify_server_database(error: &MetaError) -> Classified {
     match error {
-        MetaError::InUse { .. } => {
-            (ErrorKind::Busy, Some("a server that runs has it; stop it first, or let it do the work"))
-        }
+        MetaError::InUse { .. } => (
+            ErrorKind::Busy,
+            Some("a server that runs has it; stop it first, or let it do the work"),
+        ),
         MetaError::Unavailable(_) => (
             ErrorKind::Network,
             Some("the database has to run, and to be reached at the configured address"),
@@ -340,18 +341,24 @@ fn classify_server_database(error: &MetaError) -> Classified {
         }
         MetaError::TooNew { .. } => (
             ErrorKind::Storage,
-            Some("it was used by a newer version of this program: run that one, or restore a \
-                  backup from before"),
+            Some(
+                "it was used by a newer version of this program: run that one, or restore a \
+                  backup from before",
+            ),
         ),
         MetaError::LogGone { .. } => (
             ErrorKind::Storage,
-            Some("put the file that ends in `-wal` back; if it is lost, or the database is a backup, \
-                  remove the file that ends in `-lock`, start, and run `trust fsck`"),
+            Some(
+                "put the file that ends in `-wal` back; if it is lost, or the database is a backup, \
+                  remove the file that ends in `-lock`, start, and run `trust fsck`",
+            ),
         ),
         MetaError::Gone { .. } => (
             ErrorKind::Storage,
-            Some("put it back, from a backup if need be; to begin anew, remove the file that ends \
-                  in `-lock`"),
+            Some(
+                "put it back, from a backup if need be; to begin anew, remove the file that ends \
+                  in `-lock`",
+            ),
         ),
         MetaError::Cut { .. } | MetaError::Unsound { .. } | MetaError::Damaged(_) => {
             (ErrorKind::Storage, Some("restore a backup; nothing was changed"))

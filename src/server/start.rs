@@ -379,7 +379,7 @@ fn signer(config: &Config) -> Result<Signer, StartError> {
 fn auth(config: &Config) -> Result<Auth, StartError> {
     unwired(&[&config.accounts])?;
     match &config.auth {
-        AuthConfig::Open => Ok(Auth::Open),
+        AuthConfig::Open => Ok(Auth::open()),
         AuthConfig::Htpasswd { path, .. } => {
             files::read(path, crate::limits::MAX_SERVER_CONFIG_BYTES)?;
             Err(not_supported("auth.htpasswd"))
@@ -394,11 +394,15 @@ fn gate(config: &Config) -> Result<Gate, StartError> {
 }
 
 fn registry_options(config: &Config) -> registry::Options {
-    registry::Options { delete: config.registry.delete, read_only: config.registry.read_only }
+    registry::Options {
+        delete: config.registry.delete,
+        read_only: config.registry.read_only,
+        ..registry::Options::default()
+    }
 }
 
 fn notary_options(config: &Config) -> notary::Options {
-    notary::Options { gun_prefixes: config.gun_prefixes.clone() }
+    notary::Options { gun_prefixes: config.gun_prefixes.clone(), ..notary::Options::default() }
 }
 
 fn front_options(config: &Config) -> FrontOptions {

@@ -33,7 +33,7 @@ impl Args {
         let output = self.output.listing::<Row>()?;
         let config = self.storage.config(session)?;
         let mut rows = Vec::new();
-        let summary = session.block_on(async {
+        let summary = session.block_on_transfer(async {
             let storage = open(&config).await?;
             let mut tell = |checked: &Checked| rows.push(Row::of(checked));
             let done = check(&storage, self.repair, &mut tell).await;
@@ -55,7 +55,8 @@ impl Args {
         if errors == 0 {
             return Ok(());
         }
-        let error = CliError::new(ErrorKind::Storage, format!("{errors} errors are in the storage"));
+        let error =
+            CliError::new(ErrorKind::Storage, format!("{errors} errors are in the storage"));
         Err(if self.repair { error } else { error.hint("`--repair` puts right what can be") })
     }
 }

@@ -70,7 +70,7 @@ impl Args {
         let mut options = options(&config)?;
         let mode = if self.dry_run { Mode::Dry } else { Mode::Real };
         let mut items = Vec::new();
-        let summary = session.block_on(async {
+        let summary = session.block_on_transfer(async {
             let storage = open(&config).await?;
             // With SQLite the lock says that nobody else is there.
             let is_alone = self.offline || storage.meta.dialect() == Dialect::Sqlite;
@@ -79,8 +79,10 @@ impl Args {
             }
             if let Some(grace) = self.grace {
                 if !is_alone && grace < Duration::from_secs(MIN_GC_GRACE_SECONDS) {
-                    return Err(CliError::usage("--grace is shorter than 1h, and a server may run")
-                        .hint("`--offline` says that none does"));
+                    return Err(CliError::usage(
+                        "--grace is shorter than 1h, and a server may run",
+                    )
+                    .hint("`--offline` says that none does"));
                 }
                 options.grace = grace;
             }

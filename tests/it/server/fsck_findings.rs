@@ -115,11 +115,16 @@ fn references_are_noted_again() {
 fn a_damaged_manifest_is_told_and_left() {
     let (stock, image) = world();
     let other = digest(b"x");
-    stock.push_manifest("app", Some("empty"), IMAGE, &serde_json::json!({
-        "schemaVersion": 2, "mediaType": IMAGE, "layers": [],
-        "config": {"mediaType": "application/vnd.oci.image.config.v1+json",
-            "digest": stock.push_blob("app", b"x"), "size": 1},
-    }));
+    stock.push_manifest(
+        "app",
+        Some("empty"),
+        IMAGE,
+        &serde_json::json!({
+            "schemaVersion": 2, "mediaType": IMAGE, "layers": [],
+            "config": {"mediaType": "application/vnd.oci.image.config.v1+json",
+                "digest": stock.push_blob("app", b"x"), "size": 1},
+        }),
+    );
     let before = stock.number("SELECT COUNT(*) FROM manifest");
     let hex = |text: &str| text.bytes().map(|b| format!("{b:02x}")).collect::<String>();
     let bytes = match stock.server.database_url().starts_with("sqlite") {

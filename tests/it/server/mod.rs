@@ -3,12 +3,14 @@
 //! With `TRUST_TEST_DATABASE=postgres` every test of this folder runs on PostgreSQL.
 
 mod base;
+mod crashes_at_every_step;
 mod database_postgres;
 mod database_sqlite;
-mod fsck_findings;
-mod gc_collection;
 mod front_config;
 mod front_limits;
+mod fsck_findings;
+mod gc_collection;
+mod gc_soak;
 pub(crate) mod harness;
 mod notary;
 mod retention_rules;
