@@ -293,10 +293,28 @@ pub const GC_PAGE_ROWS: usize = 500;
 pub const GC_BATCH_ROWS: usize = 50;
 /// Times a transaction is tried that other writers are in the way of.
 pub const MAX_TRANSACTION_ATTEMPTS: u32 = 4;
+/// Most rules of an enforcement policy: each request goes through them.
+pub const MAX_POLICY_RULES: usize = 1024;
+/// Most roles, signers or roots that one rule names.
+pub const MAX_RULE_NAMES: usize = 256;
+/// Most days that something replaced may still be had by its digest: ten years.
+pub const MAX_SUPERSEDED_DAYS: i64 = 3650;
+/// Most manifests looked at that have one blob or manifest, to find one that is signed: a common
+/// base layer is in thousands.
+pub const MAX_PARENTS: usize = 100_000;
+/// Most signed targets remembered of all collections together; each takes some 300 bytes.
+pub const MAX_REMEMBERED_TARGETS: usize = 200_000;
+/// Most blobs and manifests of which it is remembered whether something signed has them.
+pub const MAX_REMEMBERED_PARTS: usize = 100_000;
 /// Most bytes of recent answers that a server keeps in memory.
 pub const MAX_HOT_BYTES: usize = 16 << 20;
 /// Most repositories and collections of which a server remembers that they were written to.
 pub const MAX_HOT_SCOPES: usize = 100_000;
+/// Most manifests of an image that are pushed in one request with its signature: one for each
+/// platform, and one for what was noted about each.
+pub const MAX_PUSHED_MANIFESTS: usize = 256;
+/// Most bytes of the manifests of such an image together: each has some 2 KiB.
+pub const MAX_PUSHED_MANIFEST_BYTES: usize = 16 << 20;
 /// Largest configuration file of the server read, in bytes; one with a hundred accounts has some
 /// 20 KiB.
 pub const MAX_SERVER_CONFIG_BYTES: u64 = 4 << 20;

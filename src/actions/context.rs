@@ -139,6 +139,18 @@ impl Connections {
         Ok(NotaryClient::new(server, gun, actions, http, logins))
     }
 
+    /// Whether the trust server of an image is its registry itself.
+    pub fn is_trust_server(&self, reference: &Reference) -> bool {
+        let host = reference.domain();
+        let insecure = self.insecure || self.insecure_trust_server || is_loopback(host);
+        let server = self.server.for_registry(host, insecure);
+        let registry = Url::parse(&format!("https://{host}"));
+        let (Ok(server), Ok(registry)) = (server, registry) else { return false };
+        // Over whichever scheme each of them is asked.
+        let same_port = server.port() == registry.port();
+        host != DOCKER_HUB && server.path() == "/" && server.host() == registry.host() && same_port
+    }
+
     /// The name of the user who is logged in to an image's registry.
     pub fn username(&self, reference: &Reference) -> Result<Option<String>, StoreError> {
         let found = self.logins.find(&self.config_dir, reference.domain())?;

@@ -147,6 +147,11 @@ pub(super) struct Settled {
 }
 
 impl Settled {
+    /// Whether nothing waits for the signatures of others.
+    pub(super) fn is_all_signed(&self) -> bool {
+        self.proposed.is_empty() && self.postponed.is_empty()
+    }
+
     /// Leaves a role as it is published, and remembers it if it was to say something else.
     fn postpone(&mut self, base: &mut Base, role: RoleName, before: &Draft) {
         let wanted = base.draft.shared(&role);

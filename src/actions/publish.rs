@@ -23,6 +23,7 @@ use crate::tuf::metadata::{Root, Signed, Targets};
 use crate::tuf::trusted::{Expiry, TrustedRepository, Unpublished, UpdateError};
 use crate::tuf::verify::{RoleKeys, Verified};
 use crate::tuf::{Gun, RoleName};
+use crate::wire::signed_push::SignedPush;
 
 /// How long to wait for another process that changes the same repository.
 const LOCK_WAIT: Duration = Duration::from_mins(1);
@@ -58,7 +59,19 @@ pub struct Published {
     pub not_cached: Option<StoreError>,
     /// A key rotation that was found under way, and what became of it.
     pub rotation: Option<Earlier>,
+    /// The image went to the registry along with it, tag and all.
+    pub pushed: bool,
 }
+
+/// What a change must be asked about first.
+pub trait Facts {
+    /// An image that the server takes along with what is signed of it, all or nothing.
+    fn image(&self) -> Option<&SignedPush> {
+        None
+    }
+}
+
+impl Facts for () {}
 
 impl Published {
     fn with(self, settled: Settled) -> Self {
@@ -163,7 +176,7 @@ where
 /// Publishes as [`publish`] does a change that something else must be asked about first: `facts`
 /// is learned while the trust server answers. What is wrong with it is told before what is wrong
 /// with the repository, and before a repository is set up.
-pub async fn publish_with<F, E>(
+pub async fn publish_with<F: Facts, E>(
     context: &Context,
     gun: &Gun,
     plan: Option<&Plan>,
@@ -178,7 +191,7 @@ where
 }
 
 /// Publishes as [`publish_with`] does, under a lock that the caller holds and keeps.
-pub(super) async fn publish_held<F, E>(
+pub(super) async fn publish_held<F: Facts, E>(
     context: &Context,
     gun: &Gun,
     lock: &RepositoryLock,
@@ -201,7 +214,7 @@ where
 
 /// Publishes as [`publish_held`] does, with keys that are open already, and leaves a rotation that
 /// is under way to the caller.
-pub(super) async fn publish_locked<F, E>(
+pub(super) async fn publish_locked<F: Facts, E>(
     context: &Context,
     gun: &Gun,
     plan: Option<&Plan>,
@@ -254,9 +267,16 @@ where
         if let Some(initialized) = &base.initialized {
             initialized.store_keys(context, &change.unlocked).map_err(PublishError::from)?;
         }
-        match notary.publish(&files).await {
+        // What waits for signatures is no reason to move a tag.
+        let image = facts.image().filter(|_| settled.is_all_signed());
+        let sent = match image {
+            Some(image) => notary.push(image, &files).await,
+            None => notary.publish(&files).await,
+        };
+        match sent {
             Ok(()) => {
-                let published = change.published(base, publication, renewed, still_expired);
+                let mut published = change.published(base, publication, renewed, still_expired);
+                published.pushed = image.is_some();
                 return Ok(published.with(settled));
             }
             Err(NotaryError::Conflict { .. }) => {}
@@ -339,6 +359,7 @@ impl Base {
             warnings: Vec::new(),
             not_cached: self.not_cached,
             rotation: None,
+            pushed: false,
         }
     }
 }
@@ -641,6 +662,7 @@ impl Change<'_> {
             warnings: Vec::new(),
             not_cached,
             rotation: None,
+            pushed: false,
         }
     }
 }

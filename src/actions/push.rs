@@ -14,8 +14,10 @@ use crate::actions::transfer::tree::{Node, TreeError};
 use crate::actions::transfer::{ImageTree, Progress};
 use crate::client::registry::Destination;
 use crate::client::{BlobSource, RegistryError};
+use crate::limits::{MAX_PUSHED_MANIFEST_BYTES, MAX_PUSHED_MANIFESTS};
 use crate::oci::{Descriptor, Digest, ImageName, LayoutIndex, Reference};
 use crate::store::{ImageLayout, ImageLayoutError};
+use crate::wire::signed_push::{PushedManifest, SignedPush};
 
 /// What to send.
 #[derive(Debug, Clone)]
@@ -144,7 +146,8 @@ pub async fn push(
     Ok(Pushed { digest: image.digest, size: image.size, signed })
 }
 
-/// Sends, signs, and only then moves the tag.
+/// Sends, signs, and only then moves the tag; or, where the registry takes that, all of it but the
+/// blobs at once.
 pub(super) async fn deliver(
     context: &Context,
     request: &Request,
@@ -161,20 +164,32 @@ pub(super) async fn deliver(
         return Ok(None);
     }
     let Descriptor { digest, size, .. } = &root.descriptor;
+    let image = at_once(context, request, sending, tag).await;
+    let in_two_steps = image.is_none();
     let sent = async {
         sending.blobs(origin).await?;
-        sending.children().await?;
-        sending.put(root, digest.as_str()).await?;
+        if in_two_steps {
+            sending.children().await?;
+            sending.put(root, digest.as_str()).await?;
+        }
         let content = Content { tag: tag.to_owned(), digest: digest.clone(), size: *size };
         Ok::<_, SigningError>(vec![content])
     };
-    let signing = sign_contents(context, reference, request.signer.as_deref(), sent);
+    let signing = sign_contents(context, reference, request.signer.as_deref(), sent, image);
     let signed = Box::pin(signing).await.map_err(|error| match error {
         SigningError::Sending(error) => PushError::Registry(error),
         SigningError::Signing(cause) => {
             PushError::NotSigned { reference: reference.familiar(), cause }
         }
     })?;
+    if signed.published.pushed {
+        return Ok(Some(signed));
+    }
+    if !in_two_steps {
+        // Nothing had to be signed, or it takes others to.
+        sending.children().await?;
+        sending.put(root, digest.as_str()).await?;
+    }
     let waits = signed.tags.iter().find_map(|signed_tag| signed.waits(signed_tag));
     if let Some(signatures) = waits {
         let (reference, signatures) = (reference.familiar(), Box::new(signatures.clone()));
@@ -182,6 +197,39 @@ pub(super) async fn deliver(
     }
     sending.put(root, tag).await?;
     Ok(Some(signed))
+}
+
+/// The image as it is sent along with its signature, if its registry is its trust server as well
+/// and takes that (`spec/signed-push.md`).
+async fn at_once(
+    context: &Context,
+    request: &Request,
+    sending: &Sending<'_>,
+    tag: &str,
+) -> Option<SignedPush> {
+    let nodes = &sending.tree.manifests;
+    let bytes: usize = nodes.iter().map(|node| node.bytes.len()).sum();
+    let fits = nodes.len() <= MAX_PUSHED_MANIFESTS && bytes <= MAX_PUSHED_MANIFEST_BYTES;
+    if !fits || !context.connections.is_trust_server(&request.reference) {
+        return None;
+    }
+    let repository = request.reference.path();
+    match sending.registry.takes_signed_push(repository).await {
+        Ok(true) => {}
+        Ok(false) => return None,
+        Err(error) => {
+            // Whatever it is, the push meets it again, and tells.
+            tracing::debug!("cannot tell whether the signed push is taken: {error}");
+            return None;
+        }
+    }
+    let manifests = nodes.iter().map(|node| PushedManifest {
+        media_type: node.descriptor.media_type.clone(),
+        digest: node.descriptor.digest.clone(),
+        bytes: node.bytes.clone(),
+    });
+    let (repository, tag) = (repository.to_owned(), tag.to_owned());
+    Some(SignedPush { repository, tag, manifests: manifests.collect() })
 }
 
 /// The tags of a repository that are here.

@@ -6,7 +6,7 @@ use crate::actions::image::{
 };
 use crate::actions::initialize::Plan;
 use crate::actions::proposals::Progress;
-use crate::actions::publish::{PublishError, Published, publish_with};
+use crate::actions::publish::{Facts, PublishError, Published, publish_with};
 use crate::crypto::KeyId;
 use crate::oci::platform::Platform;
 use crate::oci::{Digest, Reference};
@@ -15,6 +15,7 @@ use crate::tuf::delegation::permits;
 use crate::tuf::editor::{Draft, EditError};
 use crate::tuf::trusted::{TrustedRepository, UpdateError};
 use crate::tuf::{NameError, RoleName, Target, TargetName, VerifyError};
+use crate::wire::signed_push::SignedPush;
 
 /// What to sign.
 #[derive(Debug, Clone)]
@@ -150,7 +151,7 @@ pub async fn sign(context: &Context, request: &Request) -> Result<Signed, SignEr
         return Err(SignError::NoTag { reference: reference.familiar() });
     }
     let contents = resolve(context, request);
-    Box::pin(sign_contents(context, reference, request.signer.as_deref(), contents)).await
+    Box::pin(sign_contents(context, reference, request.signer.as_deref(), contents, None)).await
 }
 
 /// What a tag is to stand for.
@@ -165,12 +166,15 @@ pub struct Content {
 }
 
 /// Signs what is handed in, as [`sign`] does: contents that are learned, or sent to the registry,
-/// while the trust data is brought up to date.
+/// while the trust data is brought up to date. `image` is one whose blobs are in the registry then,
+/// and that is taken along with its signature if the registry is the trust server as well and takes
+/// it; [`Published::pushed`] tells.
 pub async fn sign_contents<E>(
     context: &Context,
     reference: &Reference,
     signer: Option<&str>,
     contents: impl Future<Output = Result<Vec<Content>, E>>,
+    image: Option<SignedPush>,
 ) -> Result<Signed, E>
 where
     E: From<SignError> + From<PublishError>,
@@ -180,11 +184,11 @@ where
     let keys = context.trust_dir.keys().map_err(SignError::from)?;
     let mut tags = Vec::new();
     let mut restarted = Vec::new();
-    let wanted = async { Ok::<_, E>(wanted(contents.await?)?) };
+    let wanted = async { Ok::<_, E>(AllWanted { tags: wanted(contents.await?)?, image }) };
     let published = publish_with(context, &gun, Some(&plan), wanted, |draft, trusted, wanted| {
         tags.clear();
         restarted = restart_roles(draft, trusted, &keys)?;
-        for wanted in wanted {
+        for wanted in &wanted.tags {
             tags.push(sign_tag(context, draft, trusted, &keys, reference, wanted)?);
         }
         Ok::<_, E>(())
@@ -198,6 +202,17 @@ struct Wanted {
     digest: Digest,
     size: u64,
     target: Target,
+}
+
+struct AllWanted {
+    tags: Vec<Wanted>,
+    image: Option<SignedPush>,
+}
+
+impl Facts for AllWanted {
+    fn image(&self) -> Option<&SignedPush> {
+        self.image.as_ref()
+    }
 }
 
 fn wanted(contents: Vec<Content>) -> Result<Vec<Wanted>, SignError> {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::actions::context::Context;
 use crate::actions::delegation::purge::spare_unsignable;
 use crate::actions::initialize::{Keeper, Plan};
-use crate::actions::publish::{PublishError, Published, hold, publish_held};
+use crate::actions::publish::{Facts, PublishError, Published, hold, publish_held};
 use crate::client::{FileVersion, NotaryError};
 use crate::crypto::Sha256Hash;
 use crate::limits::MAX_TARGETS_BYTES;
@@ -198,6 +198,8 @@ fn witnessed(changes: &[Staged]) -> Vec<&RoleName> {
         })
         .collect()
 }
+
+impl Facts for BTreeMap<RoleName, Vec<u8>> {}
 
 /// What the roles to be witnessed held when they last verified here, or, of those in `unseen`,
 /// what the server serves.

@@ -24,6 +24,7 @@ use crate::wire::errors::is_html;
 use crate::wire::notary::{
     Changefeed, HEALTH_PATH, NotaryErrorBody, changefeed_path, collection_path, file_name, key_name,
 };
+use crate::wire::signed_push::{SignedPush, encode, signed_push_path};
 
 pub use crate::wire::notary::FileVersion;
 
@@ -174,13 +175,29 @@ impl NotaryClient {
     /// Publishes these files, all or none (notary.md §3.2).
     pub async fn publish(&self, files: &[(RoleName, Vec<u8>)]) -> Result<(), NotaryError> {
         let boundary = Uuid::new_v4().simple().to_string();
-        let content_type =
-            HeaderValue::from_str(&format!("multipart/form-data; boundary={boundary}"));
-        let mut request = Request::new(Method::POST, self.address("")?, MAX_ERROR_BODY_BYTES);
-        request.headers.extend(content_type.ok().map(|value| (CONTENT_TYPE, value)));
+        let mut request = form(Method::POST, self.address("")?, &boundary);
         request.body = multipart(&boundary, files).into();
         let answer = self.send(request, &self.actions).await?;
         self.expect(answer, "collection").map(|_| ())
+    }
+
+    /// Publishes these files, and pushes the manifests and the tag that they sign, all or none
+    /// (`spec/signed-push.md`). The server must be the image's registry as well.
+    pub async fn push(
+        &self,
+        push: &SignedPush,
+        files: &[(RoleName, Vec<u8>)],
+    ) -> Result<(), NotaryError> {
+        let boundary = Uuid::new_v4().simple().to_string();
+        let url = self.join(&signed_push_path(&push.repository))?;
+        let mut request = form(Method::POST, url, &boundary);
+        request.body = encode(&boundary, &self.gun, push, files).into();
+        request.headers.insert(ACCEPT, HeaderValue::from_static("application/json, */*"));
+        // It is both to the registry and to the notary server.
+        let image = repository_scope(&push.repository, "pull,push");
+        let scope = format!("{image} {}", repository_scope(self.gun.as_str(), &self.actions));
+        let answer = self.auth.send(&self.http, request, &scope).await?;
+        self.expect(answer, "image").map(|_| ())
     }
 
     /// Deletes all of the repository's trust data from the server.
@@ -315,6 +332,14 @@ fn as_folder(mut base: Url) -> Url {
 fn server_name(base: &Url) -> String {
     let host = base.host_str().unwrap_or_default();
     base.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+}
+
+/// A request whose body is a form with this boundary.
+fn form(method: Method, url: Url, boundary: &str) -> Request {
+    let content_type = HeaderValue::from_str(&format!("multipart/form-data; boundary={boundary}"));
+    let mut request = Request::new(method, url, MAX_ERROR_BODY_BYTES);
+    request.headers.extend(content_type.ok().map(|value| (CONTENT_TYPE, value)));
+    request
 }
 
 /// The body of an upload: role names are the file names, and need no quoting by construction.

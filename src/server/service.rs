@@ -10,7 +10,7 @@ use ::http::{Method, StatusCode};
 use crate::server::auth::{Action, Need, Scope};
 use crate::server::http::{Exchange, Request, Response, empty, json as json_answer};
 use crate::server::router::{Route, RouteError, route};
-use crate::server::{Refusal, Server, notary, registry};
+use crate::server::{Refusal, Server, notary, registry, trust};
 
 /// Answers a request. Whatever comes in, something goes out.
 pub async fn respond(
@@ -39,20 +39,14 @@ async fn answer(
 ) -> Result<Response, Refusal> {
     let (parts, body) = request.into_parts();
     let route = route(parts.uri.path()).map_err(refusal_of)?;
-    let need = need(&route, &parts.method);
+    let query = parts.uri.query().unwrap_or_default().to_owned();
+    let need = need(&route, &parts.method, &query);
     let caller = match &need {
         Some(need) => server.auth.authorize(&parts.headers, peer, &base, need).await?,
         None => crate::server::auth::Caller::granted(None, Vec::new()),
     };
-    let exchange = Exchange {
-        method: parts.method,
-        query: parts.uri.query().unwrap_or_default().to_owned(),
-        headers: parts.headers,
-        body,
-        caller,
-        peer,
-        base,
-    };
+    let exchange =
+        Exchange { method: parts.method, query, headers: parts.headers, body, caller, peer, base };
     match route {
         Route::TrustFiles(_)
         | Route::TrustFile(..)
@@ -66,12 +60,13 @@ async fn answer(
             Ok(json_answer(StatusCode::OK, &serde_json::json!({})))
         }
         Route::Token => server.auth.token(exchange).await,
+        Route::Verdict => trust::answer::respond(server, exchange).await,
         _ => registry::respond(server, route, exchange).await,
     }
 }
 
 /// What a request needs; `None` if anybody may ask.
-fn need(route: &Route, method: &Method) -> Option<Need> {
+fn need(route: &Route, method: &Method, query: &str) -> Option<Need> {
     let repository = |name: &str, actions: &[Action]| {
         Some(Need { scope: Scope::Repository(name.to_owned()), actions: actions.to_vec() })
     };
@@ -83,7 +78,7 @@ fn need(route: &Route, method: &Method) -> Option<Need> {
     };
     match route {
         // The verdict checks what it is asked about itself.
-        Route::Base | Route::Verdict => Some(Need { scope: Scope::Base, actions: Vec::new() }),
+        Route::Base => Some(Need { scope: Scope::Base, actions: Vec::new() }),
         Route::Catalog | Route::AllChanges => {
             Some(Need { scope: Scope::Catalog, actions: Vec::new() })
         }
@@ -108,6 +103,9 @@ fn need(route: &Route, method: &Method) -> Option<Need> {
         }
         Route::TrustKey(gun, _) if reads => repository(gun.as_str(), &[Action::Pull, Action::Sign]),
         Route::TrustKey(gun, _) => repository(gun.as_str(), &[Action::Admin]),
+        // Whoever may pull it may know why they cannot; what is no name is told to anybody.
+        Route::Verdict => trust::answer::repository_of(query)
+            .and_then(|name| repository(name.as_str(), &[Action::Pull])),
         Route::NotaryHealth
         | Route::Metrics
         | Route::Live

@@ -6,6 +6,7 @@ pub mod notary;
 pub mod referrers;
 pub mod registry;
 pub mod search;
+pub mod signed_push;
 
 pub use auth::{Challenge, TokenAnswer, TokenError};
 pub use errors::ApiError;

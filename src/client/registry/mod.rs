@@ -16,6 +16,7 @@ pub mod manifests;
 mod paging;
 pub mod referrers;
 pub mod search;
+mod signed_push;
 pub mod tags;
 #[cfg(test)]
 mod tests;

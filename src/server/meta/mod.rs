@@ -7,6 +7,7 @@
 pub mod audit;
 pub mod blobs;
 pub mod content;
+pub mod enforcement;
 pub mod error;
 pub mod feed;
 mod file;

@@ -154,6 +154,13 @@ CREATE TABLE tag (
     seq BIGINT NOT NULL, updated_at BIGINT NOT NULL, PRIMARY KEY (repository, name)
 );
 CREATE INDEX tag_by_digest ON tag (repository, digest);
+-- Tags that were set to what is not signed, where that must be.
+CREATE TABLE quarantine (
+    repository BIGINT NOT NULL REFERENCES repository (id), tag {NAME} NOT NULL,
+    -- What everybody else still gets, and the tag returns to; none for a new tag.
+    settled {NAME}, since BIGINT NOT NULL, PRIMARY KEY (repository, tag)
+);
+CREATE INDEX quarantine_by_time ON quarantine (since);
 CREATE TABLE upload (
     id {NAME} PRIMARY KEY, repository {NAME} NOT NULL,
     -- Bytes that are certainly on the disk, and where the hash stood after them.

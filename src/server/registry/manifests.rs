@@ -362,8 +362,6 @@ async fn check_movable(
     let options = &server.registry;
     let message = if options.is_immutable(name, tag) {
         "the tag is immutable"
-    } else if options.signed_tags_immutable && server.gate.is_signed(writing, name, tag).await? {
-        "the tag is signed, and signed tags are immutable"
     } else {
         return Ok(());
     };

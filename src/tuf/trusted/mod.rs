@@ -127,6 +127,24 @@ impl TrustedSet {
         Ok(set)
     }
 
+    /// Starts from a root that pinning admits, whatever its age and the dates of its certificates:
+    /// the root that somebody was told of, and whose successors are trusted because it vouched for
+    /// them. Only the last of them must be in date, as [`Self::finish`] says.
+    pub fn anchored(
+        gun: Gun,
+        now: Timestamp,
+        expiry: Expiry,
+        pin: &Pin,
+        raw: &[u8],
+    ) -> Result<Self, UpdateError> {
+        let root = self_signed_root(&gun, raw)?;
+        let certified = certified_keys(root.body(), &gun, Dates::Ignored)?;
+        let pinned = pinned_keys(certified, &gun, pin, false, now)?;
+        verify(root.signed().clone(), &pinned)?;
+        // From here on nothing else may become the anchor.
+        Ok(Self::start(gun, now, expiry, Pin::Forbidden, true, root, Previous::default()))
+    }
+
     fn start(
         gun: Gun,
         now: Timestamp,

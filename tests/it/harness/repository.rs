@@ -272,6 +272,11 @@ impl Repository {
         format!("{role}.{}.json", Sha256Hash::of(&self.raw[role]).to_hex())
     }
 
+    /// The roles that have a file.
+    pub(crate) fn roles(&self) -> Vec<String> {
+        self.raw.keys().cloned().collect()
+    }
+
     /// The repository's name.
     pub(crate) fn gun(&self) -> &str {
         &self.gun

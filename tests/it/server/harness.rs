@@ -106,7 +106,7 @@ impl TestServer {
         Self { server: Arc::new(server), runtime, folder, database }
     }
 
-    /// The address of its database.
+    /// The address of its database, for those who write there by hand.
     pub(crate) fn database_url(&self) -> String {
         match &self.database {
             Some(database) => database.url.clone(),
