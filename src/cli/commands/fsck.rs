@@ -63,7 +63,6 @@ impl Args {
 
 /// A finding.
 #[derive(Debug, Serialize)]
-#[serde(rename_all = "PascalCase")]
 struct Row {
     severity: &'static str,
     code: &'static str,

@@ -128,7 +128,6 @@ pub async fn open(config: &Config) -> Result<Storage, UpkeepError> {
 
 /// Something that was removed.
 #[derive(Debug, Default, Serialize)]
-#[serde(rename_all = "PascalCase")]
 struct Row {
     kind: &'static str,
     repository: String,

@@ -109,6 +109,24 @@ impl Reading {
         rows.iter().map(node).collect()
     }
 
+    /// The tags of a repository that are in quarantine.
+    pub async fn quarantined_tags(
+        &mut self,
+        repository: i64,
+    ) -> Result<HashSet<String>, MetaError> {
+        let query = "SELECT tag FROM quarantine WHERE repository = $1";
+        let rows = sqlx::query(query).bind(repository).fetch_all(&mut *self.tx).await?;
+        rows.iter().map(|row| Ok(row.try_get("tag")?)).collect()
+    }
+
+    /// What the tags of a repository that are in quarantine return to, and others still get.
+    pub async fn settled(&mut self, repository: i64) -> Result<Vec<Digest>, MetaError> {
+        let query = "SELECT settled FROM quarantine WHERE repository = $1 \
+             AND settled IS NOT NULL ORDER BY tag";
+        let rows = sqlx::query(query).bind(repository).fetch_all(&mut *self.tx).await?;
+        rows.iter().map(|row| digest(row.try_get("settled")?)).collect()
+    }
+
     /// What all manifests of a repository refer to, of this kind, `manifest` or `blob`: parents and
     /// children.
     pub async fn references(
@@ -561,6 +579,8 @@ impl Writing {
         let query = "SELECT 1 FROM manifest m WHERE m.repository = $1 AND m.digest = $2 \
              AND m.touched_at <= $3 AND NOT EXISTS \
              (SELECT 1 FROM tag t WHERE t.repository = m.repository AND t.digest = m.digest) \
+             AND NOT EXISTS (SELECT 1 FROM quarantine q WHERE q.repository = m.repository \
+             AND q.settled = m.digest) \
              AND NOT EXISTS (SELECT 1 FROM manifest_ref r WHERE r.repository = m.repository \
              AND r.child = m.digest AND r.kind = 'manifest') AND NOT EXISTS \
              (SELECT 1 FROM manifest s WHERE s.repository = m.repository AND s.digest = m.subject)";

@@ -315,7 +315,8 @@ impl Run<'_> {
         let mut reading = self.storage.meta.read().await?;
         let mut tags = reading.all_tags(id).await?;
         tags.retain(|tag, _| !pruned.contains(tag));
-        let tagged: HashSet<Digest> = tags.into_values().map(|row| row.digest).collect();
+        let mut tagged: HashSet<Digest> = tags.into_values().map(|row| row.digest).collect();
+        tagged.extend(reading.settled(id).await?);
         let nodes = reading.manifest_nodes(id).await?;
         let nodes: BTreeMap<Digest, ManifestNode> =
             nodes.into_iter().map(|node| (node.digest.clone(), node)).collect();

@@ -92,8 +92,13 @@ pub(super) async fn prune(
     let young_since = storage.ago(rule.younger_than.unwrap_or_default());
     let mut reading = storage.meta.read().await?;
     let tags = reading.all_tags(id).await?;
+    let quarantined = reading.quarantined_tags(id).await?;
     let mut doomed = Vec::new();
     for (tag, row) in rule.spares_not(tags, young_since) {
+        // What it stands for is not decided yet.
+        if quarantined.contains(tag.as_str()) {
+            continue;
+        }
         if rule.signed || !reading.is_signed(name, &row.digest, hosts, Timestamp::MAX).await? {
             doomed.push((tag, row));
         }

@@ -133,7 +133,7 @@ fn is_sound(folder: &Path, at: u64) {
     assert_eq!(checked.code, 0, "killed at step {at}: {}{}", checked.stdout, checked.stderr);
     let findings: Vec<Value> = serde_json::from_str(&checked.stdout).unwrap();
     for finding in findings {
-        assert_eq!(finding["Code"], "orphan", "killed at step {at}: {finding}");
+        assert_eq!(finding["code"], "orphan", "killed at step {at}: {finding}");
     }
 }
 

@@ -341,3 +341,18 @@ fn stray(stock: &Stock, bytes: &[u8]) -> std::path::PathBuf {
     fs::write(&file, bytes).unwrap();
     file
 }
+
+#[test]
+fn what_a_tag_in_quarantine_returns_to_stays() {
+    let stock = Stock::new();
+    let settled = stock.push_image("app", Some("v1"), &["what others still get"]);
+    stock.push_image("app", Some("v1"), &["not signed yet"]);
+    stock.sql(&format!(
+        "INSERT INTO quarantine (repository, tag, settled, since) \
+         SELECT id, 'v1', '{settled}', 0 FROM repository WHERE name = 'app'"
+    ));
+    stock.clock.pass(10 * HOUR);
+    assert_eq!(stock.collect(&at_once(), Mode::Real).0, []);
+    stock.sql("DELETE FROM quarantine");
+    assert_eq!(stock.collect(&at_once(), Mode::Real).1.manifests, 1);
+}
