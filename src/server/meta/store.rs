@@ -318,6 +318,16 @@ impl Leadership {
         self.job
     }
 
+    /// Ends it, so that another replica, or the next run, may begin at once.
+    pub async fn release(mut self) {
+        let Some(mut connection) = self.connection.take() else { return };
+        let unlock = sqlx::query("SELECT pg_advisory_unlock($1)").bind(self.job.number());
+        if unlock.execute(&mut *connection).await.is_err() {
+            // The lock is the connection's.
+            connection.close_on_drop();
+        }
+    }
+
     /// Whether it is still ours; if not, what was begun may be going on elsewhere, too.
     pub async fn holds(&mut self) -> bool {
         match &mut self.connection {

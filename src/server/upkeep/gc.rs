@@ -20,7 +20,7 @@ use crate::server::Server;
 use crate::server::blobs::BlobStore;
 use crate::server::meta::blobs::{BlobRow, BlobState};
 use crate::server::meta::upkeep::{Hosts, ManifestNode};
-use crate::server::meta::{Attempts, Job, MetaError, Reading};
+use crate::server::meta::{Attempts, Job, Leadership, MetaError, Reading};
 use crate::server::upkeep::{Storage, UpkeepError, before, retention, uploads};
 
 /// What is garbage, and how often it is collected.
@@ -209,14 +209,9 @@ pub async fn collect(
         tell(item);
     };
     let mut run = Run { storage, options, mode, gone: Gone::default() };
-    run.contents(&mut tell).await?;
-    if !leadership.holds().await {
-        return Err(UpkeepError::Elsewhere);
-    }
-    run.blobs(&mut tell).await?;
-    uploads::purge(storage, options, mode, &mut tell).await?;
-    run.orphans(&mut tell).await?;
-    Ok(summary)
+    let outcome = run.all(&mut leadership, &mut tell).await;
+    leadership.release().await;
+    outcome.map(|()| summary)
 }
 
 /// One run.
@@ -238,6 +233,20 @@ struct Gone {
 type Tell<'a> = &'a mut (dyn FnMut(Item) + Send);
 
 impl Run<'_> {
+    async fn all(
+        &mut self,
+        leadership: &mut Leadership,
+        tell: Tell<'_>,
+    ) -> Result<(), UpkeepError> {
+        self.contents(tell).await?;
+        if !leadership.holds().await {
+            return Err(UpkeepError::Elsewhere);
+        }
+        self.blobs(tell).await?;
+        uploads::purge(self.storage, self.options, self.mode, tell).await?;
+        self.orphans(tell).await
+    }
+
     /// Tags and manifests, one repository after the other.
     async fn contents(&mut self, tell: Tell<'_>) -> Result<(), UpkeepError> {
         let mut after = 0;

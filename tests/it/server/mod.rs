@@ -10,6 +10,7 @@ mod enforcement_decisions;
 mod enforcement_pins;
 mod enforcement_quarantine;
 pub(crate) mod enforcement_world;
+mod faults_of_disk;
 mod front_config;
 mod front_limits;
 mod fsck_findings;
