@@ -46,7 +46,7 @@ impl Postgres {
         words.extend(["--locale=C", "-D"].map(String::from));
         let mut initdb = Command::new(&words[0]);
         initdb.args(&words[1..]).arg(&data).current_dir("/");
-        process::run(&initdb, b"", Duration::from_secs(120)).success();
+        process::run(&initdb, b"", Duration::from_mins(2)).success();
         let port = free_port();
         let mut server = Self { process: None, port, programs, folder };
         server.restart();
@@ -69,7 +69,7 @@ impl Postgres {
         let address = format!("{}/{database}", self.address());
         let mut command = Command::new("psql");
         command.args([&address, "-v", "ON_ERROR_STOP=1", "-Atqc", statement]);
-        process::run(&command, b"", Duration::from_secs(60)).success().stdout
+        process::run(&command, b"", Duration::from_mins(1)).success().stdout
     }
 
     /// Ends it as `pg_ctl stop -m immediate` does: nothing is finished, nobody is told.

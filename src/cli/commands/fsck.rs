@@ -1,5 +1,7 @@
 //! `trust fsck [CONFIG]`
 
+use std::cmp::Reverse;
+
 use serde::Serialize;
 
 use crate::cli::commands::gc::{StorageArgs, open};
@@ -40,11 +42,11 @@ impl Args {
             storage.meta.close().await;
             Ok::<_, CliError>(done?)
         })?;
-        rows.sort_by(|a, b| b.grade.cmp(&a.grade));
+        rows.sort_by_key(|row: &Row| Reverse(row.grade));
         if !output.print(session, &rows)? {
             for row in &rows {
                 let fate = if row.repaired { " (repaired)" } else { "" };
-                session.ui.line(&format!("{}: {}{fate}", row.severity, row.problem))?;
+                session.ui.line(format!("{}: {}{fate}", row.severity, row.problem))?;
             }
         }
         let Summary { blobs, manifests, tags, trust_files, errors, others, repaired } = summary;

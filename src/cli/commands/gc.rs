@@ -94,7 +94,7 @@ impl Args {
         let rows: Vec<Row> = items.iter().map(Row::of).collect();
         if !output.print(session, &rows)? {
             for row in &rows {
-                session.ui.line(&row.text())?;
+                session.ui.line(row.text())?;
             }
         }
         session.ui.status(sentence(&summary, mode));
@@ -174,14 +174,11 @@ fn sentence(done: &Summary, mode: Mode) -> String {
         Mode::Dry => "would remove",
     };
     let Summary { tags, manifests, blobs, uploads, orphans, bytes, condemned } = done;
-    let mut text = format!(
+    let text = format!(
         "{verb} {tags} tags, {manifests} manifests, {blobs} blobs, {uploads} uploads, {orphans} \
          orphans; {bytes} bytes"
     );
-    if *condemned > 0 {
-        text.push_str(&format!("; {condemned} blobs are next"));
-    }
-    text
+    if *condemned == 0 { text } else { format!("{text}; {condemned} blobs are next") }
 }
 
 /// Reads a duration as the configuration has them.

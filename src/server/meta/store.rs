@@ -33,6 +33,9 @@ pub enum Dialect {
     Postgres,
 }
 
+/// Random keys, by what they are for.
+type Secrets = BTreeMap<&'static str, Arc<[u8]>>;
+
 /// The database.
 #[derive(Debug, Clone)]
 pub struct MetaStore {
@@ -40,7 +43,7 @@ pub struct MetaStore {
     readers: AnyPool,
     writer: AnyPool,
     /// Keys of the server that were read once, by their names.
-    pub(super) secrets: Arc<Mutex<BTreeMap<&'static str, Arc<[u8]>>>>,
+    pub(super) secrets: Arc<Mutex<Secrets>>,
     scopes: Arc<Scopes>,
     /// SQLite's file, which is this process's alone.
     file: Option<Arc<DatabaseFile>>,
@@ -577,7 +580,7 @@ mod tests {
                 writing.commit().await
             };
             let patience = Duration::from_micros(patience * 20);
-            tokio::time::timeout(patience, change).await.ok();
+            drop(tokio::time::timeout(patience, change).await);
         }
         let mut writing = store.write().await.unwrap();
         let number = writing.next_number("feed").await.unwrap();

@@ -92,7 +92,7 @@ impl RuleSection {
 
 /// Shortest interval between two runs, and delay between their two steps: less would only burden the
 /// database.
-const SHORTEST: Duration = Duration::from_secs(60);
+const SHORTEST: Duration = Duration::from_mins(1);
 
 #[cfg(test)]
 mod tests {
@@ -113,9 +113,9 @@ mod tests {
         )
         .unwrap();
         let seconds = |days: u64| Duration::from_secs(days * 86_400);
-        assert_eq!(options.interval, Duration::from_secs(600));
-        assert_eq!(options.grace, Duration::from_secs(7200));
-        assert_eq!(options.delay, Duration::from_secs(300));
+        assert_eq!(options.interval, Duration::from_mins(10));
+        assert_eq!(options.grace, Duration::from_hours(2));
+        assert_eq!(options.delay, Duration::from_mins(5));
         assert_eq!(options.upload_lifetime, seconds(3));
         assert_eq!(options.untagged, Some(seconds(30)));
         assert_eq!(options.hosts, Hosts(vec!["a.example.com".to_owned()]));

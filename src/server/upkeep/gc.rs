@@ -457,7 +457,7 @@ impl Run<'_> {
             loop {
                 let page = reading.idle_blobs(state, since, &after, GC_PAGE_ROWS).await?;
                 let Some(last) = page.last() else { break };
-                after = last.digest.as_str().to_owned();
+                last.digest.as_str().clone_into(&mut after);
                 found.extend(page.into_iter().map(|row| (row.digest.clone(), row)));
             }
         }
@@ -499,7 +499,7 @@ impl Run<'_> {
             let page = reading.idle_blobs(from, since, &after, GC_PAGE_ROWS).await?;
             drop(reading);
             let Some(last) = page.last() else { return Ok(advanced) };
-            after = last.digest.as_str().to_owned();
+            last.digest.as_str().clone_into(&mut after);
             for batch in page.chunks(GC_BATCH_ROWS) {
                 let mut attempts = Attempts::default();
                 let changed = loop {
@@ -542,7 +542,7 @@ impl Run<'_> {
                 .await?;
             drop(reading);
             let Some(last) = page.last() else { return Ok(()) };
-            after = last.digest.as_str().to_owned();
+            last.digest.as_str().clone_into(&mut after);
             for batch in page.chunks(GC_BATCH_ROWS) {
                 for blob in batch {
                     self.storage.blobs.delete(&blob.object).await?;

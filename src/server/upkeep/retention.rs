@@ -4,6 +4,7 @@
 //! limits tags at all and nothing of the rule keeps it. Tags that trust data signs are kept, unless
 //! the rule says otherwise.
 
+use std::cmp::Reverse;
 use std::time::Duration;
 
 use crate::clock::Timestamp;
@@ -67,7 +68,7 @@ impl Rule {
             return Vec::new();
         }
         let mut tags: Vec<(TagName, TagRow)> = tags.into_iter().collect();
-        tags.sort_by(|(_, a), (_, b)| (b.updated_at, b.seq).cmp(&(a.updated_at, a.seq)));
+        tags.sort_by_key(|(_, row)| Reverse((row.updated_at, row.seq)));
         let mut doomed = tags.split_off(self.newest.unwrap_or_default().min(tags.len()));
         doomed.retain(|(tag, row)| {
             let is_young = self.younger_than.is_some() && row.updated_at > young_since;

@@ -57,7 +57,7 @@ impl Live {
             command.env("TRUST_TEST_KILL_AFTER", steps.to_string());
         }
         let mut child = command.spawn().unwrap();
-        let deadline = Instant::now() + Duration::from_secs(120);
+        let deadline = Instant::now() + Duration::from_mins(2);
         loop {
             let address = fs::read_to_string(&ready).unwrap_or_default();
             if let Some(address) = address.trim().strip_prefix("http://") {
@@ -77,7 +77,7 @@ impl Live {
     /// Sends a request; `None` if the server is gone.
     fn ask(&self, method: &str, path: &str, media_type: &str, body: &[u8]) -> Option<Reply> {
         let mut stream = TcpStream::connect(&self.address).ok()?;
-        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        stream.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
         let head = format!(
             "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nContent-Type: \
              {media_type}\r\nContent-Length: {}\r\n\r\n",
@@ -123,7 +123,7 @@ fn trust(command: &str, folder: &Path, args: &[&str], kill_after: Option<u64>) -
     if let Some(steps) = kill_after {
         program.env("TRUST_TEST_KILL_AFTER", steps.to_string());
     }
-    run(&program, b"", Duration::from_secs(120))
+    run(&program, b"", Duration::from_mins(2))
 }
 
 /// Nothing is wrong with what is stored; leftovers are allowed.

@@ -127,9 +127,10 @@ fn a_damaged_manifest_is_told_and_left() {
     );
     let before = stock.number("SELECT COUNT(*) FROM manifest");
     let hex = |text: &str| text.bytes().map(|b| format!("{b:02x}")).collect::<String>();
-    let bytes = match stock.server.database_url().starts_with("sqlite") {
-        true => format!("X'{}'", hex("{}")),
-        false => format!("'\\x{}'", hex("{}")),
+    let bytes = if stock.server.database_url().starts_with("sqlite") {
+        format!("X'{}'", hex("{}"))
+    } else {
+        format!("'\\x{}'", hex("{}"))
     };
     stock.sql(&format!("UPDATE manifest SET bytes = {bytes} WHERE digest = '{image}'"));
     let complaint = format!("app@{image}: the manifest is damaged");

@@ -315,7 +315,7 @@ fn the_schedule_collects() {
     let server = std::sync::Arc::clone(&stock.server.server);
     let schedule =
         stock.server.runtime.spawn(trust::server::upkeep::gc::run_forever(server, options));
-    let deadline = std::time::Instant::now() + Duration::from_secs(60);
+    let deadline = std::time::Instant::now() + Duration::from_mins(1);
     while !stock.files().is_empty() {
         assert!(std::time::Instant::now() < deadline, "nothing was collected");
         std::thread::sleep(Duration::from_millis(10));

@@ -42,7 +42,7 @@ impl Clock for MovingClock {
     }
 }
 
-pub(crate) const HOUR: Duration = Duration::from_secs(3600);
+pub(crate) const HOUR: Duration = Duration::from_hours(1);
 
 impl Stock {
     pub(crate) fn new() -> Self {
