@@ -81,14 +81,21 @@ impl Story {
         self.start_server(&[OsStr::new("server.yml")]).await?;
         self.run(&["pull", &image]).await?;
 
-        self.chapter("An image without a signature does not get in");
+        self.chapter("An image without a signature waits in quarantine: nobody gets it");
         let unsigned = format!("{host}/demo/app:2.0");
         self.make_image("nobody signed this", &unsigned).await?;
-        self.refused(&["push", "--disable-content-trust", &unsigned], DENIED).await?;
+        self.run(&["push", "--disable-content-trust", &unsigned]).await?;
+        self.refused(&["pull", "--disable-content-trust", &unsigned], DENIED).await?;
 
-        self.chapter("Other content under the signed tag does not get in either");
+        self.chapter("Other content under the signed tag: everybody still gets what is signed");
+        let signed = self.run(&["verify", "--digest", &image]).await?;
+        let digest = signed.trim().rsplit('@').next().unwrap_or_default().to_owned();
         self.make_image("the swapped content", &image).await?;
-        self.refused(&["push", "--disable-content-trust", &image], DENIED).await?;
+        self.run(&["push", "--disable-content-trust", &image]).await?;
+        let pulled = self.run(&["pull", "--disable-content-trust", &image]).await?;
+        if digest.is_empty() || !pulled.contains(&digest) {
+            return Err(CliError::new(ErrorKind::Internal, "the swapped content was served"));
+        }
         self.run(&["verify", &image]).await?;
 
         self.chapter("A key is replaced; whoever knows the repository follows");
@@ -211,10 +218,11 @@ impl Story {
              trust:\n\
              \x20 hosts: [\"{host}\"]\n\
              \x20 policy:\n\
-             \x20   - repositories: \"**\"\n\
-             \x20     pull: enforce\n\
-             \x20     push: enforce\n\
-             \x20     roots: {{key_ids: [{root}]}}\n",
+             \x20   rules:\n\
+             \x20     - repository: \"**\"\n\
+             \x20       pull: enforce\n\
+             \x20       push: enforce\n\
+             \x20       roots: {{key_ids: [{root}]}}\n",
             port = host.rsplit_once(':').map_or("5000", |(_, port)| port),
         );
         self.ui.status(format!("\n$ cat > server.yml <<END\n{config}END"));
