@@ -294,6 +294,23 @@ pub const MAX_MOUNT_SOURCES: usize = 100;
 pub const MAX_SEARCH_RESULTS: usize = 100;
 /// Most tags set by one push of a manifest; the specification asks for ten at least.
 pub const MAX_TAG_PARAMETERS: usize = 100;
+/// How long nobody must have relied on stored content before it is garbage, in seconds: a push may be
+/// interrupted for a night.
+pub const GC_GRACE_SECONDS: u64 = 86_400;
+/// Least such time while a server may be running, in seconds: a client pushes its blobs first and
+/// its manifest last.
+pub const MIN_GC_GRACE_SECONDS: u64 = 3600;
+/// How long a blob stays condemned before it is removed, in seconds: longer than any request takes
+/// that saw it live.
+pub const GC_DELAY_SECONDS: u64 = 3600;
+/// How long is waited between two garbage collections, in seconds.
+pub const GC_INTERVAL_SECONDS: u64 = 3600;
+/// How long an upload is kept that gets no further, in seconds. Distribution's purge age.
+pub const UPLOAD_LIFETIME_SECONDS: u64 = 604_800;
+/// Rows that upkeep looks at at a time.
+pub const GC_PAGE_ROWS: usize = 500;
+/// Rows that upkeep changes in one transaction: pushes wait for no more than that.
+pub const GC_BATCH_ROWS: usize = 50;
 /// Times a transaction is tried that other writers are in the way of.
 pub const MAX_TRANSACTION_ATTEMPTS: u32 = 4;
 /// Most rules of an enforcement policy: each request goes through them.

@@ -24,8 +24,10 @@ use crate::server::auth::accounts::AccountsError;
 use crate::server::auth::password_hash::PasswordHashError;
 use crate::server::config::ConfigError as ServerConfigError;
 use crate::server::files::FileError;
+use crate::server::meta::MetaError;
 use crate::server::start::StartError;
 use crate::server::tls::TlsError;
+use crate::server::upkeep::UpkeepError;
 use crate::store::ImageLayoutError;
 use crate::store::StoreError;
 use crate::store::client_config::ConfigError;
@@ -237,6 +239,7 @@ classified_by! {
     LoginError => classify_login,
     ConfigError => classify_config,
     PromptError => classify_prompt,
+    UpkeepError => classify_upkeep,
     AccountsError => classify_accounts,
 }
 
@@ -279,7 +282,7 @@ impl From<StartError> for CliError {
                 (ErrorKind::Key, None)
             }
             StartError::Auth(_) => (ErrorKind::Usage, None),
-            StartError::Meta(_) => (ErrorKind::Storage, None),
+            StartError::Meta(ref error) => classify_server_database(error),
             StartError::Listen { ref cause, .. } => match cause.kind() {
                 io::ErrorKind::AddrInUse => {
                     (ErrorKind::Busy, Some("`--listen` takes another address"))
@@ -336,6 +339,72 @@ fn classify_server_config(error: &ServerConfigError) -> (ErrorKind, Option<Strin
             (ErrorKind::Usage, Some("`--data` names a folder".to_owned()))
         }
         _ => (ErrorKind::Usage, None),
+    }
+}
+
+/// What went wrong with a server's database, and what to do.
+fn classify_server_database(error: &MetaError) -> Classified {
+    match error {
+        MetaError::InUse { .. } => (
+            ErrorKind::Busy,
+            Some("a server that runs has it; stop it first, or let it do the work"),
+        ),
+        MetaError::Unavailable(_) => (
+            ErrorKind::Network,
+            Some("the database has to run, and to be reached at the configured address"),
+        ),
+        MetaError::Login(_) => (
+            ErrorKind::Authentication,
+            Some("user, password and database are those of the configured address"),
+        ),
+        MetaError::Address { .. } => {
+            (ErrorKind::Usage, Some("an address is postgres://USER:PASSWORD@HOST/DATABASE"))
+        }
+        MetaError::TooNew { .. } => (
+            ErrorKind::Storage,
+            Some(
+                "it was used by a newer version of this program: run that one, or restore a \
+                  backup from before",
+            ),
+        ),
+        MetaError::LogGone { .. } => (
+            ErrorKind::Storage,
+            Some(
+                "put the file that ends in `-wal` back; if it is lost, or the database is a backup, \
+                  remove the file that ends in `-lock`, start, and run `trust fsck`",
+            ),
+        ),
+        MetaError::Gone { .. } => (
+            ErrorKind::Storage,
+            Some(
+                "put it back, from a backup if need be; to begin anew, remove the file that ends \
+                  in `-lock`",
+            ),
+        ),
+        MetaError::Cut { .. } | MetaError::Unsound { .. } | MetaError::Damaged(_) => {
+            (ErrorKind::Storage, Some("restore a backup; nothing was changed"))
+        }
+        MetaError::NotADatabase { .. } => {
+            (ErrorKind::Storage, Some("nothing was changed; `--data` names another folder"))
+        }
+        MetaError::Missing { .. } => (
+            ErrorKind::NotFound,
+            Some("`--data` names the folder of the server, and CONFIG its configuration"),
+        ),
+        MetaError::NetworkFileSystem { .. } => (
+            ErrorKind::Storage,
+            Some("put the folder on a disk of this machine, or use PostgreSQL"),
+        ),
+        MetaError::Full(_) => (ErrorKind::Storage, Some("make room on the disk")),
+        _ => (ErrorKind::Storage, None),
+    }
+}
+
+fn classify_upkeep(error: &UpkeepError) -> Classified {
+    match error {
+        UpkeepError::Meta(error) => classify_server_database(error),
+        UpkeepError::Elsewhere => (ErrorKind::Busy, Some("it is enough if one does")),
+        _ => (ErrorKind::Storage, None),
     }
 }
 

@@ -61,6 +61,7 @@ impl Environment {
         let changes = self.text("TRUST_TEST_KILL_AFTER").and_then(|text| text.parse().ok());
         if let Some(changes) = changes {
             crate::store::kill::after(changes);
+            crate::server::kill::after(changes);
         }
     }
 

@@ -96,6 +96,12 @@ impl From<MetaError> for Refusal {
         match &error {
             MetaError::Full(_) => Self::full(&error),
             MetaError::Unavailable(_) | MetaError::Contended(_) => Self::unavailable(&error),
+            MetaError::Value(_) => {
+                let cause: &(dyn std::error::Error + 'static) = &error;
+                tracing::info!(error = cause, "the database cannot hold what was sent");
+                let message = "the request holds a value that cannot be stored";
+                Self::new(StatusCode::BAD_REQUEST, "UNSUPPORTED", message)
+            }
             _ => Self::internal(&error),
         }
     }

@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
+use crate::server::kill;
+
 /// Why a secret is not read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -117,10 +119,13 @@ pub fn read_text(path: &Path, limit: u64) -> Result<String, FileError> {
 pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), FileError> {
     let name = format!(".trust-tmp-{}", uuid::Uuid::new_v4().simple());
     let temporary = folder_of(path).join(name);
+    kill::step();
     let opened = OpenOptions::new().write(true).create_new(true).mode(mode).open(&temporary);
     let mut file = opened.map_err(|cause| failed("make", path, cause))?;
     let written = file.write_all(bytes).and_then(|()| file.sync_all());
+    kill::step();
     let replaced = written.and_then(|()| fs::rename(&temporary, path));
+    kill::step();
     if let Err(cause) = replaced {
         drop(fs::remove_file(&temporary));
         return Err(failed("write", path, cause));
@@ -166,6 +171,7 @@ pub fn read_secret(path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>, FileEr
 /// already stays, and is an error of the kind [`io::ErrorKind::AlreadyExists`].
 pub fn create_secret(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     let mut new = NewFile::begin(path)?;
+    kill::step();
     new.file().write_all(bytes).map_err(|cause| failed("write", path, cause))?;
     new.finish()
 }
@@ -206,7 +212,9 @@ impl NewFile {
         let at = |cause| failed("make", &self.path, cause);
         self.file.sync_all().map_err(at)?;
         // Linking, unlike renaming, replaces nothing.
+        kill::step();
         fs::hard_link(&self.temporary, &self.path).map_err(at)?;
+        kill::step();
         File::open(folder_of(&self.path)).and_then(|folder| folder.sync_all()).map_err(at)
     }
 }

@@ -14,6 +14,7 @@ pub mod error;
 pub mod files;
 pub mod hot;
 pub mod http;
+pub mod kill;
 pub mod listen;
 pub mod logging;
 pub mod meta;

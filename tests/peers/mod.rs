@@ -1,6 +1,7 @@
 //! The real programs beside us, started for one test and gone with it.
 //!
-//! * servers: [`NotaryServer`], [`NotarySigner`], [`Registry`], [`TokenServer`], [`Proxy`], [`Dockerd`]
+//! * servers: [`NotaryServer`], [`NotarySigner`], [`Registry`], [`TokenServer`], [`Proxy`], [`Dockerd`],
+//!   [`Postgres`]
 //! * people: [`User`] has a home folder and runs `docker`, `notary` and `trust` in it
 //! * pictures: [`image`] pushes small images without any of those programs
 //!
@@ -15,6 +16,7 @@ pub(crate) mod dockerd;
 pub(crate) mod http;
 pub(crate) mod image;
 pub(crate) mod notary_server;
+pub(crate) mod postgres;
 pub(crate) mod process;
 pub(crate) mod proxy;
 pub(crate) mod registry;
@@ -23,6 +25,7 @@ pub(crate) mod user;
 
 pub(crate) use dockerd::Dockerd;
 pub(crate) use notary_server::{NotaryOptions, NotaryServer, NotarySigner, Signer};
+pub(crate) use postgres::Postgres;
 pub(crate) use proxy::Proxy;
 pub(crate) use registry::{Registry, RegistryAuth, RegistryOptions};
 pub(crate) use token_server::{Account, TokenOptions, TokenServer};

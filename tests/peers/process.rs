@@ -122,11 +122,16 @@ impl Process {
 
     /// Ends the process: politely, then not. Nothing happens when it has ended already.
     pub(crate) fn stop(&mut self) {
+        self.stop_by(Signal::TERM);
+    }
+
+    /// Ends the process by a signal, and by force if it does not heed it.
+    pub(crate) fn stop_by(&mut self, signal: Signal) {
         if self.child.try_wait().is_ok_and(|status| status.is_some()) {
             return;
         }
         let id = process_id(&self.child);
-        kill_process(id, Signal::TERM).ok();
+        kill_process(id, signal).ok();
         let deadline = Instant::now() + STOP_DEADLINE;
         while Instant::now() < deadline {
             if self.child.try_wait().is_ok_and(|status| status.is_some()) {

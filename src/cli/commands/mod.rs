@@ -6,6 +6,8 @@ pub mod completions;
 pub mod copy;
 pub mod delegation;
 pub mod demo;
+pub mod fsck;
+pub mod gc;
 pub mod image;
 pub mod inspect;
 pub mod key;
@@ -66,6 +68,8 @@ commands! {
         Login(login::Args),
         Logout(logout::Args),
         Server(server::Command),
+        Gc(gc::Args),
+        Fsck(fsck::Args),
         Demo(demo::Args),
         Completions(completions::Args),
         Man(man::Args),

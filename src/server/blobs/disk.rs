@@ -19,6 +19,7 @@ use tokio::time::Instant;
 use crate::limits::{MAX_VERIFIED_OBJECTS, VERIFIED_FOR_SECONDS};
 use crate::oci::Digest;
 use crate::server::blobs::BlobError;
+use crate::server::kill;
 
 /// The folder.
 #[derive(Debug)]
@@ -120,10 +121,12 @@ impl Disk {
             if size < offset {
                 return Err(BlobError::Missing);
             }
+            kill::step();
             file.set_len(offset).map_err(|e| BlobError::disk("cut", e))?;
             return Ok(file);
         }
         options.create(true).truncate(true);
+        kill::step();
         match options.open(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 self.make_folder(&self.root.join(UPLOADS))?;
@@ -136,6 +139,7 @@ impl Disk {
     /// Removes what was uploaded so far; it is no error if there is nothing.
     #[expect(clippy::disallowed_methods, reason = "this file keeps the server's content")]
     pub(super) fn remove_upload(&self, claim: &Claim) -> Result<(), BlobError> {
+        kill::step();
         match std::fs::remove_file(self.upload_path(&claim.id)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 Err(BlobError::disk("remove", error))
@@ -164,6 +168,7 @@ impl Disk {
     pub(super) fn delete(&self, object: &str) -> Result<(), BlobError> {
         let Some(path) = self.object_path(object) else { return Ok(()) };
         lock(&self.verified).remove(object);
+        kill::step();
         match std::fs::remove_file(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 Err(BlobError::disk("remove", error))
@@ -249,6 +254,7 @@ impl Disk {
                 .create(above)
                 .map_err(|e| BlobError::disk("make a folder for", e))?;
         }
+        kill::step();
         match DirBuilder::new().mode(0o700).create(folder) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
                 return Err(BlobError::disk("make a folder for", error));
@@ -263,6 +269,7 @@ impl OpenUpload {
     /// Writes pieces one after the other, from an offset on.
     pub(super) fn write(&self, pieces: &[Bytes], mut offset: u64) -> Result<(), BlobError> {
         for piece in pieces {
+            kill::step();
             self.file.write_all_at(piece, offset).map_err(|e| BlobError::disk("write", e))?;
             offset = offset.saturating_add(piece.len() as u64);
         }
@@ -271,6 +278,7 @@ impl OpenUpload {
 
     /// Returns when what was written is on the disk, and the upload's name with it.
     pub(super) fn sync(&self) -> Result<(), BlobError> {
+        kill::step();
         self.file.sync_data().map_err(|e| BlobError::disk("save", e))?;
         if !self.is_named.load(Ordering::Acquire) {
             sync_folder(&self.claim.disk.root.join(UPLOADS))?;
@@ -300,6 +308,7 @@ impl OpenUpload {
     /// Makes an object of it: durable, and under its final name.
     #[expect(clippy::disallowed_methods, reason = "this file keeps the server's content")]
     pub(super) fn seal(&self, digest: &Digest) -> Result<String, BlobError> {
+        kill::step();
         self.file.sync_data().map_err(|e| BlobError::disk("save", e))?;
         let (algorithm, hex) = (digest.algorithm(), digest.hex());
         let prefix = hex.get(..2).unwrap_or_default();
@@ -307,6 +316,7 @@ impl OpenUpload {
         let target = self.claim.disk.object_path(&object).ok_or(BlobError::Missing)?;
         let source = self.claim.disk.upload_path(&self.claim.id);
         let folder = self.claim.disk.root.join(BLOBS).join(algorithm).join(prefix);
+        kill::step();
         let moved = match std::fs::rename(&source, &target) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 self.claim.disk.make_folder(&folder)?;
@@ -378,13 +388,18 @@ fn files(folder: &Path) -> Result<Vec<(String, std::fs::Metadata)>, BlobError> {
     Ok(found)
 }
 
+/// How long a file is as it is: since it was written to, and since it got its name, which an upload
+/// does that waited for a long time.
 fn age(metadata: &std::fs::Metadata) -> Duration {
-    let modified = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
-    modified.elapsed().unwrap_or_default()
+    let written = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
+    let seconds = u64::try_from(metadata.ctime()).unwrap_or_default();
+    let changed = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+    written.max(changed).elapsed().unwrap_or_default()
 }
 
 #[expect(clippy::disallowed_methods, reason = "this file keeps the server's content")]
 fn sync_folder(folder: &Path) -> Result<(), BlobError> {
+    kill::step();
     let folder = File::open(folder).map_err(|e| BlobError::disk("save", e))?;
     folder.sync_all().map_err(|e| BlobError::disk("save", e))
 }

@@ -11,12 +11,14 @@ pub mod dump;
 pub mod enforcement;
 pub mod error;
 pub mod feed;
+mod file;
 pub mod keys;
 pub mod schema;
 pub mod sealed_keys;
 pub mod store;
 pub mod trust;
+pub mod upkeep;
 pub mod uploads;
 
 pub use error::MetaError;
-pub use store::{Dialect, MetaStore, Options, Reading, Writing};
+pub use store::{Attempts, Dialect, Job, Leadership, MetaStore, Options, Reading, Writing};

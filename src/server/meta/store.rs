@@ -2,15 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::ops::{Deref, DerefMut};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::pool::PoolConnection;
-use sqlx::{Any, AnyConnection, AnyPool, Executor, Transaction};
+use sqlx::{Any, AnyConnection, AnyPool, ConnectOptions, Connection, Executor, Transaction};
 
 use crate::server::hot::{Scopes, Written};
+use crate::server::kill;
+use crate::server::meta::file::DatabaseFile;
 use crate::server::meta::{MetaError, schema};
 
 /// Which database.
@@ -31,6 +33,9 @@ pub enum Dialect {
     Postgres,
 }
 
+/// Random keys, by what they are for.
+type Secrets = BTreeMap<&'static str, Arc<[u8]>>;
+
 /// The database.
 #[derive(Debug, Clone)]
 pub struct MetaStore {
@@ -40,6 +45,8 @@ pub struct MetaStore {
     /// Keys of the server that were read once, by their names.
     pub(super) secrets: Arc<Mutex<Secrets>>,
     scopes: Arc<Scopes>,
+    /// SQLite's file, which is this process's alone.
+    file: Option<Arc<DatabaseFile>>,
 }
 
 /// Random keys by what they are for.
@@ -84,37 +91,81 @@ impl DerefMut for Asked {
 /// happened.
 #[derive(Debug)]
 pub struct Writing {
-    pub(super) tx: Transaction<'static, Any>,
+    pub(super) tx: Changes,
     pub(super) dialect: Dialect,
     scopes: Arc<Scopes>,
     written: Vec<Written>,
 }
 
+/// A transaction that writes. Each statement is a step at which a test may end the process.
+#[derive(Debug)]
+pub(super) struct Changes(Transaction<'static, Any>);
+
+/// The right to do what one replica at a time does. With SQLite there is but one process, which has
+/// it.
+#[derive(Debug)]
+pub struct Leadership {
+    connection: Option<PoolConnection<Any>>,
+    job: Job,
+}
+
+/// What one replica at a time does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Job {
+    /// Removing what nobody needs.
+    Collection,
+    /// Signing ahead of time what is about to expire.
+    Renewal,
+}
+
+/// How often, and how soon, the same is tried again.
+#[derive(Debug, Default)]
+pub struct Attempts {
+    made: u32,
+}
+
 impl MetaStore {
-    /// Opens the database and brings its schema up to date.
+    /// Opens the database and brings its schema up to date. A file that is damaged, in use, or not
+    /// what it was, is refused before anything is written.
     pub async fn open(options: &Options) -> Result<Self, MetaError> {
         sqlx::any::install_default_drivers();
         let (scopes, secrets) = (Arc::new(Scopes::default()), Arc::default());
-        let store = match options {
+        match options {
             Options::Sqlite(path) => {
-                let url = format!("sqlite://{}?mode=rwc", path.display());
+                let path = path.clone();
+                let file = tokio::task::spawn_blocking(move || DatabaseFile::claim(&path));
+                let file = Arc::new(file.await.map_err(|_| sqlx::Error::WorkerCrashed)??);
+                let url = sqlite_address(file.path())?;
+                inspect(&url, file.path()).await?;
                 let readers = pool(&url, READERS, Dialect::Sqlite).await?;
                 let writer = pool(&url, 1, Dialect::Sqlite).await?;
-                Self { dialect: Dialect::Sqlite, readers, writer, scopes, secrets }
+                let dialect = Dialect::Sqlite;
+                let own = Some(Arc::clone(&file));
+                let store = Self { dialect, readers, writer, scopes, secrets, file: own };
+                schema::migrate(&store).await?;
+                file.opened()?;
+                Ok(store)
             }
             Options::Postgres(url) => {
+                reach(url).await?;
                 let readers = pool(url, CONNECTIONS, Dialect::Postgres).await?;
-                Self {
-                    dialect: Dialect::Postgres,
-                    writer: readers.clone(),
-                    readers,
-                    scopes,
-                    secrets,
-                }
+                let dialect = Dialect::Postgres;
+                let writer = readers.clone();
+                let store = Self { dialect, readers, writer, scopes, secrets, file: None };
+                schema::migrate(&store).await?;
+                Ok(store)
             }
-        };
-        schema::migrate(&store).await?;
-        Ok(store)
+        }
+    }
+
+    /// Opens a database that is there already.
+    pub async fn open_existing(options: &Options) -> Result<Self, MetaError> {
+        match options {
+            Options::Sqlite(path) if !path.exists() => {
+                Err(MetaError::Missing { path: path.clone() })
+            }
+            options => Self::open(options).await,
+        }
     }
 
     /// Which kind of database it is.
@@ -124,11 +175,11 @@ impl MetaStore {
 
     /// Begins a snapshot.
     pub async fn read(&self) -> Result<Reading, MetaError> {
-        let begin = match self.dialect {
+        let statement = match self.dialect {
             Dialect::Sqlite => "BEGIN",
             Dialect::Postgres => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
         };
-        Ok(Reading { tx: Asked::Snapshot(self.readers.begin_with(begin).await?) })
+        Ok(Reading { tx: Asked::Snapshot(begin(&self.readers, statement).await?) })
     }
 
     /// A connection for one question: it costs a third of a snapshot, and is none. Whoever asks a
@@ -145,11 +196,11 @@ impl MetaStore {
     /// Begins to write. With SQLite everybody else who writes waits; with PostgreSQL nobody does
     /// until rows are locked.
     pub async fn write(&self) -> Result<Writing, MetaError> {
-        let begin = match self.dialect {
+        let statement = match self.dialect {
             Dialect::Sqlite => "BEGIN IMMEDIATE",
             Dialect::Postgres => "BEGIN",
         };
-        let tx = self.writer.begin_with(begin).await?;
+        let tx = Changes(begin(&self.writer, statement).await?);
         let scopes = Arc::clone(&self.scopes);
         Ok(Writing { tx, dialect: self.dialect, scopes, written: Vec::new() })
     }
@@ -163,10 +214,61 @@ impl MetaStore {
         Ok(())
     }
 
+    /// Asks for a job that one replica at a time does; `None` if another one is at it. It ends when
+    /// the value is dropped, or the process or its connection is gone.
+    pub async fn lead(&self, job: Job) -> Result<Option<Leadership>, MetaError> {
+        if self.dialect == Dialect::Sqlite {
+            return Ok(Some(Leadership { connection: None, job }));
+        }
+        let mut connection = self.readers.acquire().await?;
+        let taken: bool = sqlx::query_scalar("SELECT pg_try_advisory_lock($1)")
+            .bind(job.number())
+            .fetch_one(&mut *connection)
+            .await?;
+        Ok(taken.then_some(Leadership { connection: Some(connection), job }))
+    }
+
+    /// Keeps the database quick and small: statistics for the planner, and the log merged into the
+    /// file. PostgreSQL does that by itself.
+    pub async fn tend(&self) -> Result<(), MetaError> {
+        if self.dialect == Dialect::Sqlite {
+            let mut connection = self.writer.acquire().await?;
+            connection.execute("PRAGMA optimize").await?;
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").await?;
+        }
+        Ok(())
+    }
+
+    /// Lets the database check itself, every page and every index; what it finds, one line each.
+    /// Takes as long as reading all of it.
+    pub async fn check(&self) -> Result<Vec<String>, MetaError> {
+        if self.dialect == Dialect::Postgres {
+            return Ok(Vec::new());
+        }
+        let mut connection = self.readers.acquire().await?;
+        let mut found: Vec<String> =
+            sqlx::query_scalar("PRAGMA integrity_check(100)").fetch_all(&mut *connection).await?;
+        found.retain(|line| line != "ok");
+        let strays = sqlx::query("PRAGMA foreign_key_check").fetch_all(&mut *connection).await?;
+        if !strays.is_empty() {
+            found.push(format!("{} rows refer to rows that are not there", strays.len()));
+        }
+        Ok(found)
+    }
+
     /// Ends all connections; what is running is waited for.
     pub async fn close(&self) {
+        if let Some(file) = &self.file
+            && let Err(error) = file.closing()
+        {
+            let error: &(dyn std::error::Error + 'static) = &error;
+            tracing::warn!(error, "the end of this process is not noted");
+        }
         self.readers.close().await;
         self.writer.close().await;
+        if let Some(file) = &self.file {
+            file.release();
+        }
     }
 }
 
@@ -177,7 +279,9 @@ impl Writing {
         // Whoever asked may go away meanwhile, and this future with them; a commit that was begun
         // is waited for all the same.
         let committed = tokio::spawn(async move {
-            let outcome = tx.commit().await;
+            kill::step();
+            let outcome = tx.0.commit().await;
+            kill::step();
             // Not before: answers kept in memory must not outlive what they were made of.
             drop(written);
             outcome
@@ -199,28 +303,199 @@ impl Writing {
     }
 }
 
+impl Deref for Changes {
+    type Target = AnyConnection;
+
+    fn deref(&self) -> &AnyConnection {
+        &self.0
+    }
+}
+
+impl DerefMut for Changes {
+    fn deref_mut(&mut self) -> &mut AnyConnection {
+        kill::step();
+        &mut self.0
+    }
+}
+
+impl Leadership {
+    /// Which job it is.
+    pub fn job(&self) -> Job {
+        self.job
+    }
+
+    /// Ends it, so that another replica, or the next run, may begin at once.
+    pub async fn release(mut self) {
+        let Some(mut connection) = self.connection.take() else { return };
+        let unlock = sqlx::query("SELECT pg_advisory_unlock($1)").bind(self.job.number());
+        if unlock.execute(&mut *connection).await.is_err() {
+            // The lock is the connection's.
+            connection.close_on_drop();
+        }
+    }
+
+    /// Whether it is still ours; if not, what was begun may be going on elsewhere, too.
+    pub async fn holds(&mut self) -> bool {
+        match &mut self.connection {
+            Some(connection) => connection.ping().await.is_ok(),
+            None => true,
+        }
+    }
+}
+
+impl Drop for Leadership {
+    fn drop(&mut self) {
+        if let Some(connection) = &mut self.connection {
+            // The lock is the connection's.
+            connection.close_on_drop();
+        }
+    }
+}
+
+impl Job {
+    /// The number of its lock in PostgreSQL, which other programs on that database must not use.
+    fn number(self) -> i64 {
+        match self {
+            Self::Collection => 7_382_916,
+            Self::Renewal => 7_382_917,
+        }
+    }
+}
+
+impl Attempts {
+    /// Whether what failed is to be tried again; waits for a moment before it says so. Only a
+    /// change that failed as a whole may be tried again.
+    pub async fn again(&mut self, error: &MetaError) -> bool {
+        if !error.is_transient() || self.made >= MAX_RETRIES {
+            return false;
+        }
+        self.made += 1;
+        // Two that were in each other's way must not meet again.
+        let spread = uuid::Uuid::new_v4().as_bytes().first().copied().unwrap_or_default();
+        let pause = RETRY_PAUSE * self.made + Duration::from_micros(u64::from(spread) * 50);
+        tokio::time::sleep(pause).await;
+        true
+    }
+}
+
+/// Begins a transaction. Connections that died while nobody used them are passed over: nothing has
+/// happened on them yet.
+async fn begin(
+    pool: &AnyPool,
+    statement: &'static str,
+) -> Result<Transaction<'static, Any>, MetaError> {
+    let mut stale = pool.options().get_max_connections();
+    loop {
+        match pool.begin_with(statement).await {
+            Err(error) if stale > 0 && is_dead_connection(&error) => stale -= 1,
+            result => return Ok(result?),
+        }
+    }
+}
+
+fn is_dead_connection(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) => true,
+        sqlx::Error::Database(cause) => {
+            matches!(cause.code().as_deref(), Some("57P01" | "57P02"))
+        }
+        _ => false,
+    }
+}
+
+/// Opens the database by itself: a pool would try again and again, and not say why.
+async fn inspect(url: &str, path: &Path) -> Result<(), MetaError> {
+    let mut connection = options(url)?.connect().await?;
+    connection.execute(settings(Dialect::Sqlite)).await?;
+    let found: String =
+        sqlx::query_scalar("PRAGMA quick_check(1)").fetch_one(&mut connection).await?;
+    if found != "ok" {
+        return Err(MetaError::Unsound { path: path.to_owned(), finding: found });
+    }
+    connection.close().await?;
+    Ok(())
+}
+
+/// Waits for PostgreSQL, which may have been started at the same time as we.
+async fn reach(url: &str) -> Result<(), MetaError> {
+    let options = options(url)?;
+    let deadline = tokio::time::Instant::now() + ACQUIRE_TIMEOUT;
+    loop {
+        let error = match options.connect().await {
+            Ok(connection) => return Ok(connection.close().await?),
+            Err(error) => MetaError::from(error),
+        };
+        if !matches!(error, MetaError::Unavailable(_)) || tokio::time::Instant::now() > deadline {
+            return Err(error);
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
 async fn pool(url: &str, connections: u32, dialect: Dialect) -> Result<AnyPool, MetaError> {
-    let options: AnyConnectOptions =
-        url.parse().map_err(|_| MetaError::Address { url: without_password(url) })?;
-    let prepare = match dialect {
-        Dialect::Sqlite => {
-            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; \
-             PRAGMA busy_timeout = 10000; PRAGMA trusted_schema = OFF"
-        }
-        Dialect::Postgres => {
-            "SET statement_timeout = '30s'; SET lock_timeout = '10s'; \
-             SET idle_in_transaction_session_timeout = '60s'; SET client_min_messages = warning"
-        }
-    };
     let pool = AnyPoolOptions::new()
         .max_connections(connections)
         .acquire_timeout(ACQUIRE_TIMEOUT)
+        // Asked below, where there is reason to.
+        .test_before_acquire(false)
         .after_connect(move |connection, _| {
-            Box::pin(async move { connection.execute(prepare).await.map(|_| ()) })
-        })
-        .connect_with(options)
-        .await?;
-    Ok(pool)
+            Box::pin(async move { connection.execute(settings(dialect)).await.map(|_| ()) })
+        });
+    let pool = match dialect {
+        // A file does not go away; and with the last connection SQLite would remove its log.
+        Dialect::Sqlite => pool
+            .min_connections(1)
+            .max_lifetime(None)
+            .idle_timeout(None)
+            // Where SQLite itself has undone a transaction, as on a full disk, the driver believes
+            // for ever that it is in one.
+            .after_release(|connection, _| {
+                Box::pin(async move {
+                    // What was sent before is done when this is answered.
+                    connection.ping().await?;
+                    Ok(!connection.is_in_transaction())
+                })
+            }),
+        Dialect::Postgres => pool.before_acquire(|connection, connections| {
+            Box::pin(async move {
+                if connections.idle_for > UNASKED {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        }),
+    };
+    Ok(pool.connect_with(options(url)?).await?)
+}
+
+fn options(url: &str) -> Result<AnyConnectOptions, MetaError> {
+    url.parse().map_err(|_| MetaError::Address { url: without_password(url) })
+}
+
+/// What every connection is told first.
+fn settings(dialect: Dialect) -> &'static str {
+    match dialect {
+        // What was committed survives a power cut: FULL. The log is merged every 1000 pages, and
+        // does not stay large after a burst.
+        Dialect::Sqlite => {
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; \
+             PRAGMA busy_timeout = 10000; PRAGMA trusted_schema = OFF; \
+             PRAGMA wal_autocheckpoint = 1000; PRAGMA journal_size_limit = 67108864"
+        }
+        Dialect::Postgres => {
+            "SET statement_timeout = '30s'; SET lock_timeout = '10s'; \
+             SET idle_in_transaction_session_timeout = '60s'; SET client_min_messages = warning; \
+             SET synchronous_commit = on"
+        }
+    }
+}
+
+/// The address of a file, whatever characters its name has.
+fn sqlite_address(path: &Path) -> Result<String, MetaError> {
+    let url = url::Url::from_file_path(path)
+        .map_err(|()| MetaError::Address { url: path.display().to_string() })?;
+    let rest = url.as_str().strip_prefix("file:").unwrap_or_default();
+    Ok(format!("sqlite:{rest}?mode=rwc"))
 }
 
 /// An address as it may be shown.
@@ -238,6 +513,12 @@ const READERS: u32 = 4;
 const CONNECTIONS: u32 = 16;
 /// How long somebody waits for a connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a connection may have lain idle and still be taken without asking it.
+const UNASKED: Duration = Duration::from_secs(1);
+/// How often a change that others were in the way of is tried again.
+const MAX_RETRIES: u32 = 3;
+/// How long is waited before, the first time.
+const RETRY_PAUSE: Duration = Duration::from_millis(10);
 
 #[cfg(test)]
 mod tests {
@@ -260,6 +541,54 @@ mod tests {
         let mut writing = store.write().await.unwrap();
         assert_eq!(writing.next_number("feed").await.unwrap(), 2);
         drop(writing);
+        store.close().await;
+    }
+
+    #[tokio::test]
+    async fn sqlite_is_told_to_lose_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        // Characters that mean something in an address.
+        let path = folder.path().join("a ?b#c%41.db");
+        let store = MetaStore::open(&Options::Sqlite(path.clone())).await.unwrap();
+        assert!(path.exists());
+        for pool in [&store.readers, &store.writer] {
+            for (pragma, value) in
+                [("synchronous", 2_i64), ("foreign_keys", 1), ("journal_size_limit", 64 << 20)]
+            {
+                let query = format!("PRAGMA {pragma}");
+                let query = sqlx::query_scalar(sqlx::AssertSqlSafe(query));
+                let found: i64 = query.fetch_one(pool).await.unwrap();
+                assert_eq!(found, value, "{pragma}");
+            }
+            let query = sqlx::query_scalar("PRAGMA journal_mode");
+            let mode: String = query.fetch_one(pool).await.unwrap();
+            assert_eq!(mode, "wal");
+        }
+        store.tend().await.unwrap();
+        assert!(store.check().await.unwrap().is_empty());
+        store.close().await;
+        MetaStore::open(&Options::Sqlite(path)).await.unwrap().close().await;
+    }
+
+    #[tokio::test]
+    async fn whoever_gives_up_half_way_leaves_nothing_open() {
+        let folder = tempfile::tempdir().unwrap();
+        let options = Options::Sqlite(folder.path().join("trust.db"));
+        let store = MetaStore::open(&options).await.unwrap();
+        for patience in 0..60 {
+            let change = async {
+                let mut writing = store.write().await?;
+                writing.next_number("feed").await?;
+                writing.next_number("feed").await?;
+                writing.commit().await
+            };
+            let patience = Duration::from_micros(patience * 20);
+            drop(tokio::time::timeout(patience, change).await);
+        }
+        let mut writing = store.write().await.unwrap();
+        let number = writing.next_number("feed").await.unwrap();
+        assert_eq!(number % 2, 1, "half a change was made");
+        writing.commit().await.unwrap();
         store.close().await;
     }
 

@@ -269,6 +269,13 @@ impl Prepared {
         }
     }
 
+    /// All it refers to that must be there, and of what kind each is, `manifest` or `blob`.
+    pub fn children(&self) -> Vec<(Digest, &'static str)> {
+        let manifests = self.manifests.iter().map(|digest| (digest.clone(), "manifest"));
+        let needed = self.blobs.iter().filter(|(_, needed)| *needed);
+        manifests.chain(needed.map(|(digest, _)| (digest.clone(), "blob"))).collect()
+    }
+
     /// Stores it in a transaction, and makes these tags stand for it; what it refers to must be
     /// there, in the same transaction. Refuses where a tag must not move, or a condition does not
     /// hold: of the first tag, or of the manifest itself if there are none.

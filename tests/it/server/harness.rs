@@ -3,7 +3,6 @@
 use std::any::Any;
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::process::Command;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
@@ -29,6 +28,7 @@ use trust::server::trust::Gate;
 use trust::server::{Server, http, notary, registry, service};
 
 use crate::peers::certificates::Authority;
+use crate::peers::postgres::{SharedPostgres, psql};
 
 /// A server on a database and a folder of its own.
 pub(crate) struct TestServer {
@@ -336,28 +336,32 @@ impl Answer {
     }
 }
 
-/// A database of one test on the PostgreSQL that `TRUST_TEST_POSTGRES` names.
+/// A database of one test on the PostgreSQL that `TRUST_TEST_POSTGRES` names, or on one that runs
+/// for this process alone.
 struct PostgresDatabase {
     url: String,
     name: String,
     admin: String,
+    _cluster: Option<Arc<SharedPostgres>>,
 }
 
 impl PostgresDatabase {
     fn if_wanted() -> Option<Self> {
-        if std::env::var("TRUST_TEST_DATABASE").ok()? != "postgres" {
-            return None;
-        }
-        let admin = std::env::var("TRUST_TEST_POSTGRES").expect(
-            "TRUST_TEST_POSTGRES is the address of a server, postgres://postgres@host:port",
-        );
-        Some(Self::new(admin))
+        let wanted = std::env::var("TRUST_TEST_DATABASE").ok()?;
+        (wanted == "postgres").then(Self::new)
     }
 
-    fn new(admin: String) -> Self {
+    fn new() -> Self {
+        let (admin, cluster) = match std::env::var("TRUST_TEST_POSTGRES") {
+            Ok(address) => (address, None),
+            Err(_) => {
+                let cluster = SharedPostgres::get();
+                (cluster.address().to_owned(), Some(cluster))
+            }
+        };
         let name = format!("test_{}", uuid::Uuid::new_v4().simple());
         psql(&admin, &format!("CREATE DATABASE {name}"));
-        Self { url: format!("{admin}/{name}"), name, admin }
+        Self { url: format!("{admin}/{name}"), name, admin, _cluster: cluster }
     }
 }
 
@@ -367,16 +371,8 @@ impl Drop for PostgresDatabase {
     }
 }
 
-/// A new PostgreSQL database, for as long as the second value lives; `None` if there is no
-/// PostgreSQL here.
-pub(crate) fn new_postgres() -> Option<(Options, Box<dyn Any>)> {
-    let database = PostgresDatabase::new(std::env::var("TRUST_TEST_POSTGRES").ok()?);
-    Some((Options::Postgres(database.url.clone()), Box::new(database)))
-}
-
-fn psql(address: &str, command: &str) {
-    let output =
-        Command::new("psql").args([&format!("{address}/postgres"), "-qc", command]).output();
-    let output = output.expect("psql is installed");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+/// A new PostgreSQL database, for as long as the second value lives.
+pub(crate) fn new_postgres() -> (Options, Box<dyn Any>) {
+    let database = PostgresDatabase::new();
+    (Options::Postgres(database.url.clone()), Box::new(database))
 }
