@@ -23,7 +23,7 @@ use crate::server::swap::Swap;
 use crate::server::tls::{Authority, Files, Rules, TlsError};
 use crate::server::trust::Gate;
 use crate::server::upkeep::renewal;
-use crate::server::{Server, assemble, logging};
+use crate::server::{Server, assemble, logging, notary};
 
 /// Why a server does not start.
 #[derive(Debug, thiserror::Error)]

@@ -67,7 +67,6 @@ commands! {
         Serve(serve::Args),
         Login(login::Args),
         Logout(logout::Args),
-        Server(server::Command),
         Gc(gc::Args),
         Fsck(fsck::Args),
         Demo(demo::Args),

@@ -135,9 +135,7 @@ fn a_backup_goes_back_into_either_kind_of_database() {
     assert_eq!(before["counter"].len(), 2);
     let sqlite = tempfile::tempdir().unwrap();
     let postgres = new_postgres();
-    let mut targets = vec![Options::Sqlite(sqlite.path().join("trust.db"))];
-    targets.extend(postgres.iter().map(|(options, _)| options.clone()));
-    for database in targets {
+    for database in [Options::Sqlite(sqlite.path().join("trust.db")), postgres.0.clone()] {
         let folder = tempfile::tempdir().unwrap();
         let restored = restore(&database, &path, passphrase(), folder.path());
         let restored = runtime.block_on(restored).unwrap();

@@ -245,7 +245,8 @@ fn people(clock: Arc<TestClock>) -> Auth {
         (PUSHER.to_owned(), grant("**:pull,push,sign,delete")),
     ]);
     let file = format!("{READER}:{hash}\n{PUSHER}:{hash}\n").into_bytes();
-    let htpasswd = HtpasswdOptions { realm: "test".to_owned(), file, grants: Some(grants) };
+    let htpasswd =
+        HtpasswdOptions { realm: "test".to_owned(), file, grants: Some(grants), hosts: Vec::new() };
     let options = Options { kind: Kind::Htpasswd(htpasswd), proxies: Vec::new() };
     Auth::new(options, clock).unwrap()
 }

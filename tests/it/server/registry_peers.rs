@@ -55,8 +55,7 @@ fn buildah_pulls_and_pushes() {
     let run = user.home().join("run").display().to_string();
     let storage = ["--root", &root, "--runroot", &run, "--storage-driver", "vfs"];
     let buildah = |args: &[&str]| user.program("buildah", &[&storage[..], args].concat()).success();
-    let pulled =
-        buildah(&["pull", "--tls-verify=false", &format!("docker://{host}/team/app:v1")]);
+    let pulled = buildah(&["pull", "--tls-verify=false", &format!("docker://{host}/team/app:v1")]);
     let id = pulled.stdout.trim();
     buildah(&["push", "--tls-verify=false", id, &format!("docker://{host}/team/back:v1")]);
     let back = server.get("/v2/team/back/manifests/v1");

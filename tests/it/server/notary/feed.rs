@@ -50,10 +50,13 @@ fn pages() {
     let server = TestServer::new();
     for id in 1..=1200 {
         let gun = if id % 3 == 0 { "b" } else { "a" };
-        server.sql(&format!(
-            "INSERT INTO feed (id, gun, version, sha256, category, created_at) \
+        server.sql(
+            &format!(
+                "INSERT INTO feed (id, gun, version, sha256, category, created_at) \
              VALUES ({id}, '{gun}', {id}, '', 'update', 0)"
-        ), &[]);
+            ),
+            &[],
+        );
     }
     let ask = |query: &str| ids(&server.get(&format!("/v2/_trust/changefeed{query}")));
     let range = |from: u32, to: u32| (from..=to).map(|id| id.to_string()).collect::<Vec<_>>();

@@ -75,12 +75,15 @@ fn keys_that_nobody_uses_are_bounded() {
     };
     // As if ten thousand had been asked for: half of them lately.
     for (name, made) in [("old", at(-25)), ("new", at(0))] {
-        world.server.sql(&format!(
-            "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000) \
+        world.server.sql(
+            &format!(
+                "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000) \
              INSERT INTO server_key (gun, role, key_id, public, state, created_at) \
              SELECT '{name}/' || i, 'timestamp', 'k', k.public, 'pending', {made} \
              FROM n, server_key k WHERE k.gun = '{GUN}' AND k.role = 'timestamp'"
-        ), &[]);
+            ),
+            &[],
+        );
     }
     let ask = |gun: &str| world.server.get(&format!("/v2/{gun}/_trust/tuf/timestamp.key"));
     // The oldest make room.
@@ -89,13 +92,16 @@ fn keys_that_nobody_uses_are_bounded() {
     assert_eq!(left, 0);
     // Who was there before is not forgotten.
     assert_eq!(world.key("timestamp"), world.key("timestamp"));
-    world.server.sql(&format!(
-        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000) \
+    world.server.sql(
+        &format!(
+            "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000) \
          INSERT INTO server_key (gun, role, key_id, public, state, created_at) \
          SELECT 'more/' || i, 'timestamp', 'k', k.public, 'pending', {} \
          FROM n, server_key k WHERE k.gun = '{GUN}' AND k.role = 'timestamp'",
-        at(0)
-    ), &[]);
+            at(0)
+        ),
+        &[],
+    );
     let answer = ask("a/second");
     assert_eq!((answer.status, answer.code().as_deref()), (429, Some("TOOMANYREQUESTS")));
     assert!(answer.header("retry-after").is_some());

@@ -158,7 +158,7 @@ fn what_was_changed_in_the_database_is_not_signed_over() {
             "timestamp",
             "UPDATE trust_file SET bytes = (SELECT bytes FROM trust_file WHERE role = 'targets') WHERE role = 'timestamp'",
         ),
-        ("the version", "UPDATE trust_file SET version = 9 WHERE role = 'timestamp'", &[]),
+        ("the version", "UPDATE trust_file SET version = 9 WHERE role = 'timestamp'"),
         ("the hash", "UPDATE trust_file SET sha256 = 'ff' WHERE role = 'snapshot'"),
         ("the current targets", "DELETE FROM current_file WHERE role = 'snapshot'"),
     ] {
