@@ -73,6 +73,7 @@ pub(super) fn auth_options(
             realm: realm.clone(),
             file: contents(path)?,
             grants: None,
+            hosts: hosts.to_vec(),
         }),
         AuthConfig::Token(token) => {
             let path = || url::Url::parse(&token.realm).ok().map(|url| url.path().to_owned());

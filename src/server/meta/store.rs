@@ -33,9 +33,6 @@ pub enum Dialect {
     Postgres,
 }
 
-/// Random keys, by what they are for.
-type Secrets = BTreeMap<&'static str, Arc<[u8]>>;
-
 /// The database.
 #[derive(Debug, Clone)]
 pub struct MetaStore {
