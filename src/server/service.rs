@@ -58,6 +58,7 @@ async fn answer(
         Route::Live => Ok(json_answer(StatusCode::OK, &serde_json::json!({}))),
         Route::Ready => {
             server.meta.ping().await?;
+            server.signer.check().await.map_err(|error| Refusal::unavailable(&error))?;
             Ok(json_answer(StatusCode::OK, &serde_json::json!({})))
         }
         Route::Verdict => answer::respond(server, exchange).await,

@@ -18,6 +18,7 @@ use crate::server::files::{self, FileError, FolderLock};
 use crate::server::listen::{Front, FrontOptions, Listener, Socket, debug};
 use crate::server::meta::{MetaError, MetaStore, Options as MetaOptions};
 use crate::server::metrics::Metrics;
+use crate::server::notary::publish::Turns;
 use crate::server::signer::SignerError;
 use crate::server::swap::Swap;
 use crate::server::tls::{Authority, Files, Rules, TlsError};
@@ -152,7 +153,7 @@ pub async fn start(config: Config, clock: Arc<dyn Clock>) -> Result<Running, Sta
         clock,
         registry: assemble::registry_options(&config),
         notary: assemble::notary_options(&config),
-        turns: notary::publish::Turns::default(),
+        turns: Turns::default(),
     });
     let front = Front::new(Arc::clone(&server), front_options(&config)?, config.limits.clone());
     let listener = Listener::new(

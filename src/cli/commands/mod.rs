@@ -63,7 +63,6 @@ commands! {
         Save(image::save::Args),
         Load(image::load::Args),
         Import(image::import::Args),
-        Server(server::Command),
         Serve(serve::Args),
         Login(login::Args),
         Logout(logout::Args),
