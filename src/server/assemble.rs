@@ -5,9 +5,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
-use zeroize::Zeroizing;
 
-use crate::codec::text::{from_hex, to_hex};
+use crate::crypto::Passphrase;
 use crate::limits::{MAX_KEY_FILE_BYTES, MAX_SERVER_CONFIG_BYTES};
 use crate::server::auth::options::NetworkError;
 use crate::server::auth::{
@@ -16,7 +15,9 @@ use crate::server::auth::{
 };
 use crate::server::config::{AuthConfig, Config, ConfigError, Listen, Raw, host_text};
 use crate::server::files;
-use crate::server::signer::{Algorithm, LocalSigner, MasterKey, Signer, SignerError};
+use crate::server::signer::{
+    Algorithm, LocalSigner, MasterSource, RemoteOptions, RemoteSigner, Signer,
+};
 use crate::server::start::StartError;
 use crate::server::trust::policy::{Policy, PolicyConfig};
 use crate::server::{notary, registry};
@@ -136,22 +137,81 @@ pub(super) fn policy(config: &Config) -> Result<Policy, StartError> {
     Ok(Policy::from_config(&policy).map_err(wrong)?)
 }
 
-/// The server's keys.
-pub(super) fn signer(config: &Config) -> Result<Signer, StartError> {
-    unread(&[&config.signer])?;
-    let path = config.data.join(MASTER_KEY);
-    if !files::exists(&path) {
-        let mut key = Zeroizing::new([0; 32]);
-        aws_lc_rs::rand::fill(&mut *key).map_err(|_| SignerError::Random)?;
-        let text = Zeroizing::new(format!("{}\n", to_hex(&*key)));
-        files::create_secret(&path, text.as_bytes())?;
+/// `trust.signer` (spec/server-keys.md §2, §6).
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct SignerConfig {
+    /// Where the master key is: `file:PATH`, `env:NAME` or `pkcs11:…`.
+    masterkey: Option<String>,
+    /// Where the one before is, while keys are sealed anew.
+    previous: Option<String>,
+    /// Which keys are made: `ed25519` or `ecdsa`.
+    algorithm: Option<String>,
+    /// A `notary-signer` that has the keys.
+    remote: Option<RemoteConfig>,
+}
+
+/// `trust.signer.remote`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RemoteConfig {
+    /// Its host and port.
+    address: String,
+    /// The certificate of its authority.
+    ca: PathBuf,
+    /// Our certificate.
+    certificate: PathBuf,
+    /// Our private key.
+    key: PathBuf,
+}
+
+/// The server's keys. A master key in a file is made if `create` and there is none; `variables`
+/// finds variables of the environment.
+pub(super) fn signer(
+    config: &Config,
+    create: bool,
+    variables: &dyn Fn(&str) -> Option<Passphrase>,
+) -> Result<Option<Signer>, StartError> {
+    let raw = config.signer.as_ref();
+    let said: SignerConfig = raw.map(Raw::decode).transpose()?.unwrap_or_default();
+    let wrong = |key: &str, problem: &str| match raw {
+        Some(raw) => StartError::from(raw.wrong(key, problem)),
+        None => StartError::MasterKey { path: config.data.join(MASTER_KEY) },
+    };
+    let algorithm = match said.algorithm.as_deref() {
+        None if said.remote.is_some() => Algorithm::Ecdsa,
+        None | Some("ed25519") => Algorithm::Ed25519,
+        Some("ecdsa") => Algorithm::Ecdsa,
+        Some(_) => return Err(wrong("algorithm", "is neither `ed25519` nor `ecdsa`")),
+    };
+    if let Some(remote) = said.remote {
+        if said.masterkey.is_some() || said.previous.is_some() {
+            return Err(wrong("remote", "has the keys: there is no master key here"));
+        }
+        let options = RemoteOptions {
+            address: remote.address,
+            authorities: contents(&remote.ca)?,
+            certificate: contents(&remote.certificate)?,
+            key: files::read_secret(&remote.key, MAX_KEY_FILE_BYTES)?,
+            algorithm,
+        };
+        return Ok(Some(Signer::Remote(RemoteSigner::new(&options)?)));
     }
-    let text = files::read_secret(&path, MAX_KEY_FILE_BYTES)?;
-    let wrong = || StartError::MasterKey { path: path.clone() };
-    let text = std::str::from_utf8(&text).map_err(|_| wrong())?;
-    let key = Zeroizing::new(from_hex(text.trim_end()).map_err(|_| wrong())?);
-    let key: &[u8; 32] = key.as_slice().try_into().map_err(|_| wrong())?;
-    Ok(Signer::Local(LocalSigner::new(MasterKey::new(key)?, Algorithm::default())))
+    let source = match &said.masterkey {
+        None => MasterSource::File(config.data.join(MASTER_KEY)),
+        Some(text) => MasterSource::parse(text)?,
+    };
+    if create {
+        source.create_if_missing()?;
+    } else if let MasterSource::File(path) = &source
+        && !files::exists(path)
+    {
+        return Ok(None);
+    }
+    let local = LocalSigner::new(source.load(variables)?, algorithm);
+    let Some(previous) = &said.previous else { return Ok(Some(Signer::Local(local))) };
+    let previous = MasterSource::parse(previous)?.load(variables)?;
+    Ok(Some(Signer::Local(local.with_previous(previous))))
 }
 
 /// How the registry behaves.
@@ -179,14 +239,6 @@ pub(super) fn proxies(config: &Config) -> Result<Vec<Network>, StartError> {
             format!("has `{text}`, which is no network such as 10.0.0.0/8, and no address");
         ConfigError::of_list("trust.proxies", problem).into()
     })
-}
-
-/// Refuses sections that nobody reads: to pass over them in silence would be worse.
-pub(super) fn unread(sections: &[&Option<Raw>]) -> Result<(), StartError> {
-    match sections.iter().find_map(|section| section.as_ref()) {
-        Some(section) => Err(section.wrong("", "is not supported").into()),
-        None => Ok(()),
-    }
 }
 
 /// Where a listener is, for an error.

@@ -11,11 +11,13 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::clock::{Clock, SystemClock};
+use crate::crypto::Passphrase;
 use crate::server::auth::{Auth, AuthError};
 use crate::server::blobs::BlobStore;
 use crate::server::config::{Config, ConfigError, Listen, Scheme, certificate_names, host_text};
 use crate::server::files::{self, FileError, FolderLock};
 use crate::server::listen::{Front, FrontOptions, Listener, Socket, debug};
+use crate::server::meta::upkeep::Hosts;
 use crate::server::meta::{MetaError, MetaStore, Options as MetaOptions};
 use crate::server::metrics::Metrics;
 use crate::server::notary::publish::Turns;
@@ -23,7 +25,7 @@ use crate::server::signer::SignerError;
 use crate::server::swap::Swap;
 use crate::server::tls::{Authority, Files, Rules, TlsError};
 use crate::server::trust::Gate;
-use crate::server::upkeep::renewal;
+use crate::server::upkeep::{self, gc, renewal};
 use crate::server::{Server, assemble, logging, notary};
 
 /// Why a server does not start.
@@ -73,6 +75,7 @@ pub enum StartError {
 pub struct Running {
     server: Arc<Server>,
     config: Config,
+    upkeep: gc::Options,
     listener: Listener,
     debug: Option<Listener>,
     tls: Option<Tls>,
@@ -120,19 +123,26 @@ pub struct Reach {
 
 /// Prepares everything: the folder, the database, the keys, the certificate, the sockets. Nothing is
 /// answered before [`Running::run`]; connections made in between wait.
-pub async fn start(config: Config, clock: Arc<dyn Clock>) -> Result<Running, StartError> {
+///
+/// `variables` finds variables of the environment that the configuration names.
+pub async fn start(
+    config: Config,
+    clock: Arc<dyn Clock>,
+    variables: &(dyn Fn(&str) -> Option<Passphrase> + Sync),
+) -> Result<Running, StartError> {
     let lock = FolderLock::take(&config.data)?;
     let tls = match &config.http.scheme {
         Scheme::Plain { .. } => None,
         Scheme::Tls { files, rules } => Some(Tls::start(&config, files.as_ref(), rules, &*clock)?),
     };
-    assemble::unread(&[&config.upkeep, &config.retention])?;
+    let mut upkeep = upkeep::config::options(&config)?;
     let socket = match &config.http.listen {
         Listen::Tcp(address) => Socket::tcp(address).await,
         Listen::Unix(path) => Socket::unix(path),
     };
     let socket = socket.map_err(|cause| not_listening(&config.http.listen, cause))?;
     let hosts = assemble::hosts(&config, socket.address());
+    upkeep.hosts = Hosts(hosts.clone());
     if config.database.is_none() {
         // SQLite gives its other files the same rights.
         files::ensure_private(&config.data.join(DATABASE))?;
@@ -146,7 +156,7 @@ pub async fn start(config: Config, clock: Arc<dyn Clock>) -> Result<Running, Sta
     let server = Arc::new(Server {
         meta,
         blobs: BlobStore::new(&config.content),
-        signer: assemble::signer(&config)?,
+        signer: assemble::signer(&config, true, variables)?.ok_or(SignerError::Missing)?,
         auth: Auth::new(assemble::auth_options(&config, &hosts, true)?, Arc::clone(&clock))?,
         gate: Gate::new(assemble::policy(&config)?, hosts.clone()).with_clock(Arc::clone(&clock)),
         metrics: Metrics::default(),
@@ -173,19 +183,24 @@ pub async fn start(config: Config, clock: Arc<dyn Clock>) -> Result<Running, Sta
             Some(Listener::new(socket, Arc::new(front), None, config.limits.clone(), false))
         }
     };
-    Ok(Running { server, config, listener, debug, tls, _lock: lock })
+    Ok(Running { server, config, upkeep, listener, debug, tls, _lock: lock })
 }
 
 /// Tells whether a configuration would do, as far as that is known without starting: files are
 /// read, and nothing is made.
-pub fn check(config: &Config) -> Result<(), StartError> {
+pub fn check(
+    config: &Config,
+    variables: &dyn Fn(&str) -> Option<Passphrase>,
+) -> Result<(), StartError> {
     if let Scheme::Tls { files: Some(files), rules } = &config.http.scheme {
         rules.server_config(files)?;
     }
     Auth::new(assemble::auth_options(config, &config.hosts, false)?, Arc::new(SystemClock))?;
     assemble::policy(config)?;
     assemble::proxies(config)?;
-    assemble::unread(&[&config.signer, &config.upkeep, &config.retention])
+    assemble::signer(config, false, variables)?;
+    upkeep::config::options(config)?;
+    Ok(())
 }
 
 impl Running {
@@ -249,9 +264,9 @@ impl Running {
 
     /// Answers until `stopped` is true, and then until what is in flight has ended.
     pub async fn run_until(self, stopped: watch::Receiver<bool>) {
-        let Self { server, config, listener, debug, tls, _lock } = self;
+        let Self { server, config, upkeep, listener, debug, tls, _lock } = self;
         let drain = config.http.drain;
-        let mut beside = beside(&server, &config, tls);
+        let mut beside = beside(&server, &config, upkeep, tls);
         if let Some(debug) = debug {
             if let Some(address) = debug.address() {
                 tracing::info!(%address, "health and metrics are at an address of their own");
@@ -266,12 +281,20 @@ impl Running {
 }
 
 /// What runs beside the answers: the one list of it.
-fn beside(server: &Arc<Server>, config: &Config, tls: Option<Tls>) -> JoinSet<()> {
+fn beside(
+    server: &Arc<Server>,
+    config: &Config,
+    upkeep: gc::Options,
+    tls: Option<Tls>,
+) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
     if let (Some(tls), Scheme::Tls { rules, .. }) = (tls, &config.http.scheme) {
         tasks.spawn(renew_certificate(Arc::clone(server), tls, rules.clone()));
     }
     tasks.spawn(renewal::run(Arc::clone(server)));
+    if !config.registry.read_only {
+        tasks.spawn(gc::run_forever(Arc::clone(server), upkeep));
+    }
     tasks.spawn(return_tags(Arc::clone(server)));
     tasks
 }

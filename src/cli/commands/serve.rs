@@ -72,6 +72,7 @@ impl Args {
     pub fn run(self, session: &Session) -> Result<(), CliError> {
         let source = self.source(session);
         let config = load(&source).map_err(|error| named(&source, error))?;
+        let variables = |name: &str| session.settings.environment.secret(name);
         for note in &config.notes {
             session.ui.warn(note);
         }
@@ -79,7 +80,7 @@ impl Args {
             return Ok(session.ui.data(show(&config))?);
         }
         if self.check_config {
-            check(&config).map_err(|error| named(&source, error))?;
+            check(&config, &variables).map_err(|error| named(&source, error))?;
             session.ui.status("the configuration is right");
             return Ok(());
         }
@@ -91,7 +92,7 @@ impl Args {
             .map_err(|error| CliError::new(ErrorKind::Internal, error))?;
         let done = runtime.block_on(async {
             let signals = Signals::new()?;
-            let running = start(config, Arc::new(SystemClock)).await;
+            let running = start(config, Arc::new(SystemClock), &variables).await;
             let running = running.map_err(|error| named(&source, error))?;
             let reach = running.reach();
             session.ui.status(lines(&reach));

@@ -38,7 +38,13 @@ struct RuleSection {
 
 /// What the configuration says of garbage collection; how often, and with which rules of retention.
 pub fn options(config: &Config) -> Result<Options, ConfigError> {
-    sections(config.upkeep.as_ref(), config.retention.as_ref(), &config.hosts)
+    let mut options = sections(config.upkeep.as_ref(), config.retention.as_ref(), &config.hosts)?;
+    let said = config.upkeep.as_ref().map(Raw::decode::<UpkeepSection>).transpose()?;
+    if said.is_none_or(|said| said.uploads.is_none()) {
+        let purge = &config.registry.purge;
+        options.upload_lifetime = if purge.enabled { purge.age } else { Duration::MAX };
+    }
+    Ok(options)
 }
 
 fn sections(
