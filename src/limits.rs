@@ -328,6 +328,8 @@ pub const MAX_REMEMBERED_TARGETS: usize = 200_000;
 pub const MAX_REMEMBERED_PARTS: usize = 100_000;
 /// Most bytes of recent answers that a server keeps in memory.
 pub const MAX_HOT_BYTES: usize = 16 << 20;
+/// How long they are kept at most, in seconds: what is asked for is noted as in use that often.
+pub const HOT_SECONDS: i64 = 20;
 /// Most repositories and collections of which a server remembers that they were written to.
 pub const MAX_HOT_SCOPES: usize = 100_000;
 /// Most manifests of an image that are pushed in one request with its signature: one for each

@@ -211,7 +211,7 @@ pub(super) fn signer(
     let local = LocalSigner::new(source.load(variables)?, algorithm);
     let Some(previous) = &said.previous else { return Ok(Some(Signer::Local(local))) };
     let previous = MasterSource::parse(previous)?.load(variables)?;
-    Ok(Some(Signer::Local(local.with_previous(previous))))
+    Ok(Some(Signer::Local(local.with_previous(vec![previous]))))
 }
 
 /// How the registry behaves.

@@ -11,8 +11,10 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
+use jiff::SignedDuration;
+
 use crate::clock::Timestamp;
-use crate::limits::{MAX_HOT_BYTES, MAX_HOT_SCOPES};
+use crate::limits::{HOT_SECONDS, MAX_HOT_BYTES, MAX_HOT_SCOPES};
 
 /// Recent answers of type `T`.
 pub struct Hot<T> {
@@ -131,6 +133,18 @@ impl<T> Hot<T> {
 
     /// Keeps an answer of about `size` bytes until an instant, if nothing was written meanwhile.
     pub fn put(&self, key: String, before: Before, until: Timestamp, size: usize, value: T) {
+        self.put_shared(key, before, until, size, Arc::new(value));
+    }
+
+    /// Keeps an answer, as [`Hot::put`] does, that somebody else has as well.
+    pub fn put_shared(
+        &self,
+        key: String,
+        before: Before,
+        until: Timestamp,
+        size: usize,
+        value: Arc<T>,
+    ) {
         let Some(shard) = self.shard(&key) else { return };
         if !before.holds() {
             return;
@@ -146,7 +160,7 @@ impl<T> Hot<T> {
             shard.entries.clear();
             shard.bytes = 0;
         }
-        let entry = Entry { before, until, size, value: Arc::new(value) };
+        let entry = Entry { before, until, size, value };
         if let Some(replaced) = shard.entries.insert(key, entry) {
             shard.bytes -= replaced.size;
         }
@@ -157,6 +171,12 @@ impl<T> Hot<T> {
         let hash = usize::try_from(self.hasher.hash_one(key) & 0xffff).unwrap_or_default();
         self.shards.get(hash % SHARDS)
     }
+}
+
+/// Until when an answer that was made now is kept at most: whoever asks again and again is looked at
+/// anew after that.
+pub fn kept_until(now: Timestamp) -> Timestamp {
+    now.checked_add(SignedDuration::from_secs(HOT_SECONDS)).unwrap_or(now)
 }
 
 impl<T> fmt::Debug for Hot<T> {

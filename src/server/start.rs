@@ -26,7 +26,7 @@ use crate::server::swap::Swap;
 use crate::server::tls::{Authority, Files, Rules, TlsError};
 use crate::server::trust::Gate;
 use crate::server::upkeep::{self, gc, renewal};
-use crate::server::{Server, assemble, logging, notary};
+use crate::server::{Server, assemble, logging};
 
 /// Why a server does not start.
 #[derive(Debug, thiserror::Error)]
@@ -151,7 +151,7 @@ pub async fn start(
         Some(url) => MetaOptions::Postgres(url.expose().to_owned()),
         None => MetaOptions::Sqlite(config.data.join(DATABASE)),
     };
-    let meta = MetaStore::open(&database).await?;
+    let meta = MetaStore::open(&database).await?.with_answers_in_memory();
     files::make_folder(&config.content)?;
     let server = Arc::new(Server {
         meta,

@@ -169,8 +169,11 @@ impl Story {
         let Some(mut server) = self.server.take() else { return Ok(()) };
         let id = server.id().and_then(|id| i32::try_from(id).ok());
         if let Some(id) = id.and_then(Pid::from_raw) {
-            // It may be gone already: nothing to be told then.
-            kill_process(id, Signal::TERM).ok();
+            match kill_process(id, Signal::TERM) {
+                // It may be gone already.
+                Ok(()) | Err(rustix::io::Errno::SRCH) => {}
+                Err(error) => return Err(internal(&error)),
+            }
         }
         server.wait().await.map_err(|error| internal(&error))?;
         Ok(())

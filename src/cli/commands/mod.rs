@@ -64,6 +64,7 @@ commands! {
         Load(image::load::Args),
         Import(image::import::Args),
         Serve(serve::Args),
+        Server(server::Command),
         Login(login::Args),
         Logout(logout::Args),
         Gc(gc::Args),

@@ -21,4 +21,6 @@ pub mod upkeep;
 pub mod uploads;
 
 pub use error::MetaError;
-pub use store::{Attempts, Dialect, Job, Leadership, MetaStore, Options, Reading, Writing};
+pub use store::{
+    Attempts, Dialect, HotAnswers, Job, Leadership, MetaStore, Options, Reading, Writing,
+};

@@ -10,9 +10,11 @@ use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::pool::PoolConnection;
 use sqlx::{Any, AnyConnection, AnyPool, ConnectOptions, Connection, Executor, Transaction};
 
-use crate::server::hot::{Scopes, Written};
+use crate::server::hot::{Hot, Scopes, Written};
 use crate::server::kill;
+use crate::server::meta::content::ManifestRow;
 use crate::server::meta::file::DatabaseFile;
+use crate::server::meta::trust::StoredFile;
 use crate::server::meta::{MetaError, schema};
 
 /// Which database.
@@ -42,8 +44,19 @@ pub struct MetaStore {
     /// Keys of the server that were read once, by their names.
     pub(super) secrets: Arc<Mutex<Secrets>>,
     scopes: Arc<Scopes>,
+    /// Answers kept in memory, where this process alone writes.
+    hot: Option<Arc<HotAnswers>>,
     /// SQLite's file, which is this process's alone.
     file: Option<Arc<DatabaseFile>>,
+}
+
+/// What was answered a moment ago.
+#[derive(Debug)]
+pub struct HotAnswers {
+    /// Current files of roles.
+    pub files: Hot<StoredFile>,
+    /// Manifests, and what the gate made of those who ask for them.
+    pub manifests: Hot<ManifestRow>,
 }
 
 /// Random keys by what they are for.
@@ -138,7 +151,8 @@ impl MetaStore {
                 let writer = pool(&url, 1, Dialect::Sqlite).await?;
                 let dialect = Dialect::Sqlite;
                 let own = Some(Arc::clone(&file));
-                let store = Self { dialect, readers, writer, scopes, secrets, file: own };
+                let store =
+                    Self { dialect, readers, writer, scopes, secrets, hot: None, file: own };
                 schema::migrate(&store).await?;
                 file.opened()?;
                 Ok(store)
@@ -148,7 +162,8 @@ impl MetaStore {
                 let readers = pool(url, CONNECTIONS, Dialect::Postgres).await?;
                 let dialect = Dialect::Postgres;
                 let writer = readers.clone();
-                let store = Self { dialect, readers, writer, scopes, secrets, file: None };
+                let store =
+                    Self { dialect, readers, writer, scopes, secrets, hot: None, file: None };
                 schema::migrate(&store).await?;
                 Ok(store)
             }
@@ -183,6 +198,23 @@ impl MetaStore {
     /// second question asks it of another instant.
     pub async fn glance(&self) -> Result<Reading, MetaError> {
         Ok(Reading { tx: Asked::Connection(self.readers.acquire().await?) })
+    }
+
+    /// Keeps answers in memory from now on, if nobody else can write to the database.
+    #[must_use]
+    pub fn with_answers_in_memory(mut self) -> Self {
+        if self.dialect == Dialect::Sqlite {
+            self.hot = Some(Arc::new(HotAnswers {
+                files: Hot::new(self.scopes()),
+                manifests: Hot::new(self.scopes()),
+            }));
+        }
+        self
+    }
+
+    /// Answers kept in memory; `None` where others may write to the database.
+    pub fn hot(&self) -> Option<&HotAnswers> {
+        self.hot.as_deref()
     }
 
     /// Who is being written to, by this process.

@@ -4,6 +4,8 @@
 use ::http::StatusCode;
 use ::http::header::{CACHE_CONTROL, HeaderValue, LAST_MODIFIED, PRAGMA};
 
+use crate::clock::Timestamp;
+use crate::server::hot::kept_until;
 use crate::server::http::{Response, bytes};
 use crate::server::meta::trust::StoredFile;
 use crate::server::notary::renewal::{Lead, RenewalError, renew};
@@ -59,12 +61,27 @@ async fn current(
     gun: &Gun,
     role: &RoleName,
 ) -> Result<Option<StoredFile>, Refusal> {
+    let hot = server.meta.hot().map(|hot| (&hot.files, format!("{gun}\n{role}")));
+    let now = server.clock.now();
+    if let Some((files, key)) = &hot
+        && let Some(file) = files.get(key, now)
+    {
+        return Ok(Some((*file).clone()));
+    }
+    let before = hot.as_ref().map(|(files, _)| files.before([gun.as_str()]));
     let mut reading = server.meta.glance().await?;
     let found = reading.current_file_and_expiry(gun, role).await?;
     drop(reading);
     let server_signs = matches!(role, RoleName::Timestamp | RoleName::Snapshot);
     match found {
-        Some((file, expires)) if !server_signs || expires >= server.clock.now() => Ok(Some(file)),
+        Some((file, expires)) if !server_signs || expires >= now => {
+            if let (Some((files, key)), Some(before)) = (hot, before) {
+                let until = if server_signs { expires } else { Timestamp::MAX };
+                let until = until.min(kept_until(now));
+                files.put(key, before, until, file.bytes.len(), file.clone());
+            }
+            Ok(Some(file))
+        }
         Some((file, _)) => match renew(server, gun, Lead::NONE).await {
             Ok(_) => {
                 let mut reading = server.meta.glance().await?;

@@ -14,6 +14,7 @@ use crate::oci::manifest::{Manifest, ManifestError, bare_media_type, is_manifest
 use crate::oci::media_type::is_foreign_layer;
 use crate::oci::{Digest, RepositoryName, TagName};
 use crate::server::auth::{Action, Caller};
+use crate::server::hot::kept_until;
 use crate::server::http::{self, Exchange, Response};
 use crate::server::meta::Writing;
 use crate::server::meta::content::{ManifestRow, NewManifest};
@@ -22,6 +23,7 @@ use crate::server::registry::{Sparse, header, wrong_method};
 use crate::server::router::ManifestName;
 use crate::server::trust::Subject;
 use crate::server::{Refusal, Server};
+use crate::tuf::Gun;
 use crate::wire::registry::manifest_path;
 
 /// Answers `/v2/{name}/manifests/{tag or digest}`.
@@ -45,29 +47,88 @@ async fn read(
     wanted: &ManifestName,
     exchange: Exchange,
 ) -> Result<Response, Refusal> {
+    let row = find(server, name, wanted, &exchange.caller, &exchange.method).await?;
+    let etag = format!("\"{}\"", row.digest);
+    let mut response = if names_tag(exchange.header("if-none-match"), &etag) {
+        let mut response = Response::new(http::empty_body());
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+        response
+    } else {
+        http::bytes(StatusCode::OK, &row.media_type, row.bytes.clone())
+    };
+    let headers = response.headers_mut();
+    headers.insert(ETAG, header(&etag));
+    headers.insert(DIGEST, header(row.digest.as_str()));
+    Ok(response)
+}
+
+/// Finds a manifest that the caller may have, in the database or among recent answers.
+async fn find(
+    server: &Arc<Server>,
+    name: &RepositoryName,
+    wanted: &ManifestName,
+    caller: &Caller,
+    method: &Method,
+) -> Result<Arc<ManifestRow>, Refusal> {
+    let now = server.clock.now();
+    let hot = server.meta.hot().map(|hot| {
+        let asked = match wanted {
+            ManifestName::Tag(tag) => tag.as_str(),
+            ManifestName::Digest(digest) => digest.as_str(),
+        };
+        (&hot.manifests, format!("{name}\n{asked}\n{}", server.gate.class(caller, name)))
+    });
+    if let Some((manifests, key)) = &hot
+        && let Some(row) = manifests.get(key, now)
+    {
+        return Ok(row);
+    }
+    let before = hot.as_ref().map(|(manifests, _)| {
+        let guns = server.gate.guns(name);
+        let guns = guns.iter().flatten().map(Gun::as_str);
+        manifests.before(guns.chain([name.as_str()]))
+    });
+    let (row, until) = read_and_decide(server, name, wanted, caller, method).await?;
+    note_use(server, name, &row, caller).await?;
+    let row = Arc::new(row);
+    if let (Some((manifests, key)), Some(before)) = (hot, before) {
+        let until = until.min(kept_until(now));
+        manifests.put_shared(key, before, until, row.bytes.len(), Arc::clone(&row));
+    }
+    Ok(row)
+}
+
+/// Reads a manifest, decides in the same snapshot whether the caller may have it, and tells until
+/// when that holds if nothing changes.
+async fn read_and_decide(
+    server: &Arc<Server>,
+    name: &RepositoryName,
+    wanted: &ManifestName,
+    caller: &Caller,
+    method: &Method,
+) -> Result<(ManifestRow, Timestamp), Refusal> {
     let mut reading = server.meta.read().await?;
     let row = match wanted {
         ManifestName::Tag(tag) => reading.tagged_manifest(name, tag).await?,
         ManifestName::Digest(digest) => reading.manifest(name, digest).await?,
     };
     let Some(row) = row else { return Err(unknown(wanted)) };
-    let (gate, caller, method) = (&server.gate, &exchange.caller, &exchange.method);
-    let row = match wanted {
+    let gate = &server.gate;
+    let (row, until) = match wanted {
         ManifestName::Tag(tag) => {
             let served = gate.tag(&mut reading, name, tag, &row.digest, caller).await?;
             let served = served.map_err(|denial| denial.into_refusal(method))?;
             if served.digest == row.digest {
-                row
+                (row, served.until)
             } else {
                 let instead = reading.manifest(name, &served.digest).await?;
-                instead.ok_or_else(|| unknown(wanted))?
+                (instead.ok_or_else(|| unknown(wanted))?, served.until)
             }
         }
         ManifestName::Digest(digest) => {
             let subject = Subject::Manifest(digest);
-            let served = gate.pull(&mut reading, name, subject, caller).await?;
-            served.map_err(|denial| denial.into_refusal(method))?;
-            row
+            let until = gate.pull_until(&mut reading, name, subject, caller).await?;
+            (row, until.map_err(|denial| denial.into_refusal(method))?)
         }
     };
     drop(reading);
@@ -76,19 +137,7 @@ async fn read(
         let message = "the stored manifest is damaged";
         return Err(Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "UNKNOWN", message));
     }
-    note_use(server, name, &row, &exchange.caller).await?;
-    let etag = format!("\"{}\"", row.digest);
-    let mut response = if names_tag(exchange.header("if-none-match"), &etag) {
-        let mut response = Response::new(http::empty_body());
-        *response.status_mut() = StatusCode::NOT_MODIFIED;
-        response
-    } else {
-        http::bytes(StatusCode::OK, &row.media_type, row.bytes)
-    };
-    let headers = response.headers_mut();
-    headers.insert(ETAG, header(&etag));
-    headers.insert(DIGEST, header(row.digest.as_str()));
-    Ok(response)
+    Ok((row, until))
 }
 
 /// Whoever may push and sees a manifest may go on to refer to it.

@@ -356,6 +356,12 @@ impl Gate {
         evidence.state(repository, digest, &self.guns(repository)).await
     }
 
+    /// A name for all callers who get the same answers about a repository under the policy in force.
+    pub fn class(&self, caller: &Caller, repository: &RepositoryName) -> String {
+        let quarantine = reaches_quarantine(caller, repository);
+        format!("{} {quarantine}", self.policy().version())
+    }
+
     /// The names that the collection of a repository may have; `None` where a name is too long.
     pub fn guns(&self, repository: &RepositoryName) -> Vec<Option<Gun>> {
         self.hosts.iter().map(|host| Gun::parse(&format!("{host}/{repository}")).ok()).collect()

@@ -175,7 +175,7 @@ mod tests {
     #[test_case(None, &[], None, ""; "a rule without limits")]
     #[test_case(Some(2), &[], None, "nightly v2 latest v1")]
     #[test_case(Some(0), &["v*"], None, "nightly latest")]
-    #[test_case(Some(1), &["latest"], Some(3), "v2 v1"; "whatever keeps it, keeps it")]
+    #[test_case(Some(1), &["latest"], Some(3), "nightly v2 v1"; "whatever keeps it, keeps it")]
     #[test_case(None, &[], Some(5), "latest v1"; "by age alone")]
     #[test_case(Some(10), &[], None, ""; "more than there are")]
     fn what_a_rule_removes(

@@ -33,9 +33,9 @@ fn server() -> TestServer {
         "INSERT INTO collection (id, gun, seq, deleted_at) VALUES (7, 'localhost/app', 3, NULL)",
         "INSERT INTO collection (id, gun, seq, deleted_at) VALUES (9, 'localhost/ü \"''', 1, 9223372036854775807)",
         "INSERT INTO repository (id, name, seq, created_at) VALUES (3, 'app', 1, 1700000000000000)",
-        "INSERT INTO current_file (collection, role, version) VALUES (7, 'root', 1)",
-        "INSERT INTO upload (id, repository, size, algorithm, hash_state, started_at, touched_at) \
-         VALUES ('u', 3, 0, 'sha256', '', 0, 0)",
+        "INSERT INTO current_file (collection, role, version, expires_at, made_here) VALUES (7, 'root', 1, 4000000000000000, 0)",
+        "INSERT INTO upload (id, repository, size, algorithm, hash_state, state, started_at, \
+         touched_at) VALUES ('u', 'app', 0, 'sha256', '', 'open', 0, 0)",
     ] {
         server.sql(statement, &[]);
     }
@@ -135,7 +135,7 @@ fn a_backup_goes_back_into_either_kind_of_database() {
     assert_eq!(before["counter"].len(), 2);
     let sqlite = tempfile::tempdir().unwrap();
     let postgres = new_postgres();
-    for database in [Options::Sqlite(sqlite.path().join("trust.db")), postgres.0.clone()] {
+    for database in [Options::Sqlite(sqlite.path().join("trust.db")), postgres.0] {
         let folder = tempfile::tempdir().unwrap();
         let restored = restore(&database, &path, passphrase(), folder.path());
         let restored = runtime.block_on(restored).unwrap();

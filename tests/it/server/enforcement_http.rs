@@ -224,7 +224,7 @@ fn a_server_that_asks_nobody_can_be_pushed_to() {
     let manifest = "/v2/app/manifests/v1";
     assert_eq!((ask("HEAD", manifest), ask("GET", manifest)), (404, 403));
     let headers = [("content-type", OCI_MANIFEST)];
-    assert_eq!(site.server.ask("PUT", manifest, &headers, image.bytes.clone()).status, 201);
+    assert_eq!(site.server.ask("PUT", manifest, &headers, image.bytes).status, 201);
 }
 
 #[test]

@@ -82,7 +82,7 @@ fn an_authority_can_be_pinned() {
     world.reload(&json!({"pull": "enforce", "roots": {"certificates": [own]}}));
     world.get_tag("v1", &reader()).unwrap();
     let other = pem(&Key::certified(world.trust.gun()));
-    world.reload(&json!({"pull": "enforce", "roots": {"certificates": [other.clone()]}}));
+    world.reload(&json!({"pull": "enforce", "roots": {"certificates": [other]}}));
     assert_eq!(reason(world.get_tag("v1", &reader())), "untrusted-root");
     let id = world.trust.signers("root")[0].id().to_string();
     let either = json!({"certificates": [other], "key_ids": [id]});

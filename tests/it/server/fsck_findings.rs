@@ -126,7 +126,7 @@ fn a_damaged_manifest_is_told_and_left() {
         }),
     );
     let before = stock.number("SELECT COUNT(*) FROM manifest");
-    let hex = |text: &str| text.bytes().map(|b| format!("{b:02x}")).collect::<String>();
+    let hex = |text: &str| trust::codec::text::to_hex(text.as_bytes());
     let bytes = if stock.server.database_url().starts_with("sqlite") {
         format!("X'{}'", hex("{}"))
     } else {

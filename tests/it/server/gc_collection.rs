@@ -38,7 +38,8 @@ fn a_blob_that_nobody_uses_goes_in_two_steps() {
 
 #[test]
 fn whoever_asks_for_a_condemned_blob_keeps_it() {
-    let asks: [(&str, fn(&Stock, &str)); 3] = [
+    type Ask = fn(&Stock, &str);
+    let asks: [(&str, Ask); 3] = [
         ("HEAD", |stock, blob| {
             assert_eq!(stock.head(&format!("/v2/app/blobs/{blob}")).status, 200);
         }),

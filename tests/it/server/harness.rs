@@ -95,6 +95,12 @@ impl TestServer {
         Self::on(folder, database, change)
     }
 
+    /// A server on PostgreSQL, wherever the others are: it may have a [`Self::twin`].
+    pub(crate) fn on_postgres(change: impl FnOnce(&mut Server)) -> Self {
+        let folder = Arc::new(tempfile::tempdir().unwrap());
+        Self::on(folder, Some(Arc::new(PostgresDatabase::new())), change)
+    }
+
     /// Another server on the same database and folder, as if in a process of its own.
     pub(crate) fn twin(&self, change: impl FnOnce(&mut Server)) -> Self {
         Self::on(Arc::clone(&self.folder), self.database.clone(), change)
@@ -352,12 +358,11 @@ impl PostgresDatabase {
     }
 
     fn new() -> Self {
-        let (admin, cluster) = match std::env::var("TRUST_TEST_POSTGRES") {
-            Ok(address) => (address, None),
-            Err(_) => {
-                let cluster = SharedPostgres::get();
-                (cluster.address().to_owned(), Some(cluster))
-            }
+        let (admin, cluster) = if let Ok(address) = std::env::var("TRUST_TEST_POSTGRES") {
+            (address, None)
+        } else {
+            let cluster = SharedPostgres::get();
+            (cluster.address().to_owned(), Some(cluster))
         };
         let name = format!("test_{}", uuid::Uuid::new_v4().simple());
         psql(&admin, &format!("CREATE DATABASE {name}"));

@@ -29,7 +29,7 @@ fn a_key_is_handed_out_again_until_it_is_used() {
     assert_ne!(next, timestamp);
     assert_eq!(world.next_key("timestamp"), next);
     assert_eq!(world.key("timestamp"), timestamp);
-    world.owner.leave_to("timestamp", &[next.clone()], 1);
+    world.owner.leave_to("timestamp", std::slice::from_ref(&next), 1);
     world.owner.set_version("root", 2);
     world.publishes(&["root"]);
     assert_eq!(world.key("timestamp"), next);
@@ -37,7 +37,7 @@ fn a_key_is_handed_out_again_until_it_is_used() {
     assert_eq!(signer, next.id().as_str());
     assert_ne!(world.next_key("timestamp"), timestamp);
     // Back to an earlier one, which is still the server's.
-    world.owner.leave_to("timestamp", &[timestamp.clone()], 1);
+    world.owner.leave_to("timestamp", std::slice::from_ref(&timestamp), 1);
     world.owner.set_version("root", 3);
     world.publishes(&["root"]);
     assert_eq!(world.key("timestamp"), timestamp);

@@ -31,7 +31,12 @@ struct World {
 impl World {
     /// Nothing is published yet; the server is to sign snapshots.
     fn new() -> Self {
-        let mut world = Self::with_own_snapshot();
+        Self::with_own_snapshot().leaving_snapshots()
+    }
+
+    /// The server is to sign snapshots.
+    fn leaving_snapshots(self) -> Self {
+        let mut world = self;
         let key = world.key("snapshot");
         world.owner.leave_to("snapshot", &[key], 1);
         world
@@ -42,6 +47,18 @@ impl World {
         let clock = TestClock::new();
         let set = clock.clone();
         let server = TestServer::with(|server| server.clock = std::sync::Arc::new(set));
+        Self::of(server, clock)
+    }
+
+    /// The same on a database that several servers may have.
+    fn on_postgres() -> Self {
+        let clock = TestClock::new();
+        let set = clock.clone();
+        let server = TestServer::on_postgres(|server| server.clock = std::sync::Arc::new(set));
+        Self::of(server, clock).leaving_snapshots()
+    }
+
+    fn of(server: TestServer, clock: TestClock) -> Self {
         let mut world = Self { server, clock, owner: Repository::new(GUN) };
         let key = world.key("timestamp");
         world.owner.leave_to("timestamp", &[key], 1);
@@ -50,7 +67,12 @@ impl World {
 
     /// Root and targets of version 1 are published, and the owner is at version 2 of targets.
     fn published() -> Self {
-        let mut world = Self::new();
+        Self::new().publishing()
+    }
+
+    /// The same of another.
+    fn publishing(self) -> Self {
+        let mut world = self;
         world.publishes(&["root", "targets"]);
         world.owner.bump(&["targets"]);
         world

@@ -106,7 +106,8 @@ fn read_feed(server: &TestServer, last: &mut i64, seen: &mut Vec<i64>) {
 }
 
 fn race(roles: &[&str], replicas: usize) {
-    let mut world = World::published();
+    let world = if replicas > 1 { World::on_postgres() } else { World::new() };
+    let mut world = world.publishing();
     if roles.len() > 1 {
         for role in roles {
             world.owner.delegate(role, &[crate::harness::Key::plain()], 1, &[""]);
