@@ -268,7 +268,7 @@ pub const USUAL_CHANGES: u32 = 100;
 /// Most changes in a page of the server's changefeed: it has some 300 KiB.
 pub const MAX_CHANGES: u32 = 1000;
 /// Times that a change of the server's database is tried when others are in the way.
-pub const MAX_WRITE_ATTEMPTS: u32 = 10;
+pub const MAX_WRITE_ATTEMPTS: u32 = 40;
 /// Bytes of content that are written, hashed, read and sent at a time: two or three such pieces are
 /// in memory for each transfer, whatever its size.
 pub const BLOB_PIECE_BYTES: usize = 512 << 10;

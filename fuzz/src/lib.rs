@@ -21,6 +21,12 @@ use trust::oci::archive::{ArchiveReader, ArchiveWriter, Expander, Expansion, Tre
 use trust::oci::manifest::{Manifest, OCI_INDEX, OCI_MANIFEST};
 use trust::oci::media_type::Compression;
 use trust::oci::{Descriptor, Digest, Reference};
+use trust::server::auth::jwt::has_form;
+use trust::server::config::document::parse as parse_server_config;
+use trust::server::notary::multipart;
+use trust::server::registry::manifests::Prepared;
+use trust::server::registry::range::{Wanted, chunk, wanted};
+use trust::server::router::{Route, route};
 use trust::store::ImageLayout;
 use trust::store::client_config::ClientConfig;
 use trust::store::credentials::DockerConfig;
@@ -65,13 +71,67 @@ pub const ALL: &[FuzzTarget] = &[
     ("names", names),
     ("pem_key", pem_key),
     ("proposal", proposal),
+    ("publication", publication),
+    ("pushed_manifest", pushed_manifest),
     ("reference", reference),
     ("root", root),
     ("server_answers", server_answers),
+    ("server_config", server_config),
+    ("server_requests", server_requests),
     ("signed_envelope", signed_envelope),
     ("signed_sequence", signed_sequence),
     ("trusted_set", trusted_set),
 ];
+
+/// An upload of metadata. Whatever it is, it is taken apart or refused.
+pub fn publication(data: &[u8]) {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let body = [b"--b\r\n".as_slice(), data, b"\r\n--b--\r\n"].concat();
+    for body in [data.to_vec(), body] {
+        let read = multipart::files("multipart/form-data; boundary=b", body.into());
+        if let Ok(files) = runtime.block_on(read) {
+            assert!(!files.is_empty());
+        }
+    }
+}
+
+/// A manifest that somebody pushes. What is taken is kept byte by byte.
+pub fn pushed_manifest(data: &[u8]) {
+    for media_type in ["", OCI_MANIFEST, OCI_INDEX, "application/vnd.example+json"] {
+        let bytes = bytes::Bytes::copy_from_slice(data);
+        let Ok(prepared) = Prepared::read(media_type, bytes, None) else { continue };
+        assert_eq!(prepared.bytes, data);
+        assert_eq!(prepared.digest, Digest::sha256_of(data));
+    }
+}
+
+/// The configuration of a server.
+pub fn server_config(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    // Refused or read; what is wrong has a place.
+    if let Err(error) = parse_server_config(text, None) {
+        assert!(!error.to_string().is_empty());
+    }
+}
+
+/// What stands in the head of a request: the path, ranges, a token.
+pub fn server_requests(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    for path in [text.to_owned(), format!("/v2/{text}"), format!("/v2/a/{text}")] {
+        if let Ok(Route::Manifest(name, _) | Route::Uploads(name)) = route(&path) {
+            assert!(!name.as_str().contains(".."));
+        }
+    }
+    if let Wanted::Part(part) = wanted(Some(text), 1000) {
+        assert!(part.start < part.end && part.end <= 1000);
+    }
+    if has_form(text) {
+        assert_eq!(text.matches('.').count(), 2);
+    }
+    if let Some((first, last)) = chunk(text) {
+        assert!(first <= last);
+    }
+}
 
 /// A tar archive. What is read of it can be written, and is then read the same.
 pub fn archive(data: &[u8]) {

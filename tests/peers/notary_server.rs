@@ -1,6 +1,7 @@
-//! `notary-server` and `notary-signer`, with memory storage.
+//! `notary-server` and `notary-signer`, with memory storage; or `trust serve` in the server's place.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,6 +11,7 @@ use tempfile::TempDir;
 use super::certificates::Authority;
 use super::http::{self, Request, Response};
 use super::process::Process;
+use super::registry::{TRUST, ours_stands_in};
 use super::token_server::TokenServer;
 
 /// Who holds the server's timestamp and snapshot keys.
@@ -56,10 +58,17 @@ impl NotaryServer {
             Signer::Local => None,
             Signer::Remote => Some(NotarySigner::start(&authority)),
         };
-        let config = server_config(folder.path(), &authority, signer.as_ref(), options);
-        fs::write(folder.path().join("server.json"), config).unwrap();
-        let args = ["-config", "server.json", "-logf", "logfmt"];
-        let mut process = Process::start("notary-server", &args, folder.path(), &[]);
+        let mut process = if ours_stands_in() {
+            let config = our_config(folder.path(), &authority, signer.as_ref(), options);
+            fs::write(folder.path().join("server.yml"), config).unwrap();
+            let home = folder.path().display().to_string();
+            Process::start(TRUST, &["serve", "server.yml"], folder.path(), &[("HOME", &home)])
+        } else {
+            let config = server_config(folder.path(), &authority, signer.as_ref(), options);
+            fs::write(folder.path().join("server.json"), config).unwrap();
+            let args = ["-config", "server.json", "-logf", "logfmt"];
+            Process::start("notary-server", &args, folder.path(), &[])
+        };
         let port = process.await_port();
         Self { process, port, authority, signer, _folder: folder }
     }
@@ -156,6 +165,48 @@ impl NotarySigner {
     pub(crate) fn port(&self) -> u16 {
         self.port
     }
+}
+
+/// The same for `trust serve`; JSON is YAML.
+fn our_config(
+    folder: &Path,
+    authority: &Authority,
+    signer: Option<&NotarySigner>,
+    options: &NotaryOptions<'_>,
+) -> String {
+    let files = authority.issue(folder, "server");
+    let mut config = json!({
+        "version": 0.1,
+        "log": {"level": "debug"},
+        "storage": {"filesystem": {"rootdirectory": folder.join("data")}},
+        "http": {
+            "addr": "127.0.0.1:0",
+            "tls": {"certificate": files.certificate, "key": files.key},
+        },
+        "trust": {"gunprefixes": options.gun_prefixes},
+    });
+    if let Some(clients) = options.client_authority {
+        config["http"]["tls"]["clientcas"] = json!([clients.certificate_file()]);
+    }
+    if let Some(signer) = signer {
+        let key = folder.join("server-key.pem");
+        fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
+        config["trust"]["signer"] = json!({"remote": {
+            "address": format!("localhost:{}", signer.port),
+            "ca": authority.certificate_file(),
+            "certificate": files.certificate,
+            "key": key,
+        }});
+    }
+    if let Some(tokens) = options.auth {
+        config["auth"] = json!({"token": {
+            "realm": tokens.realm(),
+            "service": tokens.service(),
+            "issuer": tokens.issuer(),
+            "rootcertbundle": tokens.bundle_pem(),
+        }});
+    }
+    config.to_string()
 }
 
 fn server_config(

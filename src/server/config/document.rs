@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test_case("a: 1\na: 2\n", "line 2, column 1: `a` stands here twice"; "twice")]
-    #[test_case("a: [1", "line 1, column"; "not closed")]
+    #[test_case("a: [1", "line 2, column 1: "; "not closed")]
     #[test_case("a: 1\n---\nb: 1\n", "line 2, column 1: there is more than one document"; "two")]
     #[test_case("<<: {a: 1}\n", "line 1, column 1: mappings are not merged"; "merge")]
     fn what_is_no_configuration(text: &str, expected: &str) {

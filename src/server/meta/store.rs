@@ -180,6 +180,27 @@ impl MetaStore {
         }
     }
 
+    /// Opens a database to read it while a server may have it open; an error says that it is not
+    /// there, or has another schema. Nothing may be written.
+    pub async fn open_beside(options: &Options) -> Result<Self, MetaError> {
+        let Options::Sqlite(path) = options else { return Self::open(options).await };
+        if !path.exists() {
+            return Err(MetaError::Missing { path: path.clone() });
+        }
+        sqlx::any::install_default_drivers();
+        let path = std::path::absolute(path)
+            .map_err(|_| MetaError::Address { url: path.display().to_string() })?;
+        let readers = pool(&sqlite_address(&path)?, 1, Dialect::Sqlite).await?;
+        let (scopes, secrets) = (Arc::new(Scopes::default()), Arc::default());
+        let (dialect, writer) = (Dialect::Sqlite, readers.clone());
+        let store = Self { dialect, readers, writer, scopes, secrets, hot: None, file: None };
+        let found: i64 = sqlx::query_scalar("SELECT version FROM schema_version")
+            .fetch_one(&store.readers)
+            .await?;
+        let known = schema::version();
+        if found == known { Ok(store) } else { Err(MetaError::TooNew { found, known }) }
+    }
+
     /// Which kind of database it is.
     pub fn dialect(&self) -> Dialect {
         self.dialect

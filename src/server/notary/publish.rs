@@ -298,7 +298,10 @@ impl Attempts {
         if self.0 >= MAX_WRITE_ATTEMPTS {
             return None;
         }
-        tokio::time::sleep(Duration::from_millis(u64::from(self.0) * 2)).await;
+        // Of random length, or those who are in each other's way stay there.
+        let spread =
+            u64::from(uuid::Uuid::new_v4().as_bytes().first().copied().unwrap_or_default() / 8);
+        tokio::time::sleep(Duration::from_millis(u64::from(self.0.min(20)) * 2 + spread)).await;
         Some(())
     }
 }

@@ -69,7 +69,7 @@ fn server() -> TestServer {
 /// All rows of a database, by table.
 fn rows(runtime: &Runtime, database: &Options) -> BTreeMap<String, Vec<String>> {
     runtime.block_on(async {
-        let meta = MetaStore::open(database).await.unwrap();
+        let meta = MetaStore::open_beside(database).await.unwrap();
         let mut reading = meta.read().await.unwrap();
         let mut all = BTreeMap::new();
         for table in tables() {
@@ -379,6 +379,8 @@ fn a_new_master_key_is_taken_by_command() {
         Options::Sqlite(path) => path.display().to_string(),
         Options::Postgres(url) => url,
     };
+    // On SQLite the server must not run meanwhile.
+    server.runtime.block_on(server.server.meta.close());
     let data = server.folder.path();
     let old = data.join("old.key");
     fs::write(&old, "07".repeat(32)).unwrap();

@@ -58,7 +58,7 @@ impl Args {
         let passphrase = new_passphrase(session, &self.passphrase)?;
         let now = SystemClock.now();
         let made = session.block_on_transfer(async {
-            let meta = MetaStore::open(&database).await?;
+            let meta = MetaStore::open_beside(&database).await?;
             let made = backup(&meta, now, extras, &passphrase, &self.output).await;
             meta.close().await;
             made

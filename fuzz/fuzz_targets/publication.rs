@@ -1,0 +1,5 @@
+//! An upload of metadata.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| trust_fuzz::publication(data));
