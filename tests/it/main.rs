@@ -20,6 +20,7 @@ mod cli_keys;
 #[cfg(debug_assertions)]
 mod crashes;
 mod crowds;
+mod demo;
 mod docs;
 mod first_day;
 mod fuzz_smoke;
