@@ -207,7 +207,7 @@ impl Story {
 
     /// The root key's id, of the bare key: it stands for every repository under that key.
     async fn root_key(&self) -> Result<String, CliError> {
-        let listed = self.run(&["key", "ls", "--format", "{{.Role}} {{.KeyID}}"]).await?;
+        let listed = self.run(&["key", "ls", "--format", "{{.Role}} {{.ID}}"]).await?;
         let root = listed.lines().find_map(|line| line.strip_prefix("root "));
         let root =
             root.ok_or_else(|| CliError::new(ErrorKind::Internal, "there is no root key"))?;
@@ -265,7 +265,7 @@ impl Story {
         let output = command.output().await.map_err(|error| internal(&error))?;
         let text = String::from_utf8_lossy(&output.stdout).into_owned()
             + &String::from_utf8_lossy(&output.stderr);
-        self.ui.status(text.trim_end());
+        self.ui.status(text.trim_end().replace('\t', "    "));
         Ok((output.status.code(), text))
     }
 
