@@ -189,7 +189,8 @@ fn push_blob(registry: &Registry, repository: &str, media_type: &str, bytes: &[u
     let location = start.header("location").unwrap();
     let path = location.strip_prefix(&registry.url()).unwrap_or(location);
     let digest = digest(bytes);
-    let path = format!("{path}&digest={digest}");
+    let joint = if path.contains('?') { '&' } else { '?' };
+    let path = format!("{path}{joint}digest={digest}");
     let content_type = [("Content-Type", "application/octet-stream")];
     let end = registry.request("PUT", &path, &content_type, bytes);
     assert_eq!(end.status, 201, "{}\n{}", end.text(), registry.log());
