@@ -62,7 +62,7 @@ pub(super) struct OpenObject {
     stamp: Stamp,
 }
 
-/// One object found by [`Disk::scan`].
+/// One object found in the folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ScannedObject {
     /// Its name, as the database has it.
@@ -75,7 +75,7 @@ pub struct ScannedObject {
     pub age: Duration,
 }
 
-/// One upload found by [`Disk::scan_uploads`].
+/// One upload found in the folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ScannedUpload {
     /// Its name.

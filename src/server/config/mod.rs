@@ -2,7 +2,7 @@
 //! start without either means (spec/server-configuration.md).
 //!
 //! [`document`] reads YAML into nodes that know where they stand, [`environment`] puts `REGISTRY_…`
-//! over them, [`decode`] gives them to `serde` and says of every mistake where it is, [`file`] has
+//! over them, [`decode`] gives them to `serde` and says of every mistake where it is, [`mod@file`] has
 //! the file's own structure, [`own`] that of the section `trust`. The outcome is a [`Config`].
 
 pub mod decode;

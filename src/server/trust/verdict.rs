@@ -1,6 +1,6 @@
 //! What trust says: of a whole collection at one state of it, and of one thing that somebody wants.
 //!
-//! A [`Standing`] is made by the client's own engine: files, a pinned root and a time go in. No
+//! A `Standing` is made by the client's own engine: files, a pinned root and a time go in. No
 //! database is known here.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
