@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::codec::timestamp::Rfc3339;
 use crate::limits::{MAX_CHANGES, USUAL_CHANGES};
+use crate::server::auth::{Action, Caller};
 use crate::server::http::{Exchange, Response, bytes};
 use crate::server::meta::feed::{FeedRow, Page};
 use crate::server::{Refusal, Server};
@@ -42,14 +43,36 @@ impl Question {
     }
 }
 
-/// Answers with a page of changes, of one collection or of all.
+/// Answers with a page of changes, of one collection or of all that the caller may pull from. A page
+/// is empty only if there is nothing more to see.
 pub async fn changes(
     server: &Server,
     gun: Option<&Gun>,
     question: Question,
+    caller: &Caller,
 ) -> Result<Response, Refusal> {
     let mut reading = server.meta.glance().await?;
-    let changes = reading.changes(gun, question.page, question.count).await?;
+    let (mut page, mut count) = (question.page, question.count);
+    let mut changes = loop {
+        let mut changes = reading.changes(gun, page, count).await?;
+        let next = match page {
+            Page::After(_) => changes.last().map(|change| Page::After(change.id)),
+            Page::Before(_) | Page::Newest => changes.first().map(|change| Page::Before(change.id)),
+        };
+        // Whoever asks for one collection was let in to it.
+        changes.retain(|change| gun.is_some() || caller.may(Action::Pull, &change.gun));
+        match next {
+            Some(next) if changes.is_empty() => (page, count) = (next, MAX_CHANGES),
+            _ => break changes,
+        }
+    };
+    let wanted = usize::try_from(question.count).unwrap_or(usize::MAX);
+    match page {
+        Page::After(_) => changes.truncate(wanted),
+        Page::Before(_) | Page::Newest => {
+            changes.drain(..changes.len().saturating_sub(wanted));
+        }
+    }
     drop(reading);
     let records: Vec<_> = changes.iter().map(record).collect();
     let count = records.len();

@@ -108,10 +108,12 @@ pub async fn respond(
         Route::TrustKey(..) => Err(Refusal::wrong_method("GET, HEAD, POST")),
         Route::Changefeed(gun) if reads => {
             is_served(server, &gun)?;
-            changefeed::changes(server, Some(&gun), Question::of(&exchange)?).await
+            let question = Question::of(&exchange)?;
+            changefeed::changes(server, Some(&gun), question, &exchange.caller).await
         }
         Route::AllChanges if reads => {
-            changefeed::changes(server, None, Question::of(&exchange)?).await
+            let question = Question::of(&exchange)?;
+            changefeed::changes(server, None, question, &exchange.caller).await
         }
         Route::NotaryHealth if reads => Ok(health(server).await),
         _ => Err(Refusal::wrong_method("GET, HEAD")),

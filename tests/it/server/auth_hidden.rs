@@ -89,3 +89,30 @@ fn a_token_says_the_same_of_both() {
         assert_eq!(answer.json()["scope"], format!("repository:{name}:"));
     }
 }
+
+#[test]
+fn changes_of_others_are_not_in_the_feed() {
+    let grants: &[(&str, &[&str])] = &[("ann", &["team/*:pull"]), ("bob", &["**:pull"])];
+    let server = server_with(htpasswd(&["ann", "bob"], Some(grants)));
+    for (id, gun) in (1..=7).zip(["team/a", "secret/a", "secret/b", "secret/c", "team/b"]) {
+        let statement = format!(
+            "INSERT INTO feed (id, gun, version, sha256, category, created_at) \
+             VALUES ({id}, 'registry.test/{gun}', 1, '', 'update', 0)"
+        );
+        assert_eq!(server.sql(&statement, &[]), 1);
+    }
+    let seen = |user: &str, query: &str| {
+        let login = basic(user, PASSWORD);
+        let path = format!("/v2/_trust/changefeed?{query}");
+        let page = server.ask("GET", &path, &[("authorization", &login)], "").json();
+        let ids = page["records"].as_array().into_iter().flatten();
+        ids.map(|change| change["ID"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(seen("bob", "records=10"), ["1", "2", "3", "4", "5"]);
+    assert_eq!(seen("ann", "records=10"), ["1", "5"]);
+    // Where a whole page is hidden, the next thing that may be seen is what comes next.
+    assert_eq!(seen("ann", "records=1&change_id=1"), ["5"]);
+    assert_eq!(seen("ann", "records=-1&change_id=5"), ["1"]);
+    assert_eq!(seen("ann", "records=-1&change_id=-1"), ["5"]);
+    assert_eq!(seen("ann", "records=5&change_id=5"), [""; 0]);
+}
