@@ -15,6 +15,7 @@ use crate::harness::{Key, Repository};
 use crate::server::harness::Answer;
 
 /// How an update must be answered.
+#[derive(Clone, Copy)]
 enum Expected {
     Taken,
     /// Another was first.
@@ -127,11 +128,7 @@ const NO_TARGETS_THRESHOLD: &str = "valid signatures did not meet threshold for 
 #[test_case(|o| o.expire("targets"), &["root", "targets"], Invalid("ErrBadTargets", "targets expired at "); "old targets")]
 #[test_case(|o| o.leave_to("snapshot", &[Key::plain().public().clone()], 1), &["root", "targets"], Invalid("ErrBadHierarchy", "no snapshot was included in update and server does not hold current snapshot key for repository"); "somebody elses snapshot")]
 #[test_case(|o| o.sign_with("snapshot", &[Key::plain()]), &["root", "targets", "snapshot"], Invalid("ErrBadSnapshot", "valid signatures did not meet threshold for snapshot"); "a snapshot that is the servers to make")]
-fn a_first_update(
-    change: Change,
-    roles: &[&str],
-    #[expect(clippy::needless_pass_by_value, reason = "test cases are values")] expected: Expected,
-) {
+fn a_first_update(change: Change, roles: &[&str], expected: Expected) {
     let mut world = World::new();
     change(&mut world.owner);
     let answer = world.post(roles);
@@ -187,11 +184,7 @@ fn no_entry(owner: &mut Repository, role: &'static str) {
 #[test_case(|o| entry(o, "targets", other_length), &["root", "targets", "snapshot"], Invalid("ErrBadSnapshot", "size for targets did not match: expected 3"); "another size of targets")]
 #[test_case(|o| no_entry(o, "root"), &["root", "targets", "snapshot"], Invalid("ErrBadSnapshot", "snapshot type metadata invalid: "); "no root")]
 #[test_case(|o| no_entry(o, "targets"), &["root", "targets", "snapshot"], Invalid("ErrBadSnapshot", "snapshot type metadata invalid: "); "no targets")]
-fn a_first_snapshot_of_the_owner(
-    change: Change,
-    roles: &[&str],
-    #[expect(clippy::needless_pass_by_value, reason = "test cases are values")] expected: Expected,
-) {
+fn a_first_snapshot_of_the_owner(change: Change, roles: &[&str], expected: Expected) {
     let mut world = World::with_own_snapshot();
     change(&mut world.owner);
     check(&world.post(roles), &expected);
@@ -288,11 +281,7 @@ fn deep(owner: &mut Repository) {
 #[test_case(|o| { delegation(o); o.sign_with("targets/a", &[Key::plain()]); }, &["targets", "targets/a"], Invalid("ErrBadTargets", "valid signatures did not meet threshold for targets/a"); "a delegation signed by another")]
 #[test_case(|o| { delegation(o); o.expire("targets/a"); }, &["targets", "targets/a"], Invalid("ErrBadTargets", "targets/a expired at "); "an old delegation")]
 #[test_case(not_a_child, &["targets", "targets/a"], Invalid("ErrBadTargets", "targets/a type metadata invalid: delegation role targets/zz/b invalid"); "a child of another")]
-fn a_second_update(
-    change: Change,
-    roles: &[&str],
-    #[expect(clippy::needless_pass_by_value, reason = "test cases are values")] expected: Expected,
-) {
+fn a_second_update(change: Change, roles: &[&str], expected: Expected) {
     let mut world = World::published();
     let before = world.get("timestamp.json").body;
     change(&mut world.owner);
