@@ -1,7 +1,7 @@
 //! What is counted, in Prometheus' text form.
 
 use std::fmt;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use crate::server::http::{Response, bytes};
+use crate::server::trust::{Mode, Reason};
 
 /// The counters of a server; copies count together.
 #[derive(Clone, Default)]
@@ -33,6 +34,7 @@ struct Counters {
     panics: Counter,
     reloads: Family<Labels<1>, Counter>,
     renewals: Family<Labels<2>, Counter>,
+    objections: Family<Labels<2>, Counter>,
 }
 
 /// Why a connection was not served, or not to its end.
@@ -119,6 +121,15 @@ impl Metrics {
         self.0.renewals.get_or_create(&[("what", what), ("result", result_label(worked))]).inc();
     }
 
+    /// Takes over how often the policy objected since the start, by mode and reason.
+    pub fn objected(&self, counts: &[(Mode, Reason, u64)]) {
+        for (mode, reason, count) in counts.iter().filter(|(_, _, count)| *count > 0) {
+            let labels = [("mode", mode.as_str()), ("reason", reason.as_str())];
+            let counter = self.0.objections.get_or_create(&labels);
+            counter.inner().store(*count, Ordering::Relaxed);
+        }
+    }
+
     /// All of it, as text.
     pub fn text(&self) -> String {
         let mut text = String::new();
@@ -152,6 +163,7 @@ impl Default for Counters {
             panics: Counter::default(),
             reloads: Family::default(),
             renewals: Family::default(),
+            objections: Family::default(),
         };
         registry.register("http_requests", "Requests answered", counters.requests.clone());
         registry.register(
@@ -179,6 +191,11 @@ impl Default for Counters {
         );
         registry.register("reloads", "Readings of the configuration", counters.reloads.clone());
         registry.register("renewals", "Renewals ahead of expiry", counters.renewals.clone());
+        registry.register(
+            "objections",
+            "Answers that the policy objected to",
+            counters.objections.clone(),
+        );
         Self { registry: Mutex::new(registry), ..counters }
     }
 }
@@ -291,5 +308,17 @@ mod tests {
         ] {
             assert!(text.lines().any(|found| found == line), "{line}\n{text}");
         }
+    }
+
+    #[test]
+    fn objections_are_taken_over() {
+        let metrics = Metrics::default();
+        metrics
+            .objected(&[(Mode::Enforce, Reason::Unsigned, 2), (Mode::Audit, Reason::Expired, 0)]);
+        metrics.objected(&[(Mode::Enforce, Reason::Unsigned, 3)]);
+        let text = metrics.text();
+        let line = "trust_objections_total{mode=\"enforce\",reason=\"unsigned\"} 3";
+        assert!(text.contains(line), "{text}");
+        assert!(!text.contains("audit"), "{text}");
     }
 }

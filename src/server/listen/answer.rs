@@ -159,6 +159,7 @@ impl Front {
         let path = request.uri().path();
         if path == self.options.metrics_path.as_deref().unwrap_or("/metrics") {
             return if self.options.metrics {
+                self.server.metrics.objected(&self.server.gate.counts());
                 Ok(self.server.metrics.response())
             } else {
                 Err(nothing_here())
