@@ -197,11 +197,6 @@ impl From<MultipartError> for Refusal {
                 let message = "The role you are attempting to operate on is invalid.";
                 Self::notary(ErrorCode::InvalidRole, message).with_detail(json!(name))
             }
-            MultipartError::Empty => {
-                let detail = json!({"Name": "ErrValidation", "Error": {"Msg": error.to_string()}});
-                let message = "Update sent by the client is invalid.";
-                Self::notary(ErrorCode::InvalidUpdate, message).with_detail(detail)
-            }
             _ => {
                 let message = "The body of your request is malformed.";
                 Self::notary(ErrorCode::MalformedUpload, message)

@@ -22,9 +22,6 @@ pub enum MultipartError {
     /// More parts than any publication has.
     #[error("there are more than {MAX_UPLOAD_PARTS} parts")]
     TooManyParts,
-    /// No part at all.
-    #[error("the update has no files")]
-    Empty,
     /// A part that does not say whose file it is.
     #[error("a part of the upload has no file name")]
     NoFilename,
@@ -74,9 +71,6 @@ pub async fn files(content_type: &str, body: Bytes) -> Result<Files, MultipartEr
                 return Err(MultipartError::Twice { role: taken.key().clone() });
             }
         }
-    }
-    if count == 0 {
-        return Err(MultipartError::Empty);
     }
     files.remove(&RoleName::Timestamp);
     Ok(files)

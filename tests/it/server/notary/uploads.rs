@@ -210,3 +210,22 @@ fn a_read_only_server_takes_nothing() {
     assert_eq!(server.get(&format!("{path}timestamp.key")).status, 405);
     assert_eq!(server.get(&format!("{path}timestamp.json")).status, 404);
 }
+
+/// Docker sends such an update when it signs what is signed already; notary-server takes it and
+/// makes a new timestamp.
+#[test]
+fn an_update_without_files_is_taken_where_something_is_published() {
+    let nothing = "--b--\r\n";
+    let kind = [("content-type", "multipart/form-data; boundary=b")];
+    let mut world = World::new();
+    let path = format!("/v2/{GUN}/_trust/tuf/");
+    let answer = world.server.ask("POST", &path, &kind, nothing);
+    assert_eq!(answer.status, 400, "{}", answer.text());
+    let message = "no pre-existing root and no root provided in update.";
+    assert_eq!(answer.json()["errors"][0]["detail"]["Error"]["Msg"], message);
+    world.publishes(&["root", "targets"]);
+    let before = world.version("timestamp");
+    assert_eq!(world.server.ask("POST", &path, &kind, nothing).status, 200);
+    assert_eq!(world.version("timestamp"), before + 1);
+    assert_eq!(world.version("targets"), 1);
+}
