@@ -83,7 +83,7 @@ pub struct Token(Arc<tokio::sync::Mutex<State>>);
 struct State {
     options: TokenOptions,
     connection: Option<Connection>,
-    library: Option<Pkcs11>,
+    module: Option<Pkcs11>,
     refused: Option<Zeroizing<Vec<u8>>>,
 }
 
@@ -97,7 +97,7 @@ struct Connection {
 impl Token {
     /// A key that is looked for when it is first needed.
     pub fn new(options: TokenOptions) -> Self {
-        let state = State { options, connection: None, library: None, refused: None };
+        let state = State { options, connection: None, module: None, refused: None };
         Self(Arc::new(tokio::sync::Mutex::new(state)))
     }
 
@@ -206,38 +206,38 @@ impl State {
     }
 
     fn connect(&mut self) -> Result<Connection, SignerError> {
-        let library = self.library()?;
-        if let Some(slot) = self.find(&library)? {
-            return self.log_in(&library, slot);
+        let module = self.module()?;
+        if let Some(slot) = self.find(&module)? {
+            return self.log_in(&module, slot);
         }
         // Libraries may look for tokens only once: begin again.
-        self.library = None;
-        library.finalize().map_err(|error| SignerError::Unavailable(error.into()))?;
-        let library = self.library()?;
-        let slot = self.find(&library)?;
+        self.module = None;
+        module.finalize().map_err(|error| SignerError::Unavailable(error.into()))?;
+        let module = self.module()?;
+        let slot = self.find(&module)?;
         let slot = slot.ok_or_else(|| SignerError::Unavailable("no such token".into()))?;
-        self.log_in(&library, slot)
+        self.log_in(&module, slot)
     }
 
-    fn library(&mut self) -> Result<Pkcs11, SignerError> {
+    fn module(&mut self) -> Result<Pkcs11, SignerError> {
         let failed = |error: TokenError| SignerError::Unavailable(error.into());
-        let library = match self.library.clone() {
-            Some(library) => library,
+        let module = match self.module.clone() {
+            Some(module) => module,
             None => Pkcs11::new(&self.options.module).map_err(failed)?,
         };
-        match library.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK)) {
+        match module.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK)) {
             Ok(()) | Err(TokenError::Pkcs11(RvError::CryptokiAlreadyInitialized, _)) => {}
             Err(error) => return Err(failed(error)),
         }
-        self.library = Some(library.clone());
-        Ok(library)
+        self.module = Some(module.clone());
+        Ok(module)
     }
 
-    fn find(&self, library: &Pkcs11) -> Result<Option<Slot>, SignerError> {
+    fn find(&self, module: &Pkcs11) -> Result<Option<Slot>, SignerError> {
         let failed = |error: TokenError| SignerError::Unavailable(error.into());
-        for slot in library.get_slots_with_token().map_err(failed)? {
+        for slot in module.get_slots_with_token().map_err(failed)? {
             // A token that cannot say what it is may be one that was pulled out.
-            let info = || library.get_token_info(slot).ok();
+            let info = || module.get_token_info(slot).ok();
             let is_wanted = match &self.options.token {
                 TokenName::Slot(number) => slot.id() == *number && info().is_some(),
                 TokenName::Label(label) => {
@@ -254,18 +254,18 @@ impl State {
         Ok(None)
     }
 
-    fn log_in(&mut self, library: &Pkcs11, slot: Slot) -> Result<Connection, SignerError> {
+    fn log_in(&mut self, module: &Pkcs11, slot: Slot) -> Result<Connection, SignerError> {
         let failed = |error: TokenError| SignerError::Unavailable(error.into());
         let pin = self.options.pin.read()?;
         if self.refused.as_ref() == Some(&pin) {
             return Err(SignerError::PinRefused);
         }
-        let info = library.get_token_info(slot).map_err(failed)?;
+        let info = module.get_token_info(slot).map_err(failed)?;
         if info.user_pin_locked() || info.user_pin_final_try() {
             return Err(SignerError::PinLastTry);
         }
         let text = std::str::from_utf8(&pin).map_err(|_| SignerError::PinRefused)?;
-        let session = library.open_ro_session(slot).map_err(failed)?;
+        let session = module.open_ro_session(slot).map_err(failed)?;
         match session.login(UserType::User, Some(&AuthPin::from(text.to_owned()))) {
             Ok(()) | Err(TokenError::Pkcs11(RvError::UserAlreadyLoggedIn, _)) => {}
             Err(TokenError::Pkcs11(
@@ -284,7 +284,7 @@ impl State {
         }
         self.refused = None;
         let key = self.find_key(&session)?;
-        let has = library.get_mechanism_list(slot).map_err(failed)?;
+        let has = module.get_mechanism_list(slot).map_err(failed)?;
         let gcm = has.contains(&MechanismType::AES_GCM).then_some(Wrapping::Gcm);
         let cbc = has.contains(&MechanismType::AES_CBC).then_some(Wrapping::Cbc);
         let wrapping = match self.options.wrapping {
@@ -409,7 +409,7 @@ fn id_of(session: &Session, key: ObjectHandle) -> Result<MasterKeyId, TokenError
     made.first_chunk().copied().map(MasterKeyId::new).ok_or(TokenError::InvalidValue)
 }
 
-/// Held by whoever calls a library.
+/// Held by whoever calls a module.
 static LIBRARIES: Mutex<()> = Mutex::new(());
 /// How long a token may take for one answer.
 const DEADLINE: Duration = Duration::from_secs(SIGNER_DEADLINE_SECONDS);
