@@ -311,8 +311,6 @@ pub const UPLOAD_LIFETIME_SECONDS: u64 = 604_800;
 pub const GC_PAGE_ROWS: usize = 500;
 /// Rows that upkeep changes in one transaction: pushes wait for no more than that.
 pub const GC_BATCH_ROWS: usize = 50;
-/// Times a transaction is tried that other writers are in the way of.
-pub const MAX_TRANSACTION_ATTEMPTS: u32 = 4;
 /// Most rules of an enforcement policy: each request goes through them.
 pub const MAX_POLICY_RULES: usize = 1024;
 /// Most roles, signers or roots that one rule names.

@@ -2,9 +2,8 @@
 
 use futures_util::future::BoxFuture;
 
-use crate::limits::MAX_TRANSACTION_ATTEMPTS;
 use crate::server::Refusal;
-use crate::server::meta::MetaError;
+use crate::server::meta::{Attempts, MetaError};
 
 /// Why a transaction was not committed.
 #[derive(Debug)]
@@ -13,12 +12,6 @@ pub enum TransactionError {
     Meta(MetaError),
     /// It must not be done.
     Refused(Box<Refusal>),
-}
-
-impl TransactionError {
-    fn is_transient(&self) -> bool {
-        matches!(self, Self::Meta(error) if error.is_transient())
-    }
 }
 
 impl From<MetaError> for TransactionError {
@@ -46,12 +39,10 @@ impl From<TransactionError> for Refusal {
 pub async fn retried<'a, T>(
     mut work: impl FnMut() -> BoxFuture<'a, Result<T, TransactionError>>,
 ) -> Result<T, Refusal> {
-    let mut attempts = 1;
+    let mut attempts = Attempts::default();
     loop {
         match work().await {
-            Err(error) if error.is_transient() && attempts < MAX_TRANSACTION_ATTEMPTS => {
-                attempts += 1;
-            }
+            Err(TransactionError::Meta(error)) if attempts.again(&error).await => {}
             done => return Ok(done?),
         }
     }
