@@ -1,7 +1,7 @@
 //! What is counted, in Prometheus' text form.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -51,15 +51,6 @@ pub enum Refused {
 }
 
 impl Metrics {
-    /// Registers a counter of another module. The name has no prefix and no `_total`; both are
-    /// added.
-    pub fn counter(&self, name: &str, help: &str) -> Counter {
-        let counter: Counter<u64, AtomicU64> = Counter::default();
-        let mut registry = self.0.registry.lock().unwrap_or_else(PoisonError::into_inner);
-        registry.register(name, help, counter.clone());
-        counter
-    }
-
     /// A request was answered. The route is one of [`route_class`].
     pub fn answered(
         &self,
@@ -288,8 +279,6 @@ mod tests {
     #[test]
     fn what_happened_is_in_the_text() {
         let metrics = Metrics::default();
-        let other = metrics.counter("denials", "Pulls denied");
-        other.inc();
         let took = Duration::from_millis(3);
         metrics.answered(route_class("/v2/a/manifests/b"), &Method::GET, StatusCode::OK, took);
         metrics.answered(
@@ -301,7 +290,6 @@ mod tests {
         metrics.refused(Refused::Slow);
         let text = metrics.text();
         for line in [
-            "trust_denials_total 1",
             "trust_http_requests_total{route=\"manifest\",method=\"GET\",code=\"200\"} 1",
             "trust_http_requests_total{route=\"other\",method=\"other\",code=\"other\"} 1",
             "trust_connections_refused_total{reason=\"slow\"} 1",

@@ -129,23 +129,6 @@ impl Reading {
         row.as_ref().map(manifest_row).transpose()
     }
 
-    /// The manifests of a repository that refer to this manifest or blob; not those of which it is
-    /// the subject.
-    pub async fn manifest_parents(
-        &mut self,
-        repository: &RepositoryName,
-        child: &Digest,
-    ) -> Result<Vec<Digest>, MetaError> {
-        let query = "SELECT f.parent FROM repository r JOIN manifest_ref f ON f.repository = r.id \
-             WHERE r.name = $1 AND f.child = $2 ORDER BY f.parent";
-        let rows = sqlx::query(query)
-            .bind(repository.as_str())
-            .bind(child.as_str())
-            .fetch_all(&mut *self.tx)
-            .await?;
-        rows.iter().map(|row| digest(row.try_get("parent")?)).collect()
-    }
-
     /// Some tags of a repository in the order of their bytes, after this one.
     pub async fn tags(
         &mut self,

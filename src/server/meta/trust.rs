@@ -34,15 +34,6 @@ pub struct StoredFile {
     pub created_at: Timestamp,
 }
 
-/// All current files of a collection, of one instant.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CollectionFiles {
-    /// The collection.
-    pub row: CollectionRow,
-    /// The current file of each role.
-    pub files: BTreeMap<RoleName, StoredFile>,
-}
-
 /// All that matters to a change of a collection, of one instant.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct CollectionState {
@@ -104,13 +95,6 @@ impl Reading {
         let row = sqlx::query(query).bind(gun.as_str()).fetch_optional(&mut *self.tx).await?;
         let row = row.map(|row| collection_row(&row)).transpose()?;
         Ok(row.filter(|row| !row.deleted && row.seq > 0))
-    }
-
-    /// All current files of a collection.
-    pub async fn current_files(&mut self, gun: &Gun) -> Result<Option<CollectionFiles>, MetaError> {
-        let Some(row) = self.collection(gun).await? else { return Ok(None) };
-        let files = self.files_of(row.id).await?;
-        Ok(Some(CollectionFiles { row, files }))
     }
 
     /// All that matters to a change of a collection.

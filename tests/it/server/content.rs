@@ -5,7 +5,7 @@ use std::time::Duration;
 use ::http::HeaderMap;
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
-use trust::oci::{Digest, RepositoryName};
+use trust::oci::Digest;
 use trust::server::auth::{Action, Caller, Grant};
 use trust::server::http::{self, Exchange};
 use trust::server::router::route;
@@ -137,11 +137,6 @@ impl TestServer {
 pub(crate) fn caller(pattern: &str, actions: &[Action]) -> Caller {
     let grant = Grant { pattern: pattern.to_owned(), actions: actions.to_vec() };
     Caller::granted(Some("ann".to_owned()), vec![grant])
-}
-
-/// The name of a repository.
-pub(crate) fn name(text: &str) -> RepositoryName {
-    RepositoryName::parse(text).unwrap()
 }
 
 /// A manifest that says something of another.
