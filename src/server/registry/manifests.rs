@@ -71,12 +71,13 @@ async fn find(
     method: &Method,
 ) -> Result<Arc<ManifestRow>, Refusal> {
     let now = server.clock.now();
+    let class = server.gate.class(caller, name);
     let hot = server.meta.hot().map(|hot| {
         let asked = match wanted {
             ManifestName::Tag(tag) => tag.as_str(),
             ManifestName::Digest(digest) => digest.as_str(),
         };
-        (&hot.manifests, format!("{name}\n{asked}\n{}", server.gate.class(caller, name)))
+        (&hot.manifests, format!("{name}\n{asked}\n{class}"))
     });
     if let Some((manifests, key)) = &hot
         && let Some(row) = manifests.get(key, now)
@@ -91,7 +92,9 @@ async fn find(
     let (row, until) = read_and_decide(server, name, wanted, caller, method).await?;
     note_use(server, name, &row, caller).await?;
     let row = Arc::new(row);
-    if let (Some((manifests, key)), Some(before)) = (hot, before) {
+    // A policy that came into force meanwhile decided this: it is not kept for the one before.
+    let same_policy = server.gate.class(caller, name) == class;
+    if let (Some((manifests, key)), Some(before), true) = (hot, before, same_policy) {
         let until = until.min(kept_until(now));
         manifests.put_shared(key, before, until, row.bytes.len(), Arc::clone(&row));
     }
