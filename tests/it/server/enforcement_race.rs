@@ -99,6 +99,8 @@ fn race(
     images: &mut Images,
     mut publish: impl FnMut(&mut Site, &[u8]),
 ) -> Vec<Seen> {
+    // As it runs for people: with what was answered a moment ago kept in memory.
+    site.server.change(|server| server.meta = server.meta.clone().with_answers_in_memory());
     let seconds = match std::env::var_os("TRUST_TEST_FULL_LENGTH") {
         Some(_) => SECONDS,
         None => SECONDS_AMONG_OTHERS,
@@ -116,6 +118,8 @@ fn race(
             while !is_over.load(Ordering::Relaxed) {
                 let one = ask(&server).await;
                 seen.lock().unwrap().push(one);
+                // An answer from memory waits for nothing, and others want to run as well.
+                tokio::task::yield_now().await;
             }
         });
     }
