@@ -6,9 +6,11 @@
 //! * keys, signatures, certificates, key files: [`crypto`]
 //! * what a signature over metadata means, and what to publish next: [`tuf`]
 //! * image references, digests, manifests: [`oci`]
+//! * what a Dockerfile says: [`dockerfile`]
 //! * what travels over HTTP: [`wire`]
 //! * the user's disk: [`store`]
 //! * registries and notary servers: [`client`]
+//! * a Dockerfile turned into an image: [`build`]
 //! * one thing a user can do, whole: [`actions`]
 //! * a registry and a notary server in one process: [`server`]
 //! * the command line: [`cli`]
@@ -31,11 +33,13 @@
 //! A module may use only those above it; `tests/it/tidy.rs` holds that.
 
 pub mod actions;
+pub mod build;
 pub mod cli;
 pub mod client;
 pub mod clock;
 pub mod codec;
 pub mod crypto;
+pub mod dockerfile;
 pub mod limits;
 pub mod oci;
 pub mod server;

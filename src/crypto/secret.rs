@@ -34,6 +34,28 @@ impl fmt::Debug for Passphrase {
     }
 }
 
+/// Bytes that nobody is shown: no `Display`, a redacted `Debug`, wiped on drop.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SecretBytes(Zeroizing<Vec<u8>>);
+
+impl SecretBytes {
+    /// Takes over bytes.
+    pub fn new(bytes: Vec<u8>) -> Self {
+        Self(Zeroizing::new(bytes))
+    }
+
+    /// Returns the bytes themselves.
+    pub fn expose(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SecretBytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretBytes(…)")
+    }
+}
+
 /// What a passphrase is wanted for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PassphraseRequest {

@@ -1,0 +1,15 @@
+//! Dockerfiles turned into images, without a daemon.
+//!
+//! * what is to be built: [`request`]; what came of it: [`built`]
+//! * where things come from that the build itself cannot reach: [`outside`]
+//! * files and their bytes: [`content`]; what a step changes: [`changes`]
+//! * commands: [`runner`]
+//!
+//! All of it is synchronous; who needs a network blocks on it in [`outside`].
+
+pub mod built;
+pub mod changes;
+pub mod content;
+pub mod outside;
+pub mod request;
+pub mod runner;

@@ -1,0 +1,90 @@
+//! What is to be built.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use crate::build::content::Files;
+use crate::crypto::secret::SecretBytes;
+use crate::dockerfile::Network;
+use crate::oci::media_type::Compression;
+use crate::oci::{Platform, Reference};
+
+/// Everything that decides how an image comes out, and how it is made.
+#[derive(Debug)]
+pub struct Request {
+    /// The text of the Dockerfile.
+    pub dockerfile: String,
+    /// Its name, for messages and the record of inputs.
+    pub dockerfile_name: String,
+    /// Values for arguments.
+    pub arguments: BTreeMap<String, String>,
+    /// Which stage is wanted: a name or number; the last one without it.
+    pub target: Option<String>,
+    /// What the image is for.
+    pub platform: Platform,
+    /// Labels added to the image's own.
+    pub labels: Vec<(String, String)>,
+    /// The time that everything gets, in seconds since 1970.
+    pub epoch: i64,
+    /// How layers are stored.
+    pub compression: Compression,
+    /// The files that `COPY` and `ADD` take; a build without one has none.
+    pub context: Files,
+    /// What the context is, for the record of inputs.
+    pub context_source: ContextSource,
+    /// Other contexts, by name.
+    pub contexts: BTreeMap<String, NamedContext>,
+    /// Which steps are made anew whatever was kept.
+    pub fresh: Fresh,
+    /// Secrets, by id.
+    pub secrets: BTreeMap<String, SecretBytes>,
+    /// Sockets of SSH agents, by id.
+    pub ssh: BTreeMap<String, PathBuf>,
+    /// The network of commands that name none: `None` or `Host`.
+    pub network: Network,
+    /// Whether `RUN --security=insecure` is allowed.
+    pub insecure_allowed: bool,
+    /// Names and addresses that commands find in `/etc/hosts`.
+    pub hosts: Vec<(String, String)>,
+    /// Whether modes of the context are kept; else they become git's two.
+    pub keeps_modes: bool,
+}
+
+/// What a context was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ContextSource {
+    /// None.
+    Nothing,
+    /// Files that were here: a folder, or an archive.
+    Files,
+    /// A commit of a git repository.
+    Git {
+        /// The repository.
+        url: String,
+        /// The commit.
+        commit: String,
+        /// The folder in it, if it is not its top.
+        folder: Option<String>,
+    },
+}
+
+/// A context besides the first one.
+#[derive(Debug)]
+pub enum NamedContext {
+    /// Files.
+    Files(Files, ContextSource),
+    /// An image.
+    Image(Reference),
+}
+
+/// Which steps are made anew.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Fresh {
+    /// Those whose inputs changed.
+    #[default]
+    Changed,
+    /// All.
+    All,
+    /// All of these stages.
+    Stages(BTreeSet<String>),
+}
