@@ -7,7 +7,6 @@ use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::OnceLock;
 
-use trust::actions::image::layer_archive::Packing;
 use trust::actions::image::load::{Options, load as load_images};
 use trust::actions::image_files::{ImageFile, Kind};
 use trust::clock::Timestamp;
@@ -30,6 +29,7 @@ use trust::server::router::{Route, route};
 use trust::store::ImageLayout;
 use trust::store::client_config::ClientConfig;
 use trust::store::credentials::DockerConfig;
+use trust::store::images::layer_archive::Packing;
 use trust::tuf::ceremony::Ceremony;
 use trust::tuf::changelist::Change;
 use trust::tuf::delegation::{effective_paths, permits, search_order};

@@ -3,11 +3,11 @@
 use crate::actions::image::diff::DiffError;
 use crate::actions::image::flatten::FlattenError;
 use crate::actions::image::import::ImportError;
-use crate::actions::image::layer_archive::LayerError;
 use crate::actions::image::load::LoadError;
 use crate::actions::image::save::SaveError;
 use crate::cli::error::{CliError, ErrorKind};
 use crate::oci::archive::ArchiveError;
+use crate::store::images::layer_archive::LayerError;
 
 impl From<LayerError> for CliError {
     fn from(error: LayerError) -> Self {

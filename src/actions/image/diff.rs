@@ -9,11 +9,11 @@ use std::io;
 use serde_json::{Map, Value};
 
 use crate::actions::image::find::{FindError, LocalImage};
-use crate::actions::image::layer_archive::{LayerError, pairs, read_layer};
 use crate::oci::archive::tree::{Inode, InodeId};
 use crate::oci::archive::{EntryPath, Expansion, Kind, LayerPacker, Tree};
 use crate::oci::media_type::Compression;
 use crate::oci::{Descriptor, Digest};
+use crate::store::images::layer_archive::{LayerError, pairs, read_layer};
 use crate::store::{ImageLayout, ImageLayoutError};
 
 /// What is different, and which layers are not.

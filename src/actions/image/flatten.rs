@@ -9,11 +9,11 @@ use serde_json::{Map, Value, json};
 
 use crate::actions::image::find::{FindError, LocalImage};
 use crate::actions::image::import::{Made, made, put_image};
-use crate::actions::image::layer_archive::{LayerError, StoredLayer, pairs, read_layer};
 use crate::oci::archive::{ArchiveWriter, Expansion, Kind, LayerPacker, Tree};
 use crate::oci::media_type::Compression;
 use crate::oci::{Descriptor, ImageName};
 use crate::store::images::Lease;
+use crate::store::images::layer_archive::{LayerError, StoredLayer, pairs, read_layer};
 use crate::store::streams::Scratch;
 use crate::store::{ImageLayout, ImageLayoutError};
 

@@ -7,7 +7,6 @@ use std::io::{self, Read};
 
 use serde_json::{Map, Value, json};
 
-use crate::actions::image::layer_archive::{LayerError, Packing, StoredLayer, store_layer};
 use crate::actions::image::load::put_manifest;
 use crate::clock::Timestamp;
 use crate::oci::archive::Expansion;
@@ -15,6 +14,7 @@ use crate::oci::config_change::{self, ChangeError};
 use crate::oci::media_type::{Compression, OCI_CONFIG};
 use crate::oci::{Descriptor, Digest, ImageName, Platform};
 use crate::store::images::Lease;
+use crate::store::images::layer_archive::{LayerError, Packing, StoredLayer, store_layer};
 use crate::store::{ImageLayout, ImageLayoutError};
 
 /// What the image is to be.

@@ -11,9 +11,6 @@ use std::mem;
 
 use serde_json::json;
 
-use crate::actions::image::layer_archive::{
-    LayerError, Packing, StoredLayer, pairs, read_layer, store_layer,
-};
 use crate::limits::{
     MAX_ARCHIVE_LIST_BYTES, MAX_HELD_BYTES, MAX_IMAGE_ARCHIVE_MEMBERS, MAX_IMAGE_CONFIG_BYTES,
     MAX_IMAGE_MANIFESTS, MAX_INDEX_DEPTH, MAX_LINKS_FOLLOWED,
@@ -28,6 +25,9 @@ use crate::oci::{
     LayoutIndexError, Manifest, ManifestError, Platform, ReferenceError,
 };
 use crate::store::images::Lease;
+use crate::store::images::layer_archive::{
+    LayerError, Packing, StoredLayer, pairs, read_layer, store_layer,
+};
 use crate::store::{ImageLayout, ImageLayoutError};
 
 /// How images are taken in.

@@ -9,7 +9,6 @@ pub mod history;
 pub mod import;
 pub mod inspect;
 pub mod inventory;
-pub mod layer_archive;
 pub mod layers;
 pub mod load;
 pub mod ls;

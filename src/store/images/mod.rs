@@ -3,10 +3,12 @@
 //!
 //! * which images there are: [`layout`]
 //! * their content: [`blobs`], verified as it is written and as it is read
+//! * reading and storing layers: [`layer_archive`]
 //! * adding images while others remove some: [`lease`]
 
 pub mod blobs;
 pub mod error;
+pub mod layer_archive;
 pub mod layout;
 pub mod lease;
 

@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::actions::image::layer_archive::Packing;
 use crate::actions::image::load::{Options, load, load_layout};
 use crate::cli::archives::{CompressionChoice, ExpansionArgs, platform};
 use crate::cli::error::CliError;
@@ -11,6 +10,7 @@ use crate::cli::run::Session;
 use crate::cli::ui::printable;
 use crate::oci::media_type::Compression;
 use crate::store::ImageLayout;
+use crate::store::images::layer_archive::Packing;
 use crate::store::streams::{is_folder, open_user_file};
 
 /// Take the images of an archive in
