@@ -10,6 +10,7 @@
 pub mod built;
 pub mod changes;
 pub mod content;
+pub mod image;
 pub mod outside;
 pub mod request;
 pub mod runner;

@@ -308,6 +308,7 @@ impl<'a> Work<'a> {
         let gone = before.entries().map(|entry| &entry.descriptor);
         let candidates = layout.kept_by(gone.filter(|gone| !left.contains(&gone.digest)))?;
         let mut kept = layout.kept(after)?;
+        kept.extend(layout.build_steps()?.layers());
         kept.extend(locked.leased()?);
         locked.write(after)?;
         let mut reclaimed = 0_u64;
