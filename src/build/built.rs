@@ -32,6 +32,10 @@ pub struct Inputs {
     pub downloads: BTreeMap<String, String>,
     /// Arguments that were given and used.
     pub arguments: BTreeMap<String, String>,
+    /// Labels that were added to the image's own.
+    pub labels: BTreeMap<String, String>,
+    /// Whether modes of the context were kept.
+    pub keeps_modes: bool,
     /// The stage, if it is not the last one.
     pub target: Option<String>,
     /// The time, in seconds since 1970.

@@ -336,9 +336,9 @@ impl Change {
 mod tests {
     use super::*;
     use crate::actions::image::find::find;
-    use crate::actions::image::inventory::chain_ids;
     use crate::actions::image::testing::World;
     use crate::oci::Descriptor;
+    use crate::oci::image_config::chain_ids;
 
     fn run(world: &World, typed: &[&str], options: Options) -> Vec<Result<Vec<String>, String>> {
         let typed: Vec<String> = typed.iter().map(|&text| text.to_owned()).collect();
