@@ -16,6 +16,11 @@ pub mod changes;
 pub mod content;
 pub mod context;
 pub mod copy;
+mod copying;
+pub mod engine;
+pub mod error;
+mod finish;
+pub mod held;
 pub mod image;
 pub mod key;
 pub mod layer;
@@ -23,4 +28,9 @@ pub mod outside;
 pub mod request;
 pub mod run;
 pub mod runner;
+mod running;
+mod steps;
 pub mod variables;
+
+#[cfg(test)]
+mod tests;

@@ -97,7 +97,7 @@ pub enum Mountable<'a> {
         /// Owner and group.
         owner: (u32, u32),
     },
-    /// A file or folder of this machine, as it is.
+    /// A file or folder of this machine.
     Host {
         /// Where it is here.
         path: PathBuf,
@@ -123,7 +123,7 @@ pub struct Outcome {
     /// What it changed in the root. Files that it made have the job's time, and what the runner put
     /// there is not among them. The bytes last as long as this value.
     pub changes: Changes,
-    /// What somebody should know: how the command was not kept in, what no layer can hold.
+    /// What the person should know: what could not be kept apart, what was dropped.
     pub warnings: Vec<String>,
 }
 
