@@ -1,7 +1,6 @@
 //! The first process of a sandbox. It makes the sandbox from inside, starts the command, collects
 //! what the command leaves behind, and says how it ended. With it ends everything in there.
 
-use std::collections::BTreeSet;
 use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -21,7 +20,7 @@ use crate::build::run::channel::Channel;
 use crate::build::run::messages::{
     Answer, Failure, FailureKind, Form, Input, Isolated, Raw, Spec,
 };
-use crate::build::run::{kernel, loopback, root, system_calls};
+use crate::build::run::{kernel, loopback, regardless, root, system_calls};
 use crate::limits::{MAX_RUN_OPEN_FILES, MAX_RUN_PROCESSES};
 
 /// What the first process is told.
@@ -76,7 +75,7 @@ fn run(channel: &Channel, setup: &Setup, mut with: Vec<OwnedFd>) -> Result<Answe
     kernel::before_exec(&mut command, move || {
         rights.take().map_err(|(step, error)| {
             // Nobody is there to hear it if this fails.
-            drop(rustix::io::write(&said, step.as_bytes()));
+            regardless(rustix::io::write(&said, step.as_bytes()));
             error
         })
     });
@@ -214,9 +213,7 @@ fn find(spec: &Spec, program: &str) -> Result<String, Failure> {
 
 fn not_started(spec: &Spec, says: &OwnedFd, error: io::Error) -> Failure {
     let mut step = [0; 200];
-    let length = rustix::io::fcntl_setfl_nonblocking(says)
-        .and_then(|()| rustix::io::read(says, &mut step[..]))
-        .unwrap_or_default();
+    let length = rustix::io::read(says, &mut step[..]).unwrap_or_default();
     let program = spec.arguments.first().map_or("", String::as_str);
     let step = String::from_utf8_lossy(step.get(..length).unwrap_or_default()).into_owned();
     if !step.is_empty() {
@@ -377,7 +374,7 @@ fn limits() {
     let open = Rlimit { current: Some(most.min(1024)), maximum: Some(most) };
     let core = Rlimit { current: Some(0), maximum: Some(0) };
     for (resource, limit) in [(Resource::Nofile, open), (Resource::Core, core)] {
-        drop(rustix::process::setrlimit(resource, limit));
+        regardless(rustix::process::setrlimit(resource, limit));
     }
 }
 
@@ -393,7 +390,7 @@ pub(super) fn bound_processes(proc: &OwnedFd) {
     let flags = OFlags::WRONLY | OFlags::CLOEXEC;
     if let Ok(file) = rustix::fs::openat(proc, "sys/kernel/pid_max", flags, Mode::empty()) {
         // Who may not set it goes without.
-        drop(rustix::io::write(&file, MAX_RUN_PROCESSES.to_string().as_bytes()));
+        regardless(rustix::io::write(&file, MAX_RUN_PROCESSES.to_string().as_bytes()));
     }
 }
 

@@ -22,7 +22,7 @@ use crate::build::run::init::Setup;
 use crate::build::run::messages::{
     Answer, Failure, FailureKind, Form, Hold, Isolated, Layer, Listed, Order, Raw, Spec,
 };
-use crate::build::run::{INIT, STAGE, kernel};
+use crate::build::run::{INIT, STAGE, kernel, regardless};
 use crate::limits::MAX_CACHE_COPIES;
 use crate::oci::archive::{ArchiveReader, EntryPath};
 use crate::store::ImageLayout;
@@ -68,12 +68,11 @@ struct Keeper {
 fn begin(channel: &Channel) -> Result<Option<Keeper>, Failure> {
     let of = |error: rustix::io::Errno| Failure::system("to begin", error);
     kernel::close_descriptors_on_exec().map_err(|error| Failure::system("to begin", error))?;
-    set_parent_process_death_signal(Some(Signal::KILL)).map_err(of)?;
     let received = channel.receive::<Order>();
     let Some((order, _)) = received.map_err(|error| Failure::system("to begin", error))? else {
         return Ok(None);
     };
-    let Order::Begin { work, user_namespace } = order else {
+    let Order::Begin { work, user_namespace, marks_for_user } = order else {
         return Err(Failure::new(FailureKind::Unsupported, "that order was not to be expected"));
     };
     if user_namespace {
@@ -88,8 +87,9 @@ fn begin(channel: &Channel) -> Result<Option<Keeper>, Failure> {
     }
     // Nobody inside may look into this process, or into those that come from it.
     set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(of)?;
+    set_parent_process_death_signal(Some(Signal::KILL)).map_err(of)?;
     rustix::process::umask(rustix::fs::Mode::empty());
-    let marks = if user_namespace { Marks::User } else { Marks::Trusted };
+    let marks = if marks_for_user { Marks::User } else { Marks::Trusted };
     let work = work.into_path();
     let work_folder = beneath::folder(&work).map_err(|error| {
         Failure::system(format!("to open the folder {}", work.display()), error)
@@ -130,7 +130,7 @@ fn become_root() -> Result<(), Failure> {
     use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
     let of = |error: rustix::io::Errno| Failure::system("to become root of a user namespace", error);
     // Where only one number is mapped, groups cannot be given up.
-    drop(set_thread_groups(&[]));
+    regardless(set_thread_groups(&[]));
     let (root, wheel) = (rustix::fs::Uid::ROOT, rustix::fs::Gid::ROOT);
     set_thread_res_gid(wheel, wheel, wheel).map_err(of)?;
     set_thread_res_uid(root, root, root).map_err(of)
@@ -432,7 +432,7 @@ fn fill(folder: &Path, with: Vec<OwnedFd>) -> Result<(), Failure> {
     let stream = File::from(with.into_iter().next().ok_or_else(missing)?);
     let opened = beneath::folder(folder);
     let opened = opened.map_err(|error| Failure::system("to open a folder", error))?;
-    let mut unpacker = Unpacker::new(opened, Vec::new(), Style::Flat)?;
+    let mut unpacker = Unpacker::new(opened, Vec::new(), Style::Plain)?;
     let mut archive = ArchiveReader::new(stream);
     let of = |error: crate::oci::archive::ArchiveError| {
         Failure::from(crate::store::roots::RootsError::from(error))
@@ -480,7 +480,7 @@ fn end_descendants() {
         // Stopped first, so that none makes another one while the others are ended.
         for signal in [Signal::STOP, Signal::KILL] {
             for child in &children {
-                drop(kill_process(*child, signal));
+                regardless(kill_process(*child, signal));
             }
         }
         while let Ok(Some(_)) = wait(WaitOptions::NOHANG) {}

@@ -24,7 +24,7 @@ pub(super) fn close_descriptors_on_exec() -> io::Result<()> {
     let outcome = unsafe {
         libc::syscall(
             libc::SYS_close_range,
-            3 as libc::c_uint,
+            FIRST_FURTHER,
             libc::c_uint::MAX,
             libc::CLOSE_RANGE_CLOEXEC,
         )
@@ -48,6 +48,9 @@ pub(super) fn close_descriptors_on_exec() -> io::Result<()> {
     }
     Ok(())
 }
+
+/// The first descriptor after the standard ones.
+const FIRST_FURTHER: libc::c_uint = 3;
 
 /// Has the kernel ask a filter about every system call from now on, of this process and of all that
 /// come from it. Whoever may not administrate its user namespace must have given up new rights.

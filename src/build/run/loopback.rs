@@ -13,7 +13,7 @@ pub(super) fn raise() -> io::Result<()> {
         AddressFamily::NETLINK,
         SocketType::RAW,
         SocketFlags::CLOEXEC,
-        Some(netlink::ROUTE),
+        NETLINK_ROUTE,
     )?;
     let mut message = Vec::new();
     // struct nlmsghdr: length, type, flags, sequence number, sender.
@@ -41,6 +41,8 @@ pub(super) fn raise() -> io::Result<()> {
     }
 }
 
+/// Protocol 0.
+const NETLINK_ROUTE: Option<rustix::net::Protocol> = None;
 /// Of both structures, in bytes.
 const LENGTH: u32 = 32;
 const RTM_NEWLINK: u16 = 16;

@@ -34,7 +34,7 @@ impl Raw {
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Order {
     /// To begin: make a folder for this run.
-    Begin { work: Raw, user_namespace: bool },
+    Begin { work: Raw, user_namespace: bool, marks_for_user: bool },
     /// The numbers of users and groups in the new user namespace mean something now.
     Mapped,
     /// To lay out an image.

@@ -8,7 +8,7 @@ use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::fs::{
-    AtFlags, CWD, FileType, Gid, Mode, OFlags, Stat, Timespec, Timestamps, UTIME_OMIT, Uid, XattrFlags,
+    AtFlags, FileType, Gid, Mode, OFlags, Stat, Timespec, Timestamps, UTIME_OMIT, Uid, XattrFlags,
     chmodat, chownat, fsetxattr, linkat, lsetxattr, makedev, mkdirat, mknodat, openat, readlinkat,
     statat, symlinkat, unlinkat, utimensat,
 };
@@ -25,6 +25,8 @@ pub enum Style {
     Layer(Marks),
     /// All layers in one, so that nothing has to be mounted.
     Flat,
+    /// An archive of plain files: no name hides anything.
+    Plain,
 }
 
 /// Writes the entries of layers into a folder.
@@ -96,6 +98,9 @@ impl Unpacker {
             return self.restate_top(&Attributes::of(entry)?);
         };
         let (above, last) = (above.to_vec(), last.to_vec());
+        if self.style == Style::Plain {
+            return self.place(&above, &last, entry, content);
+        }
         let aufs = entry.path.names().any(|name| name.starts_with(AUFS));
         if aufs && last != OPAQUE && !above.starts_with(AUFS_LINKS) {
             return Ok(());
@@ -120,7 +125,9 @@ impl Unpacker {
 
     /// Ends the last layer. The folder is whole then.
     pub fn finish(self) -> Result<(), RootsError> {
-        remove::remove(self.folder.as_fd(), AUFS_LINKS)?;
+        if self.style != Style::Plain {
+            remove::remove(self.folder.as_fd(), AUFS_LINKS)?;
+        }
         for (path, time) in self.times.iter().rev() {
             let Some(folder) = self.own(path)? else { continue };
             set_time(&folder, b".", *time).map_err(|error| failed("date", path, error))?;
@@ -604,7 +611,7 @@ impl Unpacker {
     }
 
     fn is_whiteout(&self, stat: &Stat) -> bool {
-        self.style != Style::Flat
+        matches!(self.style, Style::Layer(_))
             && FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice
             && stat.st_rdev == 0
     }
@@ -679,8 +686,9 @@ impl<'a> Attributes<'a> {
         for (key, value) in self.wanted_xattrs() {
             let path = format!("/proc/self/fd/{}/", folder.as_raw_fd());
             let path = [path.as_bytes(), name].concat();
+            let set = lsetxattr(&path, key, value, XattrFlags::empty());
             // As above: what a file system cannot hold is left out.
-            drop(lsetxattr(&path, key, value, XattrFlags::empty()));
+            drop(set.map_err(std::io::Error::from));
         }
     }
 
