@@ -1,14 +1,38 @@
 //! Dockerfiles, as BuildKit reads them: their text, and nothing of what it is about.
 //!
 //! * the parts of a file: [`instruction`]
+//! * a text read as one: [`parse`]; what is wrong with it: [`error`]
+//! * variables in words: [`expansion`]
+//! * which files are no part of a context: [`ignore`]; patterns of paths: [`pattern`]
 //!
 //! Nothing here touches a disk, and nothing is expanded before it is asked for: a word keeps the
 //! text that the file has, and where it stands.
 
+mod directives;
+mod duration;
+pub mod error;
+pub mod expansion;
+mod flags;
+pub mod ignore;
 pub mod instruction;
+mod lines;
+mod mounts;
+mod parse;
+pub mod pattern;
+mod shell_pattern;
+mod spliced;
+mod words;
 
+pub use error::{Problem, SyntaxError, place};
+pub use expansion::{
+    ExpansionError, ExpansionProblem, Lookup, expand, expand_heredoc, expand_words,
+};
+pub use ignore::{Ignore, IgnoreError, IgnoreProblem};
 pub use instruction::{
     Add, Argument, Assignment, Check, Command, Copy, Directives, Dockerfile, From, Healthcheck,
     Heredoc, Instruction, Mount, MountKind, Network, Run, Security, Sharing, Skipped, Source,
     Stage, Step, Trigger, Word,
 };
+pub use mounts::bytes;
+pub use parse::{parse, parse_trigger};
+pub use pattern::{Pattern, PatternError, Patterns};
