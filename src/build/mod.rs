@@ -17,6 +17,11 @@ pub mod changes;
 pub mod content;
 pub mod context;
 pub mod copy;
+mod copying;
+pub mod engine;
+pub mod error;
+mod finish;
+pub mod held;
 pub mod image;
 pub mod key;
 pub mod layer;
@@ -24,4 +29,9 @@ pub mod outside;
 pub mod record;
 pub mod request;
 pub mod runner;
+mod running;
+mod steps;
 pub mod variables;
+
+#[cfg(test)]
+mod tests;
