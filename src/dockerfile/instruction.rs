@@ -7,6 +7,8 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 use std::time::Duration;
 
+use crate::dockerfile::words;
+
 /// A whole file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dockerfile {
@@ -382,6 +384,16 @@ pub struct Trigger {
     pub step: Box<Step>,
 }
 
+impl Run {
+    /// Whether it is a here-document and nothing else: then the document is the command.
+    pub fn is_heredoc(&self) -> bool {
+        match &self.command {
+            Command::Shell(text) => words::heredoc(text).is_some() && !self.heredocs.is_empty(),
+            Command::Exec(_) => false,
+        }
+    }
+}
+
 impl Instruction {
     /// Its name, in capital letters.
     pub fn name(&self) -> &'static str {
@@ -410,5 +422,15 @@ impl Instruction {
 impl Default for Skipped {
     fn default() -> Self {
         Self::These(BTreeSet::new())
+    }
+}
+
+impl MountKind {
+    /// What its files come from, if something is named.
+    pub fn from(&self) -> Option<&Word> {
+        match self {
+            Self::Bind { from, .. } | Self::Cache { from, .. } => from.as_ref(),
+            Self::Tmpfs { .. } | Self::Secret { .. } | Self::Ssh { .. } => None,
+        }
     }
 }

@@ -19,7 +19,9 @@ mod lines;
 mod mounts;
 mod parse;
 pub mod pattern;
+mod ports;
 mod shell_pattern;
+mod signal;
 mod spliced;
 mod words;
 
@@ -36,3 +38,5 @@ pub use instruction::{
 pub use mounts::bytes;
 pub use parse::{parse, parse_trigger};
 pub use pattern::{Pattern, PatternError, Patterns};
+pub use ports::ports;
+pub use signal::is_signal;
