@@ -20,9 +20,7 @@ pub trait Bytes: Send + Sync + fmt::Debug {
     fn sha256(&self) -> io::Result<Sha256Hash>;
 
     /// Their SHA-256, if it is known without reading them.
-    fn known_sha256(&self) -> Option<Sha256Hash> {
-        None
-    }
+    fn known_sha256(&self) -> Option<Sha256Hash>;
 
     /// Takes note of their SHA-256, from somebody who has read all of them.
     fn learn_sha256(&self, _hash: Sha256Hash) {}
@@ -30,20 +28,6 @@ pub trait Bytes: Send + Sync + fmt::Debug {
 
 /// A file's bytes.
 pub type Content = Arc<dyn Bytes>;
-
-/// Bytes that are held in memory: of a here-document, for one.
-#[derive(Debug)]
-pub struct Held(pub Vec<u8>);
-
-impl Bytes for Held {
-    fn open(&self) -> io::Result<Box<dyn Read + Send + '_>> {
-        Ok(Box::new(&self.0[..]))
-    }
-
-    fn sha256(&self) -> io::Result<Sha256Hash> {
-        Ok(Sha256Hash::of(&self.0))
-    }
-}
 
 /// Reads all that there is for its SHA-256, and counts it.
 pub fn hash_of(reader: &mut dyn Read) -> io::Result<(Sha256Hash, u64)> {

@@ -2,6 +2,8 @@
 //!
 //! * what is to be built: [`request`]; what came of it: [`built`]
 //! * where things come from that the build itself cannot reach: [`outside`]
+//! * the configuration that comes of it: [`image`]; names with values: [`variables`]
+//! * what a step's inputs are, as one digest: [`key`]
 //! * files and their bytes: [`content`], [`context`]; what a step changes: [`changes`]
 //! * `COPY`, `ADD` and `WORKDIR`: [`copy`]; names of users: [`accounts`]; layers: [`layer`]
 //! * commands: [`runner`]
@@ -14,10 +16,20 @@ pub mod changes;
 pub mod content;
 pub mod context;
 pub mod copy;
+mod copying;
 pub mod draft;
+pub mod engine;
+pub mod error;
+mod finish;
+pub mod held;
+pub mod image;
+pub mod key;
 pub mod layer;
 pub mod outside;
 pub mod request;
 pub mod runner;
+mod running;
 pub mod spool;
+mod steps;
 pub mod unpack;
+pub mod variables;
