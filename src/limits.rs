@@ -92,6 +92,14 @@ pub const MAX_IMAGE_MANIFESTS: usize = 10_000;
 /// Most entries followed in one archive: a file system of an image has some 100,000, a large one a
 /// million.
 pub const MAX_ARCHIVE_ENTRIES: usize = 4_000_000;
+/// Largest `/etc/passwd` or `/etc/group` of an image read, in bytes. BuildKit's bound.
+pub const MAX_IMAGE_ACCOUNTS_BYTES: u64 = 10 << 20;
+/// Largest list of what is in a layer that is remembered, in bytes: an entry has some 150. A layer
+/// with more is unpacked each time.
+pub const MAX_LAYER_INDEX_BYTES: u64 = 512 << 20;
+/// Largest file whose content is remembered with the list, in bytes: of accounts, that builds look
+/// up owners in.
+pub const MAX_INDEXED_BYTES: u64 = 64 << 10;
 /// Most files of a build's context whose contents are remembered from build to build: some 80 MB.
 pub const MAX_KNOWN_FILES: usize = 1_000_000;
 /// How long ago, in seconds, a file must have been changed so that a further change would show in

@@ -216,7 +216,7 @@ impl<'a> Draft<'a> {
     }
 
     /// The place of a path, no link followed.
-    fn exactly(&self, path: &EntryPath) -> Place {
+    pub fn exactly(&self, path: &EntryPath) -> Place {
         path.names().fold(self.top(), |here, name| self.child(&here, name))
     }
 
