@@ -3,6 +3,7 @@
 //! [`update`] and [`publish`] are the two halves that the others are made of: bringing what is known
 //! of a repository up to date, and changing it.
 
+pub mod commit;
 mod contention;
 pub mod context;
 pub mod copy;
@@ -24,6 +25,7 @@ pub mod resolve;
 pub mod revoke;
 pub mod root_certificate;
 pub mod search;
+pub mod run;
 pub mod sign;
 pub mod signer;
 pub mod stage;

@@ -211,6 +211,8 @@ pub(super) enum FailureKind {
     NotExecutable,
     /// Nobody can do it.
     Unsupported,
+    /// Somebody pressed Ctrl-C.
+    Interrupted,
     /// Something failed.
     System,
 }
@@ -236,6 +238,7 @@ impl Failure {
             FailureKind::Unable | FailureKind::NoOverlay | FailureKind::NoNamespaces => {
                 RunError::Unable { what, cause }
             }
+            FailureKind::Interrupted => RunError::Interrupted,
             FailureKind::NotInImage => RunError::NotInImage { what },
             FailureKind::NotExecutable => RunError::NotExecutable { what },
             FailureKind::Unsupported => RunError::Unsupported { what },

@@ -402,7 +402,9 @@ impl Keeper {
         let mut process = self.process.lock().unwrap_or_else(PoisonError::into_inner);
         let words = match process.wait() {
             Ok(status) => match status.signal() {
-                Some(libc::SIGINT) => "the sandbox was interrupted".to_owned(),
+                Some(libc::SIGINT) => {
+                    return Failure::new(FailureKind::Interrupted, "interrupted");
+                }
                 Some(signal) => format!("the sandbox was ended by signal {signal}"),
                 None => "the sandbox ended".to_owned(),
             },
