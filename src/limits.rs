@@ -252,6 +252,15 @@ pub const MAX_YAML_NODES: usize = 500_000;
 pub const MAX_GLOBAL_ARGUMENTS: usize = 1024;
 /// Longest line of a Dockerfile, in bytes. BuildKit's bound.
 pub const MAX_DOCKERFILE_LINE_BYTES: usize = 65_535;
+/// Most bytes that one word of a Dockerfile, or one here-document, may expand to. Linux takes no
+/// variable of more than 128 KiB, but arguments that are made of others can double with every line.
+pub const MAX_EXPANDED_BYTES: usize = 4 << 20;
+/// Most steps of looking for the patterns of one word (`${x%pattern}`), each at one character.
+pub const MAX_PATTERN_STEPS: u64 = 16_000_000;
+/// Longest pattern of paths, in bytes: no path that it could match is longer.
+pub const MAX_PATH_PATTERN_BYTES: usize = 4096;
+/// Most patterns in a `.dockerignore`: each is held against every file.
+pub const MAX_IGNORE_PATTERNS: usize = 10_000;
 /// Longest name of an image looked at, in characters; with a tag and a digest one has at most some
 /// 770. Arguments that are made of others can double with every line.
 pub const MAX_IMAGE_TEXT_CHARS: usize = 1024;

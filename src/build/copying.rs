@@ -6,7 +6,6 @@
 //! up so: its files are hashed while they are packed.
 
 use std::ops::Range;
-use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::build::accounts;
@@ -194,13 +193,9 @@ impl Builder<'_> {
     }
 
     fn heredoc<'a>(&self, stage: &Stage, document: &Heredoc) -> Result<Taken<'a>, BuildError> {
-        let text = if document.expand {
-            let lookup = |name: &str| stage.variables.get(name).map(str::to_owned);
-            dockerfile::expand_heredoc(&document.content, &lookup)
-                .map_err(|error| BuildError::at(&document.at, error))?
-        } else {
-            document.content.clone()
-        };
+        let lookup = |name: &str| stage.variables.get(name).map(str::to_owned);
+        let text = dockerfile::expand_heredoc(document, &lookup)
+            .map_err(|error| BuildError::at(&document.at, error))?;
         let size = text.len() as u64;
         let content: Content = Arc::new(Held::new(text.into_bytes()));
         let name = document.name.clone();
@@ -245,7 +240,8 @@ impl Builder<'_> {
         if let Some(whole) = wanted.identity_now(whole, &words) {
             self.learn(whole, layer.as_ref(), place.text);
         }
-        self.applied(stage, &files, &changes, layer.clone(), place)?;
+        drop(files);
+        self.applied(stage, &changes, layer.clone(), place)?;
         self.history(stage, layer.is_some(), wanted);
         Ok(())
     }
@@ -364,16 +360,12 @@ impl Builder<'_> {
     fn applied(
         &self,
         stage: &mut Stage,
-        files: &Rc<Files>,
         changes: &Changes,
         layer: Option<StoredLayer>,
         place: Place<'_>,
     ) -> Result<(), BuildError> {
         let Some(layer) = layer else { return Ok(()) };
-        let mut after = (**files).clone();
-        layer::apply(&mut after, changes).map_err(|error| BuildError::at(place.at, error))?;
-        stage.push_known(layer, after);
-        Ok(())
+        stage.push_known(layer, changes).map_err(|error| BuildError::at(place.at, error))
     }
 
     /// `WORKDIR`
@@ -410,7 +402,8 @@ impl Builder<'_> {
             let changes = make_folder(&files, &folder, owner, self.request.epoch)
                 .map_err(|error| BuildError::at(place.at, error))?;
             let layer = self.layer(stage, &files, &changes, &words, place)?;
-            self.applied(stage, &files, &changes, layer.clone(), place)?;
+            drop(files);
+            self.applied(stage, &changes, layer.clone(), place)?;
             self.learn(words, layer.as_ref(), place.text);
             layer
         };
@@ -433,9 +426,9 @@ impl Builder<'_> {
             let content = content.filter(|_| entry.kind == Kind::File);
             changes.put(entry, content);
         }
-        let nothing = Rc::new(Files::default());
+        let nothing = Files::default();
         let layer = self.layer(stage, &nothing, &changes, &Key::of("context").finish(), place)?;
-        self.applied(stage, &nothing, &changes, layer, place)
+        self.applied(stage, &changes, layer, place)
     }
 }
 

@@ -3,12 +3,14 @@
 //! A stage that nothing leads to is never built. What a stage has come to is held as the list of its
 //! layers, and the files they come to are put together only when a step asks for them.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::Path;
 use std::rc::Rc;
 
 use crate::build::built::{Built, Inputs};
+use crate::build::changes::Changes;
 use crate::build::content::Files;
 use crate::build::error::{BuildError, Problem};
 use crate::build::finish;
@@ -20,6 +22,7 @@ use crate::build::runner::Runner;
 use crate::build::variables::Variables;
 use crate::dockerfile::{self, Dockerfile, Instruction, Step, Word};
 use crate::limits::{MAX_LAYERS, MAX_TRIGGERS};
+use crate::oci::archive::ArchiveError;
 use crate::oci::canonical;
 use crate::oci::image_config::chain_ids;
 use crate::oci::{Digest, Platform, Reference};
@@ -55,6 +58,8 @@ pub(super) struct Builder<'a> {
     images: BTreeMap<String, Rc<Stage>>,
     pub(super) known: BuildSteps,
     pub(super) learned: Vec<(Digest, StepRecord)>,
+    /// The inputs of steps that were found or made.
+    used: RefCell<BTreeSet<Digest>>,
     pub(super) inputs: Inputs,
     /// What the whole context is, as a digest, if that is known without reading it.
     pub(super) context: Option<Option<Digest>>,
@@ -127,6 +132,7 @@ pub fn build(request: &Request, shop: Workshop<'_>) -> Result<Built, BuildError>
         images: BTreeMap::new(),
         known,
         learned: Vec::new(),
+        used: RefCell::default(),
         inputs: Inputs {
             dockerfile: Some(Digest::sha256_of(request.dockerfile.as_bytes())),
             target: (target != last).then(|| stage_name(&dockerfile, target)),
@@ -145,7 +151,8 @@ pub fn build(request: &Request, shop: Workshop<'_>) -> Result<Built, BuildError>
     let stage = outcome?;
     kept.map_err(BuildError::anywhere)?;
     let cached = (builder.found, builder.done);
-    finish::image(&stage, builder.inputs, cached, request, shop.lease, &builder.created)
+    let built = finish::image(&stage, builder.inputs, request, shop.lease, &builder.created)?;
+    Ok(Built { steps: builder.used.into_inner(), cached, ..built })
 }
 
 /// The stage that is wanted.
@@ -522,6 +529,7 @@ impl<'a> Builder<'a> {
     pub(super) fn learn(&mut self, inputs: Digest, layer: Option<&StoredLayer>, text: &str) {
         let record = StepRecord::new(layer, text.to_owned(), self.shop.now);
         self.known.add([(inputs.clone(), record.clone())]);
+        self.used.borrow_mut().insert(inputs.clone());
         self.learned.push((inputs, record));
     }
 
@@ -534,10 +542,16 @@ impl<'a> Builder<'a> {
         let Some(record) = self.known.get(inputs).filter(|_| !place.fresh) else {
             return Ok(None);
         };
-        let Some(layer) = record.layer() else { return Ok(Some(None)) };
+        let Some(layer) = record.layer() else {
+            self.used.borrow_mut().insert(inputs.clone());
+            return Ok(Some(None));
+        };
         let is_there = self.shop.lease.has_kept(&layer.descriptor);
         let is_there = is_there.map_err(|error| BuildError::at(place.at, error))?;
-        Ok(is_there.then_some(Some(layer)))
+        Ok(is_there.then(|| {
+            self.used.borrow_mut().insert(inputs.clone());
+            Some(layer)
+        }))
     }
 }
 
@@ -576,11 +590,16 @@ impl Stage {
         self.layers.extend(layer);
     }
 
-    /// Takes a layer on whose files are known.
-    pub(super) fn push_known(&mut self, layer: StoredLayer, files: Files) {
+    /// Takes a layer on that these changes were written as. All layers below it are applied.
+    pub(super) fn push_known(
+        &mut self,
+        layer: StoredLayer,
+        changes: &Changes,
+    ) -> Result<(), ArchiveError> {
+        layer::apply(Rc::make_mut(&mut self.files), changes)?;
         self.layers.push(layer);
-        self.files = Rc::new(files);
         self.applied = self.layers.len();
+        Ok(())
     }
 
     /// Adds a trigger for stages and images that begin from it.
