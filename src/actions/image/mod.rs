@@ -3,6 +3,7 @@
 
 pub mod canonicalize;
 pub mod diff;
+pub mod entries;
 pub mod filter;
 pub mod find;
 pub mod flatten;
