@@ -383,3 +383,7 @@ pub const SERVER_AUTHORITY_DAYS: i64 = 3650;
 pub const SERVER_CERTIFICATE_DAYS: i64 = 90;
 /// How long before its end such a certificate is renewed, in days.
 pub const SERVER_CERTIFICATE_RENEWAL_DAYS: i64 = 30;
+/// Most steps of builds whose outcome is remembered: a build has some twenty.
+pub const MAX_BUILD_STEPS_KEPT: usize = 20_000;
+/// Largest list of such steps read, in bytes: each takes some 400, and a long command more.
+pub const MAX_BUILD_CACHE_BYTES: u64 = 64 << 20;

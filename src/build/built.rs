@@ -17,28 +17,30 @@ pub struct Built {
     pub cached: (usize, usize),
 }
 
-/// What an image was made of: what its manifest records (spec/canonical-image.md).
+/// What an image was made of, besides the files in its layers: what its manifest records
+/// (spec/canonical-image.md). Only what decides about the outcome is here, in a form that is the
+/// same on every machine: no path, no name of a folder, no time of day.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Inputs {
     /// The digest of the Dockerfile.
     pub dockerfile: Option<Digest>,
-    /// The Dockerfile's name.
-    pub dockerfile_name: String,
-    /// The digest of the context's files, as far as they were used; none if none were.
-    pub context: Option<Digest>,
-    /// Where the context is from, if that can be named: `URL#COMMIT[:FOLDER]`.
-    pub context_source: Option<String>,
-    /// Images: the name as written, and its digest.
+    /// The digest of the files of contexts that commands saw through mounts; none if none did.
+    pub mounted: Option<Digest>,
+    /// Images: the whole name, and the digest of the manifest for the platform.
     pub images: BTreeMap<String, Digest>,
     /// Downloads and repositories: the URL, and checksum or commit.
     pub downloads: BTreeMap<String, String>,
     /// Arguments that were given and used.
     pub arguments: BTreeMap<String, String>,
-    /// The stage.
+    /// Labels that were added to the image's own.
+    pub labels: BTreeMap<String, String>,
+    /// Whether modes of the context were kept.
+    pub keeps_modes: bool,
+    /// The stage, if it is not the last one.
     pub target: Option<String>,
     /// The time, in seconds since 1970.
     pub epoch: i64,
     /// What the outcome depends on besides: each a word and what it is about, such as
-    /// `network: RUN at line 3`.
+    /// `network: RUN make install`.
     pub holes: BTreeSet<String>,
 }

@@ -14,6 +14,9 @@ pub trait Bytes: Send + Sync + fmt::Debug {
 
     /// Their SHA-256. They are read for it unless somebody knows it.
     fn sha256(&self) -> io::Result<Sha256Hash>;
+
+    /// Their SHA-256, if it is known without reading them.
+    fn known_sha256(&self) -> Option<Sha256Hash>;
 }
 
 /// A file's bytes.

@@ -2,14 +2,24 @@
 //!
 //! * what is to be built: [`request`]; what came of it: [`built`]
 //! * where things come from that the build itself cannot reach: [`outside`]
-//! * files and their bytes: [`content`]; what a step changes: [`changes`]
+//! * the configuration that comes of it: [`image`]; names with values: [`variables`]
+//! * what a step's inputs are, as one digest: [`key`]
+//! * files and their bytes: [`content`], [`context`]; what a step changes: [`changes`]
+//! * `COPY`, `ADD` and `WORKDIR`: [`copy`]; names of users: [`accounts`]; layers: [`layer`]
 //! * commands: [`runner`]
 //!
 //! All of it is synchronous; who needs a network blocks on it in [`outside`].
 
+pub mod accounts;
 pub mod built;
 pub mod changes;
 pub mod content;
+pub mod context;
+pub mod copy;
+pub mod image;
+pub mod key;
+pub mod layer;
 pub mod outside;
 pub mod request;
 pub mod runner;
+pub mod variables;

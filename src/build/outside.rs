@@ -28,6 +28,9 @@ pub trait Outside: fmt::Debug {
         keep_git_dir: bool,
     ) -> Result<Checkout, OutsideError>;
 
+    /// Whether the build is to stop before its next step.
+    fn stopped(&self) -> bool;
+
     /// Tells who watches.
     fn report(&self, event: Event<'_>);
 }

@@ -100,6 +100,19 @@ impl ImageConfig {
     }
 }
 
+/// The chain ids of layers, base first (OCI image-spec, "Layer `ChainID`").
+pub fn chain_ids(diff_ids: &[Digest]) -> Vec<Digest> {
+    let mut chain: Vec<Digest> = Vec::new();
+    for diff_id in diff_ids {
+        let next = match chain.last() {
+            None => diff_id.clone(),
+            Some(below) => Digest::sha256_of(format!("{below} {diff_id}").as_bytes()),
+        };
+        chain.push(next);
+    }
+    chain
+}
+
 fn time(text: Option<&str>) -> Option<Timestamp> {
     text?.parse().ok()
 }

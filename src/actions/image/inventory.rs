@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use crate::actions::image::find::{Catalog, FindError, LocalImage};
 use crate::clock::Timestamp;
+use crate::oci::image_config::chain_ids;
 use crate::oci::{Descriptor, Digest, Entry, ImageManifest, ImageName, Reference};
 
 /// One entry of a layout: a name of an image, or an image without a name.
@@ -83,19 +84,6 @@ impl Facts {
     pub fn has_layer(&self, place: usize, chain_id: &Digest) -> bool {
         self.chain_ids.get(place) == Some(chain_id)
     }
-}
-
-/// The chain ids of layers, base first (OCI image-spec, "Layer `ChainID`").
-pub fn chain_ids(diff_ids: &[Digest]) -> Vec<Digest> {
-    let mut chain: Vec<Digest> = Vec::new();
-    for diff_id in diff_ids {
-        let next = match chain.last() {
-            None => diff_id.clone(),
-            Some(below) => Digest::sha256_of(format!("{below} {diff_id}").as_bytes()),
-        };
-        chain.push(next);
-    }
-    chain
 }
 
 impl Item {

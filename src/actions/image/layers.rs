@@ -2,7 +2,7 @@
 
 use crate::actions::image::find::{Catalog, FindError};
 use crate::actions::image::history::steps;
-use crate::actions::image::inventory::chain_ids;
+use crate::oci::image_config::chain_ids;
 use crate::oci::media_type::is_foreign_layer;
 use crate::oci::{Descriptor, Digest, Platform};
 use crate::store::{ImageLayout, ImageLayoutError};

@@ -308,6 +308,7 @@ impl<'a> Work<'a> {
         let gone = before.entries().map(|entry| &entry.descriptor);
         let candidates = layout.kept_by(gone.filter(|gone| !left.contains(&gone.digest)))?;
         let mut kept = layout.kept(after)?;
+        kept.extend(layout.build_steps()?.layers());
         kept.extend(locked.leased()?);
         locked.write(after)?;
         let mut reclaimed = 0_u64;
@@ -335,9 +336,9 @@ impl Change {
 mod tests {
     use super::*;
     use crate::actions::image::find::find;
-    use crate::actions::image::inventory::chain_ids;
     use crate::actions::image::testing::World;
     use crate::oci::Descriptor;
+    use crate::oci::image_config::chain_ids;
 
     fn run(world: &World, typed: &[&str], options: Options) -> Vec<Result<Vec<String>, String>> {
         let typed: Vec<String> = typed.iter().map(|&text| text.to_owned()).collect();

@@ -24,5 +24,5 @@ pub use expand::{Expander, Expansion};
 pub use pack::{LayerPacker, Packer};
 pub use path::EntryPath;
 pub use reader::ArchiveReader;
-pub use tree::Tree;
+pub use tree::{Inode, InodeId, Tree};
 pub use writer::ArchiveWriter;

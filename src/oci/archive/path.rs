@@ -42,9 +42,10 @@ impl EntryPath {
         Ok(Self(names.join(&b'/').into_boxed_slice()))
     }
 
-    /// The path of a name in this folder. The name comes from another path.
+    /// The path of a name in this folder. The name is a plain one, of a file system or of another
+    /// path.
     #[must_use]
-    pub(super) fn child(&self, name: &[u8]) -> Self {
+    pub fn child(&self, name: &[u8]) -> Self {
         let mut path = Vec::with_capacity(self.0.len() + name.len() + 1);
         path.extend_from_slice(&self.0);
         if !path.is_empty() {
@@ -52,6 +53,17 @@ impl EntryPath {
         }
         path.extend_from_slice(name);
         Self(path.into_boxed_slice())
+    }
+
+    /// The path that `below` is in this folder.
+    #[must_use]
+    pub fn join(&self, below: &Self) -> Self {
+        if below.is_top() { self.clone() } else { self.child(&below.0) }
+    }
+
+    /// The folder that this is in; `None` for the top.
+    pub fn parent(&self) -> Option<Self> {
+        self.split().map(|(above, _)| Self(above.into()))
     }
 
     /// The bytes, without a slash at either end.

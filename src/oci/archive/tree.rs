@@ -205,6 +205,144 @@ impl<C> Tree<C> {
         walk
     }
 
+    /// The top: the folder that everything is in.
+    pub fn top(&self) -> InodeId {
+        TOP
+    }
+
+    /// What is in a folder, by name.
+    pub fn children(&self, folder: InodeId) -> impl Iterator<Item = (&[u8], InodeId)> {
+        let children = self.get(folder).map(|inode| inode.children.iter());
+        children.into_iter().flatten().map(|(name, child)| (&name[..], child.inode))
+    }
+
+    /// What has this name in a folder.
+    pub fn child_of(&self, folder: InodeId, name: &[u8]) -> Option<InodeId> {
+        self.child(folder, name).map(|name| name.inode)
+    }
+
+    /// What is at exactly this path, no link on its way followed.
+    pub fn at(&self, path: &EntryPath) -> Option<InodeId> {
+        path.names().try_fold(TOP, |folder, name| self.child_of(folder, name))
+    }
+
+    /// The folders above a path, outermost first, as far as they are there; no link is followed.
+    pub fn above(&self, path: &EntryPath) -> Vec<(EntryPath, InodeId)> {
+        let names = path.split().map_or(&[][..], |(above, _)| above).split(|byte| *byte == b'/');
+        let (mut here, mut folder) = (EntryPath::default(), TOP);
+        let mut above = Vec::new();
+        for name in names.filter(|name| !name.is_empty()) {
+            let Some(next) = self.child_of(folder, name) else { break };
+            (here, folder) = (here.child(name), next);
+            above.push((here.clone(), folder));
+        }
+        above
+    }
+
+    /// What a path leads to, all symbolic links on its way followed inside the tree, and where that
+    /// is; `None` if there is nothing. The path may begin with a slash and have `..` in it.
+    pub fn find(&self, path: &[u8]) -> Result<Option<(EntryPath, InodeId)>, ArchiveError> {
+        self.look_up(path, LastLink::Followed)
+    }
+
+    /// As [`Tree::find`], but if the last name is a symbolic link, it is that link.
+    pub fn find_link(&self, path: &[u8]) -> Result<Option<(EntryPath, InodeId)>, ArchiveError> {
+        self.look_up(path, LastLink::Itself)
+    }
+
+    /// Everything below a folder that is at this path.
+    pub fn walk_below(&self, path: &EntryPath, folder: InodeId) -> Walk<'_, C> {
+        let mut walk = Walk { tree: self, pending: Vec::new() };
+        walk.enter(path, folder);
+        walk
+    }
+
+    /// Puts something at exactly this path, whatever its name; the folders above it must be there.
+    /// A folder in the place of a folder keeps what is in it; anything else takes the place of what
+    /// was there. For the top only a folder will do.
+    pub fn put(&mut self, entry: &Entry, content: Option<C>) -> Result<(), ArchiveError> {
+        let Some((above, last)) = entry.path.split() else {
+            self.apply(entry)?;
+            return Ok(());
+        };
+        let above = self
+            .names_to(above)
+            .ok_or_else(|| ArchiveError::NotAFolder { path: entry.path.to_string() })?;
+        let existing = self.child_of(above, last);
+        if entry.kind == Kind::Folder
+            && let Some(inode) = existing.and_then(|id| self.inodes.get_mut(id.0))
+            && inode.kind == Kind::Folder
+        {
+            inode.restate(entry);
+            return Ok(());
+        }
+        let id = match &entry.kind {
+            Kind::Hardlink(target) => self
+                .at(target)
+                .filter(|id| self.get(*id).is_some_and(|inode| inode.kind != Kind::Folder))
+                .ok_or_else(|| ArchiveError::LinkTarget {
+                    path: entry.path.to_string(),
+                    target: target.to_string(),
+                })?,
+            _ => self.add(Inode { content, ..Inode::of(entry, self.layer) })?,
+        };
+        self.name(above, last, id, self.layer)
+    }
+
+    /// Takes away what is at exactly this path, with all that is in it.
+    pub fn remove(&mut self, path: &EntryPath) {
+        let Some((above, last)) = path.split() else { return };
+        if let Some(folder) = self.names_to(above).and_then(|id| self.inodes.get_mut(id.0)) {
+            folder.children.remove(last);
+        }
+    }
+
+    /// The folder of these names, no link followed.
+    fn names_to(&self, above: &[u8]) -> Option<InodeId> {
+        let names = above.split(|byte| *byte == b'/').filter(|name| !name.is_empty());
+        let folder = names.into_iter().try_fold(TOP, |folder, name| self.child_of(folder, name))?;
+        self.get(folder).is_some_and(|inode| inode.kind == Kind::Folder).then_some(folder)
+    }
+
+    fn look_up(
+        &self,
+        path: &[u8],
+        last: LastLink,
+    ) -> Result<Option<(EntryPath, InodeId)>, ArchiveError> {
+        let mut way: Vec<(EntryPath, InodeId)> = vec![(EntryPath::default(), TOP)];
+        let mut pending = parts(path);
+        let mut followed = 0;
+        while let Some(name) = pending.pop() {
+            let (here, folder) = way.last().cloned().unwrap_or((EntryPath::default(), TOP));
+            if self.get(folder).is_none_or(|inode| inode.kind != Kind::Folder) {
+                return Ok(None);
+            }
+            if name == b".." {
+                if way.len() > 1 {
+                    way.pop();
+                }
+                continue;
+            }
+            let Some(next) = self.child_of(folder, &name) else { return Ok(None) };
+            match self.get(next).map(|inode| &inode.kind) {
+                Some(Kind::Symlink(target))
+                    if !pending.is_empty() || last == LastLink::Followed =>
+                {
+                    followed += 1;
+                    if followed > MAX_LINKS_FOLLOWED {
+                        return Err(ArchiveError::LinkLoop { path: shown(path) });
+                    }
+                    if target.starts_with(b"/") {
+                        way.truncate(1);
+                    }
+                    pending.extend(parts(target));
+                }
+                _ => way.push((here.child(&name), next)),
+            }
+        }
+        Ok(way.pop())
+    }
+
     /// Everything there is, as one layer has it: the second name of a file is a hard link to the
     /// first. The top is there only if some layer says something of it.
     pub fn entries(&self) -> impl Iterator<Item = (Entry, InodeId)> {
@@ -459,6 +597,13 @@ impl<C> Iterator for Walk<'_, C> {
 enum Missing {
     Made,
     Nothing,
+}
+
+/// What becomes of a symbolic link that is the last name of a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum LastLink {
+    Followed,
+    Itself,
 }
 
 /// The names of a path or of a link's target, last one first.

@@ -323,6 +323,7 @@ impl Locked<'_> {
     pub fn remove_unused(&self, seconds: u64) -> Result<(usize, u64), ImageLayoutError> {
         let mut kept = self.layout().kept(&self.layout().index()?)?;
         kept.extend(self.leased()?);
+        kept.extend(self.layout().build_steps()?.layers());
         let (mut count, mut bytes) = (0_usize, 0_u64);
         for (digest, size, age) in self.layout().blobs()? {
             if age >= seconds && !kept.contains(&digest) && self.remove_blob(&digest)? {

@@ -126,7 +126,8 @@ impl Lease {
             return Ok(());
         }
         let locked = layout.lock()?;
-        let (kept, leased) = (layout.referenced()?, locked.leased()?);
+        let (mut kept, leased) = (layout.referenced()?, locked.leased()?);
+        kept.extend(layout.build_steps()?.layers());
         for digest in written.iter().filter(|one| !kept.contains(one) && !leased.contains(one)) {
             locked.remove_blob(digest)?;
         }
@@ -159,7 +160,7 @@ impl Lease {
         Ok(self.layout.base.sync_all(unsynced)?)
     }
 
-    fn sync(&self) -> Result<(), ImageLayoutError> {
+    pub(super) fn sync(&self) -> Result<(), ImageLayoutError> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let mut unsynced = std::mem::take(&mut state.unsynced);
         drop(state);
