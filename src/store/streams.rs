@@ -214,6 +214,11 @@ pub fn is_folder(path: &Path) -> bool {
     path.is_dir()
 }
 
+/// Whether there is a folder, and no link to one.
+pub fn is_real_folder(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_dir())
+}
+
 /// Opens a file that a person named, for reading; `-` is the standard input.
 pub fn open_user_file(path: &Path) -> Result<Box<dyn Read + Send>, StoreError> {
     if path == Path::new("-") {

@@ -1,0 +1,12 @@
+//! Building an image from a Dockerfile, and what goes with it.
+//!
+//! * where a context is: [`place`]; what it holds: [`opened`]
+//! * images, downloads and repositories: [`outside`], and which they must be: [`lock`]
+//! * the build itself, for one platform or several: [`run`]
+//! * where the outcome goes: [`output`]
+//! * the same again, to compare: [`verify`], [`rebuild`]
+//! * the cache: [`prune`], [`cache`]
+
+pub mod lock;
+pub mod outside;
+pub mod place;
