@@ -93,6 +93,15 @@ pub struct Recorded {
     pub downloads: BTreeMap<String, String>,
 }
 
+/// What something is brought in for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum For {
+    /// A context, which the record of an image says nothing of.
+    Context,
+    /// An instruction.
+    Instruction,
+}
+
 /// Why something could not be brought in.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -211,7 +220,7 @@ impl Outside for Sources<'_> {
     }
 
     fn download(&self, url: &str, checksum: Option<&str>) -> Result<Download, OutsideError> {
-        Ok(self.fetch(url, checksum)?)
+        Ok(self.fetch(url, checksum, For::Instruction)?)
     }
 
     fn clone(
@@ -224,7 +233,7 @@ impl Outside for Sources<'_> {
             Some(address) => address.map_err(SourceError::from)?,
             None => return Err(SourceError::NotGit { url: url.to_owned() }.into()),
         };
-        Ok(self.check_out(url, &address, checksum, keep_git_dir)?)
+        Ok(self.check_out(url, &address, checksum, keep_git_dir, For::Instruction)?)
     }
 
     fn stopped(&self) -> bool {
@@ -416,8 +425,15 @@ impl Sources<'_> {
         Ok(Base { descriptor, named, manifest, config, pinned })
     }
 
-    fn fetch(&self, url: &str, checksum: Option<&str>) -> Result<Download, SourceError> {
-        let demanded = match (checksum, self.recorded, self.lock) {
+    /// Downloads a file.
+    pub fn fetch(
+        &self,
+        url: &str,
+        checksum: Option<&str>,
+        what_for: For,
+    ) -> Result<Download, SourceError> {
+        let recorded = self.recorded.filter(|_| what_for == For::Instruction);
+        let demanded = match (checksum, recorded, self.lock) {
             (Some(text), _, _) => Some(
                 Digest::parse(text)
                     .ok()
@@ -463,10 +479,12 @@ impl Sources<'_> {
         address: &GitAddress,
         checksum: Option<&str>,
         keep_git_dir: bool,
+        what_for: For,
     ) -> Result<Checkout, SourceError> {
+        let recorded = self.recorded.filter(|_| what_for == For::Instruction);
         let mut address = address.clone();
         let mut pinned = checksum.is_some() || address.is_pinned();
-        let demanded = match (self.recorded, self.lock) {
+        let demanded = match (recorded, self.lock) {
             (Some(recorded), _) => match recorded.downloads.get(url) {
                 Some(commit) => Some(commit.clone()),
                 None => return Err(SourceError::NotRecorded { what: url.to_owned() }),
