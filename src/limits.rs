@@ -387,3 +387,5 @@ pub const SERVER_CERTIFICATE_RENEWAL_DAYS: i64 = 30;
 pub const MAX_BUILD_STEPS_KEPT: usize = 20_000;
 /// Largest list of such steps read, in bytes: each takes some 400, and a long command more.
 pub const MAX_BUILD_CACHE_BYTES: u64 = 64 << 20;
+/// Most instructions that a base has for builds that begin from it; real ones have up to ten.
+pub const MAX_TRIGGERS: usize = 1000;

@@ -26,6 +26,12 @@ pub struct Change {
 }
 
 impl Changes {
+    /// Puts something at its path.
+    pub fn put(&mut self, entry: Entry, content: Option<Content>) {
+        let path = entry.path.clone();
+        self.paths.insert(path, Change { removes: false, puts: Some((entry, content)) });
+    }
+
     /// Whether nothing changes.
     pub fn is_empty(&self) -> bool {
         self.paths.is_empty()

@@ -16,6 +16,9 @@ pub trait Outside: fmt::Debug {
     /// by the build's lease.
     fn image(&self, name: &Reference, platform: &Platform) -> Result<Base, OutsideError>;
 
+    /// Whether what `ADD` names is a git repository, and neither a URL of a file nor a path.
+    fn is_repository(&self, source: &str) -> bool;
+
     /// What a URL of `ADD` gives. `checksum`, as `sha256:HEX`, is what the bytes must have.
     fn download(&self, url: &str, checksum: Option<&str>) -> Result<Download, OutsideError>;
 

@@ -1,9 +1,12 @@
 //! What is to be built.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::build::content::Files;
+use crate::build::context::Exclusion;
 use crate::crypto::secret::SecretBytes;
 use crate::dockerfile::Network;
 use crate::oci::media_type::Compression;
@@ -14,8 +17,6 @@ use crate::oci::{Platform, Reference};
 pub struct Request {
     /// The text of the Dockerfile.
     pub dockerfile: String,
-    /// Its name, for messages and the record of inputs.
-    pub dockerfile_name: String,
     /// Values for arguments.
     pub arguments: BTreeMap<String, String>,
     /// Which stage is wanted: a name or number; the last one without it.
@@ -30,8 +31,8 @@ pub struct Request {
     pub compression: Compression,
     /// The files that `COPY` and `ADD` take; a build without one has none.
     pub context: Files,
-    /// What the context is, for the record of inputs.
-    pub context_source: ContextSource,
+    /// What was left out of it, to say so when it is asked for.
+    pub left_out: Option<LeftOut>,
     /// Other contexts, by name.
     pub contexts: BTreeMap<String, NamedContext>,
     /// Which steps are made anew whatever was kept.
@@ -50,29 +51,21 @@ pub struct Request {
     pub keeps_modes: bool,
 }
 
-/// What a context was.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ContextSource {
-    /// None.
-    Nothing,
-    /// Files that were here: a folder, or an archive.
-    Files,
-    /// A commit of a git repository.
-    Git {
-        /// The repository.
-        url: String,
-        /// The commit.
-        commit: String,
-        /// The folder in it, if it is not its top.
-        folder: Option<String>,
-    },
+/// What `.dockerignore` left out of a context.
+#[derive(Clone)]
+pub struct LeftOut(pub Arc<dyn Exclusion + Send + Sync>);
+
+impl fmt::Debug for LeftOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LeftOut(…)")
+    }
 }
 
 /// A context besides the first one.
 #[derive(Debug)]
 pub enum NamedContext {
     /// Files.
-    Files(Files, ContextSource),
+    Files(Files),
     /// An image.
     Image(Reference),
 }

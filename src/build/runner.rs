@@ -97,6 +97,13 @@ pub enum Mountable<'a> {
         /// Owner and group.
         owner: (u32, u32),
     },
+    /// A file or folder of this machine.
+    Host {
+        /// Where it is here.
+        path: PathBuf,
+        /// Whether it may not be written to.
+        read_only: bool,
+    },
     /// A socket of this machine.
     Socket {
         /// Where it is here.
@@ -116,6 +123,8 @@ pub struct Outcome {
     /// What it changed in the root. Files that it made have the job's time, and what the runner put
     /// there is not among them. The bytes last as long as this value.
     pub changes: Changes,
+    /// What the person should know: what could not be kept apart, what was dropped.
+    pub warnings: Vec<String>,
 }
 
 /// Why a command could not be run. That it failed is no error of this kind.

@@ -385,3 +385,13 @@ impl Default for Skipped {
         Self::These(BTreeSet::new())
     }
 }
+
+impl MountKind {
+    /// What its files come from, if something is named.
+    pub fn from(&self) -> Option<&Word> {
+        match self {
+            Self::Bind { from, .. } | Self::Cache { from, .. } => from.as_ref(),
+            Self::Tmpfs { .. } | Self::Secret { .. } | Self::Ssh { .. } => None,
+        }
+    }
+}

@@ -1,6 +1,8 @@
-//! Image references, digests, manifests and indexes, image layouts, layers and archives.
+//! Image references, digests, manifests and indexes, image layouts, layers and archives; and the one
+//! canonical way to write an image.
 
 pub mod archive;
+pub mod canonical;
 pub mod config_change;
 pub mod descriptor;
 pub mod digest;

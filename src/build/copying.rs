@@ -1,0 +1,572 @@
+//! `COPY`, `ADD` and `WORKDIR` in a stage: what they mean, and what was kept of them.
+//!
+//! What a step comes to is looked up twice. First by its words and by what it takes files from as a
+//! whole: that costs nothing. Then by the very changes it would make, which are worked out without
+//! reading a file's content that is known already. A step that was never made before is not looked
+//! up so: its files are hashed while they are packed.
+
+use std::ops::Range;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use crate::build::accounts;
+use crate::build::changes::Changes;
+use crate::build::content::{Content, Files};
+use crate::build::copy::{Job, Source as Copied, copy, make_folder};
+use crate::build::engine::{Builder, From, Place, Stage};
+use crate::build::error::{BuildError, Problem};
+use crate::build::held::Held;
+use crate::build::image::Layered;
+use crate::build::key::Key;
+use crate::build::layer::{self, Format};
+use crate::build::outside::{Checkout, Download};
+use crate::dockerfile::{self, Add, Copy, Heredoc, Source, Word};
+use crate::oci::Digest;
+use crate::oci::archive::{Entry, Kind};
+use crate::store::images::layer_archive::StoredLayer;
+
+/// A copy with its words expanded.
+struct Wanted<'a> {
+    name: &'static str,
+    sources: Vec<Taken<'a>>,
+    destination: String,
+    chown: Option<String>,
+    chmod: Option<String>,
+    link: bool,
+    parents: bool,
+    exclude: Vec<String>,
+}
+
+/// Something that is copied.
+enum Taken<'a> {
+    /// A path in files that have this identity, if it is known.
+    Path { files: &'a Files, identity: Option<Digest>, path: String, context: bool, unpack: bool },
+    /// A file.
+    File { name: String, content: Content, size: u64, mode: u32, unpack: bool },
+    /// All files of a repository, by its commit.
+    All { files: Files, commit: String },
+}
+
+impl Builder<'_> {
+    /// `COPY`
+    pub(super) fn copy(
+        &mut self,
+        stage: &mut Stage,
+        copy: &Copy,
+        place: Place<'_>,
+    ) -> Result<(), BuildError> {
+        let request = self.request;
+        let from = match &copy.from {
+            Some(word) => self.from(word, place.stage, place.at)?,
+            None => From::Context,
+        };
+        let mut source_stage;
+        let stage_files;
+        let (files, identity, context) = match from {
+            From::Context => (&request.context, self.context_identity(), true),
+            From::Named(name) => match request.contexts.get(&name) {
+                Some(crate::build::request::NamedContext::Files(files)) => {
+                    (files, identity_of(files), false)
+                }
+                _ => (&request.context, None, false),
+            },
+            From::Stage(found) => {
+                source_stage = (*found).clone();
+                stage_files = self.files(&mut source_stage, place.at)?;
+                (&*stage_files, source_stage.chain(), false)
+            }
+        };
+        let mut sources = Vec::new();
+        for source in &copy.sources {
+            sources.push(match source {
+                Source::Path(word) => {
+                    let path = self.expand(stage, word)?;
+                    if self.is_remote(&path) {
+                        let source_text = path;
+                        return Err(BuildError::at(&word.at, Problem::RemoteCopy { source_text }));
+                    }
+                    Taken::Path { files, identity: identity.clone(), path, context, unpack: false }
+                }
+                Source::Heredoc(document) => self.heredoc(stage, document)?,
+            });
+        }
+        let wanted = Wanted {
+            name: "COPY",
+            sources,
+            destination: self.expand(stage, &copy.destination)?,
+            chown: self.expand_some(stage, copy.chown.as_ref())?,
+            chmod: self.expand_some(stage, copy.chmod.as_ref())?,
+            link: copy.link,
+            parents: copy.parents,
+            exclude: self.expand_all(stage, &copy.exclude)?,
+        };
+        self.carry_out(stage, &wanted, place)
+    }
+
+    /// `ADD`
+    pub(super) fn add(
+        &mut self,
+        stage: &mut Stage,
+        add: &Add,
+        place: Place<'_>,
+    ) -> Result<(), BuildError> {
+        let request = self.request;
+        let checksum = self.expand_some(stage, add.checksum.as_ref())?;
+        if checksum.is_some() && add.sources.len() != 1 {
+            return Err(BuildError::at(place.at, Problem::Checksum));
+        }
+        let identity = self.context_identity();
+        let mut sources = Vec::new();
+        for source in &add.sources {
+            let word = match source {
+                Source::Path(word) => word,
+                Source::Heredoc(document) => {
+                    sources.push(self.heredoc(stage, document)?);
+                    continue;
+                }
+            };
+            let path = self.expand(stage, word)?;
+            if self.is_remote(&path) {
+                sources.push(self.fetch(&path, add, checksum.as_deref(), word)?);
+                continue;
+            }
+            if checksum.is_some() {
+                return Err(BuildError::at(&word.at, Problem::Checksum));
+            }
+            sources.push(Taken::Path {
+                files: &request.context,
+                identity: identity.clone(),
+                path,
+                context: true,
+                unpack: add.unpack.unwrap_or(true),
+            });
+        }
+        let wanted = Wanted {
+            name: "ADD",
+            sources,
+            destination: self.expand(stage, &add.destination)?,
+            chown: self.expand_some(stage, add.chown.as_ref())?,
+            chmod: self.expand_some(stage, add.chmod.as_ref())?,
+            link: add.link,
+            parents: false,
+            exclude: self.expand_all(stage, &add.exclude)?,
+        };
+        self.carry_out(stage, &wanted, place)
+    }
+
+    /// What a URL or a repository of `ADD` is.
+    fn fetch<'a>(
+        &mut self,
+        url: &str,
+        add: &Add,
+        checksum: Option<&str>,
+        word: &Word,
+    ) -> Result<Taken<'a>, BuildError> {
+        let outside = self.shop.outside;
+        let failed = |cause| {
+            let url = url.to_owned();
+            BuildError::at(&word.at, Problem::Download { url, cause })
+        };
+        if outside.is_repository(url) {
+            let keep = add.keep_git_dir.unwrap_or(false);
+            let Checkout { files, commit, pinned } =
+                outside.clone(url, checksum, keep).map_err(failed)?;
+            self.inputs.downloads.insert(url.to_owned(), commit.clone());
+            if !pinned {
+                self.inputs.holes.insert(format!("unpinned: {url}"));
+            }
+            return Ok(Taken::All { files, commit });
+        }
+        let Download { content, size, checksum, pinned } =
+            outside.download(url, checksum).map_err(failed)?;
+        self.inputs.downloads.insert(url.to_owned(), checksum);
+        if !pinned {
+            self.inputs.holes.insert(format!("unpinned: {url}"));
+        }
+        let name = file_name(url);
+        let unpack = add.unpack.unwrap_or(false);
+        Ok(Taken::File { name, content, size, mode: 0o600, unpack })
+    }
+
+    fn is_remote(&self, source: &str) -> bool {
+        let is_url = source.starts_with("http://") || source.starts_with("https://");
+        is_url || self.shop.outside.is_repository(source)
+    }
+
+    fn heredoc<'a>(&self, stage: &Stage, document: &Heredoc) -> Result<Taken<'a>, BuildError> {
+        let text = if document.expand {
+            let lookup = |name: &str| stage.variables.get(name).map(str::to_owned);
+            dockerfile::expand_heredoc(&document.content, &lookup)
+                .map_err(|error| BuildError::at(&document.at, error))?
+        } else {
+            document.content.clone()
+        };
+        let size = text.len() as u64;
+        let content: Content = Arc::new(Held::new(text.into_bytes()));
+        let name = document.name.clone();
+        Ok(Taken::File { name, content, size, mode: 0o644, unpack: false })
+    }
+
+    fn expand_some(
+        &self,
+        stage: &Stage,
+        word: Option<&Word>,
+    ) -> Result<Option<String>, BuildError> {
+        word.map(|word| self.expand(stage, word)).transpose()
+    }
+
+    /// The whole context as a digest, if it is known without reading it.
+    fn context_identity(&mut self) -> Option<Digest> {
+        let request = self.request;
+        self.context.get_or_insert_with(|| identity_of(&request.context)).clone()
+    }
+
+    fn carry_out(
+        &mut self,
+        stage: &mut Stage,
+        wanted: &Wanted<'_>,
+        place: Place<'_>,
+    ) -> Result<(), BuildError> {
+        let words = self.words(stage, wanted);
+        let whole = wanted.identity().map(|sources| {
+            let mut key = Key::of("copy, by its sources");
+            key.digest(&words).texts(&sources);
+            key.finish()
+        });
+        if let Some(whole) = &whole
+            && let Some(layer) = self.recall(whole, place)?
+        {
+            self.was_found();
+            return self.took(stage, layer, wanted);
+        }
+        let files = self.files(stage, place.at)?;
+        let changes = self.changes(stage, &files, wanted, place)?;
+        let layer = self.layer(stage, &files, &changes, &words, place)?;
+        if let Some(whole) = wanted.identity_now(whole, &words) {
+            self.learn(whole, layer.as_ref(), place.text);
+        }
+        self.applied(stage, &files, &changes, layer.clone(), place)?;
+        self.history(stage, layer.is_some(), wanted);
+        Ok(())
+    }
+
+    fn took(
+        &mut self,
+        stage: &mut Stage,
+        layer: Option<StoredLayer>,
+        wanted: &Wanted<'_>,
+    ) -> Result<(), BuildError> {
+        let made = layer.is_some();
+        stage.push(layer);
+        self.history(stage, made, wanted);
+        Ok(())
+    }
+
+    fn history(&self, stage: &mut Stage, made: bool, wanted: &Wanted<'_>) {
+        let layered = if made { Layered::Yes } else { Layered::No };
+        stage.record(&wanted.text(), layered, &self.created);
+    }
+
+    /// What a copy is, but for the files it takes.
+    fn words(&self, stage: &Stage, wanted: &Wanted<'_>) -> Digest {
+        let mut key = Key::of("copy");
+        key.text(wanted.name).texts(stage.chain().as_ref().map(Digest::as_str));
+        key.text(stage.folder()).text(&wanted.destination);
+        key.texts(&wanted.chown).texts(&wanted.chmod).texts(&wanted.exclude);
+        key.number(u64::from(wanted.link)).number(u64::from(wanted.parents));
+        self.format_into(&mut key);
+        key.finish()
+    }
+
+    /// Adds to a key how layers are written.
+    pub(super) fn format_into(&self, key: &mut Key) {
+        key.number(self.request.epoch.cast_unsigned());
+        key.text(self.request.compression.oci_layer());
+    }
+
+    fn changes(
+        &self,
+        stage: &Stage,
+        files: &Files,
+        wanted: &Wanted<'_>,
+        place: Place<'_>,
+    ) -> Result<Changes, BuildError> {
+        let left_out = self.request.left_out.as_ref();
+        let sources = wanted.sources.iter().map(|source| match source {
+            Taken::Path { files, path, context, unpack, .. } => Copied::Path {
+                files,
+                path,
+                ignored: left_out.filter(|_| *context).map(|left_out| &*left_out.0 as _),
+                unpack: *unpack,
+            },
+            Taken::File { name, content, size, mode, unpack } => Copied::File {
+                name,
+                content: Arc::clone(content),
+                size: *size,
+                mode: *mode,
+                unpack: *unpack,
+            },
+            Taken::All { files, .. } => Copied::All(files),
+        });
+        let job = Job {
+            sources: sources.collect(),
+            destination: &wanted.destination,
+            workdir: stage.folder(),
+            owner: wanted.chown.as_deref(),
+            mode: wanted.chmod.as_deref(),
+            link: wanted.link,
+            parents: wanted.parents,
+            exclude: &wanted.exclude,
+            epoch: self.request.epoch,
+            scratch: self.shop.folder,
+        };
+        copy(&job, files).map_err(|error| BuildError::at(place.at, error))
+    }
+
+    /// The layer of changes: found, or made.
+    pub(super) fn layer(
+        &mut self,
+        stage: &Stage,
+        files: &Files,
+        changes: &Changes,
+        words: &Digest,
+        place: Place<'_>,
+    ) -> Result<Option<StoredLayer>, BuildError> {
+        if changes.is_empty() {
+            return Ok(None);
+        }
+        let chain = stage.chain();
+        let by_changes = |changes: &Changes| -> Result<Digest, BuildError> {
+            let mut key = Key::of("changes");
+            key.texts(chain.as_ref().map(Digest::as_str));
+            self.format_into(&mut key);
+            changes_into(&mut key, changes).map_err(|error| BuildError::at(place.at, error))?;
+            Ok(key.finish())
+        };
+        // Were these words never carried out, nothing is known of their outcome.
+        if self.known.get(words).is_some() && !place.fresh {
+            let key = by_changes(changes)?;
+            if let Some(layer) = self.recall(&key, place)? {
+                self.was_found();
+                return Ok(layer);
+            }
+        }
+        let format = Format { compression: self.request.compression, epoch: self.request.epoch };
+        let layer = layer::write(self.shop.lease, files, changes, format)
+            .map_err(|error| BuildError::at(place.at, error))?;
+        let key = by_changes(changes)?;
+        self.learn(key, Some(&layer), place.text);
+        self.learn(words.clone(), None, place.text);
+        Ok(Some(layer))
+    }
+
+    /// Puts a layer onto a stage whose changes are at hand.
+    fn applied(
+        &self,
+        stage: &mut Stage,
+        files: &Rc<Files>,
+        changes: &Changes,
+        layer: Option<StoredLayer>,
+        place: Place<'_>,
+    ) -> Result<(), BuildError> {
+        let Some(layer) = layer else { return Ok(()) };
+        let mut after = (**files).clone();
+        layer::apply(&mut after, changes).map_err(|error| BuildError::at(place.at, error))?;
+        stage.push_known(layer, after);
+        Ok(())
+    }
+
+    /// `WORKDIR`
+    pub(super) fn workdir(
+        &mut self,
+        stage: &mut Stage,
+        word: &Word,
+        place: Place<'_>,
+    ) -> Result<(), BuildError> {
+        let written = self.expand(stage, word)?;
+        let folder = joined(stage.folder(), &written);
+        stage.image.set("WorkingDir", serde_json::json!(folder));
+        let text = format!("WORKDIR {folder}");
+        if folder == "/" {
+            self.note(stage, &text);
+            return Ok(());
+        }
+        let mut words = Key::of("workdir");
+        words.texts(stage.chain().as_ref().map(Digest::as_str));
+        words.text(&folder).text(stage.image.text("User"));
+        self.format_into(&mut words);
+        let words = words.finish();
+        let layer = if let Some(layer) = self.recall(&words, place)? {
+            self.was_found();
+            stage.push(layer.clone());
+            layer
+        } else {
+            let files = self.files(stage, place.at)?;
+            let owner = match stage.image.text("User") {
+                "" => (0, 0),
+                user => accounts::owner(&files, user)
+                    .map_err(|error| BuildError::at(place.at, error))?,
+            };
+            let changes = make_folder(&files, &folder, owner, self.request.epoch)
+                .map_err(|error| BuildError::at(place.at, error))?;
+            let layer = self.layer(stage, &files, &changes, &words, place)?;
+            self.applied(stage, &files, &changes, layer.clone(), place)?;
+            self.learn(words, layer.as_ref(), place.text);
+            layer
+        };
+        let layered = if layer.is_some() { Layered::Yes } else { Layered::No };
+        stage.record(&text, layered, &self.created);
+        Ok(())
+    }
+
+    /// Makes the files of a context what a stage begins from.
+    pub(super) fn begin_from(
+        &mut self,
+        stage: &mut Stage,
+        files: &Files,
+        at: &Range<usize>,
+    ) -> Result<(), BuildError> {
+        let place = Place { at, text: "FROM", trigger: false, stage: 0, number: 0, fresh: false };
+        let mut changes = Changes::default();
+        for (entry, id) in files.entries().filter(|(entry, _)| !entry.path.is_top()) {
+            let content = files.get(id).and_then(|inode| inode.content.clone());
+            let content = content.filter(|_| entry.kind == Kind::File);
+            changes.put(entry, content);
+        }
+        let nothing = Rc::new(Files::default());
+        let layer = self.layer(stage, &nothing, &changes, &Key::of("context").finish(), place)?;
+        self.applied(stage, &nothing, &changes, layer, place)
+    }
+}
+
+impl Wanted<'_> {
+    /// What it takes, if all of it is known without reading anything.
+    fn identity(&self) -> Option<Vec<String>> {
+        self.sources
+            .iter()
+            .map(|source| match source {
+                Taken::Path { identity, path, unpack, .. } => {
+                    let identity = identity.as_ref()?;
+                    Some(format!("{identity} {unpack} {path}"))
+                }
+                Taken::File { name, content, mode, unpack, .. } => {
+                    let hash = content.known_sha256()?;
+                    Some(format!("{hash} {unpack} {mode} {name}"))
+                }
+                Taken::All { commit, .. } => Some(commit.clone()),
+            })
+            .collect()
+    }
+
+    /// The key that was looked up; or, if it could not be made before, what it is now that contents
+    /// were read.
+    fn identity_now(&self, before: Option<Digest>, words: &Digest) -> Option<Digest> {
+        before.or_else(|| {
+            let again = self.sources.iter().map(|source| match source {
+                Taken::Path { files, path, unpack, context: true, .. } => {
+                    Some(format!("{} {unpack} {path}", identity_of(files)?))
+                }
+                _ => None,
+            });
+            let sources: Vec<String> = again.collect::<Option<_>>()?;
+            let mut key = Key::of("copy, by its sources");
+            key.digest(words).texts(&sources);
+            Some(key.finish())
+        })
+    }
+
+    /// The line of the history.
+    fn text(&self) -> String {
+        let mut words = vec![self.name.to_owned()];
+        words.extend(self.parents.then(|| "--parents".to_owned()));
+        words.extend(self.chown.iter().map(|owner| format!("--chown={owner}")));
+        words.extend(self.chmod.iter().map(|mode| format!("--chmod={mode}")));
+        words.extend(self.sources.iter().map(|source| match source {
+            Taken::Path { path, .. } => path.clone(),
+            Taken::File { name, mode: 0o644, .. } => format!("<<{name}"),
+            Taken::File { name, .. } => name.clone(),
+            Taken::All { commit, .. } => commit.clone(),
+        }));
+        words.push(self.destination.clone());
+        words.join(" ")
+    }
+}
+
+/// Files as a digest, if all contents are known without reading them.
+pub(super) fn identity_of(files: &Files) -> Option<Digest> {
+    let mut key = Key::of("files");
+    for (path, id) in files.walk() {
+        let inode = files.get(id)?;
+        entry_into(&mut key, &inode.entry(path));
+        match &inode.content {
+            Some(content) => key.hash(&content.known_sha256()?),
+            None => key.number(0),
+        };
+    }
+    Some(key.finish())
+}
+
+fn changes_into(key: &mut Key, changes: &Changes) -> Result<(), Problem> {
+    key.number(changes.paths.len() as u64);
+    for (path, change) in &changes.paths {
+        key.bytes(path.as_bytes()).number(u64::from(change.removes));
+        let Some((entry, content)) = &change.puts else {
+            key.number(0);
+            continue;
+        };
+        entry_into(key, entry);
+        if let Some(content) = content {
+            let hash = content.sha256().map_err(|cause| {
+                let path = path.to_string();
+                Problem::Content { path, cause }
+            })?;
+            key.hash(&hash);
+        }
+    }
+    Ok(())
+}
+
+fn entry_into(key: &mut Key, entry: &Entry) {
+    key.bytes(entry.path.as_bytes()).text(entry.kind.name());
+    match &entry.kind {
+        Kind::Symlink(target) => key.bytes(target),
+        Kind::Hardlink(target) => key.bytes(target.as_bytes()),
+        Kind::CharDevice { major, minor } | Kind::BlockDevice { major, minor } => {
+            key.number(u64::from(*major)).number(u64::from(*minor))
+        }
+        Kind::File | Kind::Folder | Kind::Fifo => key.number(entry.size),
+    };
+    key.number(u64::from(entry.mode)).number(entry.uid).number(entry.gid);
+    key.number(entry.xattrs.len() as u64);
+    for (name, value) in &entry.xattrs {
+        key.bytes(name).bytes(value);
+    }
+}
+
+/// A folder seen from another; an absolute one is left as it is written.
+fn joined(current: &str, folder: &str) -> String {
+    if folder.is_empty() {
+        return current.to_owned();
+    }
+    if folder.starts_with('/') {
+        return folder.to_owned();
+    }
+    let mut names: Vec<&str> = Vec::new();
+    for name in current.split('/').chain(folder.split('/')) {
+        match name {
+            "" | "." => {}
+            ".." => drop(names.pop()),
+            name => names.push(name),
+        }
+    }
+    format!("/{}", names.join("/"))
+}
+
+/// The name that what comes from a URL gets: the last one of its path.
+fn file_name(url: &str) -> String {
+    let path = url::Url::parse(url).map(|url| url.path().to_owned()).unwrap_or_default();
+    match path.trim_end_matches('/').rsplit('/').next() {
+        None | Some("" | ".") => "__unnamed__".to_owned(),
+        Some(name) => name.to_owned(),
+    }
+}
