@@ -12,7 +12,7 @@ use crate::build::content::Files;
 use crate::build::context::{
     ContextError, Exclusion, KnownFiles, Reading, from_archive, from_folder, read_file, without,
 };
-use crate::build::request::{ContextSource, NamedContext};
+use crate::build::request::{LeftOut as LeftOutOf, NamedContext};
 use crate::dockerfile::{Ignore, IgnoreError};
 use crate::limits::MAX_IMAGE_FILE_BYTES;
 use crate::oci::archive::reader::looks_like_archive;
@@ -43,11 +43,22 @@ pub struct Opened {
     /// The files.
     pub files: Files,
     /// Where they are from.
-    pub source: ContextSource,
+    pub origin: Origin,
     /// What is known of their contents, to be kept for later builds.
     pub known: Arc<KnownFiles>,
     /// What is left out of them, for messages.
-    pub ignored: Option<Ignore>,
+    pub left_out: Option<LeftOutOf>,
+}
+
+/// Where a context is from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// There is none: a Dockerfile alone.
+    Nothing,
+    /// Files that were here, came in, or were downloaded.
+    Files,
+    /// A commit of a repository: `URL#COMMIT[:FOLDER]`.
+    Commit(String),
 }
 
 /// How contexts are taken.
@@ -158,13 +169,8 @@ pub fn open(
         Place::Git(address) => {
             let url = address.at_commit(address.reference.as_deref().unwrap_or_default());
             let out = sources.check_out(&url, address, None, how.keeps_git_dir, For::Context)?;
-            let source = ContextSource::Git {
-                url: address.shown(),
-                commit: out.commit.clone(),
-                folder: address.folder.clone(),
-            };
             let shown = address.at_commit(&out.commit);
-            of_files(out.files, source, &shown, how)
+            of_files(out.files, Origin::Commit(shown.clone()), &shown, how)
         }
     }
 }
@@ -186,39 +192,32 @@ pub fn open_named(
         }
         NamedPlace::Files(place) => place,
     };
-    let (files, source) = match place {
+    let files = match place {
         Place::Folder(folder) => {
             let ignored = ignore_of_folder(folder)?;
             let (files, known) = folder_files(folder, ignored.as_ref(), sources, how)?;
             known.save();
-            (files, ContextSource::Files)
+            files
         }
         Place::Stdin => {
             let stream = open_user_file(Path::new("-"))?;
             let how = reading(how.keeps_modes, sources, Arc::default());
             let spool = spool_folder(sources)?;
-            let files = from_archive(&mut { stream }, &spool, &how)?;
-            (files, ContextSource::Files)
+            from_archive(&mut { stream }, &spool, &how)?
         }
         Place::Url(url) => {
             let download = sources.fetch(url, None, For::Context)?;
             let mut stream = download.content.open().map_err(OpenError::Read)?;
             let how = reading(how.keeps_modes, sources, Arc::default());
             let spool = spool_folder(sources)?;
-            (from_archive(&mut stream, &spool, &how)?, ContextSource::Files)
+            from_archive(&mut stream, &spool, &how)?
         }
         Place::Git(address) => {
             let url = address.at_commit(address.reference.as_deref().unwrap_or_default());
-            let out = sources.check_out(&url, address, None, how.keeps_git_dir, For::Context)?;
-            let source = ContextSource::Git {
-                url: address.shown(),
-                commit: out.commit,
-                folder: address.folder.clone(),
-            };
-            (out.files, source)
+            sources.check_out(&url, address, None, how.keeps_git_dir, For::Context)?.files
         }
     };
-    Ok(NamedContext::Files(files, source))
+    Ok(NamedContext::Files(files))
 }
 
 fn open_folder(
@@ -272,9 +271,9 @@ fn open_folder(
         dockerfile: text_of(dockerfile, &name)?,
         dockerfile_name: name,
         files,
-        source: ContextSource::Files,
+        origin: Origin::Files,
         known,
-        ignored,
+        left_out: left_out_of(ignored),
     })
 }
 
@@ -305,7 +304,7 @@ fn open_stream(
         let reading = reading(how.keeps_modes, sources, Arc::default());
         let spool = spool_folder(sources)?;
         let files = from_archive(&mut whole, &spool, &reading)?;
-        return of_files(files, ContextSource::Files, shown, how);
+        return of_files(files, Origin::Files, shown, how);
     }
     if let DockerfileAt::File(path) = how.dockerfile {
         return Err(OpenError::NotAnArchive { name: path.display().to_string() });
@@ -317,16 +316,16 @@ fn open_stream(
         dockerfile: text_of(start, &name)?,
         dockerfile_name: name,
         files: Files::default(),
-        source: ContextSource::Nothing,
+        origin: Origin::Nothing,
         known: Arc::default(),
-        ignored: None,
+        left_out: None,
     })
 }
 
 /// A context whose files are all here: its Dockerfile is one of them.
 fn of_files(
     files: Files,
-    source: ContextSource,
+    origin: Origin,
     shown: &str,
     how: &Opening<'_>,
 ) -> Result<Opened, OpenError> {
@@ -371,9 +370,9 @@ fn of_files(
         dockerfile: text_of(text, &name)?,
         dockerfile_name: name,
         files,
-        source,
+        origin,
         known: Arc::default(),
-        ignored,
+        left_out: left_out_of(ignored),
     })
 }
 
@@ -419,6 +418,23 @@ struct LeftOut<'a> {
     ignored: Option<&'a Ignore>,
     /// The lock file, if it is in the context: whether there is one must not change the image.
     lock: Option<Vec<u8>>,
+}
+
+/// What `.dockerignore` says, without borrowing it.
+struct Ignored(Ignore);
+
+impl Exclusion for Ignored {
+    fn excludes(&self, path: &[u8]) -> bool {
+        self.0.excludes(path)
+    }
+
+    fn may_skip(&self, folder: &[u8]) -> bool {
+        self.0.may_skip(folder)
+    }
+}
+
+fn left_out_of(ignored: Option<Ignore>) -> Option<LeftOutOf> {
+    ignored.map(|ignored| LeftOutOf(Arc::new(Ignored(ignored))))
 }
 
 impl Exclusion for LeftOut<'_> {

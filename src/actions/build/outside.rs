@@ -219,6 +219,10 @@ impl Outside for Sources<'_> {
         Ok(base)
     }
 
+    fn is_repository(&self, source: &str) -> bool {
+        GitAddress::parse(source).is_some()
+    }
+
     fn download(&self, url: &str, checksum: Option<&str>) -> Result<Download, OutsideError> {
         Ok(self.fetch(url, checksum, For::Instruction)?)
     }
