@@ -18,9 +18,9 @@ use crate::build::outside::{Base, Event, Outside, Pinned};
 use crate::build::request::{Fresh, NamedContext, Request};
 use crate::build::runner::Runner;
 use crate::build::variables::Variables;
-use crate::clock::Timestamp;
 use crate::dockerfile::{self, Dockerfile, Instruction, Step, Word};
 use crate::limits::{MAX_LAYERS, MAX_TRIGGERS};
+use crate::oci::canonical;
 use crate::oci::image_config::chain_ids;
 use crate::oci::{Digest, Platform, Reference};
 use crate::store::Lease;
@@ -116,7 +116,7 @@ pub fn build(request: &Request, shop: Workshop<'_>) -> Result<Built, BuildError>
         Fresh::All => BuildSteps::default(),
         _ => shop.lease.layout().build_steps().map_err(BuildError::anywhere)?,
     };
-    let created = Timestamp::from_second(request.epoch).unwrap_or_default().to_string();
+    let created = canonical::created(request.epoch).map_err(BuildError::anywhere)?;
     let mut builder = Builder {
         request,
         shop,
@@ -352,14 +352,15 @@ impl<'a> Builder<'a> {
         platform: &Platform,
         at: &Range<usize>,
     ) -> Result<Stage, BuildError> {
-        match self.request.contexts.get(name) {
+        let request = self.request;
+        match request.contexts.get(name) {
             Some(NamedContext::Image(reference)) => {
                 let name = reference.to_string();
                 Ok((*self.image(&name, platform, at)?).clone())
             }
             Some(NamedContext::Files(files)) => {
                 let mut stage = Stage::scratch(self.request.platform.clone());
-                stage.files = Rc::new(files.clone());
+                self.begin_from(&mut stage, files, at)?;
                 Ok(stage)
             }
             None => Ok(Stage::scratch(self.request.platform.clone())),

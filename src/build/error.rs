@@ -10,6 +10,7 @@ use crate::build::outside::OutsideError;
 use crate::build::runner::RunError;
 use crate::dockerfile::{ExpansionError, SyntaxError};
 use crate::oci::archive::ArchiveError;
+use crate::oci::canonical::CanonicalError;
 use crate::oci::platform::PlatformError;
 use crate::oci::{ReferenceError, image_config};
 use crate::store::ImageLayoutError;
@@ -194,6 +195,9 @@ pub enum Problem {
     /// The configuration of a base.
     #[error("the base cannot be used")]
     Config(#[from] image_config::ImageConfigError),
+    /// The image has no canonical form.
+    #[error("the image has no canonical form")]
+    Canonical(#[from] CanonicalError),
     /// Somebody stopped it.
     #[error("the build was stopped")]
     Stopped,

@@ -29,15 +29,17 @@ pub(super) fn image(
     }
     let diff_ids: Vec<Digest> = stage.layers.iter().map(|layer| layer.diff_id.clone()).collect();
     let config = canonical::config_bytes(&image.document(&diff_ids, created));
+    let config = config.map_err(BuildError::anywhere)?;
     let id = lease.put(&config).map_err(BuildError::anywhere)?;
     let described = Descriptor::new(OCI_CONFIG, id.clone(), config.len() as u64);
     let layers: Vec<Descriptor> =
         stage.layers.iter().map(|layer| layer.descriptor.clone()).collect();
     let annotations = BTreeMap::from([
-        (canonical::PROFILE.to_owned(), canonical::VERSION.to_owned()),
-        (canonical::INPUTS.to_owned(), inputs.to_json()),
+        (canonical::PROFILE_ANNOTATION.to_owned(), canonical::PROFILE.to_owned()),
+        (canonical::BUILD_ANNOTATION.to_owned(), format!("{inputs:?}")),
     ]);
-    let manifest = canonical::manifest_bytes(&described, &layers, &annotations);
+    let manifest = canonical::manifest_bytes(&described, &layers, &annotations, None);
+    let manifest = manifest.map_err(BuildError::anywhere)?;
     let digest = lease.put(&manifest).map_err(BuildError::anywhere)?;
     let mut descriptor = Descriptor::new(OCI_MANIFEST, digest, manifest.len() as u64);
     descriptor.platform = Some(image.platform.clone());

@@ -17,6 +17,7 @@ pub struct Format {
 /// Writes changes as a layer.
 pub fn write(
     _lease: &Lease,
+    _files: &crate::build::content::Files,
     _changes: &Changes,
     _format: Format,
 ) -> Result<StoredLayer, LayerError> {
