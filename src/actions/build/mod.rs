@@ -4,9 +4,11 @@
 //! * images, downloads and repositories: [`outside`], and which they must be: [`lock`]
 //! * the build itself, for one platform or several: [`run`]
 //! * where the outcome goes: [`output`]
-//! * the same again, to compare: [`verify`], [`rebuild`]
-//! * the cache: [`prune`], [`cache`]
 
 pub mod lock;
+pub mod opened;
 pub mod outside;
+pub mod output;
 pub mod place;
+pub mod prune;
+pub mod run;

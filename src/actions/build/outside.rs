@@ -40,6 +40,11 @@ pub trait Watcher: Send + Sync + fmt::Debug {
 
     /// Who shows how far an image is that is fetched.
     fn transfer(&self) -> Arc<dyn Progress>;
+
+    /// What the step at hand wrote and nobody was shown for good: to be said if it failed.
+    fn unsaid(&self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// Whatever a build is given from elsewhere.
