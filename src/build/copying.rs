@@ -6,7 +6,6 @@
 //! up so: its files are hashed while they are packed.
 
 use std::ops::Range;
-use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::build::accounts;
@@ -245,7 +244,8 @@ impl Builder<'_> {
         if let Some(whole) = wanted.identity_now(whole, &words) {
             self.learn(whole, layer.as_ref(), place.text);
         }
-        self.applied(stage, &files, &changes, layer.clone(), place)?;
+        drop(files);
+        self.applied(stage, &changes, layer.clone(), place)?;
         self.history(stage, layer.is_some(), wanted);
         Ok(())
     }
@@ -364,16 +364,12 @@ impl Builder<'_> {
     fn applied(
         &self,
         stage: &mut Stage,
-        files: &Rc<Files>,
         changes: &Changes,
         layer: Option<StoredLayer>,
         place: Place<'_>,
     ) -> Result<(), BuildError> {
         let Some(layer) = layer else { return Ok(()) };
-        let mut after = (**files).clone();
-        layer::apply(&mut after, changes).map_err(|error| BuildError::at(place.at, error))?;
-        stage.push_known(layer, after);
-        Ok(())
+        stage.push_known(layer, changes).map_err(|error| BuildError::at(place.at, error))
     }
 
     /// `WORKDIR`
@@ -410,7 +406,8 @@ impl Builder<'_> {
             let changes = make_folder(&files, &folder, owner, self.request.epoch)
                 .map_err(|error| BuildError::at(place.at, error))?;
             let layer = self.layer(stage, &files, &changes, &words, place)?;
-            self.applied(stage, &files, &changes, layer.clone(), place)?;
+            drop(files);
+            self.applied(stage, &changes, layer.clone(), place)?;
             self.learn(words, layer.as_ref(), place.text);
             layer
         };
@@ -433,9 +430,9 @@ impl Builder<'_> {
             let content = content.filter(|_| entry.kind == Kind::File);
             changes.put(entry, content);
         }
-        let nothing = Rc::new(Files::default());
+        let nothing = Files::default();
         let layer = self.layer(stage, &nothing, &changes, &Key::of("context").finish(), place)?;
-        self.applied(stage, &nothing, &changes, layer, place)
+        self.applied(stage, &changes, layer, place)
     }
 }
 

@@ -9,6 +9,7 @@ use std::path::Path;
 use std::rc::Rc;
 
 use crate::build::built::{Built, Inputs};
+use crate::build::changes::Changes;
 use crate::build::content::Files;
 use crate::build::error::{BuildError, Problem};
 use crate::build::finish;
@@ -20,6 +21,7 @@ use crate::build::runner::Runner;
 use crate::build::variables::Variables;
 use crate::dockerfile::{self, Dockerfile, Instruction, Step, Word};
 use crate::limits::{MAX_LAYERS, MAX_TRIGGERS};
+use crate::oci::archive::ArchiveError;
 use crate::oci::canonical;
 use crate::oci::image_config::chain_ids;
 use crate::oci::{Digest, Platform, Reference};
@@ -576,11 +578,16 @@ impl Stage {
         self.layers.extend(layer);
     }
 
-    /// Takes a layer on whose files are known.
-    pub(super) fn push_known(&mut self, layer: StoredLayer, files: Files) {
+    /// Takes a layer on that these changes were written as. All layers below it are applied.
+    pub(super) fn push_known(
+        &mut self,
+        layer: StoredLayer,
+        changes: &Changes,
+    ) -> Result<(), ArchiveError> {
+        layer::apply(Rc::make_mut(&mut self.files), changes)?;
         self.layers.push(layer);
-        self.files = Rc::new(files);
         self.applied = self.layers.len();
+        Ok(())
     }
 
     /// Adds a trigger for stages and images that begin from it.

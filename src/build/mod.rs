@@ -30,3 +30,6 @@ pub mod runner;
 mod running;
 mod steps;
 pub mod variables;
+
+#[cfg(test)]
+mod tests;

@@ -45,6 +45,8 @@ pub struct Request {
     pub network: Network,
     /// Whether `RUN --security=insecure` is allowed.
     pub insecure_allowed: bool,
+    /// Whether `RUN --network=host` is allowed.
+    pub host_network_allowed: bool,
     /// Names and addresses that commands find in `/etc/hosts`.
     pub hosts: Vec<(String, String)>,
     /// Whether modes of the context are kept; else they become git's two.

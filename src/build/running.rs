@@ -224,7 +224,9 @@ impl Builder<'_> {
     ) -> Result<Prepared, BuildError> {
         let network = match run.network.unwrap_or(Network::Default) {
             Network::Default => self.request.network,
-            Network::Host if self.request.network != Network::Host => {
+            Network::Host
+                if self.request.network != Network::Host && !self.request.host_network_allowed =>
+            {
                 let right = "the network of this machine";
                 return Err(BuildError::at(place.at, Problem::NotAllowed { right }));
             }
