@@ -11,4 +11,6 @@ pub mod outside;
 pub mod output;
 pub mod place;
 pub mod prune;
+pub mod rebuild;
 pub mod run;
+pub mod verify;

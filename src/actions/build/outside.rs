@@ -96,6 +96,8 @@ pub struct Recorded {
     pub images: BTreeMap<String, Digest>,
     /// Downloads and repositories: checksum or commit.
     pub downloads: BTreeMap<String, String>,
+    /// Those among them that nothing pinned then: the record says so, and must say so again.
+    pub unpinned: BTreeSet<String>,
 }
 
 /// What something is brought in for.
@@ -369,22 +371,16 @@ impl Sources<'_> {
             return Err(SourceError::NotRecorded { what: name.familiar() });
         };
         let exactly = name.with_digest(expected.clone());
-        let image = match self.here_or_pulled(name, &exactly, platform) {
-            Ok(image) => image,
-            // An image in docker's dialect is recorded by the digest of its OCI twin, which no
-            // registry has.
-            Err(SourceError::Pull(error)) => match self.here_or_pulled(name, name, platform) {
-                Ok(image) => image,
-                Err(_) => return Err(error.into()),
-            },
-            Err(error) => return Err(error),
-        };
-        let actual = &image.descriptor.digest;
-        if actual != expected {
-            let (name, expected, actual) = (name.familiar(), expected.clone(), actual.clone());
+        let image = self.here_or_pulled(name, &exactly, platform)?;
+        let original = image.descriptor.original();
+        let actual = original.map_or_else(|| image.descriptor.digest.clone(), |own| own.digest);
+        if actual != *expected {
+            let (name, expected) = (name.familiar(), expected.clone());
             return Err(SourceError::OtherImage { name, expected, actual });
         }
-        self.base(image, expected.clone(), Pinned::ByLock)
+        let was_pinned = !recorded.unpinned.contains(&name.to_string());
+        let pinned = if was_pinned { Pinned::ByLock } else { Pinned::Unpinned };
+        self.base(image, expected.clone(), pinned)
     }
 
     /// An image of another layout that the person named: it is in ours when this returns.
@@ -477,7 +473,7 @@ impl Sources<'_> {
         }
         let sha256 = digest.sha256().unwrap_or(Sha256Hash([0; 32]));
         let content: Content = Arc::new(Spooled { scratch: taker.scratch, size, sha256 });
-        let pinned = demanded.is_some();
+        let pinned = demanded.is_some() && !is_unpinned(recorded, url);
         Ok(Download { content, size, checksum: digest.to_string(), pinned })
     }
 
@@ -504,7 +500,7 @@ impl Sources<'_> {
         if let Some(commit) = &demanded {
             // The branch may have moved on: the commit itself is fetched.
             address.reference = Some(commit.clone());
-            pinned = true;
+            pinned = !is_unpinned(recorded, url);
         }
         let folder = TemporaryFolder::create(&self.temporary_dir)?;
         let fetching = git::fetch(&address, checksum, folder.path(), &self.git);
@@ -568,6 +564,11 @@ impl crate::build::context::Exclusion for GitFolder {
     fn may_skip(&self, folder: &[u8]) -> bool {
         self.excludes(folder)
     }
+}
+
+/// Whether nothing pinned what a URL gives when the image was made first.
+fn is_unpinned(recorded: Option<&Recorded>, url: &str) -> bool {
+    recorded.is_some_and(|recorded| recorded.unpinned.contains(url))
 }
 
 /// The digest that a name without one stands for: of the index, if the image was pulled from one.
