@@ -36,7 +36,7 @@ pub(super) fn image(
         stage.layers.iter().map(|layer| layer.descriptor.clone()).collect();
     let annotations = BTreeMap::from([
         (canonical::PROFILE_ANNOTATION.to_owned(), canonical::PROFILE.to_owned()),
-        (canonical::BUILD_ANNOTATION.to_owned(), format!("{inputs:?}")),
+        (canonical::BUILD_ANNOTATION.to_owned(), inputs.to_json()),
     ]);
     let manifest = canonical::manifest_bytes(&described, &layers, &annotations, None);
     let manifest = manifest.map_err(BuildError::anywhere)?;

@@ -1,6 +1,7 @@
 //! Dockerfiles turned into images, without a daemon.
 //!
-//! * what is to be built: [`request`]; what came of it: [`built`]
+//! * what is to be built: [`request`]; what came of it: [`built`], and what of that is
+//!   noted in the image: [`record`]
 //! * where things come from that the build itself cannot reach: [`outside`]
 //! * the configuration that comes of it: [`image`]; names with values: [`variables`]
 //! * what a step's inputs are, as one digest: [`key`]
@@ -25,6 +26,7 @@ pub mod image;
 pub mod key;
 pub mod layer;
 pub mod outside;
+pub mod record;
 pub mod request;
 pub mod runner;
 mod running;

@@ -233,7 +233,7 @@ fn extended_name(name: &[u8]) -> Vec<u8> {
     }
     let mut whole = ascii(&whole);
     whole.truncate(NAME.1);
-    whole
+    trim_slashes(&whole).to_vec()
 }
 
 /// For programs that do not know extended headers.

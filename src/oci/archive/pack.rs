@@ -2,7 +2,7 @@
 //!
 //! gzip is written in members of a fixed length of input each, every one by one call of the same
 //! encoder at the same level, with a header that says nothing of time or system. So the outcome
-//! depends neither on the sizes of writes nor on the number of threads (images.md §2.3).
+//! depends neither on the sizes of writes nor on the number of threads (spec/canonical-image.md §4).
 
 use std::collections::VecDeque;
 use std::fmt;

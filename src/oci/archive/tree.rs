@@ -127,11 +127,6 @@ impl<C> Inode<C> {
         }
     }
 
-    /// The names of what is in a folder.
-    pub(in crate::oci) fn names(&self) -> impl Iterator<Item = &[u8]> {
-        self.children.keys().map(|name| &name[..])
-    }
-
     /// The entry that this is at a path.
     pub fn entry(&self, path: EntryPath) -> Entry {
         Entry {
@@ -541,12 +536,6 @@ impl<C> Tree<C> {
 
     fn child(&self, folder: InodeId, name: &[u8]) -> Option<Name> {
         self.get(folder)?.children.get(name).copied()
-    }
-
-    /// What is at exactly this path, no link on its way followed.
-    pub(in crate::oci) fn exactly(&self, path: &EntryPath) -> Option<&Inode<C>> {
-        let find = |folder: InodeId, name| self.child(folder, name).map(|name| name.inode);
-        self.get(path.names().try_fold(TOP, find)?)
     }
 
     fn name(

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::oci::archive::{Entry, EntryPath, Kind, Tree};
+use crate::oci::archive::{Entry, EntryPath, Inode, Kind, Tree};
 use crate::oci::canonical::CanonicalError;
 use crate::oci::canonical::entry::{check, normalized, whiteout};
 use crate::oci::canonical::order::{Key, is_reserved};
@@ -50,7 +50,7 @@ pub fn arrange<C, P>(
     }
     layer.link()?;
     for path in removed {
-        layer.remove(&path)?;
+        layer.remove(&path);
     }
     layer.name_folders()?;
     layer.into_entries()
@@ -115,22 +115,19 @@ impl<C, P> Layer<'_, C, P> {
     }
 
     /// Hides what is at a path, as far as nothing else is put there.
-    fn remove(&mut self, path: &EntryPath) -> Result<(), CanonicalError> {
-        let Some(old) = self.before.exactly(path) else { return Ok(()) };
+    fn remove(&mut self, path: &EntryPath) {
+        let Some(old) = self.before.at(path) else { return };
+        let was_folder = self.before.get(old).is_some_and(|inode| inode.kind == Kind::Folder);
         match self.puts.get(path).map(|(entry, _)| &entry.kind) {
             None => drop(self.hidden.insert(path.clone())),
-            Some(Kind::Folder) if old.kind == Kind::Folder => {
-                for name in old.names() {
-                    let below = [path.as_bytes(), b"/", name].concat();
-                    let below = EntryPath::parse(&below)
-                        .map_err(|_| CanonicalError::Unhideable { path: path.to_string() })?;
-                    self.remove(&below)?;
+            Some(Kind::Folder) if was_folder => {
+                for (name, _) in self.before.children(old) {
+                    self.remove(&path.child(name));
                 }
             }
             // It takes the place of all that was there.
             Some(_) => {}
         }
-        Ok(())
     }
 
     /// Adds the folders on the way to what there is, as the layers below have them.
@@ -152,7 +149,7 @@ impl<C, P> Layer<'_, C, P> {
             }
         }
         for folder in missing {
-            let Some(inode) = self.before.exactly(&folder) else { continue };
+            let Some(inode) = self.old(&folder) else { continue };
             let entry = normalized(inode.entry(folder.clone()), self.epoch);
             self.puts.insert(folder, (entry, None));
         }
@@ -160,7 +157,11 @@ impl<C, P> Layer<'_, C, P> {
     }
 
     fn is_old_folder(&self, path: &EntryPath) -> bool {
-        self.before.exactly(path).is_some_and(|inode| inode.kind == Kind::Folder)
+        self.old(path).is_some_and(|inode| inode.kind == Kind::Folder)
+    }
+
+    fn old(&self, path: &EntryPath) -> Option<&Inode<C>> {
+        self.before.get(self.before.at(path)?)
     }
 
     fn into_entries(self) -> Result<Vec<(Entry, Option<P>)>, CanonicalError> {
@@ -181,13 +182,9 @@ impl<C, P> Layer<'_, C, P> {
 
 /// The folders that a path is in, but for the top, innermost first.
 fn above(path: &EntryPath) -> Vec<EntryPath> {
-    let mut folders = Vec::new();
-    let mut rest = path.as_bytes();
-    while let Some(cut) = rest.iter().rposition(|byte| *byte == b'/') {
-        rest = rest.get(..cut).unwrap_or_default();
-        folders.extend(EntryPath::parse(rest));
-    }
-    folders
+    std::iter::successors(path.parent(), EntryPath::parent)
+        .take_while(|folder| !folder.is_top())
+        .collect()
 }
 
 #[cfg(test)]
@@ -195,7 +192,6 @@ mod tests {
     use test_case::test_case;
 
     use super::*;
-    use crate::oci::archive::tree::Inode;
     use crate::oci::canonical::LayerWriter;
 
     fn path(text: &str) -> EntryPath {
@@ -336,7 +332,5 @@ mod tests {
         }
         let names: Vec<String> = after.walk().map(|(path, _)| path.to_string()).collect();
         assert_eq!(names, ["a", "a/c", "a/c/n"]);
-        let kind = |inode: &Inode<()>| inode.kind.clone();
-        assert_eq!(after.exactly(&path("a/c")).map(kind), Some(Kind::Folder));
     }
 }

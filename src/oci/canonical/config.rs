@@ -87,7 +87,7 @@ const MEMBERS: [&str; 10] = [
     "rootfs",
     "variant",
 ];
-const SETTINGS: [&str; 14] = [
+const SETTINGS: [&str; 13] = [
     "ArgsEscaped",
     "Cmd",
     "Entrypoint",
@@ -98,7 +98,6 @@ const SETTINGS: [&str; 14] = [
     "OnBuild",
     "Shell",
     "StopSignal",
-    "StopTimeout",
     "User",
     "Volumes",
     "WorkingDir",

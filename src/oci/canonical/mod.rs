@@ -12,6 +12,8 @@ pub mod arrange;
 pub mod config;
 pub mod entry;
 mod error;
+#[cfg(test)]
+mod golden;
 pub mod json;
 pub mod manifest;
 mod order;
