@@ -71,6 +71,8 @@ pub struct Request {
     pub keeps_modes: bool,
     /// Which lock file, and what is done with it.
     pub lock: Option<(PathBuf, LockMode)>,
+    /// Where a lock file would be that nobody asks for: it is no part of the context.
+    pub lock_beside: Option<PathBuf>,
     /// What must be what it was, in a build that is repeated.
     pub recorded: Option<Recorded>,
 }
@@ -168,7 +170,11 @@ pub fn prepare(
         let sources = sources(place, lease, request, lock.as_ref(), &memory, BTreeMap::new());
         let how = Opening {
             dockerfile: &request.dockerfile,
-            lock: request.lock.as_ref().map(|(path, _)| path.as_path()),
+            lock: request
+                .lock
+                .as_ref()
+                .map(|(path, _)| path.as_path())
+                .or(request.lock_beside.as_deref()),
             keeps_modes: request.keeps_modes,
             keeps_git_dir: request
                 .arguments
@@ -223,6 +229,7 @@ pub fn build(
             ssh: request.ssh.clone(),
             network: request.network,
             insecure_allowed: request.insecure_allowed,
+            host_network_allowed: request.host_network_allowed,
             hosts: request.hosts.clone(),
             keeps_modes: request.keeps_modes,
         };

@@ -13,7 +13,11 @@ use crate::cli::run::Session;
 /// said on stderr; the image's digest goes to stdout. No daemon is needed, and without RUN no right
 /// but to read the files.
 #[derive(Debug, clap::Args)]
-#[command(args_conflicts_with_subcommands = true, arg_required_else_help = true)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
+    arg_required_else_help = true
+)]
 pub struct Command {
     /// What else to do.
     #[command(subcommand)]

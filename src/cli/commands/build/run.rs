@@ -1,5 +1,6 @@
 //! `trust build CONTEXT|-|URL`
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -16,8 +17,10 @@ use crate::actions::build::place::Place;
 use crate::actions::build::rebuild::{Original, RebuildError, original};
 use crate::actions::build::run::{Outcome, Prepared, Request, Workplace, build, name, prepare};
 use crate::actions::build::verify::{Mismatch, compare, mismatch};
+use crate::actions::context::Context;
 use crate::actions::push;
 use crate::build::request::Fresh;
+use crate::build::runner::Runner;
 use crate::cli::archives::CompressionChoice;
 use crate::cli::build_flags::{self, Outputs};
 use crate::cli::build_progress::{ProgressChoice, watcher};
@@ -31,8 +34,9 @@ use crate::cli::run::Session;
 use crate::cli::ui::Ui;
 use crate::dockerfile::Network;
 use crate::oci::archive::EntryPath;
-use crate::oci::{ImageName, Reference};
+use crate::oci::{ImageName, Platform, Reference};
 use crate::store::files::replace_file;
+use crate::store::streams::create_public_folder;
 use crate::store::{ImageLayout, Lease};
 
 /// Flags of a build.
@@ -252,7 +256,7 @@ impl Args {
         let plan = self.plan(session)?;
         let stop = Arc::new(AtomicBool::new(false));
         let watcher = watcher(session, self.progress);
-        let place = Place_ {
+        let worker = Worker {
             session: session.clone(),
             layout: layout.clone(),
             watcher: Arc::clone(&watcher),
@@ -263,7 +267,7 @@ impl Args {
         let ends_on_stdout = plan.outputs.iter().any(to_stdout);
         let (iidfile, metadata_file) = (plan.iidfile.clone(), plan.metadata_file.clone());
         let check = self.check;
-        let work = move |handle: Handle| place.work(handle, plan, check);
+        let work = move |handle: Handle| worker.work(handle, plan, check);
         let finished = session.work_apart(&stop, work).inspect_err(|error| {
             if error.kind == ErrorKind::Failed {
                 watcher.unsaid().iter().for_each(|line| session.ui.warn(line));
@@ -341,7 +345,7 @@ impl Args {
             stages => Fresh::Stages(build_flags::stages(stages)),
         };
         let epoch = self.epoch(session, arguments.get("SOURCE_DATE_EPOCH"))?;
-        let lock = self.lock_file(&place, &dockerfile)?;
+        let LockFile { lock, beside } = self.lock_file(&place, &dockerfile)?;
         let request = Request {
             contexts: build_flags::contexts(&self.build_contexts)?,
             target: self.target.clone(),
@@ -362,6 +366,7 @@ impl Args {
             hosts: build_flags::hosts(&self.add_hosts)?,
             keeps_modes: self.keep_modes,
             lock,
+            lock_beside: beside,
             recorded: None,
             place,
             dockerfile,
@@ -400,11 +405,8 @@ impl Args {
         if (0..=MAX_EPOCH).contains(&epoch) { Ok(epoch) } else { Err(wrong()) }
     }
 
-    fn lock_file(
-        &self,
-        place: &Place,
-        dockerfile: &DockerfileAt,
-    ) -> Result<Option<(PathBuf, LockMode)>, CliError> {
+    /// Which lock file, and what is done with it; and where one would be that nobody asks for.
+    fn lock_file(&self, place: &Place, dockerfile: &DockerfileAt) -> Result<LockFile, CliError> {
         let flags = [
             (&self.lock, LockMode::Add),
             (&self.locked, LockMode::Only),
@@ -418,15 +420,270 @@ impl Args {
             _ => None,
         };
         let named = flags.into_iter().find_map(|(flag, mode)| Some((flag.as_ref()?, mode)));
-        match (named, beside) {
-            (None, Some(beside)) => Ok(None.or(Some((beside, LockMode::Add)).filter(|_| false))),
-            (None, None) => Ok(None),
-            (Some((path, mode)), _) if !path.as_os_str().is_empty() => {
-                Ok(Some((path.clone(), mode)))
+        let lock = match named {
+            None => None,
+            Some((path, mode)) if !path.as_os_str().is_empty() => Some((path.clone(), mode)),
+            Some((_, mode)) => match &beside {
+                Some(beside) => Some((beside.clone(), mode)),
+                None => {
+                    return Err(CliError::usage("the context has no place for a lock file")
+                        .hint("name one with `--lock=FILE`"));
+                }
+            },
+        };
+        Ok(LockFile { lock, beside })
+    }
+}
+
+/// A lock file.
+struct LockFile {
+    lock: Option<(PathBuf, LockMode)>,
+    beside: Option<PathBuf>,
+}
+
+/// Who does the work: on a thread of its own.
+struct Worker {
+    session: Session,
+    layout: ImageLayout,
+    watcher: Arc<dyn Watcher>,
+    stop: Arc<AtomicBool>,
+    runtime: String,
+}
+
+impl Worker {
+    fn work(self, handle: Handle, mut plan: Plan, check: bool) -> Result<Option<Finished>, CliError> {
+        let session = &self.session;
+        let context = session.context()?;
+        let lease = self.layout.lease()?;
+        let trusted = plan.trusted.then(Vec::new);
+        let rebuild = plan.rebuild.clone();
+        let again = match &rebuild {
+            None => None,
+            Some(reference) => {
+                let Plan { request, trusted, .. } = &mut plan;
+                Some(self.original(&handle, &context, reference, *trusted, request)?)
+            },
+        };
+        let work = work_folder(session, &self.layout);
+        create_public_folder(&work)?;
+        let place = Workplace {
+            context,
+            layout: self.layout.clone(),
+            runtime: handle,
+            trusted,
+            runner: runner(&self.runtime, &work)?,
+            watcher: Arc::clone(&self.watcher),
+            stop: Arc::clone(&self.stop),
+            temporary_dir: session.settings.temporary_dir.clone(),
+            work,
+            path: session.settings.environment.path("PATH").map(PathBuf::into_os_string),
+        };
+        let done = self.built(&place, &lease, &plan, check, again.as_ref());
+        match (done, lease.tidy()) {
+            (Ok(_), Err(error)) => Err(error.into()),
+            (done, _) => done,
+        }
+    }
+
+    fn built(
+        &self,
+        place: &Workplace,
+        lease: &Lease,
+        plan: &Plan,
+        check: bool,
+        again: Option<&Original>,
+    ) -> Result<Option<Finished>, CliError> {
+        let Plan { request, .. } = plan;
+        let prepared = prepare(place, lease, request)?;
+        self.check(&prepared, check)?;
+        if check {
+            return Ok(None);
+        }
+        if let Some(original) = again {
+            original.check_dockerfile(&prepared.opened.dockerfile)?;
+        }
+        let outcome = build(place, lease, request, &prepared, &request.fresh)?;
+        if plan.verify {
+            let second = build(place, lease, request, &prepared, &Fresh::All)?;
+            if let Some(found) = compare(&self.layout, &outcome, &second)? {
+                return Err(differs("two builds of the same gave two images", &found, &outcome));
             }
-            (Some((_, mode)), Some(beside)) => Ok(Some((beside, mode))),
-            (Some(_), None) => Err(CliError::usage("the context has no place for a lock file")
-                .hint("name one with `=FILE`")),
+            self.session.ui.status("Verified: a second build gave the same");
+        }
+        if let (Some(original), Some(built)) = (again, outcome.images.first()) {
+            let (before, after) = (&original.image.descriptor, &built.descriptor);
+            if before.digest != after.digest {
+                let found = mismatch(&self.layout, before, after)?;
+                let words = format!("the image is {}, but building it again gave {}", before.digest, after.digest);
+                return Err(differs(&words, &found, &outcome));
+            }
+            self.session.ui.status("Verified: building it again gave the same");
+        }
+        if plan.outputs.contains(&Output::Image) {
+            name(lease, &outcome, &plan.names)?;
+        }
+        let product = Product {
+            layout: &self.layout,
+            lease,
+            root: &outcome.root,
+            images: outcome.images.iter().map(|image| &image.descriptor).collect(),
+            names: &plan.names,
+        };
+        let mut left_out = Vec::new();
+        for output in &plan.outputs {
+            left_out.extend(product.put(output, &mut self.session.ui.output())?);
+        }
+        let lock = prepared.write_lock()?.map(Path::to_owned);
+        let commit = prepared.commit().map(str::to_owned);
+        Ok(Some(Finished { outcome, commit, lock, left_out }))
+    }
+
+    fn original(
+        &self,
+        handle: &Handle,
+        context: &Context,
+        reference: &Reference,
+        trusted: bool,
+        request: &mut Request,
+    ) -> Result<Original, CliError> {
+        let trusted = trusted.then(Vec::new);
+        let platform = request.platforms.first().cloned().unwrap_or_else(Platform::host);
+        let progress = self.watcher.transfer();
+        let work =
+            original(context, &self.layout, reference, &platform, trusted.as_deref(), &progress);
+        let original = handle.block_on(work)?;
+        if let Some(verdict) = &original.verdict {
+            say_verdict(&self.session, reference, verdict);
+        }
+        original.fill(request);
+        Ok(original)
+    }
+
+    /// Says what the checks of the Dockerfile found; with `--check` any finding is an error.
+    fn check(&self, _prepared: &Prepared, _alone: bool) -> Result<(), CliError> {
+        Ok(())
+    }
+}
+
+/// What runs commands.
+fn runner(name: &str, _work: &Path) -> Result<Arc<dyn Runner + Send + Sync>, CliError> {
+    Err(CliError::usage(format!("`{name}` is no runtime")))
+}
+
+/// Two images that should be one.
+fn differs(words: &str, found: &Mismatch, outcome: &Outcome) -> CliError {
+    let mut words = words.to_owned();
+    if let Some(path) = &found.path {
+        words.push_str(&format!(": the first path that is different is {path}"));
+        if !found.changed.is_empty() {
+            words.push_str(&format!(" ({})", found.changed.join(", ")));
+        }
+    } else if let Some(member) = &found.member {
+        words.push_str(&format!(": the configuration is different in `{member}`"));
+    }
+    let mut error = CliError::new(ErrorKind::Policy, words);
+    if let Some(step) = &found.step {
+        error = error.hint(format!("the first layer that is different was made by: {step}"));
+    }
+    let holes = outcome.images.iter().flat_map(|image| &image.inputs.holes);
+    for hole in holes.collect::<BTreeSet<_>>() {
+        error = error.hint(format!("the outcome depends on more than its inputs: {hole}"));
+    }
+    error
+}
+
+fn to_stdout(output: &Output) -> bool {
+    matches!(
+        output,
+        Output::Oci(Destination::Stdout)
+            | Output::Docker(Destination::Stdout)
+            | Output::Tar(Destination::Stdout)
+    )
+}
+
+/// Says what a person should know of what was built.
+fn say(ui: Ui, finished: &Finished, names: &[ImageName]) {
+    let Finished { outcome, commit, lock, left_out } = finished;
+    if let Some(commit) = commit {
+        ui.status(format!("Built from {commit}"));
+    }
+    for image in &outcome.images {
+        let (cached, steps) = image.cached;
+        let platform = image.descriptor.platform.as_ref().map(ToString::to_string);
+        let platform = platform.unwrap_or_default();
+        ui.detail(format!("{platform}: {} ({cached} of {steps} steps cached)", image.descriptor.digest));
+        for hole in &image.inputs.holes {
+            ui.status(format!("Not fixed by the inputs: {hole}"));
+        }
+    }
+    if let Some(lock) = lock {
+        ui.status(format!("Wrote {}", lock.display()));
+    }
+    for path in left_out {
+        ui.warn(format!("/{path} is a device, which only root can make: it was left out"));
+    }
+    for name in names {
+        ui.status(format!("Named {}", name.familiar()));
+    }
+}
+
+/// The document of `--metadata-file` (`spec/json-output.md`).
+fn metadata(finished: &Finished, names: &[ImageName]) -> Value {
+    let root = &finished.outcome.root;
+    let mut document = json!({
+        "containerimage.digest": root.digest.as_str(),
+        "containerimage.descriptor": {
+            "mediaType": root.media_type,
+            "digest": root.digest.as_str(),
+            "size": root.size,
+        },
+    });
+    let mut add = |name: &str, value: Value| {
+        if let Some(members) = document.as_object_mut() {
+            members.insert(name.to_owned(), value);
+        }
+    };
+    if let [image] = finished.outcome.images.as_slice() {
+        add("containerimage.config.digest", json!(image.id.as_str()));
+    }
+    let names: Vec<String> = names.iter().map(ImageName::to_string).collect();
+    if !names.is_empty() {
+        add("image.name", json!(names.join(",")));
+    }
+    if let Some(commit) = &finished.commit {
+        add("vnd.trust.context", json!(commit));
+    }
+    let images = finished.outcome.images.iter().map(|image| {
+        let record: Value = serde_json::from_str(&image.inputs.to_json()).unwrap_or_default();
+        let (cached, steps) = image.cached;
+        json!({
+            "platform": image.descriptor.platform.as_ref().map(ToString::to_string),
+            "digest": image.descriptor.digest.as_str(),
+            "config": image.id.as_str(),
+            "inputs": record,
+            "steps": steps,
+            "cached": cached,
+        })
+    });
+    add("vnd.trust.images", json!(images.collect::<Vec<_>>()));
+    document
+}
+
+impl From<RebuildError> for CliError {
+    fn from(error: RebuildError) -> Self {
+        match error {
+            RebuildError::Pull(cause) => cause.into(),
+            RebuildError::Find(cause) => cause.into(),
+            RebuildError::OtherDockerfile { .. } => Self::new(ErrorKind::Policy, error)
+                .hint("take the Dockerfile of the commit that the image was built from"),
+            RebuildError::NoRecord { .. } => Self::new(ErrorKind::NotFound, error)
+                .hint("images that `trust build` made say it"),
+            _ => Self::new(ErrorKind::Storage, error),
         }
     }
 }
+
+/// For everybody to read, as docker writes them.
+const FILE_MODE: u32 = 0o644;
+/// Latest time that a header of an archive can hold (spec/canonical-image.md).
+const MAX_EPOCH: i64 = (1 << 33) - 1;
