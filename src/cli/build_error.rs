@@ -5,6 +5,7 @@ use std::error::Error;
 use std::fmt;
 use std::ops::Range;
 
+use crate::actions::build::cache::CacheError;
 use crate::actions::build::lock::LockError;
 use crate::actions::build::opened::OpenError;
 use crate::actions::build::outside::SourceError;
@@ -318,6 +319,25 @@ impl From<OpenError> for CliError {
             }
         };
         with_hints(error, class)
+    }
+}
+
+impl From<CacheError> for CliError {
+    fn from(error: CacheError) -> Self {
+        match error {
+            CacheError::Layout(cause) => cause.into(),
+            CacheError::Layer(cause) => cause.into(),
+            CacheError::Verify(cause) => cause.into(),
+            CacheError::Connection(cause) => cause.into(),
+            CacheError::Remote(cause) => cause.into(),
+            CacheError::Registry(cause) => cause.into(),
+            CacheError::Push(cause) => cause.into(),
+            CacheError::NoCache { .. } => Self::new(ErrorKind::Storage, error)
+                .hint("`--cache-to` writes caches that `--cache-from` takes"),
+            CacheError::Manifest { .. } | CacheError::Tree(_) => {
+                Self::new(ErrorKind::Storage, error)
+            }
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+use crate::actions::build::cache::CacheAt;
 use crate::actions::build::output::{Destination, Output};
 use crate::actions::build::place::{NamedPlace, PlaceError};
 use crate::cli::error::{CliError, ErrorKind};
@@ -11,15 +12,6 @@ use crate::crypto::secret::SecretBytes;
 use crate::limits::MAX_BUILD_SECRET_BYTES;
 use crate::oci::{ImageName, Platform, Reference};
 use crate::store::files::{exists, read_user_file};
-
-/// A cache of somebody else's.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum CacheAt {
-    /// An OCI layout in a folder.
-    Folder(PathBuf),
-    /// A registry.
-    Registry(Reference),
-}
 
 /// What `--output` says besides where the outcome goes.
 #[derive(Debug, Default)]

@@ -4,7 +4,10 @@
 //! * images, downloads and repositories: [`outside`], and which they must be: [`lock`]
 //! * the build itself, for one platform or several: [`run`]
 //! * where the outcome goes: [`output`]
+//! * the same again, to compare: [`verify`], [`rebuild`]
+//! * what builds keep: [`prune`], and hand on: [`cache`]
 
+pub mod cache;
 pub mod lock;
 pub mod opened;
 pub mod outside;

@@ -9,6 +9,7 @@ use clap::ValueEnum;
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
 
+use crate::actions::build::cache::{CacheAt, give, take};
 use crate::actions::build::lock::{LOCK_FILE, LockMode};
 use crate::actions::build::opened::DockerfileAt;
 use crate::actions::build::output::{Destination, Output, Product};
@@ -30,6 +31,7 @@ use crate::cli::content_trust::ContentTrustArgs;
 use crate::cli::error::{CliError, ErrorKind};
 use crate::cli::layout::LayoutArgs;
 use crate::cli::outcome::{InTurn, say_verdict};
+use crate::cli::progress::{self, Transfer};
 use crate::cli::run::Session;
 use crate::cli::ui::Ui;
 use crate::dockerfile::Network;
@@ -207,6 +209,14 @@ pub struct Args {
     )]
     pub rebuild: Option<String>,
 
+    /// Take steps from this cache, too: `type=local,src=FOLDER`, or `type=registry,ref=NAME`
+    #[arg(long = "cache-from", value_name = "CACHE", conflicts_with = "rebuild")]
+    pub cache_from: Vec<String>,
+
+    /// Hand the build's steps on to this cache: `type=local,dest=FOLDER`, or `type=registry,ref=NAME`
+    #[arg(long = "cache-to", value_name = "CACHE")]
+    pub cache_to: Vec<String>,
+
     /// Whether bases must be signed.
     #[command(flatten)]
     pub content_trust: ContentTrustArgs,
@@ -239,6 +249,8 @@ struct Plan {
     verify: bool,
     iidfile: Option<PathBuf>,
     metadata_file: Option<PathBuf>,
+    cache_from: Vec<CacheAt>,
+    cache_to: Vec<CacheAt>,
 }
 
 /// What came of the work.
@@ -387,6 +399,8 @@ impl Args {
             verify: self.verify,
             iidfile: self.iidfile.clone(),
             metadata_file: self.metadata_file.clone(),
+            cache_from: build_flags::caches("--cache-from", &self.cache_from)?,
+            cache_to: build_flags::caches("--cache-to", &self.cache_to)?,
         })
     }
 
@@ -502,6 +516,7 @@ impl Worker {
         if let Some(original) = again {
             original.check_dockerfile(&prepared.opened.dockerfile)?;
         }
+        self.take_caches(place, plan);
         let outcome = build(place, lease, request, &prepared, &request.fresh)?;
         if plan.verify {
             let second = build(place, lease, request, &prepared, &Fresh::All)?;
@@ -533,6 +548,13 @@ impl Worker {
         for output in &plan.outputs {
             left_out.extend(product.put(output, &mut self.session.ui.output())?);
         }
+        let steps = outcome.images.iter().flat_map(|image| image.steps.iter().cloned()).collect();
+        for cache in &plan.cache_to {
+            let signed = plan.signed || plan.trusted;
+            let progress = progress::of(&self.session, Transfer::Push);
+            let giving = give(&place.context, &self.layout, &steps, cache, signed, &progress);
+            place.runtime.block_on(giving)?;
+        }
         let lock = prepared.write_lock()?.map(Path::to_owned);
         let commit = prepared.commit().map(str::to_owned);
         Ok(Some(Finished { outcome, commit, lock, left_out }))
@@ -557,6 +579,19 @@ impl Worker {
         }
         original.fill(request);
         Ok(original)
+    }
+
+    /// Takes the steps of caches. One that cannot be had makes the build slower, and no other.
+    fn take_caches(&self, place: &Workplace, plan: &Plan) {
+        for cache in &plan.cache_from {
+            let progress = self.watcher.transfer();
+            let taking = take(&place.context, &self.layout, cache, plan.trusted, &progress);
+            if let Err(error) = place.runtime.block_on(taking) {
+                let error = CliError::from(error);
+                let words = error.render();
+                self.session.ui.warn(words.trim_start_matches("error: ").trim_end());
+            }
+        }
     }
 
     /// Says what the checks of the Dockerfile found; with `--check` any finding is an error.
