@@ -8,8 +8,8 @@ use std::ops::Range;
 use crate::actions::build::cache::CacheError;
 use crate::actions::build::lock::LockError;
 use crate::actions::build::opened::OpenError;
-use crate::actions::build::outside::SourceError;
 use crate::actions::build::output::OutputError;
+use crate::actions::build::outside::SourceError;
 use crate::actions::build::run::RunBuildError;
 use crate::build::context::ContextError;
 use crate::build::copy::CopyError;
@@ -130,8 +130,7 @@ fn of_problem(problem: Problem) -> CliError {
     };
     let (kind, hints) = match problem {
         Problem::Image { name, nearest, cause } => {
-            let mut error =
-                of_outside(cause).context(format!("the image `{name}` cannot be used"));
+            let mut error = of_outside(cause).context(format!("the image `{name}` cannot be used"));
             if let Some(nearest) = nearest {
                 error.hints.insert(0, format!("did you mean the stage `{nearest}`?"));
             }
@@ -149,7 +148,9 @@ fn of_problem(problem: Problem) -> CliError {
         Problem::Name { ref nearest, .. } => (ErrorKind::Storage, meant(nearest)),
         Problem::NoSecret { ref id } => (
             ErrorKind::Usage,
-            vec![format!("give it with `--secret id={id},src=FILE` or `--secret id={id},env=NAME`")],
+            vec![format!(
+                "give it with `--secret id={id},src=FILE` or `--secret id={id},env=NAME`"
+            )],
         ),
         Problem::NoSsh { ref id } => {
             (ErrorKind::Usage, vec![format!("give it with `--ssh {id}`, or `--ssh {id}=SOCKET`")])
@@ -169,10 +170,9 @@ fn of_problem(problem: Problem) -> CliError {
             (ErrorKind::Failed, Vec::new())
         }
         Problem::Run(RunError::Unable { .. }) => (ErrorKind::Policy, Vec::new()),
-        Problem::Run(RunError::Unsupported { .. }) => (
-            ErrorKind::Usage,
-            vec!["`--runtime` chooses another way to run commands".to_owned()],
-        ),
+        Problem::Run(RunError::Unsupported { .. }) => {
+            (ErrorKind::Usage, vec!["`--runtime` chooses another way to run commands".to_owned()])
+        }
         Problem::Stopped => (ErrorKind::Interrupted, Vec::new()),
         _ => (ErrorKind::Storage, Vec::new()),
     };
@@ -218,9 +218,9 @@ impl From<SourceError> for CliError {
             SourceError::OtherPlatform { .. } | SourceError::NoFolder { .. } => {
                 (ErrorKind::NotFound, None)
             }
-            SourceError::Checksum { .. }
-            | SourceError::NotGit { .. }
-            | SourceError::Address(_) => (ErrorKind::Storage, None),
+            SourceError::Checksum { .. } | SourceError::NotGit { .. } | SourceError::Address(_) => {
+                (ErrorKind::Storage, None)
+            }
         };
         let error = Self::new(kind, error);
         match hint {
@@ -308,7 +308,10 @@ impl From<OpenError> for CliError {
             OpenError::NoImage { .. } => (ErrorKind::NotFound, Vec::new()),
             OpenError::SeveralImages { .. } => (
                 ErrorKind::Usage,
-                vec!["name one: `oci-layout://FOLDER:TAG` or `oci-layout://FOLDER@DIGEST`".to_owned()],
+                vec![
+                    "name one: `oci-layout://FOLDER:TAG` or `oci-layout://FOLDER@DIGEST`"
+                        .to_owned(),
+                ],
             ),
             OpenError::StdinTwice | OpenError::NotAnArchive { .. } => {
                 (ErrorKind::Usage, Vec::new())

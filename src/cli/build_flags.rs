@@ -62,8 +62,7 @@ pub fn labels(typed: &[String]) -> Result<Vec<(String, String)>, CliError> {
 pub fn platforms(typed: &[String]) -> Result<Vec<Platform>, CliError> {
     let mut found: Vec<Platform> = Vec::new();
     for text in typed.iter().flat_map(|text| text.split(',')) {
-        let platform =
-            Platform::parse(text).map_err(|error| CliError::usage(error.to_string()))?;
+        let platform = Platform::parse(text).map_err(|error| CliError::usage(error.to_string()))?;
         if !found.contains(&platform) {
             found.push(platform);
         }
@@ -105,7 +104,9 @@ pub fn secrets(
         let mut variable = of.take(&["env"]);
         of.finish("id, src, env and type")?;
         match (kind.as_deref(), &file, &variable) {
-            (Some("file"), _, Some(_)) | (Some("env"), Some(_), Some(_)) | (_, Some(_), Some(_)) => {
+            (Some("file"), _, Some(_))
+            | (Some("env"), Some(_), Some(_))
+            | (_, Some(_), Some(_)) => {
                 return Err(CliError::usage(format!("`--secret {text}` has two sources")));
             }
             (Some("env"), Some(name), None) => (variable, file) = (Some(name.clone()), None),
@@ -125,7 +126,9 @@ pub fn secrets(
                 None => {
                     return Err(CliError::new(
                         ErrorKind::NotFound,
-                        format!("the secret `{id}` is to be in the variable {name}, which is not set"),
+                        format!(
+                            "the secret `{id}` is to be in the variable {name}, which is not set"
+                        ),
                     ));
                 }
             },
@@ -194,10 +197,10 @@ pub fn hosts(typed: &[String]) -> Result<Vec<(String, String)>, CliError> {
             CliError::usage(format!("`--add-host {text}` {problem}"))
                 .hint("write `--add-host NAME:ADDRESS`, the address in digits")
         };
-        let (name, address) =
-            text.split_once('=').or_else(|| text.split_once(':')).ok_or_else(|| {
-                wrong("has no address")
-            })?;
+        let (name, address) = text
+            .split_once('=')
+            .or_else(|| text.split_once(':'))
+            .ok_or_else(|| wrong("has no address"))?;
         let address = address.trim_start_matches('[').trim_end_matches(']');
         let is_name = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
         if name.is_empty() || !name.chars().all(is_name) {

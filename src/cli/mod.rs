@@ -6,6 +6,7 @@ pub mod args;
 pub mod build_error;
 pub mod build_flags;
 pub mod build_progress;
+pub mod build_runner;
 pub mod build_work;
 pub mod collection;
 pub mod commands;

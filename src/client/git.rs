@@ -297,14 +297,8 @@ impl Running<'_> {
             return Ok(());
         }
         // Some servers serve no commit by its id, and some nothing without its history.
-        let everything = [
-            "fetch",
-            "--quiet",
-            "--tags",
-            "--",
-            remote,
-            "+refs/heads/*:refs/trust/heads/*",
-        ];
+        let everything =
+            ["fetch", "--quiet", "--tags", "--", remote, "+refs/heads/*:refs/trust/heads/*"];
         self.git("fetch", &everything, tree).await?;
         let local = match wanted.strip_prefix("refs/heads/") {
             Some(branch) => format!("refs/trust/heads/{branch}"),
@@ -427,7 +421,8 @@ impl Running<'_> {
         };
         let origin = url.origin().ascii_serialization();
         let one_line = !header.contains(['\n', '\r']);
-        one_line.then(|| (format!("http.{origin}/.extraheader"), format!("Authorization: {header}")))
+        one_line
+            .then(|| (format!("http.{origin}/.extraheader"), format!("Authorization: {header}")))
     }
 }
 
@@ -592,8 +587,10 @@ mod tests {
     fn a_login_is_not_shown_and_goes_to_its_host_alone() {
         let address = parse("https://user:secret@example.com:8443/x.git");
         assert_eq!(address.shown(), "https://example.com:8443/x.git");
-        let settings =
-            GitSettings { token: Some(SecretBytes::new(b"t0ken\n".to_vec())), ..Default::default() };
+        let settings = GitSettings {
+            token: Some(SecretBytes::new(b"t0ken\n".to_vec())),
+            ..Default::default()
+        };
         let running = Running { address: &address, folder: Path::new("/f"), settings: &settings };
         let (name, value) = running.authorization().unwrap();
         assert_eq!(name, "http.https://example.com:8443/.extraheader");

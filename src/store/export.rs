@@ -122,12 +122,7 @@ impl ExportFolder {
         Ok(folder)
     }
 
-    fn link(
-        &self,
-        target: &EntryPath,
-        parent: impl AsFd,
-        name: &OsStr,
-    ) -> Result<(), io::Error> {
+    fn link(&self, target: &EntryPath, parent: impl AsFd, name: &OsStr) -> Result<(), io::Error> {
         let Some((above, old)) = target.split() else { return Err(Errno::INVAL.into()) };
         let folder = self.folder(above)?;
         let old = OsStr::from_bytes(old);
@@ -140,8 +135,7 @@ impl ExportFolder {
 }
 
 fn write_file(parent: impl AsFd, name: &OsStr, content: &mut dyn Read) -> io::Result<()> {
-    let flags =
-        OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let file = openat(parent, name, flags, Mode::from_raw_mode(0o600))?;
     let mut file = std::fs::File::from(file);
     io::copy(content, &mut file)?;
@@ -174,10 +168,8 @@ fn settle(parent: impl AsFd, name: &OsStr, entry: &Entry) -> io::Result<()> {
         // Nobody else writes here, and what has this name was just made.
         chmodat(parent, name, Mode::from_raw_mode(entry.mode & 0o7777), AtFlags::empty())?;
     }
-    let time = Timespec {
-        tv_sec: entry.mtime.seconds,
-        tv_nsec: i64::from(entry.mtime.nanoseconds),
-    };
+    let time =
+        Timespec { tv_sec: entry.mtime.seconds, tv_nsec: i64::from(entry.mtime.nanoseconds) };
     let times = Timestamps { last_access: time, last_modification: time };
     Ok(utimensat(parent, name, &times, AtFlags::SYMLINK_NOFOLLOW)?)
 }

@@ -346,11 +346,8 @@ mod tests {
         let diff_id = Digest::sha256_of(said.map_or(&bytes[..], str::as_bytes));
         let descriptor = Descriptor::new(OCI_LAYER, digest, bytes.len() as u64);
         let inputs = Digest::sha256_of(text.as_bytes());
-        let record = StepRecord::new(
-            Some(&StoredLayer { diff_id, descriptor }),
-            text.to_owned(),
-            7,
-        );
+        let record =
+            StepRecord::new(Some(&StoredLayer { diff_id, descriptor }), text.to_owned(), 7);
         lease.keep_steps([(inputs.clone(), record)]).unwrap();
         inputs
     }

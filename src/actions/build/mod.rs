@@ -10,8 +10,8 @@
 pub mod cache;
 pub mod lock;
 pub mod opened;
-pub mod outside;
 pub mod output;
+pub mod outside;
 pub mod place;
 pub mod prune;
 pub mod rebuild;

@@ -74,6 +74,8 @@ pub struct Opening<'a> {
     pub keeps_git_dir: bool,
     /// The folder that builds keep things in.
     pub work: &'a Path,
+    /// What time it is, in seconds since 1970.
+    pub now: i64,
 }
 
 /// Why a context cannot be used.
@@ -149,11 +151,7 @@ pub enum OpenError {
 }
 
 /// Opens the context that a build is of.
-pub fn open(
-    sources: &Sources<'_>,
-    place: &Place,
-    how: &Opening<'_>,
-) -> Result<Opened, OpenError> {
+pub fn open(sources: &Sources<'_>, place: &Place, how: &Opening<'_>) -> Result<Opened, OpenError> {
     match place {
         Place::Folder(folder) => open_folder(folder, sources, how),
         Place::Stdin if *how.dockerfile == DockerfileAt::Stdin => Err(OpenError::StdinTwice),
@@ -283,7 +281,7 @@ fn folder_files(
     sources: &Sources<'_>,
     how: &Opening<'_>,
 ) -> Result<(Files, Arc<KnownFiles>), OpenError> {
-    let known = Arc::new(KnownFiles::load(how.work, folder));
+    let known = Arc::new(KnownFiles::load(how.work, folder, how.now));
     let reading = reading(how.keeps_modes, sources, Arc::clone(&known));
     let lock = how.lock.and_then(|lock| below(folder, lock));
     let files = from_folder(folder, &LeftOut { ignored, lock }, &reading)?;
@@ -496,8 +494,12 @@ fn too_large(text: &[u8]) -> Result<(), ContextError> {
 
 /// Whether bytes begin as an archive does, plain or packed (images.md §1.5).
 fn is_archive(start: &[u8]) -> bool {
-    const PACKED: [&[u8]; 4] =
-        [&[0x1f, 0x8b, 0x08], b"BZh", &[0xfd, b'7', b'z', b'X', b'Z', 0], &[0x28, 0xb5, 0x2f, 0xfd]];
+    const PACKED: [&[u8]; 4] = [
+        &[0x1f, 0x8b, 0x08],
+        b"BZh",
+        &[0xfd, b'7', b'z', b'X', b'Z', 0],
+        &[0x28, 0xb5, 0x2f, 0xfd],
+    ];
     PACKED.iter().any(|magic| start.starts_with(magic)) || looks_like_archive(start)
 }
 

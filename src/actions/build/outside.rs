@@ -511,8 +511,11 @@ impl Sources<'_> {
             lock.note_repository(url, &commit);
         }
         let top = self.folder_in(&folder, &address, &commit)?;
-        let how =
-            Reading { keeps_modes: false, epoch: self.epoch, known: Arc::new(KnownFiles::default()) };
+        let how = Reading {
+            keeps_modes: false,
+            epoch: self.epoch,
+            known: Arc::new(KnownFiles::default()),
+        };
         let mut files = from_folder(&top, &(), &how)?;
         if !address.keeps_git_dir.unwrap_or(keep_git_dir) {
             files = without(&files, &GitFolder)?;

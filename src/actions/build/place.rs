@@ -96,9 +96,9 @@ impl NamedPlace {
         }
         if let Some(rest) = text.strip_prefix("oci-layout://") {
             // What follows the last `@`, or the last `:` behind the last `/`, is which image.
-            let cut = rest.rsplit_once('@').or_else(|| {
-                rest.rsplit_once(':').filter(|(_, name)| !name.contains('/'))
-            });
+            let cut = rest
+                .rsplit_once('@')
+                .or_else(|| rest.rsplit_once(':').filter(|(_, name)| !name.contains('/')));
             let (folder, name) = match cut {
                 Some((folder, name)) => (folder, Some(name.to_owned())),
                 None => (rest, None),

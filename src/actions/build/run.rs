@@ -181,6 +181,7 @@ pub fn prepare(
                 .get("BUILDKIT_CONTEXT_KEEP_GIT_DIR")
                 .is_some_and(|value| matches!(value.as_str(), "1" | "true")),
             work: &place.work,
+            now: place.context.clock.now().as_second(),
         };
         let opened = open(&sources, &request.place, &how)?;
         let mut contexts = BTreeMap::new();

@@ -91,7 +91,11 @@ mod tests {
     fn a_member_of_the_configuration_is_named_if_no_layer_differs() {
         let world = World::new();
         let image = |value: &str| {
-            world.image_with(&[], "linux/amd64", &json!({"config": {"Env": [format!("A={value}")]}}))
+            world.image_with(
+                &[],
+                "linux/amd64",
+                &json!({"config": {"Env": [format!("A={value}")]}}),
+            )
         };
         let found = mismatch(&world.layout, &image("1"), &image("2")).unwrap();
         assert_eq!((found.path, found.step), (None, None));

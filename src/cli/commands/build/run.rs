@@ -21,10 +21,10 @@ use crate::actions::build::verify::{Mismatch, compare, mismatch};
 use crate::actions::context::Context;
 use crate::actions::push;
 use crate::build::request::Fresh;
-use crate::build::runner::Runner;
 use crate::cli::archives::CompressionChoice;
 use crate::cli::build_flags::{self, Outputs};
 use crate::cli::build_progress::{ProgressChoice, watcher};
+use crate::cli::build_runner::runner;
 use crate::cli::build_work::work_folder;
 use crate::cli::commands::push::push_one;
 use crate::cli::content_trust::ContentTrustArgs;
@@ -465,7 +465,12 @@ struct Worker {
 }
 
 impl Worker {
-    fn work(self, handle: Handle, mut plan: Plan, check: bool) -> Result<Option<Finished>, CliError> {
+    fn work(
+        self,
+        handle: Handle,
+        mut plan: Plan,
+        check: bool,
+    ) -> Result<Option<Finished>, CliError> {
         let session = &self.session;
         let context = session.context()?;
         let lease = self.layout.lease()?;
@@ -476,7 +481,7 @@ impl Worker {
             Some(reference) => {
                 let Plan { request, trusted, .. } = &mut plan;
                 Some(self.original(&handle, &context, reference, *trusted, request)?)
-            },
+            }
         };
         let work = work_folder(session, &self.layout);
         create_public_folder(&work)?;
@@ -529,7 +534,10 @@ impl Worker {
             let (before, after) = (&original.image.descriptor, &built.descriptor);
             if before.digest != after.digest {
                 let found = mismatch(&self.layout, before, after)?;
-                let words = format!("the image is {}, but building it again gave {}", before.digest, after.digest);
+                let words = format!(
+                    "the image is {}, but building it again gave {}",
+                    before.digest, after.digest
+                );
                 return Err(differs(&words, &found, &outcome));
             }
             self.session.ui.status("Verified: building it again gave the same");
@@ -600,11 +608,6 @@ impl Worker {
     }
 }
 
-/// What runs commands.
-fn runner(name: &str, _work: &Path) -> Result<Arc<dyn Runner + Send + Sync>, CliError> {
-    Err(CliError::usage(format!("`{name}` is no runtime")))
-}
-
 /// Two images that should be one.
 fn differs(words: &str, found: &Mismatch, outcome: &Outcome) -> CliError {
     let mut words = words.to_owned();
@@ -646,7 +649,10 @@ fn say(ui: Ui, finished: &Finished, names: &[ImageName]) {
         let (cached, steps) = image.cached;
         let platform = image.descriptor.platform.as_ref().map(ToString::to_string);
         let platform = platform.unwrap_or_default();
-        ui.detail(format!("{platform}: {} ({cached} of {steps} steps cached)", image.descriptor.digest));
+        ui.detail(format!(
+            "{platform}: {} ({cached} of {steps} steps cached)",
+            image.descriptor.digest
+        ));
         for hole in &image.inputs.holes {
             ui.status(format!("Not fixed by the inputs: {hole}"));
         }
@@ -711,8 +717,9 @@ impl From<RebuildError> for CliError {
             RebuildError::Find(cause) => cause.into(),
             RebuildError::OtherDockerfile { .. } => Self::new(ErrorKind::Policy, error)
                 .hint("take the Dockerfile of the commit that the image was built from"),
-            RebuildError::NoRecord { .. } => Self::new(ErrorKind::NotFound, error)
-                .hint("images that `trust build` made say it"),
+            RebuildError::NoRecord { .. } => {
+                Self::new(ErrorKind::NotFound, error).hint("images that `trust build` made say it")
+            }
             _ => Self::new(ErrorKind::Storage, error),
         }
     }
