@@ -242,6 +242,14 @@ pub const SNAPSHOT_LIFETIME_DAYS: i64 = 1095;
 /// Largest Dockerfile, compose file or Kubernetes file read, in bytes; a bundle of hundreds of
 /// Kubernetes objects with their schemas has some 4 MiB.
 pub const MAX_IMAGE_FILE_BYTES: u64 = 8 << 20;
+/// Longest that one call of `git` may take, in seconds: a large history over a slow line.
+pub const MAX_GIT_SECONDS: u64 = 1800;
+/// Most bytes that a download of a build may have: 16 GiB, as much as layers of the largest images.
+pub const MAX_DOWNLOAD_BYTES: u64 = 16 << 30;
+/// Largest lock file of a build read, in bytes; one of a thousand images has some 150 KiB.
+pub const MAX_BUILD_LOCK_BYTES: u64 = 4 << 20;
+/// Largest secret of a build read, in bytes: as BuildKit has it.
+pub const MAX_BUILD_SECRET_BYTES: u64 = 500 << 10;
 /// Most images taken from one such file: trust is asked about each.
 pub const MAX_FILE_IMAGES: usize = 4096;
 /// Deepest nesting of values in a compose file or Kubernetes file; schemas have some 40.

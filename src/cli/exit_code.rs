@@ -32,6 +32,8 @@ pub const POLICY: u8 = 12;
 pub const BUSY: u8 = 13;
 /// Local files: read-only, full, unreadable or corrupt.
 pub const STORAGE: u8 = 14;
+/// A command that an image is made with failed.
+pub const FAILED: u8 = 15;
 /// `trust run`: the command was not run.
 pub const NOT_RUN: u8 = 125;
 /// `trust run`: the command is there, but cannot be run.
@@ -60,6 +62,7 @@ pub const ALL: &[(u8, &str)] = &[
     (POLICY, "policy"),
     (BUSY, "busy"),
     (STORAGE, "storage"),
+    (FAILED, "failed"),
     (NOT_RUN, "not run"),
     (NOT_EXECUTABLE, "not executable"),
     (NO_PROGRAM, "no program"),

@@ -18,6 +18,7 @@ pub mod client_config;
 pub mod credential_helper;
 pub mod credentials;
 pub mod error;
+pub mod export;
 #[cfg(test)]
 pub(crate) mod faults;
 pub mod files;

@@ -15,6 +15,7 @@ mod archives;
 mod attacks;
 mod backup;
 mod bad_input;
+mod builds;
 mod cli_keys;
 // No release build can be killed at a chosen place.
 #[cfg(debug_assertions)]

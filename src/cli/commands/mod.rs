@@ -2,6 +2,7 @@
 //!
 //! A new command is its file, its `mod` line and one line in the list below.
 
+pub mod build;
 pub mod commit;
 pub mod completions;
 pub mod copy;
@@ -39,6 +40,7 @@ pub(crate) use list::commands;
 commands! {
     /// A command and what was typed after it.
     pub enum Command {
+        Build(build::Command),
         Pull(pull::Args),
         Push(push::Args),
         Copy(copy::Args),

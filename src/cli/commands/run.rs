@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use crate::actions::run::{Finished, Request, Volume, fetch, kept_name, run};
 use crate::build::run::{Isolation, Options, Sandbox};
 use crate::build::runner::Stream;
+use crate::cli::build_runner::options;
+use crate::cli::build_work::work_folder;
 use crate::cli::content_trust::ContentTrustArgs;
 use crate::cli::error::{CliError, ErrorKind};
 use crate::cli::layout::LayoutArgs;
@@ -150,18 +152,14 @@ impl Args {
         let image = session.block_on_transfer(fetching)?;
         let work = work_folder(session, &layout);
         create_user_folder(&work)?;
-        let program = std::env::current_exe()
-            .map_err(|error| CliError::new(ErrorKind::Internal, error))?;
         let sandbox = Sandbox::new(Options {
-            program,
-            work: work.clone(),
-            layout: layout.folder().to_owned(),
             isolation: match self.isolation {
                 IsolationArg::Auto => Isolation::Auto,
                 IsolationArg::Namespaces => Isolation::Namespaces,
                 IsolationArg::Chroot => Isolation::Chroot,
             },
             terminal: self.tty,
+            ..options(&work, &layout)?
         });
         let ui = session.ui;
         let mut closed = None;
