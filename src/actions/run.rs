@@ -18,9 +18,7 @@ use crate::build::content::Files;
 use crate::build::image::{Image, Layered};
 use crate::build::layer;
 use crate::build::layer::write::WriteError;
-use crate::build::runner::{
-    Job, Mountable, Mounted, Outcome, Root, RunError, Runner, Stream,
-};
+use crate::build::runner::{Job, Mountable, Mounted, Outcome, Root, RunError, Runner, Stream};
 use crate::dockerfile::{Network, Security};
 use crate::oci::canonical::{self, CanonicalError};
 use crate::oci::manifest::OCI_MANIFEST;
@@ -262,7 +260,8 @@ fn keep(
     made(layout, Some(name), |lease| {
         lease.protect(pairs.iter().map(|(layer, _)| &layer.digest))?;
         let mut layers: Vec<Descriptor> = pairs.iter().map(|(layer, _)| (*layer).clone()).collect();
-        let mut diff_ids: Vec<Digest> = pairs.iter().map(|(_, diff_id)| (*diff_id).clone()).collect();
+        let mut diff_ids: Vec<Digest> =
+            pairs.iter().map(|(_, diff_id)| (*diff_id).clone()).collect();
         let layered = if outcome.changes.is_empty() {
             Layered::No
         } else {
@@ -293,10 +292,8 @@ where
     let config = canonical::config_bytes(config)?;
     let id = lease.put(&config)?;
     let described = Descriptor::new(OCI_CONFIG, id.clone(), config.len() as u64);
-    let annotations = BTreeMap::from([(
-        canonical::PROFILE_ANNOTATION.to_owned(),
-        canonical::PROFILE.to_owned(),
-    )]);
+    let annotations =
+        BTreeMap::from([(canonical::PROFILE_ANNOTATION.to_owned(), canonical::PROFILE.to_owned())]);
     let manifest = canonical::manifest_bytes(&described, layers, &annotations, None)?;
     let digest = lease.put(&manifest)?;
     let mut descriptor = Descriptor::new(OCI_MANIFEST, digest, manifest.len() as u64);

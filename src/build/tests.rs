@@ -272,7 +272,7 @@ fn files_come_from_earlier_stages_by_name_and_number() {
 fn a_stage_below_is_refused_where_it_is_named() {
     let world = World::new();
     let (at, problem) =
-        world.problem("FROM scratch\nCOPY --from=later a /\nFROM scratch AS later\n");
+        world.problem("FROM scratch AS a\nCOPY --from=later a /\nFROM scratch AS later\nFROM a\n");
     assert!(matches!(problem, Problem::LaterStage { name } if name == "later"));
     assert!(at.starts_with("COPY"), "{at}");
 }

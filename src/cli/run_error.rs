@@ -29,10 +29,12 @@ impl From<RunImageError> for CliError {
             RunImageError::Find(cause) => cause.into(),
             RunImageError::Layer(cause) => cause.into(),
             RunImageError::Run(cause) => cause.into(),
-            RunImageError::Layout(cause)
-            | RunImageError::Write(WriteError::Layout(cause)) => cause.into(),
-            RunImageError::NoCommand => Self::new(ErrorKind::Usage, error)
-                .hint("give one after the name of the image"),
+            RunImageError::Layout(cause) | RunImageError::Write(WriteError::Layout(cause)) => {
+                cause.into()
+            }
+            RunImageError::NoCommand => {
+                Self::new(ErrorKind::Usage, error).hint("give one after the name of the image")
+            }
             RunImageError::Write(_) | RunImageError::Canonical(_) => {
                 Self::new(ErrorKind::Storage, error)
             }

@@ -136,7 +136,8 @@ impl Args {
     }
 
     fn finish(&self, session: &Session) -> Result<Finished, CliError> {
-        let (image, command) = self.words.split_first().ok_or_else(|| CliError::usage("no image"))?;
+        let (image, command) =
+            self.words.split_first().ok_or_else(|| CliError::usage("no image"))?;
         let request = self.request(session, command)?;
         if self.tty && !(session.ui.input_is_a_person() && session.ui.shows_data_to_a_person()) {
             return Err(CliError::usage("`--tty` takes a terminal, and there is none here")
@@ -159,7 +160,7 @@ impl Args {
                 IsolationArg::Chroot => Isolation::Chroot,
             },
             terminal: self.tty,
-            ..options(&work, &layout)?
+            ..options(layout.folder(), &work)?
         });
         let ui = session.ui;
         let mut closed = None;
@@ -184,9 +185,10 @@ impl Args {
             self.volume.iter().map(|text| volume(text)).collect();
         let hosts: Result<Vec<(String, String)>, CliError> =
             self.add_host.iter().map(|text| host(text)).collect();
-        let entrypoint = self.entrypoint.as_ref().map(|program| {
-            if program.is_empty() { Vec::new() } else { vec![program.clone()] }
-        });
+        let entrypoint = self
+            .entrypoint
+            .as_ref()
+            .map(|program| if program.is_empty() { Vec::new() } else { vec![program.clone()] });
         let kept = self.name.as_deref().map(kept_name).transpose()?;
         Ok(Request {
             command: command.to_vec(),
@@ -268,9 +270,10 @@ mod tests {
 
     #[test]
     fn volumes() {
-        let read = |text: &str| volume(text).map(|volume| {
-            (volume.path.display().to_string(), volume.target, volume.read_only)
-        });
+        let read = |text: &str| {
+            volume(text)
+                .map(|volume| (volume.path.display().to_string(), volume.target, volume.read_only))
+        };
         assert_eq!(read("/a:/b").unwrap(), ("/a".into(), "/b".into(), false));
         assert_eq!(read("/a:/b:ro").unwrap(), ("/a".into(), "/b".into(), true));
         assert!(read("a:/b").unwrap().0.ends_with("/a"));

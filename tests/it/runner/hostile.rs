@@ -11,7 +11,8 @@ use super::world::{World, file, folder, job, link};
 
 /// A secret mounted at a path of an image that was made for an attack.
 fn mount_at(world: &World, target: &str) -> Result<super::world::Ran, RunError> {
-    let what = Mountable::Held { bytes: SecretBytes::new(b"s".to_vec()), mode: 0o444, owner: (0, 0) };
+    let what =
+        Mountable::Held { bytes: SecretBytes::new(b"s".to_vec()), mode: 0o444, owner: (0, 0) };
     let mounts = vec![Mounted { target: target.to_owned(), what }];
     world.run(&Job { mounts, ..job("find / -xdev -name found 2>/dev/null; true") })
 }
@@ -58,7 +59,10 @@ fn layers_do_not_write_outside() {
         vec![link("out", &absolute), link("up", "../../../../../../../..")],
         vec![file("out/escaped", "x"), file("up/tmp/escaped", "x"), file("out/.wh.x", "")],
     ]);
-    assert_eq!(world.says("find / -xdev -name escaped | sort"), format!("{absolute}/escaped\n/tmp/escaped\n"));
+    assert_eq!(
+        world.says("find / -xdev -name escaped | sort"),
+        format!("{absolute}/escaped\n/tmp/escaped\n")
+    );
     assert_eq!(std::fs::read_dir(outside.path()).unwrap().count(), 0);
 }
 
@@ -75,13 +79,18 @@ fn the_program_that_runs_commands_cannot_be_overwritten() {
     let tries = "for p in /proc/[0-9]*; do echo x > $p/exe; cat < $p/exe > /stolen-$$; done 2>/dev/null; true";
     world.sh(tries);
     let after = std::fs::metadata(&program).unwrap();
-    assert_eq!((before.len(), before.modified().unwrap()), (after.len(), after.modified().unwrap()));
+    assert_eq!(
+        (before.len(), before.modified().unwrap()),
+        (after.len(), after.modified().unwrap())
+    );
 }
 
 #[test]
 fn descriptors_do_not_leak() {
     // This test process has files open; the kernel closes them only if told to.
-    let leak = std::fs::File::open("/etc/hostname").or_else(|_| std::fs::File::open("/etc/passwd")).unwrap();
+    let leak = std::fs::File::open("/etc/hostname")
+        .or_else(|_| std::fs::File::open("/etc/passwd"))
+        .unwrap();
     rustix::io::fcntl_setfd(&leak, rustix::io::FdFlags::empty()).unwrap();
     let folder = std::fs::File::open("/").unwrap();
     rustix::io::fcntl_setfd(&folder, rustix::io::FdFlags::empty()).unwrap();
@@ -151,7 +160,8 @@ fn whoever_started_it_takes_it_along() {
 
 /// All that come from a process.
 fn descendants(pid: u32) -> Vec<u32> {
-    let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    let children =
+        std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
     let mut all = Vec::new();
     for child in children.split_whitespace().map(|child| child.parse().unwrap()) {
         all.push(child);
@@ -172,7 +182,11 @@ fn a_disk_that_is_full_is_told() {
     let world = World::with_work(disk.path());
     let ran = world.sh("cat /dev/zero > /big");
     assert_ne!(ran.outcome.status, 0);
-    assert!(ran.outcome.warnings.iter().any(|warning| warning.contains("full")), "{:?}", ran.outcome.warnings);
+    assert!(
+        ran.outcome.warnings.iter().any(|warning| warning.contains("full")),
+        "{:?}",
+        ran.outcome.warnings
+    );
     drop(ran);
     assert_eq!(world.leftovers(), Vec::<std::path::PathBuf>::new());
 }

@@ -42,9 +42,17 @@ fn files_are_seen_and_not_changed() {
         writable,
     };
     let line = "ls -A /m; cat /m/a /m/d/b /m/.wh.c /one; stat -c '%a %u' /m/a; ! echo x > /m/a";
-    let ran = world.run(&with(line, vec![mounted("/m", bind("/", false)), mounted("/one", bind("d/b", false))]));
+    let ran = world.run(&with(
+        line,
+        vec![mounted("/m", bind("/", false)), mounted("/one", bind("d/b", false))],
+    ));
     let ran = ran.unwrap();
-    assert_eq!((ran.outcome.status, ran.output.as_str()), (0, ".wh.c\na\nd\n1232640 3\n"), "{}", ran.error);
+    assert_eq!(
+        (ran.outcome.status, ran.output.as_str()),
+        (0, ".wh.c\na\nd\n1232640 3\n"),
+        "{}",
+        ran.error
+    );
     assert_eq!(ran.changes(), [""; 0]);
     let ran = world.run(&with("echo x > /m/new; rm /m/a", vec![mounted("/m", bind("/", true))]));
     let ran = ran.unwrap();
@@ -93,7 +101,10 @@ fn secrets_are_in_memory_alone() {
     let changes = ran.changes();
     assert_eq!(changes, ["755 0:0 run/", "644 0:0 run/other y", "644 0:0 stolen hunter2-hunter2"]);
     drop(ran);
-    let found = std::process::Command::new("grep").args(["-r", "hunter2-hunter2"]).arg(world.dir.path()).output();
+    let found = std::process::Command::new("grep")
+        .args(["-r", "hunter2-hunter2"])
+        .arg(world.dir.path())
+        .output();
     assert!(found.unwrap().stdout.is_empty());
 }
 
@@ -113,7 +124,9 @@ fn folders_of_the_machine() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("a"), "here").unwrap();
     let host = |read_only| Mountable::Host { path: folder.path().to_owned(), read_only };
-    let run = |line: &str, read_only| world.run(&with(line, vec![mounted("/h", host(read_only))])).unwrap();
+    let run = |line: &str, read_only| {
+        world.run(&with(line, vec![mounted("/h", host(read_only))])).unwrap()
+    };
     assert_eq!(run("cat /h/a; ! echo > /h/a", true).output, "here");
     assert_eq!(run("echo there > /h/b; mknod /h/d b 254 0; ! cat /h/d", false).outcome.status, 0);
     assert_eq!(std::fs::read_to_string(folder.path().join("b")).unwrap(), "there\n");
@@ -134,10 +147,8 @@ fn sockets_are_answered_by_the_machine() {
     });
     let mount = Mountable::Socket { socket, mode: 0o600, owner: (1000, 1000) };
     let line = "stat -c '%a %u' /s/agent; printf hello | nc -U /s/agent 2>/dev/null || true";
-    let ran = world.run(&Job {
-        user: "user".to_owned(),
-        ..with(line, vec![mounted("/s/agent", mount)])
-    });
+    let ran =
+        world.run(&Job { user: "user".to_owned(), ..with(line, vec![mounted("/s/agent", mount)]) });
     let ran = ran.unwrap();
     assert!(ran.output.starts_with("600 1000\n"), "{}", ran.output);
     if ran.output.contains("answer") {

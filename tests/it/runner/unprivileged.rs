@@ -52,12 +52,18 @@ fn owners_that_cannot_be_are_refused() {
     let world = World::with(&[vec![owned(file("x", "x"), 33, 33, 0o644)]]);
     as_user(20_000, &world, || {
         let error = world.run(&job("true")).err().unwrap();
-        assert!(matches!(&error, RunError::Unable { what, .. } if what.contains("33:33") && what.contains("/etc/subuid")), "{error}");
+        assert!(
+            matches!(&error, RunError::Unable { what, .. } if what.contains("33:33") && what.contains("/etc/subuid")),
+            "{error}"
+        );
     });
     let world = World::new();
     as_user(20_000, &world, || {
         let error = world.run(&Job { user: "user".to_owned(), ..job("true") }).err().unwrap();
-        assert!(matches!(&error, RunError::System { doing, .. } if doing.contains("user")), "{error}");
+        assert!(
+            matches!(&error, RunError::System { doing, .. } if doing.contains("user")),
+            "{error}"
+        );
     });
 }
 

@@ -128,7 +128,9 @@ impl World {
             Stream::Output => output.lock().unwrap().extend_from_slice(bytes),
             Stream::Error => error.lock().unwrap().extend_from_slice(bytes),
         })?;
-        let text = |bytes: Mutex<Vec<u8>>| String::from_utf8_lossy(&bytes.into_inner().unwrap()).into_owned();
+        let text = |bytes: Mutex<Vec<u8>>| {
+            String::from_utf8_lossy(&bytes.into_inner().unwrap()).into_owned()
+        };
         Ok(Ran { outcome, output: text(output), error: text(error) })
     }
 
@@ -188,7 +190,8 @@ pub(super) fn tagged(world: &World, name: &str) -> PathBuf {
         Descriptor::new("application/vnd.oci.image.config.v1+json", id, config.len() as u64);
     let layers: Vec<Descriptor> = world.layers.iter().map(|(layer, _)| layer.clone()).collect();
     let manifest =
-        trust::oci::canonical::manifest_bytes(&described, &layers, &Default::default(), None).unwrap();
+        trust::oci::canonical::manifest_bytes(&described, &layers, &Default::default(), None)
+            .unwrap();
     let digest = lease.put(&manifest).unwrap();
     let manifest = Descriptor::new(
         "application/vnd.oci.image.manifest.v1+json",
@@ -285,7 +288,10 @@ fn shell() -> Vec<Made> {
     for command in commands.lines().filter(|command| *command != "busybox") {
         layer.push(link(&format!("bin/{command}"), "busybox"));
     }
-    layer.push(file("etc/passwd", "root:x:0:0:root:/root:/bin/sh\nuser:x:1000:1000::/home:/bin/sh\n"));
+    layer.push(file(
+        "etc/passwd",
+        "root:x:0:0:root:/root:/bin/sh\nuser:x:1000:1000::/home:/bin/sh\n",
+    ));
     layer.push(file("etc/group", "root:x:0:\nuser:x:1000:\nmore:x:2000:user\n"));
     layer
 }
