@@ -348,7 +348,7 @@ impl Builder<'_> {
             }
         }
         let format = Format { compression: self.request.compression, epoch: self.request.epoch };
-        let layer = layer::write(self.shop.lease, files, changes, format)
+        let layer = layer::write(self.shop.lease, files, changes, format, self.shop.folder)
             .map_err(|error| BuildError::at(place.at, error))?;
         let key = by_changes(changes)?;
         self.learn(key, Some(&layer), place.text);

@@ -1,6 +1,6 @@
 //! The image that a stage has become.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 
@@ -18,7 +18,6 @@ use crate::store::Lease;
 pub(super) fn image(
     stage: &Stage,
     inputs: Inputs,
-    cached: (usize, usize),
     request: &Request,
     lease: &Lease,
     created: &str,
@@ -43,5 +42,5 @@ pub(super) fn image(
     let digest = lease.put(&manifest).map_err(BuildError::anywhere)?;
     let mut descriptor = Descriptor::new(OCI_MANIFEST, digest, manifest.len() as u64);
     descriptor.platform = Some(image.platform.clone());
-    Ok(Built { descriptor, id, inputs, cached })
+    Ok(Built { descriptor, id, inputs, steps: BTreeSet::new(), cached: (0, 0) })
 }

@@ -7,7 +7,7 @@
 //! * what a step's inputs are, as one digest: [`key`]
 //! * files and their bytes: [`content`], [`context`]; what a step changes: [`changes`]
 //! * `COPY`, `ADD` and `WORKDIR`: [`copy`]; names of users: [`accounts`]; layers: [`layer`]
-//! * commands: [`runner`]
+//! * commands: [`runner`], and who runs them: [`run`]
 //!
 //! All of it is synchronous; who needs a network blocks on it in [`outside`].
 
@@ -18,6 +18,7 @@ pub mod content;
 pub mod context;
 pub mod copy;
 mod copying;
+pub mod draft;
 pub mod engine;
 pub mod error;
 mod finish;
@@ -28,9 +29,12 @@ pub mod layer;
 pub mod outside;
 pub mod record;
 pub mod request;
+pub mod run;
 pub mod runner;
 mod running;
+pub mod spool;
 mod steps;
+pub mod unpack;
 pub mod variables;
 
 #[cfg(test)]

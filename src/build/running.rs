@@ -116,8 +116,13 @@ impl Builder<'_> {
                 compression: self.request.compression,
                 epoch: self.request.epoch,
             };
-            let layer =
-                crate::build::layer::write(self.shop.lease, &files, &changes.changes, format);
+            let layer = crate::build::layer::write(
+                self.shop.lease,
+                &files,
+                &changes.changes,
+                format,
+                self.shop.folder,
+            );
             Some(layer.map_err(|error| BuildError::at(place.at, error))?)
         };
         drop(changes);

@@ -3,14 +3,14 @@
 //! * where things live under `~/.docker/trust`: [`trust_dir`]
 //! * private keys: [`keys`]; the folders of notary before 0.6: `key_migration`
 //! * cached trust metadata: [`metadata`]; staged changes: [`changelist`]
-//! * images: [`images`]
+//! * images: [`images`]; their layers as folders: [`roots`]
 //! * registry logins: [`credentials`], which may ask a helper program: [`credential_helper`];
 //!   other places they are looked up in: [`login_sources`]
 //! * key rotations under way: [`rotation`]
 //! * mirrors, and registries without TLS: [`registry_rules`]
 //! * certificates of hosts: [`tls_files`]; remembered passphrases: [`keyring`]
 //!
-//! Only [`files`] and [`streams`] touch the disk. After a crash at any moment a file is the old or the new one,
+//! Only [`files`], [`streams`] and [`folders`] touch the disk. After a crash at any moment a file is the old or the new one,
 //! a repository's metadata is all of the old or all of the new, and no key is lost.
 
 pub mod changelist;
@@ -18,9 +18,11 @@ pub mod client_config;
 pub mod credential_helper;
 pub mod credentials;
 pub mod error;
+pub mod export;
 #[cfg(test)]
 pub(crate) mod faults;
 pub mod files;
+pub mod folders;
 pub mod images;
 pub(crate) mod key_migration;
 pub mod keyring;
@@ -30,6 +32,7 @@ pub mod kill;
 pub mod login_sources;
 pub mod metadata;
 pub mod registry_rules;
+pub mod roots;
 pub mod rotation;
 pub mod streams;
 pub mod tls_files;
