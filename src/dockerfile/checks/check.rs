@@ -99,13 +99,7 @@ impl<'a> Checker<'a> {
         self.add(rule, noted.and_then(|noted| noted.own.as_ref()), at, message);
     }
 
-    fn add(
-        &mut self,
-        rule: &'static str,
-        own: Option<&Check>,
-        at: &Range<usize>,
-        message: String,
-    ) {
+    fn add(&mut self, rule: &'static str, own: Option<&Check>, at: &Range<usize>, message: String) {
         let checks = [Some(&self.dockerfile.directives.check), own];
         let mut checks = checks.into_iter().flatten();
         let wanted = if EXPERIMENTAL.contains(&rule) {
