@@ -657,7 +657,7 @@ mod archives {
     fn links_in_archives() {
         let archive = tar(&entries(&["b", "c=b", "a=c", "old2=old"]), Compression::None);
         let lines = added(archive, &["d/old"], None).unwrap();
-        assert_eq!(lines, ["d/a:x #3:4", "d/b=d/a", "d/c=d/a", "d/old2:d/old"]);
+        assert_eq!(lines, ["d/a:x #3:4", "d/b=d/a #3:4", "d/c=d/a #3:4", "d/old2:d/old"]);
         let archive = tar(&entries(&["b=none"]), Compression::None);
         let error = added(archive, &[], None).unwrap_err();
         let expected =
