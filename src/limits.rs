@@ -92,6 +92,19 @@ pub const MAX_IMAGE_MANIFESTS: usize = 10_000;
 /// Most entries followed in one archive: a file system of an image has some 100,000, a large one a
 /// million.
 pub const MAX_ARCHIVE_ENTRIES: usize = 4_000_000;
+/// Largest `/etc/passwd` or `/etc/group` of an image read, in bytes. BuildKit's bound.
+pub const MAX_IMAGE_ACCOUNTS_BYTES: u64 = 10 << 20;
+/// Largest list of what is in a layer that is remembered, in bytes: an entry has some 150. A layer
+/// with more is unpacked each time.
+pub const MAX_LAYER_INDEX_BYTES: u64 = 512 << 20;
+/// Largest file whose content is remembered with the list, in bytes: of accounts, that builds look
+/// up owners in.
+pub const MAX_INDEXED_BYTES: u64 = 64 << 10;
+/// Most files of a build's context whose contents are remembered from build to build: some 80 MB.
+pub const MAX_KNOWN_FILES: usize = 1_000_000;
+/// How long ago, in seconds, a file must have been changed so that a further change would show in
+/// its times: some file systems count whole seconds, or two.
+pub const RACY_SECONDS: i64 = 2;
 /// Longest path of an entry of an archive, in bytes. Linux's `PATH_MAX`.
 pub const MAX_ENTRY_PATH_BYTES: usize = 4096;
 /// Largest extended header of an entry, in bytes: a file's attributes have at most 64 KiB on the
@@ -104,6 +117,8 @@ pub const MAX_FREE_EXPANSION_BYTES: u64 = 1 << 30;
 /// Most times its own size that a stream may unpack to beyond that: files of zeros give a thousand
 /// in gzip, but a whole layer of them is none that anybody runs.
 pub const MAX_EXPANSION_RATIO: u64 = 200;
+/// Most memory that unpacking xz may take, in KiB: its own highest level takes half of it.
+pub const MAX_XZ_MEMORY_KIB: u32 = 128 << 10;
 /// Most symbolic links followed on the way to one entry. Linux's bound.
 pub const MAX_LINKS_FOLLOWED: usize = 40;
 /// Most members of an archive of images: each of its layers has three in docker's old form.
@@ -237,6 +252,15 @@ pub const MAX_YAML_NODES: usize = 500_000;
 pub const MAX_GLOBAL_ARGUMENTS: usize = 1024;
 /// Longest line of a Dockerfile, in bytes. BuildKit's bound.
 pub const MAX_DOCKERFILE_LINE_BYTES: usize = 65_535;
+/// Most bytes that one word of a Dockerfile, or one here-document, may expand to. Linux takes no
+/// variable of more than 128 KiB, but arguments that are made of others can double with every line.
+pub const MAX_EXPANDED_BYTES: usize = 4 << 20;
+/// Most steps of looking for the patterns of one word (`${x%pattern}`), each at one character.
+pub const MAX_PATTERN_STEPS: u64 = 16_000_000;
+/// Longest pattern of paths, in bytes: no path that it could match is longer.
+pub const MAX_PATH_PATTERN_BYTES: usize = 4096;
+/// Most patterns in a `.dockerignore`: each is held against every file.
+pub const MAX_IGNORE_PATTERNS: usize = 10_000;
 /// Longest name of an image looked at, in characters; with a tag and a digest one has at most some
 /// 770. Arguments that are made of others can double with every line.
 pub const MAX_IMAGE_TEXT_CHARS: usize = 1024;

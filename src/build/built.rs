@@ -13,6 +13,8 @@ pub struct Built {
     pub id: Digest,
     /// What it was made of.
     pub inputs: Inputs,
+    /// The inputs of all steps that were found or made, by which they are kept.
+    pub steps: BTreeSet<Digest>,
     /// How many steps were there already, and how many there were.
     pub cached: (usize, usize),
 }

@@ -193,13 +193,9 @@ impl Builder<'_> {
     }
 
     fn heredoc<'a>(&self, stage: &Stage, document: &Heredoc) -> Result<Taken<'a>, BuildError> {
-        let text = if document.expand {
-            let lookup = |name: &str| stage.variables.get(name).map(str::to_owned);
-            dockerfile::expand_heredoc(&document.content, &lookup)
-                .map_err(|error| BuildError::at(&document.at, error))?
-        } else {
-            document.content.clone()
-        };
+        let lookup = |name: &str| stage.variables.get(name).map(str::to_owned);
+        let text = dockerfile::expand_heredoc(document, &lookup)
+            .map_err(|error| BuildError::at(&document.at, error))?;
         let size = text.len() as u64;
         let content: Content = Arc::new(Held::new(text.into_bytes()));
         let name = document.name.clone();
@@ -352,7 +348,7 @@ impl Builder<'_> {
             }
         }
         let format = Format { compression: self.request.compression, epoch: self.request.epoch };
-        let layer = layer::write(self.shop.lease, files, changes, format)
+        let layer = layer::write(self.shop.lease, files, changes, format, self.shop.folder)
             .map_err(|error| BuildError::at(place.at, error))?;
         let key = by_changes(changes)?;
         self.learn(key, Some(&layer), place.text);

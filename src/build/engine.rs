@@ -3,7 +3,8 @@
 //! A stage that nothing leads to is never built. What a stage has come to is held as the list of its
 //! layers, and the files they come to are put together only when a step asks for them.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::Path;
 use std::rc::Rc;
@@ -57,6 +58,8 @@ pub(super) struct Builder<'a> {
     images: BTreeMap<String, Rc<Stage>>,
     pub(super) known: BuildSteps,
     pub(super) learned: Vec<(Digest, StepRecord)>,
+    /// The inputs of steps that were found or made.
+    used: RefCell<BTreeSet<Digest>>,
     pub(super) inputs: Inputs,
     /// What the whole context is, as a digest, if that is known without reading it.
     pub(super) context: Option<Option<Digest>>,
@@ -129,6 +132,7 @@ pub fn build(request: &Request, shop: Workshop<'_>) -> Result<Built, BuildError>
         images: BTreeMap::new(),
         known,
         learned: Vec::new(),
+        used: RefCell::default(),
         inputs: Inputs {
             dockerfile: Some(Digest::sha256_of(request.dockerfile.as_bytes())),
             target: (target != last).then(|| stage_name(&dockerfile, target)),
@@ -147,7 +151,8 @@ pub fn build(request: &Request, shop: Workshop<'_>) -> Result<Built, BuildError>
     let stage = outcome?;
     kept.map_err(BuildError::anywhere)?;
     let cached = (builder.found, builder.done);
-    finish::image(&stage, builder.inputs, cached, request, shop.lease, &builder.created)
+    let built = finish::image(&stage, builder.inputs, request, shop.lease, &builder.created)?;
+    Ok(Built { steps: builder.used.into_inner(), cached, ..built })
 }
 
 /// The stage that is wanted.
@@ -524,6 +529,7 @@ impl<'a> Builder<'a> {
     pub(super) fn learn(&mut self, inputs: Digest, layer: Option<&StoredLayer>, text: &str) {
         let record = StepRecord::new(layer, text.to_owned(), self.shop.now);
         self.known.add([(inputs.clone(), record.clone())]);
+        self.used.borrow_mut().insert(inputs.clone());
         self.learned.push((inputs, record));
     }
 
@@ -536,10 +542,16 @@ impl<'a> Builder<'a> {
         let Some(record) = self.known.get(inputs).filter(|_| !place.fresh) else {
             return Ok(None);
         };
-        let Some(layer) = record.layer() else { return Ok(Some(None)) };
+        let Some(layer) = record.layer() else {
+            self.used.borrow_mut().insert(inputs.clone());
+            return Ok(Some(None));
+        };
         let is_there = self.shop.lease.has_kept(&layer.descriptor);
         let is_there = is_there.map_err(|error| BuildError::at(place.at, error))?;
-        Ok(is_there.then_some(Some(layer)))
+        Ok(is_there.then(|| {
+            self.used.borrow_mut().insert(inputs.clone());
+            Some(layer)
+        }))
     }
 }
 

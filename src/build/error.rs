@@ -6,6 +6,7 @@ use std::ops::Range;
 use crate::build::accounts::AccountError;
 use crate::build::context::ContextError;
 use crate::build::copy::CopyError;
+use crate::build::layer::WriteError;
 use crate::build::outside::OutsideError;
 use crate::build::runner::RunError;
 use crate::dockerfile::{ExpansionError, SyntaxError};
@@ -189,6 +190,9 @@ pub enum Problem {
     /// A layer cannot be read or written.
     #[error(transparent)]
     Layer(#[from] LayerError),
+    /// A layer cannot be written.
+    #[error(transparent)]
+    Write(#[from] WriteError),
     /// The image layout.
     #[error(transparent)]
     Layout(#[from] ImageLayoutError),

@@ -1,6 +1,6 @@
 //! The image that a stage has become.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 
@@ -18,7 +18,6 @@ use crate::store::Lease;
 pub(super) fn image(
     stage: &Stage,
     inputs: Inputs,
-    cached: (usize, usize),
     request: &Request,
     lease: &Lease,
     created: &str,
@@ -36,12 +35,12 @@ pub(super) fn image(
         stage.layers.iter().map(|layer| layer.descriptor.clone()).collect();
     let annotations = BTreeMap::from([
         (canonical::PROFILE_ANNOTATION.to_owned(), canonical::PROFILE.to_owned()),
-        (canonical::BUILD_ANNOTATION.to_owned(), format!("{inputs:?}")),
+        (canonical::BUILD_ANNOTATION.to_owned(), inputs.to_json()),
     ]);
     let manifest = canonical::manifest_bytes(&described, &layers, &annotations, None);
     let manifest = manifest.map_err(BuildError::anywhere)?;
     let digest = lease.put(&manifest).map_err(BuildError::anywhere)?;
     let mut descriptor = Descriptor::new(OCI_MANIFEST, digest, manifest.len() as u64);
     descriptor.platform = Some(image.platform.clone());
-    Ok(Built { descriptor, id, inputs, cached })
+    Ok(Built { descriptor, id, inputs, steps: BTreeSet::new(), cached: (0, 0) })
 }

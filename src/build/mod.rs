@@ -18,6 +18,7 @@ pub mod content;
 pub mod context;
 pub mod copy;
 mod copying;
+pub mod draft;
 pub mod engine;
 pub mod error;
 mod finish;
@@ -30,7 +31,9 @@ pub mod record;
 pub mod request;
 pub mod runner;
 mod running;
+pub mod spool;
 mod steps;
+pub mod unpack;
 pub mod variables;
 
 #[cfg(test)]

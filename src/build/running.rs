@@ -116,8 +116,13 @@ impl Builder<'_> {
                 compression: self.request.compression,
                 epoch: self.request.epoch,
             };
-            let layer =
-                crate::build::layer::write(self.shop.lease, &files, &changes.changes, format);
+            let layer = crate::build::layer::write(
+                self.shop.lease,
+                &files,
+                &changes.changes,
+                format,
+                self.shop.folder,
+            );
             Some(layer.map_err(|error| BuildError::at(place.at, error))?)
         };
         drop(changes);
@@ -505,7 +510,7 @@ fn command_line(stage: &Stage, run: &Run, mounts: &mut Vec<Ready>) -> Vec<String
         Command::Shell(text) => text,
     };
     let Some(first) = run.heredocs.first() else { return stage.image.with_shell(text) };
-    if is_heredoc_alone(text) {
+    if run.is_heredoc() {
         if first.content.starts_with("#!") {
             let target = format!("{SCRIPTS}/{}", first.name);
             let kind = ReadyKind::Script { text: first.content.clone() };
@@ -521,12 +526,6 @@ fn command_line(stage: &Stage, run: &Run, mounts: &mut Vec<Ready>) -> Vec<String
         whole.push_str(name);
     }
     stage.image.with_shell(&whole)
-}
-
-/// Whether a command is nothing but a here-document.
-fn is_heredoc_alone(text: &str) -> bool {
-    let marker = text.trim().trim_start_matches(|digit: char| digit.is_ascii_digit());
-    marker.strip_prefix("<<").is_some_and(|name| !name.contains(char::is_whitespace))
 }
 
 /// Where a mount goes: an absolute path, and not the root.

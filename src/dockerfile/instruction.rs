@@ -7,6 +7,8 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 use std::time::Duration;
 
+use crate::dockerfile::words;
+
 /// A whole file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dockerfile {
@@ -34,6 +36,8 @@ pub struct Directives {
 pub struct Check {
     /// Checks that are not made.
     pub skip: Skipped,
+    /// Checks that are made though they are experimental, by their names; `all` is every one.
+    pub experimental: BTreeSet<String>,
     /// Whether a finding is an error.
     pub error: bool,
 }
@@ -106,7 +110,7 @@ pub enum Instruction {
     Entrypoint(Command),
     /// `ENV`
     Env(Vec<Assignment>),
-    /// `EXPOSE`; a word may expand to several.
+    /// `EXPOSE`, sorted; a word may expand to several.
     Expose(Vec<Word>),
     /// `HEALTHCHECK`
     Healthcheck(Healthcheck),
@@ -378,6 +382,41 @@ pub struct Trigger {
     pub text: String,
     /// The same, read.
     pub step: Box<Step>,
+}
+
+impl Run {
+    /// Whether it is a here-document and nothing else: then the document is the command.
+    pub fn is_heredoc(&self) -> bool {
+        match &self.command {
+            Command::Shell(text) => words::heredoc(text).is_some() && !self.heredocs.is_empty(),
+            Command::Exec(_) => false,
+        }
+    }
+}
+
+impl Instruction {
+    /// Its name, in capital letters.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Add(_) => "ADD",
+            Self::Arg(_) => "ARG",
+            Self::Cmd(_) => "CMD",
+            Self::Copy(_) => "COPY",
+            Self::Entrypoint(_) => "ENTRYPOINT",
+            Self::Env(_) => "ENV",
+            Self::Expose(_) => "EXPOSE",
+            Self::Healthcheck(_) => "HEALTHCHECK",
+            Self::Label(_) => "LABEL",
+            Self::Maintainer(_) => "MAINTAINER",
+            Self::Onbuild(_) => "ONBUILD",
+            Self::Run(_) => "RUN",
+            Self::Shell(_) => "SHELL",
+            Self::Stopsignal(_) => "STOPSIGNAL",
+            Self::User(_) => "USER",
+            Self::Volume(_) => "VOLUME",
+            Self::Workdir(_) => "WORKDIR",
+        }
+    }
 }
 
 impl Default for Skipped {

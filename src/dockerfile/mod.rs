@@ -1,57 +1,42 @@
 //! Dockerfiles, as BuildKit reads them: their text, and nothing of what it is about.
 //!
 //! * the parts of a file: [`instruction`]
+//! * a text read as one: [`parse`]; what is wrong with it: [`error`]
+//! * variables in words: [`expansion`]
+//! * which files are no part of a context: [`ignore`]; patterns of paths: [`pattern`]
 //!
 //! Nothing here touches a disk, and nothing is expanded before it is asked for: a word keeps the
 //! text that the file has, and where it stands.
 
+mod directives;
+mod duration;
+pub mod error;
+pub mod expansion;
+mod flags;
+pub mod ignore;
 pub mod instruction;
+mod lines;
+mod mounts;
+mod parse;
+pub mod pattern;
+mod ports;
+mod shell_pattern;
+mod signal;
+mod spliced;
+mod words;
 
+pub use error::{Problem, SyntaxError, place};
+pub use expansion::{
+    ExpansionError, ExpansionProblem, Lookup, expand, expand_heredoc, expand_words,
+};
+pub use ignore::{Ignore, IgnoreError, IgnoreProblem};
 pub use instruction::{
     Add, Argument, Assignment, Check, Command, Copy, Directives, Dockerfile, From, Healthcheck,
     Heredoc, Instruction, Mount, MountKind, Network, Run, Security, Sharing, Skipped, Source,
     Stage, Step, Trigger, Word,
 };
-
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("x")]
-pub struct ExpansionError {
-    pub at: std::ops::Range<usize>,
-}
-#[derive(Debug, thiserror::Error)]
-#[error("x")]
-pub struct SyntaxError {
-    pub at: std::ops::Range<usize>,
-}
-pub fn parse(_t: &str) -> Result<Dockerfile, SyntaxError> {
-    Err(SyntaxError { at: 0..0 })
-}
-pub fn parse_trigger(_t: &str, _e: char) -> Result<Step, SyntaxError> {
-    Err(SyntaxError { at: 0..0 })
-}
-pub fn expand(
-    w: &Word,
-    _e: char,
-    _l: &dyn Fn(&str) -> Option<String>,
-) -> Result<String, ExpansionError> {
-    Ok(w.text.clone())
-}
-pub fn expand_words(
-    w: &Word,
-    _e: char,
-    _l: &dyn Fn(&str) -> Option<String>,
-) -> Result<Vec<String>, ExpansionError> {
-    Ok(vec![w.text.clone()])
-}
-pub fn expand_heredoc(
-    w: &str,
-    _l: &dyn Fn(&str) -> Option<String>,
-) -> Result<String, ExpansionError> {
-    Ok(w.to_owned())
-}
-pub fn is_signal(_t: &str) -> bool {
-    true
-}
-pub fn ports(_t: &str) -> Result<Vec<String>, &'static str> {
-    Ok(vec![])
-}
+pub use mounts::bytes;
+pub use parse::{parse, parse_trigger};
+pub use pattern::{Pattern, PatternError, Patterns};
+pub use ports::ports;
+pub use signal::is_signal;

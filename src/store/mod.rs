@@ -10,7 +10,7 @@
 //! * mirrors, and registries without TLS: [`registry_rules`]
 //! * certificates of hosts: [`tls_files`]; remembered passphrases: [`keyring`]
 //!
-//! Only [`files`] and [`streams`] touch the disk. After a crash at any moment a file is the old or the new one,
+//! Only [`files`], [`streams`] and [`folders`] touch the disk. After a crash at any moment a file is the old or the new one,
 //! a repository's metadata is all of the old or all of the new, and no key is lost.
 
 pub mod changelist;
@@ -21,6 +21,7 @@ pub mod error;
 #[cfg(test)]
 pub(crate) mod faults;
 pub mod files;
+pub mod folders;
 pub mod images;
 pub(crate) mod key_migration;
 pub mod keyring;

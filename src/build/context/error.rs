@@ -2,6 +2,7 @@
 
 use std::io;
 
+use crate::build::unpack::UnpackError;
 use crate::oci::archive::ArchiveError;
 use crate::store::StoreError;
 
@@ -12,9 +13,12 @@ pub enum ContextError {
     /// The disk.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The archive.
-    #[error("the archive of the context cannot be used")]
-    Archive(#[from] ArchiveError),
+    /// A path that cannot be.
+    #[error("the files of the context cannot be used")]
+    Path(#[from] ArchiveError),
+    /// The archive cannot be unpacked.
+    #[error("the archive of the context cannot be unpacked")]
+    Unpack(#[from] UnpackError),
     /// A file that cannot be held: it has too many bytes.
     #[error("`{path}` has more than {limit} bytes")]
     TooLarge {

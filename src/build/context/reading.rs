@@ -7,6 +7,7 @@ use crate::build::content::Files;
 use crate::build::context::error::ContextError;
 use crate::build::context::known::KnownFiles;
 use crate::oci::archive::{Entry, Kind, Time};
+use crate::oci::canonical::checkout_mode;
 
 /// How the files of a context are taken.
 #[derive(Debug, Clone)]
@@ -47,13 +48,9 @@ impl Reading {
         (entry.uid, entry.gid) = (0, 0);
         entry.mtime = Time { seconds: self.epoch, nanoseconds: 0 };
         entry.xattrs.clear();
-        entry.mode = match entry.kind {
-            Kind::Symlink(_) => 0o777,
-            _ if self.keeps_modes => entry.mode,
-            Kind::Folder => 0o755,
-            _ if entry.mode & 0o100 != 0 => 0o755,
-            _ => 0o644,
-        };
+        if !self.keeps_modes || matches!(entry.kind, Kind::Symlink(_)) {
+            entry.mode = checkout_mode(&entry.kind, entry.mode);
+        }
     }
 }
 

@@ -4,9 +4,10 @@
 //! * layers that are there, on top of each other: [`read()`]
 
 pub mod apply;
+mod index;
 pub mod read;
 pub mod write;
 
 pub use apply::apply;
 pub use read::read;
-pub use write::{Format, write};
+pub use write::{Format, WriteError, write};

@@ -2,10 +2,16 @@
 
 use std::fmt;
 use std::io::{self, BufReader, Chain, Cursor, Read};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use bzip2::bufread::MultiBzDecoder;
 use flate2::bufread::MultiGzDecoder;
+use lzma_rust2::XzReader;
 
-use crate::limits::{MAX_EXPANSION_RATIO, MAX_FREE_EXPANSION_BYTES, MAX_LAYER_BYTES};
+use crate::limits::{
+    MAX_EXPANSION_RATIO, MAX_FREE_EXPANSION_BYTES, MAX_LAYER_BYTES, MAX_XZ_MEMORY_KIB,
+};
 use crate::oci::archive::ArchiveError;
 use crate::oci::media_type::Compression;
 
@@ -19,12 +25,13 @@ pub struct Expansion {
 }
 
 /// Reads what a stream unpacks to: gzip of any number of members, zstd of any number of frames, or
-/// the stream as it is.
+/// the stream as it is; and where a layer is not what is expected, bzip2 and xz as well.
 pub struct Expander<R: Read> {
     decoder: Decoder<R>,
     compression: Compression,
     expansion: Expansion,
     unpacked: u64,
+    meter: Arc<Meter>,
 }
 
 type Source<R> = BufReader<Chain<Cursor<Vec<u8>>, Counted<R>>>;
@@ -33,13 +40,21 @@ enum Decoder<R: Read> {
     Plain(Box<Source<R>>),
     Gzip(Box<MultiGzDecoder<Source<R>>>),
     Zstd(Box<zstd::stream::read::Decoder<'static, Source<R>>>),
+    Bzip2(Box<MultiBzDecoder<Source<R>>>),
+    Xz(Box<XzReader<Source<R>>>),
 }
 
 /// Counts what is read, and remembers whether the stream itself failed.
 struct Counted<R> {
     inner: R,
-    count: u64,
-    failed: bool,
+    meter: Arc<Meter>,
+}
+
+/// What was read so far; beside the decoders, for not all of them can be asked after a failure.
+#[derive(Debug, Default)]
+struct Meter {
+    count: AtomicU64,
+    failed: AtomicBool,
 }
 
 impl Default for Expansion {
@@ -57,30 +72,43 @@ impl Expansion {
 
 impl<R: Read> Expander<R> {
     /// Looks at how the stream begins.
-    pub fn new(mut inner: R, expansion: Expansion) -> Result<Self, ArchiveError> {
+    pub fn new(inner: R, expansion: Expansion) -> Result<Self, ArchiveError> {
+        Self::begin(inner, expansion, Foreign::Refused)
+    }
+
+    /// As [`Expander::new`], for archives that are no layers: they may be packed with bzip2 or xz.
+    pub fn of_any(inner: R, expansion: Expansion) -> Result<Self, ArchiveError> {
+        Self::begin(inner, expansion, Foreign::Unpacked)
+    }
+
+    fn begin(mut inner: R, expansion: Expansion, foreign: Foreign) -> Result<Self, ArchiveError> {
         let mut start = Vec::new();
         inner.by_ref().take(MAGIC).read_to_end(&mut start)?;
-        if start.starts_with(b"BZh") {
-            return Err(ArchiveError::ForeignCompression { name: "bzip2" });
-        }
-        if start.starts_with(b"\xfd7zXZ\0") {
-            return Err(ArchiveError::ForeignCompression { name: "xz" });
+        let (is_bzip2, is_xz) = (start.starts_with(b"BZh"), start.starts_with(b"\xfd7zXZ\0"));
+        if foreign == Foreign::Refused && (is_bzip2 || is_xz) {
+            let name = if is_xz { "xz" } else { "bzip2" };
+            return Err(ArchiveError::ForeignCompression { name });
         }
         let compression = Compression::of_bytes(&start);
-        let count = start.len() as u64;
-        let counted = Counted { inner, count, failed: false };
+        let count = AtomicU64::new(start.len() as u64);
+        let meter = Arc::new(Meter { count, ..Meter::default() });
+        let counted = Counted { inner, meter: Arc::clone(&meter) };
         let source = BufReader::with_capacity(BUFFER, Cursor::new(start).chain(counted));
         let decoder = match compression {
+            _ if is_bzip2 => Decoder::Bzip2(Box::new(MultiBzDecoder::new(source))),
+            _ if is_xz => {
+                Decoder::Xz(Box::new(XzReader::new_mem_limit(source, true, MAX_XZ_MEMORY_KIB)))
+            }
             Compression::None => Decoder::Plain(Box::new(source)),
             Compression::Gzip => Decoder::Gzip(Box::new(MultiGzDecoder::new(source))),
             Compression::Zstd => {
                 Decoder::Zstd(Box::new(zstd::stream::read::Decoder::with_buffer(source)?))
             }
         };
-        Ok(Self { decoder, compression, expansion, unpacked: 0 })
+        Ok(Self { decoder, compression, expansion, unpacked: 0, meter })
     }
 
-    /// How the stream is packed.
+    /// How the stream is packed, if it is as layers are.
     pub fn compression(&self) -> Compression {
         self.compression
     }
@@ -96,22 +124,20 @@ impl<R: Read> Expander<R> {
             Decoder::Plain(source) => *source,
             Decoder::Gzip(decoder) => decoder.into_inner(),
             Decoder::Zstd(decoder) => decoder.finish(),
+            Decoder::Bzip2(decoder) => decoder.into_inner(),
+            Decoder::Xz(decoder) => decoder.into_inner(),
         };
         source.into_inner().into_inner().1.inner
     }
 
-    fn counted(&self) -> &Counted<R> {
-        let source = match &self.decoder {
-            Decoder::Plain(source) => source,
-            Decoder::Gzip(decoder) => decoder.get_ref(),
-            Decoder::Zstd(decoder) => decoder.get_ref(),
-        };
-        source.get_ref().get_ref().1
+    /// How many bytes went in so far.
+    fn packed(&self) -> u64 {
+        self.meter.count.load(Ordering::Relaxed)
     }
 
     fn check(&self) -> Result<(), ArchiveError> {
         let Expansion { limit, ratio } = self.expansion;
-        let (packed, unpacked) = (self.counted().count, self.unpacked);
+        let (packed, unpacked) = (self.packed(), self.unpacked);
         if unpacked > limit {
             return Err(ArchiveError::TooLarge { limit });
         }
@@ -129,6 +155,8 @@ impl<R: Read> Read for Expander<R> {
             Decoder::Plain(source) => source.read(buffer),
             Decoder::Gzip(decoder) => decoder.read(buffer),
             Decoder::Zstd(decoder) => decoder.read(buffer),
+            Decoder::Bzip2(decoder) => decoder.read(buffer),
+            Decoder::Xz(decoder) => decoder.read(buffer),
         };
         match read {
             Ok(count) => {
@@ -137,7 +165,7 @@ impl<R: Read> Read for Expander<R> {
                 Ok(count)
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Err(error),
-            Err(error) if self.counted().failed => Err(error),
+            Err(error) if self.meter.failed.load(Ordering::Relaxed) => Err(error),
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
                 Err(ArchiveError::Truncated.into())
             }
@@ -150,7 +178,7 @@ impl<R: Read> fmt::Debug for Expander<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Expander")
             .field("compression", &self.compression)
-            .field("packed", &self.counted().count)
+            .field("packed", &self.packed())
             .field("unpacked", &self.unpacked)
             .finish_non_exhaustive()
     }
@@ -160,15 +188,23 @@ impl<R: Read> Read for Counted<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self.inner.read(buffer) {
             Ok(count) => {
-                self.count = self.count.saturating_add(count as u64);
+                self.meter.count.fetch_add(count as u64, Ordering::Relaxed);
                 Ok(count)
             }
             Err(error) => {
-                self.failed = error.kind() != io::ErrorKind::Interrupted;
+                let is_over = error.kind() != io::ErrorKind::Interrupted;
+                self.meter.failed.store(is_over, Ordering::Relaxed);
                 Err(error)
             }
         }
     }
+}
+
+/// What becomes of streams that are packed as no layer is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Foreign {
+    Refused,
+    Unpacked,
 }
 
 /// As many bytes as it takes to know how a stream is packed.

@@ -76,6 +76,12 @@ impl EntryPath {
         self.0.is_empty()
     }
 
+    /// Whether this is somewhere in a folder, and not the folder itself.
+    pub fn is_below(&self, folder: &Self) -> bool {
+        folder.is_top() && !self.is_top()
+            || self.0.strip_prefix(&folder.0[..]).is_some_and(|rest| rest.starts_with(b"/"))
+    }
+
     /// The names on the way, outermost first.
     pub fn names(&self) -> impl Iterator<Item = &[u8]> {
         self.0.split(|byte| *byte == b'/').filter(|name| !name.is_empty())
