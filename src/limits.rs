@@ -242,6 +242,14 @@ pub const SNAPSHOT_LIFETIME_DAYS: i64 = 1095;
 /// Largest Dockerfile, compose file or Kubernetes file read, in bytes; a bundle of hundreds of
 /// Kubernetes objects with their schemas has some 4 MiB.
 pub const MAX_IMAGE_FILE_BYTES: u64 = 8 << 20;
+/// Longest that one call of `git` may take, in seconds: a large history over a slow line.
+pub const MAX_GIT_SECONDS: u64 = 1800;
+/// Most bytes that a download of a build may have: 16 GiB, as much as layers of the largest images.
+pub const MAX_DOWNLOAD_BYTES: u64 = 16 << 30;
+/// Largest lock file of a build read, in bytes; one of a thousand images has some 150 KiB.
+pub const MAX_BUILD_LOCK_BYTES: u64 = 4 << 20;
+/// Largest secret of a build read, in bytes: as BuildKit has it.
+pub const MAX_BUILD_SECRET_BYTES: u64 = 500 << 10;
 /// Most images taken from one such file: trust is asked about each.
 pub const MAX_FILE_IMAGES: usize = 4096;
 /// Deepest nesting of values in a compose file or Kubernetes file; schemas have some 40.
@@ -405,3 +413,15 @@ pub const MAX_BUILD_STEPS_KEPT: usize = 20_000;
 pub const MAX_BUILD_CACHE_BYTES: u64 = 64 << 20;
 /// Most instructions that a base has for builds that begin from it; real ones have up to ten.
 pub const MAX_TRIGGERS: usize = 1000;
+/// Most folders put on top of each other for a command: overlayfs takes 500, one page of options
+/// some 240; images have 127 at most with docker.
+pub const MAX_ROOT_LAYERS: usize = 200;
+/// Most processes of a command, where the kernel can bound them: what a large parallel build needs,
+/// and a fraction of what a machine has.
+pub const MAX_RUN_PROCESSES: u32 = 16_384;
+/// Most files that each process of a command may have open: systemd's, and so docker's.
+pub const MAX_RUN_OPEN_FILES: u64 = 524_288;
+/// Most copies of one private cache: as many commands may use it at the same time.
+pub const MAX_CACHE_COPIES: usize = 64;
+/// Largest file of name servers read, in bytes.
+pub const MAX_RESOLV_CONF_BYTES: u64 = 64 << 10;

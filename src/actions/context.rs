@@ -214,6 +214,12 @@ impl Connections {
         Ok(all)
     }
 
+    /// A client for whatever server: without a login, and without our certificate.
+    pub fn web(&self) -> Result<HttpClient, ConnectionError> {
+        let roots = TlsFiles { roots_pem: self.tls.roots_pem.clone(), client: None };
+        self.http(&[], "", self.insecure, &[&roots])
+    }
+
     fn registry_over(
         &self,
         reference: &Reference,

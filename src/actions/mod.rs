@@ -3,6 +3,7 @@
 //! [`update`] and [`publish`] are the two halves that the others are made of: bringing what is known
 //! of a repository up to date, and changing it.
 
+pub mod build;
 mod contention;
 pub mod context;
 pub mod copy;

@@ -65,6 +65,8 @@ pub enum ErrorKind {
     Busy,
     /// [`exit_code::STORAGE`]
     Storage,
+    /// [`exit_code::FAILED`]
+    Failed,
     /// [`exit_code::INTERRUPTED`]
     Interrupted,
     /// [`exit_code::OUTPUT_CLOSED`]; nothing is said.
@@ -89,6 +91,7 @@ impl ErrorKind {
             Self::Policy => exit_code::POLICY,
             Self::Busy => exit_code::BUSY,
             Self::Storage => exit_code::STORAGE,
+            Self::Failed => exit_code::FAILED,
             Self::Interrupted => exit_code::INTERRUPTED,
             Self::OutputClosed => exit_code::OUTPUT_CLOSED,
         }

@@ -32,6 +32,8 @@ pub const POLICY: u8 = 12;
 pub const BUSY: u8 = 13;
 /// Local files: read-only, full, unreadable or corrupt.
 pub const STORAGE: u8 = 14;
+/// A command that an image is made with failed.
+pub const FAILED: u8 = 15;
 /// Stopped by the person (128 + SIGINT).
 pub const INTERRUPTED: u8 = 130;
 /// Whoever reads our output went away before the end (128 + SIGPIPE).
@@ -54,6 +56,7 @@ pub const ALL: &[(u8, &str)] = &[
     (POLICY, "policy"),
     (BUSY, "busy"),
     (STORAGE, "storage"),
+    (FAILED, "failed"),
     (INTERRUPTED, "interrupted"),
     (OUTPUT_CLOSED, "output closed"),
 ];

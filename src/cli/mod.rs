@@ -3,6 +3,11 @@
 pub mod archive_error;
 pub mod archives;
 pub mod args;
+pub mod build_error;
+pub mod build_flags;
+pub mod build_progress;
+pub mod build_runner;
+pub mod build_work;
 pub mod collection;
 pub mod commands;
 pub mod content_trust;

@@ -6,15 +6,18 @@ use std::panic;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use clap::{CommandFactory, FromArgMatches};
+use tokio::runtime::Handle;
 use tokio::time::timeout;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::actions::Context;
+use crate::build::run;
 use crate::cli::args::Cli;
 use crate::cli::error::{CliError, ErrorKind};
 use crate::cli::exit_code;
@@ -69,6 +72,45 @@ impl Session {
         Self::block_on_until(self.settings.transfer_deadline, work)
     }
 
+    /// Does work that blocks, on a thread of its own, with a runtime for what of it waits for the
+    /// network. At Ctrl-C `stop` is set, and the work may end in peace for a moment.
+    pub fn work_apart<T: Send + 'static>(
+        &self,
+        stop: &Arc<AtomicBool>,
+        work: impl FnOnce(Handle) -> Result<T, CliError> + Send + 'static,
+    ) -> Result<T, CliError> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .map_err(|error| CliError::new(ErrorKind::Internal, error))?;
+        let (sender, mut done) = tokio::sync::oneshot::channel();
+        let handle = runtime.handle().clone();
+        let started = std::thread::Builder::new().name("build".to_owned()).spawn(move || {
+            // If nobody waits any more, nobody has to be told.
+            drop(sender.send(work(handle)));
+        });
+        started.map_err(|error| CliError::new(ErrorKind::Internal, error))?;
+        let deadline = self.settings.transfer_deadline.unwrap_or(FOR_EVER);
+        let gone = || CliError::new(ErrorKind::Internal, "the thread of the work ended");
+        let outcome = runtime.block_on(async {
+            let early = tokio::select! {
+                biased;
+                _ = tokio::signal::ctrl_c() => CliError::interrupted(),
+                outcome = timeout(deadline, &mut done) => match outcome {
+                    Ok(outcome) => return outcome.unwrap_or_else(|_| Err(gone())),
+                    Err(_) => too_long(deadline),
+                },
+            };
+            stop.store(true, Ordering::Relaxed);
+            // What it left behind is swept by whoever comes next if this is not enough.
+            drop(timeout(GRACE, done).await);
+            Err(early)
+        });
+        runtime.shutdown_background();
+        outcome
+    }
+
     fn block_on_until<T, E: Into<CliError>>(
         deadline: Option<Duration>,
         work: impl Future<Output = Result<T, E>>,
@@ -92,6 +134,8 @@ impl Session {
     }
 }
 
+/// How long work has to end once it is told to.
+const GRACE: Duration = Duration::from_secs(10);
 /// Longer than anybody waits.
 const FOR_EVER: Duration = Duration::from_hours(24 * 365);
 
@@ -102,8 +146,12 @@ fn too_long(deadline: Duration) -> CliError {
 
 /// Runs the program.
 pub fn main() -> ExitCode {
-    panic::set_hook(Box::new(report_panic));
     let arguments: Vec<OsString> = std::env::args_os().collect();
+    // A process of a sandbox: nothing else may have begun.
+    if let Some(done) = run::entry(&arguments) {
+        return if done { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
+    panic::set_hook(Box::new(report_panic));
     let outcome = panic::catch_unwind(|| run(&arguments));
     ExitCode::from(outcome.unwrap_or(exit_code::INTERNAL))
 }

@@ -76,6 +76,11 @@ impl Environment {
         self.variables.get(name)?.to_str().filter(|text| !text.is_empty()).map(str::to_owned)
     }
 
+    /// The text of a variable, which may be empty.
+    pub fn value(&self, name: &str) -> Option<String> {
+        self.variables.get(name)?.to_str().map(str::to_owned)
+    }
+
     /// The path in a variable; an empty one counts as unset.
     pub fn path(&self, name: &str) -> Option<PathBuf> {
         self.variables.get(name).filter(|path| !path.is_empty()).map(PathBuf::from)
@@ -112,6 +117,10 @@ pub struct Settings {
     pub trust_dir: PathBuf,
     /// The person's images; `None` if there is no home folder.
     pub images_dir: Option<PathBuf>,
+    /// Where builds keep what they need again; `None` if there is no home folder.
+    pub build_dir: Option<PathBuf>,
+    /// The socket of the person's SSH agent (`SSH_AUTH_SOCK`).
+    pub ssh_agent: Option<PathBuf>,
     /// Where temporary folders are made (`TMPDIR`).
     pub temporary_dir: PathBuf,
     /// Where `trust serve` keeps its data if nobody says; `None` if there is no home folder.
@@ -232,6 +241,8 @@ impl Settings {
             environment: environment.clone(),
             trust_dir,
             images_dir: data_dir(environment).map(|data| data.join("trust/images")),
+            build_dir: cache_dir(environment).map(|cache| cache.join("trust/build")),
+            ssh_agent: environment.path("SSH_AUTH_SOCK"),
             server_data: data_dir(environment).map(|data| data.join("trust/server")),
             server_config: environment.path("REGISTRY_CONFIGURATION_PATH"),
             server_variables: ServerVariables(environment.beginning_with(PREFIX)),
@@ -387,6 +398,12 @@ fn data_dir(environment: &Environment) -> Option<PathBuf> {
     // One that is not absolute does not count.
     let data = environment.path("XDG_DATA_HOME").filter(|path| path.is_absolute());
     data.or_else(|| environment.path("HOME").map(|home| home.join(".local/share")))
+}
+
+/// The person's folder of what can be made again (XDG Base Directory Specification).
+fn cache_dir(environment: &Environment) -> Option<PathBuf> {
+    let cache = environment.path("XDG_CACHE_HOME").filter(|path| path.is_absolute());
+    cache.or_else(|| environment.path("HOME").map(|home| home.join(".cache")))
 }
 
 fn keyring(environment: &Environment) -> KeyringEnv {

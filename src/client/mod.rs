@@ -2,7 +2,9 @@
 
 pub mod auth;
 mod body;
+pub mod download;
 pub mod error;
+pub mod git;
 pub mod http;
 pub mod notary;
 pub mod piece;

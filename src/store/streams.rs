@@ -214,6 +214,52 @@ pub fn is_folder(path: &Path) -> bool {
     path.is_dir()
 }
 
+/// Removes everything in a folder of ours; returns how many bytes its files had. No link is
+/// followed.
+pub fn remove_kept(folder: &Path) -> Result<u64, StoreError> {
+    let mut bytes = 0_u64;
+    let entries = fs::read_dir(folder).map_err(|cause| failed("list", folder, cause))?;
+    for entry in entries {
+        let path = entry.map_err(|cause| failed("list", folder, cause))?.path();
+        let metadata = match fs::symlink_metadata(&path) {
+            Ok(metadata) => metadata,
+            Err(cause) if is_absence(&cause) => continue,
+            Err(cause) => return Err(failed("inspect", &path, cause)),
+        };
+        step("remove", &path)?;
+        let removed = if metadata.is_dir() {
+            bytes = bytes.saturating_add(size_below(&path));
+            fs::remove_dir_all(&path)
+        } else {
+            bytes = bytes.saturating_add(metadata.len());
+            fs::remove_file(&path)
+        };
+        removed.map_err(|cause| failed("remove", &path, cause))?;
+    }
+    Ok(bytes)
+}
+
+/// How many bytes the files below a folder have, as far as that can be told.
+fn size_below(folder: &Path) -> u64 {
+    let mut bytes = 0_u64;
+    let mut pending = vec![folder.to_owned()];
+    while let Some(folder) = pending.pop() {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            match entry.metadata() {
+                Ok(metadata) if metadata.is_dir() => pending.push(entry.path()),
+                Ok(metadata) => bytes = bytes.saturating_add(metadata.len()),
+                Err(_) => {}
+            }
+        }
+    }
+    bytes
+}
+
+/// Whether there is a folder, and no link to one.
+pub fn is_real_folder(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_dir())
+}
+
 /// Opens a file that a person named, for reading; `-` is the standard input.
 pub fn open_user_file(path: &Path) -> Result<Box<dyn Read + Send>, StoreError> {
     if path == Path::new("-") {

@@ -15,6 +15,7 @@ mod archives;
 mod attacks;
 mod backup;
 mod bad_input;
+mod builds;
 mod cli_keys;
 // No release build can be killed at a chosen place.
 #[cfg(debug_assertions)]
@@ -38,6 +39,7 @@ mod registry_faults;
 mod renewal;
 mod repo_pin;
 mod rotation;
+mod runner;
 mod scale;
 mod serve;
 mod server;

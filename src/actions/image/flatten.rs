@@ -60,7 +60,7 @@ pub fn flatten(
 }
 
 /// Puts the layers together; each file's content is where it begins in `contents`.
-fn collect(
+pub(crate) fn collect(
     layout: &ImageLayout,
     image: &LocalImage,
     contents: &mut Scratch,

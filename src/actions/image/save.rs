@@ -7,12 +7,12 @@ use serde_json::{Map, Value, json};
 
 use crate::actions::image::find::{Catalog, FindError, LocalImage, Resolved, shown};
 use crate::limits::{MAX_IMAGE_MANIFESTS, MAX_INDEX_DEPTH};
-use crate::oci::archive::{ArchiveError, ArchiveWriter, Entry, EntryPath, Kind};
+use crate::oci::archive::{ArchiveError, ArchiveWriter, Entry as Member, EntryPath, Kind};
 use crate::oci::docker_archive::ListedImage;
 use crate::oci::layout::{CONTAINERD_NAME, REF_NAME, SOURCE};
 use crate::oci::manifest::{OCI_INDEX, is_manifest};
 use crate::oci::media_type::is_foreign_layer;
-use crate::oci::{Descriptor, Digest, ImageName, Manifest, Platform, Reference};
+use crate::oci::{Descriptor, Digest, Entry, ImageName, Manifest, Platform, Reference};
 use crate::store::images::blobs::of_reading;
 use crate::store::{ImageLayout, ImageLayoutError};
 
@@ -86,6 +86,21 @@ pub fn plan<'a>(
     Ok(plan)
 }
 
+/// As [`plan`], of an image or index that need not have a name in the layout, under these names.
+pub fn plan_of<'a>(
+    layout: &'a ImageLayout,
+    root: &Descriptor,
+    names: &[ImageName],
+    format: Format,
+) -> Result<Plan<'a>, SaveError> {
+    let entry = Entry { descriptor: root.clone() };
+    let chosen = Catalog::read(layout)?.load_entry(&entry, None)?;
+    let image = Image { root: root.clone(), names: names.to_vec(), chosen };
+    let mut plan = Plan { layout, format, images: vec![image], content: BTreeMap::new() };
+    plan.reach(root, 0)?;
+    Ok(plan)
+}
+
 impl Plan<'_> {
     /// Writes the archive. The same images give the same bytes.
     pub fn write<W: Write>(&self, out: W) -> Result<W, SaveError> {
@@ -93,7 +108,7 @@ impl Plan<'_> {
         let folders: BTreeSet<String> =
             self.content.keys().map(|digest| format!("blobs/{}", digest.algorithm())).collect();
         for folder in ["blobs".to_owned()].into_iter().chain(folders) {
-            let entry = Entry::new(EntryPath::parse(folder.as_bytes())?, Kind::Folder);
+            let entry = Member::new(EntryPath::parse(folder.as_bytes())?, Kind::Folder);
             archive.append_bytes(&entry, b"").map_err(SaveError::Write)?;
         }
         // What tells of the rest comes first, so that who reads may know it in time.
@@ -107,11 +122,11 @@ impl Plan<'_> {
         }
         for (name, document) in documents {
             let bytes = document.to_string();
-            let entry = Entry::file(EntryPath::parse(name.as_bytes())?, bytes.len() as u64);
+            let entry = Member::file(EntryPath::parse(name.as_bytes())?, bytes.len() as u64);
             archive.append_bytes(&entry, bytes.as_bytes()).map_err(SaveError::Write)?;
         }
         for (digest, size) in &self.content {
-            let entry = Entry::file(EntryPath::parse(place(digest).as_bytes())?, *size);
+            let entry = Member::file(EntryPath::parse(place(digest).as_bytes())?, *size);
             let blob = self.layout.open_blob(&Descriptor::new("", digest.clone(), *size))?;
             let mut blob = Watched { inner: blob, error: None };
             if let Err(error) = archive.append(&entry, &mut blob) {

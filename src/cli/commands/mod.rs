@@ -2,6 +2,7 @@
 //!
 //! A new command is its file, its `mod` line and one line in the list below.
 
+pub mod build;
 pub mod completions;
 pub mod copy;
 pub mod delegation;
@@ -37,6 +38,7 @@ pub(crate) use list::commands;
 commands! {
     /// A command and what was typed after it.
     pub enum Command {
+        Build(build::Command),
         Pull(pull::Args),
         Push(push::Args),
         Copy(copy::Args),

@@ -121,7 +121,8 @@ impl BuildSteps {
         layers.map(|layer| layer.descriptor.digest).collect()
     }
 
-    fn parse(bytes: &[u8]) -> Option<Self> {
+    /// Reads a list; `None` if it cannot be read.
+    pub fn parse(bytes: &[u8]) -> Option<Self> {
         let document: Document = serde_json::from_slice(bytes).ok()?;
         if document.version != VERSION {
             return None;
@@ -131,7 +132,8 @@ impl BuildSteps {
         Some(Self { steps: steps.collect() })
     }
 
-    fn to_bytes(&self) -> Vec<u8> {
+    /// Writes the list.
+    pub fn to_bytes(&self) -> Vec<u8> {
         let steps = self.steps.iter().map(|(inputs, step)| (inputs.to_string(), step.clone()));
         let document = Document { version: VERSION, steps: steps.collect() };
         serde_json::to_vec(&document).unwrap_or_default()
