@@ -413,3 +413,15 @@ pub const MAX_BUILD_STEPS_KEPT: usize = 20_000;
 pub const MAX_BUILD_CACHE_BYTES: u64 = 64 << 20;
 /// Most instructions that a base has for builds that begin from it; real ones have up to ten.
 pub const MAX_TRIGGERS: usize = 1000;
+/// Most folders put on top of each other for a command: overlayfs takes 500, one page of options
+/// some 240; images have 127 at most with docker.
+pub const MAX_ROOT_LAYERS: usize = 200;
+/// Most processes of a command, where the kernel can bound them: what a large parallel build needs,
+/// and a fraction of what a machine has.
+pub const MAX_RUN_PROCESSES: u32 = 16_384;
+/// Most files that each process of a command may have open: systemd's, and so docker's.
+pub const MAX_RUN_OPEN_FILES: u64 = 524_288;
+/// Most copies of one private cache: as many commands may use it at the same time.
+pub const MAX_CACHE_COPIES: usize = 64;
+/// Largest file of name servers read, in bytes.
+pub const MAX_RESOLV_CONF_BYTES: u64 = 64 << 10;

@@ -7,7 +7,7 @@
 //! * what a step's inputs are, as one digest: [`key`]
 //! * files and their bytes: [`content`], [`context`]; what a step changes: [`changes`]
 //! * `COPY`, `ADD` and `WORKDIR`: [`copy`]; names of users: [`accounts`]; layers: [`layer`]
-//! * commands: [`runner`]
+//! * commands: [`runner`], and who runs them: [`run`]
 //!
 //! All of it is synchronous; who needs a network blocks on it in [`outside`].
 
@@ -29,6 +29,7 @@ pub mod layer;
 pub mod outside;
 pub mod record;
 pub mod request;
+pub mod run;
 pub mod runner;
 mod running;
 pub mod spool;

@@ -146,6 +146,12 @@ pub enum RunError {
         /// What is not there.
         what: String,
     },
+    /// The program is there, but cannot be run.
+    #[error("{what}")]
+    NotExecutable {
+        /// Which one, and why.
+        what: String,
+    },
     /// What was wanted of the runner is beyond it.
     #[error("{what}")]
     Unsupported {

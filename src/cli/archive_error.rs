@@ -1,5 +1,6 @@
 //! What the errors of layers and archives are to a person: the kind, and what can be done.
 
+use crate::actions::image::canonicalize::CanonicalizeError;
 use crate::actions::image::diff::DiffError;
 use crate::actions::image::flatten::FlattenError;
 use crate::actions::image::import::ImportError;
@@ -7,6 +8,7 @@ use crate::actions::image::load::LoadError;
 use crate::actions::image::save::SaveError;
 use crate::cli::error::{CliError, ErrorKind};
 use crate::oci::archive::ArchiveError;
+use crate::oci::canonical::CanonicalError;
 use crate::store::images::layer_archive::LayerError;
 
 impl From<LayerError> for CliError {
@@ -74,6 +76,22 @@ impl From<FlattenError> for CliError {
             FlattenError::Layer(cause) => cause.into(),
             FlattenError::Layout(cause) => cause.into(),
             _ => Self::new(ErrorKind::Usage, error),
+        }
+    }
+}
+
+impl From<CanonicalizeError> for CliError {
+    fn from(error: CanonicalizeError) -> Self {
+        match error {
+            CanonicalizeError::Find(cause) => cause.into(),
+            CanonicalizeError::Layer(cause) => cause.into(),
+            CanonicalizeError::Layout(cause) => cause.into(),
+            CanonicalizeError::Canonical(CanonicalError::Io(cause)) => {
+                LayerError::of("of files", cause).into()
+            }
+            CanonicalizeError::Canonical(CanonicalError::Epoch { .. })
+            | CanonicalizeError::Os { .. } => Self::new(ErrorKind::Usage, error),
+            CanonicalizeError::Canonical(_) => Self::new(ErrorKind::Storage, error),
         }
     }
 }

@@ -17,6 +17,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::actions::Context;
+use crate::build::run;
 use crate::cli::args::Cli;
 use crate::cli::error::{CliError, ErrorKind};
 use crate::cli::exit_code;
@@ -145,8 +146,12 @@ fn too_long(deadline: Duration) -> CliError {
 
 /// Runs the program.
 pub fn main() -> ExitCode {
-    panic::set_hook(Box::new(report_panic));
     let arguments: Vec<OsString> = std::env::args_os().collect();
+    // A process of a sandbox: nothing else may have begun.
+    if let Some(done) = run::entry(&arguments) {
+        return if done { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
+    panic::set_hook(Box::new(report_panic));
     let outcome = panic::catch_unwind(|| run(&arguments));
     ExitCode::from(outcome.unwrap_or(exit_code::INTERNAL))
 }

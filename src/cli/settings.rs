@@ -294,6 +294,15 @@ impl Settings {
         })
     }
 
+    /// The time of all there is in a canonical image, in seconds since 1970: what
+    /// `SOURCE_DATE_EPOCH` says, else 0.
+    pub fn epoch(&self) -> Result<i64, CliError> {
+        match self.source_date_epoch {
+            Some(_) => self.creation_time().map(Timestamp::as_second),
+            None => Ok(0),
+        }
+    }
+
     /// Builds what actions work with.
     pub fn context(&self, passphrases: Arc<Passphrases>) -> Result<Context, CliError> {
         Ok(Context {

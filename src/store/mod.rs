@@ -3,7 +3,7 @@
 //! * where things live under `~/.docker/trust`: [`trust_dir`]
 //! * private keys: [`keys`]; the folders of notary before 0.6: `key_migration`
 //! * cached trust metadata: [`metadata`]; staged changes: [`changelist`]
-//! * images: [`images`]
+//! * images: [`images`]; their layers as folders: [`roots`]
 //! * registry logins: [`credentials`], which may ask a helper program: [`credential_helper`];
 //!   other places they are looked up in: [`login_sources`]
 //! * key rotations under way: [`rotation`]
@@ -32,6 +32,7 @@ pub mod kill;
 pub mod login_sources;
 pub mod metadata;
 pub mod registry_rules;
+pub mod roots;
 pub mod rotation;
 pub mod streams;
 pub mod tls_files;

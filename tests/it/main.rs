@@ -39,6 +39,7 @@ mod registry_faults;
 mod renewal;
 mod repo_pin;
 mod rotation;
+mod runner;
 mod scale;
 mod serve;
 mod server;

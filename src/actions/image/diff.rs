@@ -3,11 +3,12 @@
 //! Each layer is read once, and one that both begin with is read for both. Contents are hashed on
 //! the way and not kept.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 
 use serde_json::{Map, Value};
 
+use crate::actions::image::entries::{ArchiveChange, entries};
 use crate::actions::image::find::{FindError, LocalImage};
 use crate::oci::archive::tree::{Inode, InodeId};
 use crate::oci::archive::{EntryPath, Expansion, Kind, LayerPacker, Tree};
@@ -23,8 +24,12 @@ pub struct Difference {
     pub layers: Option<Vec<LayerChange>>,
     /// Members of the configuration, by their paths.
     pub config: Option<Vec<ConfigChange>>,
+    /// Members of the manifest, by their paths.
+    pub manifest: Option<Vec<ConfigChange>>,
     /// Files by their paths.
     pub files: Option<Vec<FileChange>>,
+    /// Layers that stand for each other and are not the same, entry by entry.
+    pub archives: Option<Vec<ArchiveChange>>,
 }
 
 /// What is to be compared.
@@ -34,8 +39,24 @@ pub struct Parts {
     pub layers: bool,
     /// The configurations.
     pub config: bool,
+    /// The manifests.
+    pub manifest: bool,
     /// The files.
     pub files: bool,
+    /// The layers as archives.
+    pub archives: Archives,
+}
+
+/// Whether layers are compared entry by entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Archives {
+    /// They are.
+    Compared,
+    /// They are if there is no difference between the files that would be a reason for other
+    /// digests.
+    WithoutOtherReason,
+    /// They are not.
+    Left,
 }
 
 /// One layer: in the first image, in the second, or in both.
@@ -49,11 +70,12 @@ pub struct LayerChange {
     pub after: Option<Descriptor>,
 }
 
-/// A member of the configuration.
+/// A member of the configuration, or of the manifest.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ConfigChange {
     /// Names of members with dots between; of a list of objects the number, from zero; of the
-    /// environment the name of the variable.
+    /// environment the name of the variable. Of a document that says the same in other bytes
+    /// `configuration as bytes` or `manifest as bytes`, the values being how many.
     pub path: String,
     /// What the first image has.
     pub before: Option<Value>,
@@ -104,11 +126,22 @@ pub fn diff(
     parts: Parts,
     expansion: Expansion,
 ) -> Result<Difference, DiffError> {
-    Ok(Difference {
+    let mut difference = Difference {
         layers: if parts.layers { Some(layers(before, after)?) } else { None },
-        config: parts.config.then(|| config(&before.config.raw, &after.config.raw)),
+        config: parts.config.then(|| config(before, after)),
+        manifest: parts.manifest.then(|| manifest(before, after)),
         files: if parts.files { Some(files(layout, before, after, expansion)?) } else { None },
-    })
+        archives: None,
+    };
+    let is_wanted = match parts.archives {
+        Archives::Compared => true,
+        Archives::WithoutOtherReason => difference.files.as_ref().is_some_and(Vec::is_empty),
+        Archives::Left => false,
+    };
+    if is_wanted {
+        difference.archives = Some(archives(layout, before, after, expansion)?);
+    }
+    Ok(difference)
 }
 
 impl LayerChange {
@@ -178,8 +211,86 @@ fn common_base(old: &[Layer<'_>], new: &[Layer<'_>]) -> usize {
     old.iter().zip(new).take_while(|(old, new)| old.1 == new.1).count()
 }
 
+/// The layers that only one of the images has, each with the one that stands in its place.
+fn archives(
+    layout: &ImageLayout,
+    before: &LocalImage,
+    after: &LocalImage,
+    expansion: Expansion,
+) -> Result<Vec<ArchiveChange>, DiffError> {
+    let (mut old, mut new) = (VecDeque::new(), VecDeque::new());
+    let mut changes = Vec::new();
+    for layer in layers(before, after)? {
+        match (layer.before, layer.after) {
+            (Some(_), Some(_)) => {
+                old.clear();
+                new.clear();
+            }
+            (Some(before), None) => old.push_back((before, layer.diff_id)),
+            (None, Some(after)) => new.push_back((after, layer.diff_id)),
+            (None, None) => {}
+        }
+        if let (Some(before), Some(after)) = (old.front(), new.front()) {
+            let (before, after) = ((&before.0, &before.1), (&after.0, &after.1));
+            changes.push(entries(layout, before, after, expansion)?);
+            old.pop_front();
+            new.pop_front();
+        }
+    }
+    Ok(changes)
+}
+
 /// The configurations member by member, but for `rootfs`, which the layers tell.
-fn config(before: &Map<String, Value>, after: &Map<String, Value>) -> Vec<ConfigChange> {
+fn config(before: &LocalImage, after: &LocalImage) -> Vec<ConfigChange> {
+    let mut changes = members(&before.config.raw, &after.config.raw);
+    let is_same = before.config.diff_ids == after.config.diff_ids;
+    if changes.is_empty() && is_same && before.config_bytes != after.config_bytes {
+        changes.push(form("configuration as bytes", &before.config_bytes, &after.config_bytes));
+    }
+    changes
+}
+
+/// The manifests member by member, but for digests and sizes, which layers and configurations tell.
+fn manifest(before: &LocalImage, after: &LocalImage) -> Vec<ConfigChange> {
+    let document = |image: &LocalImage| {
+        let bytes = &image.manifest_bytes;
+        let mut document: Map<String, Value> = serde_json::from_slice(bytes).unwrap_or_default();
+        let parts = document.get_mut("layers").and_then(Value::as_array_mut);
+        let parts = parts.map(std::mem::take).unwrap_or_default().into_iter();
+        let described = |mut part: Value| {
+            if let Some(part) = part.as_object_mut() {
+                part.shift_remove("digest");
+                part.shift_remove("size");
+            }
+            part
+        };
+        let layers: Vec<Value> = parts.map(described).collect();
+        document.insert("layers".to_owned(), Value::Array(layers));
+        if let Some(config) = document.get_mut("config") {
+            *config = described(config.take());
+        }
+        Map::from_iter([("manifest".to_owned(), Value::Object(document))])
+    };
+    let mut changes = members(&document(before), &document(after));
+    let parts = |image: &LocalImage| {
+        let layers: Vec<_> = image.manifest.layers.iter().map(|l| l.digest.clone()).collect();
+        (image.id.clone(), layers)
+    };
+    let is_same = parts(before) == parts(after);
+    if changes.is_empty() && is_same && before.manifest_bytes != after.manifest_bytes {
+        changes.push(form("manifest as bytes", &before.manifest_bytes, &after.manifest_bytes));
+    }
+    changes
+}
+
+/// Documents that say the same in other bytes.
+fn form(path: &str, before: &[u8], after: &[u8]) -> ConfigChange {
+    let length = |bytes: &[u8]| Some(Value::from(bytes.len()));
+    let (before, after) = (length(before), length(after));
+    ConfigChange { path: path.to_owned(), before, after }
+}
+
+fn members(before: &Map<String, Value>, after: &Map<String, Value>) -> Vec<ConfigChange> {
     let members = |document: &Map<String, Value>| {
         let mut members = BTreeMap::new();
         for (name, value) in document.iter().filter(|(name, _)| *name != "rootfs") {
@@ -329,7 +440,7 @@ mod tests {
 
     fn paths(before: &Value, after: &Value) -> Vec<String> {
         let object = |value: &Value| value.as_object().unwrap().clone();
-        config(&object(before), &object(after)).into_iter().map(|change| change.path).collect()
+        members(&object(before), &object(after)).into_iter().map(|change| change.path).collect()
     }
 
     #[test]

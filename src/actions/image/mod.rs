@@ -1,7 +1,9 @@
 //! Images on this machine: one file per thing a user can do with them; and what an image is in the
 //! two worlds, [`signed`].
 
+pub mod canonicalize;
 pub mod diff;
+pub mod entries;
 pub mod filter;
 pub mod find;
 pub mod flatten;

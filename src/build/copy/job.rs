@@ -1,11 +1,15 @@
 //! What is copied, and where it goes.
 
+use std::fmt;
 use std::path::Path;
 
 use crate::build::changes::Changes;
 use crate::build::content::{Content, Files};
 use crate::build::context::Exclusion;
+use crate::build::copy::copier::Copier;
 use crate::build::copy::error::CopyError;
+use crate::build::draft::{Draft, NewFolder};
+use crate::oci::archive::EntryPath;
 
 /// One `COPY` or `ADD`, its words expanded.
 #[derive(Debug, Clone)]
@@ -63,28 +67,50 @@ pub enum Source<'a> {
     All(&'a Files),
 }
 
-impl std::fmt::Debug for Source<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+/// What a copy changes in the files of a stage. No content is read but that of archives that are to
+/// be unpacked, and the stage's accounts if the owner is a name.
+pub fn copy(job: &Job<'_>, stage: &Files) -> Result<Changes, CopyError> {
+    // A mode for all of it cannot be linked, as BuildKit has it.
+    let is_apart = job.link && job.mode.is_none();
+    let nothing = Files::default();
+    let mut copier = Copier::new(job, stage, if is_apart { &nothing } else { stage })?;
+    for source in &job.sources {
+        copier.take(source)?;
+    }
+    copier.finish()
+}
+
+/// What making a folder, and those above it that are missing, changes: all get this owner and
+/// group, mode 0755 and this time, in seconds since 1970. Nothing if the folder is there.
+pub fn make_folder(
+    stage: &Files,
+    path: &str,
+    owner: (u32, u32),
+    epoch: i64,
+) -> Result<Changes, CopyError> {
+    let mut draft = Draft::new(stage);
+    let place = draft.resolve(path.as_bytes())?;
+    draft.make_folders(&place, NewFolder { mode: 0o755, owner, epoch })?;
+    let changes = draft.finish();
+    without_whiteouts(&changes)?;
+    Ok(changes)
+}
+
+/// Refuses names that would say in a layer that a file is gone.
+pub(super) fn without_whiteouts(changes: &Changes) -> Result<(), CopyError> {
+    let reserved = |path: &EntryPath| path.names().any(|name| name.starts_with(b".wh."));
+    match changes.paths.keys().find(|path| reserved(path)) {
+        Some(path) => Err(CopyError::Whiteout { path: path.to_string() }),
+        None => Ok(()),
+    }
+}
+
+impl fmt::Debug for Source<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Path { path, .. } => f.debug_tuple("Path").field(path).finish(),
             Self::File { name, .. } => f.debug_tuple("File").field(name).finish(),
             Self::All(_) => f.write_str("All"),
         }
     }
-}
-
-/// What a copy changes in the files of a stage. No content is read but that of archives.
-pub fn copy(_job: &Job<'_>, _stage: &Files) -> Result<Changes, CopyError> {
-    Ok(Changes::default())
-}
-
-/// What making a folder, and those above it that are missing, changes: all get this owner and
-/// group, mode 0755 and this time. Nothing if the folder is there.
-pub fn make_folder(
-    _stage: &Files,
-    _path: &str,
-    _owner: (u32, u32),
-    _epoch: i64,
-) -> Result<Changes, CopyError> {
-    Ok(Changes::default())
 }

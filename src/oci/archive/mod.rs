@@ -1,7 +1,8 @@
 //! Layers and archives of images: tar, its compression, and what a stack of layers comes to.
 //!
 //! * one entry: [`entry`], its name: [`path`]
-//! * a tar archive: [`reader`], [`writer`], both over the blocks of [`header`]
+//! * a tar archive: [`reader`], [`writer`], both over the blocks of [`header`]; how exactly it was
+//!   written: [`written`]
 //! * how a stream is packed: [`expand`], [`pack`]
 //! * layers on top of each other: [`tree`]
 //!
@@ -17,6 +18,7 @@ mod pax;
 pub mod reader;
 pub mod tree;
 pub mod writer;
+pub mod written;
 
 pub use entry::{Entry, Kind, Time};
 pub use error::ArchiveError;
@@ -26,3 +28,4 @@ pub use path::EntryPath;
 pub use reader::ArchiveReader;
 pub use tree::{Inode, InodeId, Tree};
 pub use writer::ArchiveWriter;
+pub use written::Written;

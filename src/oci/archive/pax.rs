@@ -56,6 +56,10 @@ impl Records {
         self.0.keys().any(|key| key.starts_with(b"GNU.sparse."))
     }
 
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.0.iter().map(|(key, value)| (&key[..], &value[..]))
+    }
+
     pub(super) fn xattrs(&self) -> BTreeMap<Vec<u8>, Vec<u8>> {
         let attribute = |(key, value): (&Vec<u8>, &Vec<u8>)| {
             Some((key.strip_prefix(XATTR)?.to_vec(), value.clone()))

@@ -10,7 +10,7 @@ use crate::oci::archive::entry::{Entry, Kind, Time};
 use crate::oci::archive::header::{self, BLOCK, Block, Header};
 use crate::oci::archive::path::shown;
 use crate::oci::archive::pax::{self, Records};
-use crate::oci::archive::{ArchiveError, EntryPath};
+use crate::oci::archive::{ArchiveError, EntryPath, Written};
 use crate::oci::media_type::Compression;
 
 /// Reads entries one after the other. Between two, it reads the content of the first.
@@ -24,6 +24,9 @@ pub struct ArchiveReader<R> {
     content: u64,
     padding: u64,
     ended: bool,
+    /// Where the end begins, once it was reached.
+    end: u64,
+    written: Written,
 }
 
 /// What extended headers before an entry say of it.
@@ -34,10 +37,45 @@ struct Extensions {
     link: Option<Vec<u8>>,
 }
 
+impl Extensions {
+    fn written(&self, block: &Block) -> Written {
+        let mut written = Written::of(block);
+        for (key, value) in self.records.iter() {
+            written.add("pax", key, value);
+        }
+        let long = [("name", &self.name), ("linkname", &self.link)];
+        for (name, value) in
+            long.iter().filter_map(|(name, value)| Some((*name, (*value).as_ref()?)))
+        {
+            written.add("gnu", name.as_bytes(), value);
+        }
+        written
+    }
+}
+
 impl<R: Read> ArchiveReader<R> {
     /// Begins to read.
     pub fn new(inner: R) -> Self {
-        Self { inner, offset: 0, entries: 0, content: 0, padding: 0, ended: false }
+        Self {
+            inner,
+            offset: 0,
+            entries: 0,
+            content: 0,
+            padding: 0,
+            ended: false,
+            end: 0,
+            written: Written::default(),
+        }
+    }
+
+    /// How the last entry is written.
+    pub fn written(&self) -> &Written {
+        &self.written
+    }
+
+    /// Where the end of the archive begins, in bytes from its beginning, once it was reached.
+    pub fn end(&self) -> u64 {
+        self.end
     }
 
     /// The next entry; what was not read of the content of the one before is passed over. `None`
@@ -73,6 +111,7 @@ impl<R: Read> ArchiveReader<R> {
                     extensions.link = Some(header::text(&body).to_vec());
                 }
                 _ => {
+                    self.written = extensions.written(&block);
                     let entry = entry(&header, extensions)?;
                     self.expect(entry.size);
                     return Ok(Some(entry));
@@ -137,7 +176,7 @@ impl<R: Read> ArchiveReader<R> {
                 };
             }
         }
-        self.ended = true;
+        (self.ended, self.end) = (true, start);
         Ok(None)
     }
 

@@ -355,7 +355,6 @@ impl<C> Tree<C> {
                 if let Some(first) = first_names.get(&id) {
                     entry.kind = Kind::Hardlink(first.clone());
                     entry.size = 0;
-                    entry.xattrs.clear();
                 } else {
                     first_names.insert(id, entry.path.clone());
                 }

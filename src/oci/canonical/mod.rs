@@ -3,12 +3,14 @@
 //!
 //! * an entry of a layer in its normal form: [`entry`]
 //! * which entries a layer has, and in which order: [`arrange`]
+//! * what changes a layer makes, told by the files: [`between`]
 //! * writing a layer, refusing what is not canonical: [`writer`]
 //! * configurations, manifests and indexes as bytes: [`config`], [`manifest`], over [`json`]
 //!
 //! Nothing here touches the disk. How layers are packed is in [`crate::oci::archive::pack`].
 
 pub mod arrange;
+pub mod between;
 pub mod config;
 pub mod entry;
 mod error;
@@ -20,6 +22,7 @@ mod order;
 pub mod writer;
 
 pub use arrange::{Change, arrange};
+pub use between::between;
 pub use config::{config_bytes, created};
 pub use entry::{checkout_mode, normalized, whiteout};
 pub use error::CanonicalError;

@@ -295,7 +295,7 @@ fn the_same_images_give_the_same_bytes() {
 }
 
 /// Every path of a tree with all that can be told of it.
-fn tree(folder: &Path) -> BTreeMap<String, Value> {
+pub(super) fn tree(folder: &Path) -> BTreeMap<String, Value> {
     let mut found = BTreeMap::new();
     let mut pending = vec![folder.to_owned()];
     while let Some(path) = pending.pop() {

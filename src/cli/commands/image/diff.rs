@@ -6,8 +6,9 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::actions::image::diff::{
-    ConfigChange, DiffError, Difference, FileChange, LayerChange, Parts, diff,
+    Archives, ConfigChange, DiffError, Difference, FileChange, LayerChange, Parts, diff,
 };
+use crate::actions::image::entries::{ArchiveChange, EntryChange, FieldChange};
 use crate::actions::image::find::{find, find_for};
 use crate::cli::archives::{ExpansionArgs, platform};
 use crate::cli::error::CliError;
@@ -17,13 +18,16 @@ use crate::cli::run::Session;
 use crate::cli::ui::printable;
 use crate::codec::text::to_hex;
 use crate::oci::Digest;
-use crate::oci::archive::Kind;
 use crate::oci::archive::tree::Inode;
+use crate::oci::archive::{EntryPath, Kind};
+use crate::oci::media_type::Compression;
 
 /// Show what two images have and have not in common
 ///
 /// Files are listed as `docker diff` does: A for added, D for deleted, C for changed, and in
 /// brackets what of it. Layers begin with `=` (both), `~` (both, packed differently), `-` or `+`.
+/// If the files are the same and the layers are not, their entries follow, with each field of their
+/// headers that differs.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// First image: a name, an id or a digest
@@ -42,9 +46,17 @@ pub struct Args {
     #[arg(long)]
     pub configuration: bool,
 
+    /// Compare manifests
+    #[arg(long)]
+    pub manifest: bool,
+
     /// Compare files
     #[arg(long)]
     pub files: bool,
+
+    /// Compare layers entry by entry, each field of their headers
+    #[arg(long)]
+    pub entries: bool,
 
     /// Platform of images for several, such as `linux/arm64`
     #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
@@ -77,11 +89,18 @@ impl Args {
             found.map_err(DiffError::from)
         };
         let (before, after) = (image(&self.before)?, image(&self.after)?);
-        let all = !(self.layers || self.configuration || self.files);
+        let all =
+            !(self.layers || self.configuration || self.manifest || self.files || self.entries);
         let parts = Parts {
             layers: self.layers || all,
             config: self.configuration || all,
+            manifest: self.manifest || all,
             files: self.files || all,
+            archives: match self.entries {
+                true => Archives::Compared,
+                false if all => Archives::WithoutOtherReason,
+                false => Archives::Left,
+            },
         };
         let difference = diff(&layout, &before, &after, parts, self.expansion.expansion())?;
         let document = Document::of(&difference);
@@ -96,8 +115,14 @@ impl Args {
         for member in document.config.iter().flatten() {
             text.push_str(&member.line());
         }
+        for member in document.manifest.iter().flatten() {
+            text.push_str(&member.line());
+        }
         for file in rows {
             text.push_str(&file.line());
+        }
+        for archive in document.entries.iter().flatten() {
+            text.push_str(&archive.lines());
         }
         Ok(session.ui.data(text)?)
     }
@@ -111,7 +136,36 @@ struct Document<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     config: Option<Vec<ConfigRow<'a>>>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    manifest: Option<Vec<ConfigRow<'a>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     files: Option<Vec<FileRow<'a>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    entries: Option<Vec<ArchiveRow<'a>>>,
+}
+
+/// Two layers that stand for each other.
+#[derive(Debug, Serialize)]
+struct ArchiveRow<'a> {
+    before: &'a str,
+    after: &'a str,
+    entries: Vec<EntryRow<'a>>,
+    order: Option<[String; 2]>,
+    end: Option<[u64; 2]>,
+}
+
+#[derive(Debug, Serialize)]
+struct EntryRow<'a> {
+    kind: &'static str,
+    path: String,
+    number: usize,
+    fields: Vec<FieldRow<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct FieldRow<'a> {
+    field: &'a str,
+    before: Option<String>,
+    after: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -171,7 +225,9 @@ impl<'a> Document<'a> {
         Self {
             layers: difference.layers.as_deref().map(rows),
             config: difference.config.as_deref().map(rows),
+            manifest: difference.manifest.as_deref().map(rows),
             files: difference.files.as_deref().map(rows),
+            entries: difference.archives.as_deref().map(rows),
         }
     }
 }
@@ -210,8 +266,102 @@ impl LayerRow<'_> {
             "removed" => '-',
             _ => '+',
         };
-        format!("{sign} {}\n", self.diff_id)
+        match (&self.before, &self.after) {
+            (Some(before), Some(after)) if self.change == "repacked" => {
+                let packed = match (before.compression(), after.compression()) {
+                    (before, after) if before == after => format!("{before}, other bytes"),
+                    (before, after) => format!("{before}, {after}"),
+                };
+                format!("{sign} {} [{packed}]\n", self.diff_id)
+            }
+            _ => format!("{sign} {}\n", self.diff_id),
+        }
     }
+}
+
+impl BlobRow<'_> {
+    fn compression(&self) -> &'static str {
+        match Compression::of_layer(self.media_type) {
+            Some(Compression::Gzip) => "gzip",
+            Some(Compression::Zstd) => "zstd",
+            Some(Compression::None) => "none",
+            None => "unknown",
+        }
+    }
+}
+
+impl<'a> From<&'a ArchiveChange> for ArchiveRow<'a> {
+    fn from(change: &'a ArchiveChange) -> Self {
+        Self {
+            before: change.before.as_str(),
+            after: change.after.as_str(),
+            entries: rows(&change.entries),
+            order: change.order.as_ref().map(|(one, other)| [rooted(one), rooted(other)]),
+            end: change.end.map(|(before, after)| [before, after]),
+        }
+    }
+}
+
+impl ArchiveRow<'_> {
+    fn lines(&self) -> String {
+        let mut text = format!("{} {}:\n", self.before, self.after);
+        for entry in &self.entries {
+            text.push_str(&entry.line());
+        }
+        if let Some([one, other]) = &self.order {
+            let (one, other) = (printable(one), printable(other));
+            text.push_str(&format!("  order: {one} before {other}, which it comes after\n"));
+        }
+        if let Some([before, after]) = self.end {
+            text.push_str(&format!("  end: {before} bytes, {after} bytes\n"));
+        }
+        text
+    }
+}
+
+impl<'a> From<&'a EntryChange> for EntryRow<'a> {
+    fn from(change: &'a EntryChange) -> Self {
+        let kind = match (change.before, change.after) {
+            (false, _) => "A",
+            (_, false) => "D",
+            _ => "C",
+        };
+        Self {
+            kind,
+            path: rooted(&change.path),
+            number: change.number,
+            fields: rows(&change.fields),
+        }
+    }
+}
+
+impl EntryRow<'_> {
+    fn line(&self) -> String {
+        let field = |field: &FieldRow<'_>| {
+            let value = |value: &Option<String>| printable(value.as_deref().unwrap_or("nothing"));
+            format!("{}: {}, {}", field.field, value(&field.before), value(&field.after))
+        };
+        let fields: Vec<String> = self.fields.iter().map(field).collect();
+        let what =
+            if fields.is_empty() { String::new() } else { format!(" [{}]", fields.join("; ")) };
+        format!("  {} {}{what}\n", self.kind, printable(&self.path))
+    }
+}
+
+impl<'a> From<&'a FieldChange> for FieldRow<'a> {
+    fn from(change: &'a FieldChange) -> Self {
+        let value = |value: &Option<Vec<u8>>| {
+            value.as_deref().map(|bytes| match std::str::from_utf8(bytes) {
+                Ok(text) if !text.contains(char::is_control) => text.to_owned(),
+                _ => bytes.escape_ascii().to_string(),
+            })
+        };
+        Self { field: &change.field, before: value(&change.before), after: value(&change.after) }
+    }
+}
+
+fn rooted(path: &EntryPath) -> String {
+    format!("/{}", String::from_utf8_lossy(path.as_bytes()))
 }
 
 impl<'a> From<&'a ConfigChange> for ConfigRow<'a> {
@@ -242,7 +392,7 @@ impl<'a> From<&'a FileChange> for FileRow<'a> {
         };
         Self {
             kind,
-            path: format!("/{}", String::from_utf8_lossy(change.path.as_bytes())),
+            path: rooted(&change.path),
             changed: &change.changed,
             before: change.before.as_ref().map(Details::of),
             after: change.after.as_ref().map(Details::of),

@@ -1,5 +1,6 @@
 //! `trust image …`, one file per verb.
 
+pub mod canonicalize;
 pub mod diff;
 pub mod flatten;
 pub mod history;
@@ -49,6 +50,7 @@ commands! {
         Load(load::Args),
         Import(import::Args),
         Flatten(flatten::Args),
+        Canonicalize(canonicalize::Args),
         Diff(diff::Args),
     }
 }

@@ -1,0 +1,183 @@
+//! Which system calls a command may make: those that docker's default profile allows to a
+//! container without further rights.
+//!
+//! Everything else fails as if it was not permitted; calls that are newer than this list, and
+//! `clone3`, whose flags cannot be looked at, as if the kernel did not know them, so that programs
+//! do it the older way.
+
+use std::collections::BTreeMap;
+
+use seccompiler::{
+    BackendError, BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition,
+    SeccompFilter, SeccompRule, TargetArch, sock_filter,
+};
+
+/// The filters, to be installed in this order.
+pub(super) fn filters() -> Result<Vec<BpfProgram>, BackendError> {
+    let target = TargetArch::try_from(std::env::consts::ARCH)?;
+    let mut rules: BTreeMap<i64, Vec<SeccompRule>> =
+        ALLOWED.iter().chain(ALLOWED_HERE).chain(NEWER).map(|number| (*number, Vec::new())).collect();
+    rules.insert(libc::SYS_socket, socket_families()?);
+    rules.insert(libc::SYS_personality, personalities()?);
+    rules.insert(libc::SYS_clone, vec![no_namespaces()?]);
+    rules.insert(libc::SYS_clone3, Vec::new());
+    let not_permitted = SeccompAction::Errno(libc::EPERM.unsigned_abs());
+    let allow = SeccompAction::Allow;
+    let newest = rules.keys().next_back().copied().unwrap_or_default();
+    let allowed = SeccompFilter::new(rules, not_permitted, allow, target)?;
+    Ok(vec![allowed.try_into()?, unknown(newest.max(NEWEST))])
+}
+
+/// Says of `clone3`, and of all calls after the newest known one, that they do not exist.
+fn unknown(newest: i64) -> BpfProgram {
+    let number = |number: i64| u32::try_from(number).unwrap_or(u32::MAX);
+    let no_such_call = RETURN_ERROR | libc::ENOSYS.unsigned_abs();
+    vec![
+        sock_filter { code: LOAD, jt: 0, jf: 0, k: 0 },
+        sock_filter { code: IF_EQUAL, jt: 2, jf: 0, k: number(libc::SYS_clone3) },
+        sock_filter { code: IF_GREATER, jt: 1, jf: 0, k: number(newest) },
+        sock_filter { code: RETURN, jt: 0, jf: 0, k: RETURN_ALLOW },
+        sock_filter { code: RETURN, jt: 0, jf: 0, k: no_such_call },
+    ]
+}
+
+/// All but `AF_ALG` and `AF_VSOCK`: the kernel's cryptography, and the machine that this one may be
+/// a guest of.
+fn socket_families() -> Result<Vec<SeccompRule>, BackendError> {
+    let family = |operator, value| -> Result<SeccompRule, BackendError> {
+        SeccompRule::new(vec![SeccompCondition::new(0, SeccompCmpArgLen::Dword, operator, value)?])
+    };
+    Ok(vec![
+        family(SeccompCmpOp::Lt, 38)?,
+        family(SeccompCmpOp::Eq, 39)?,
+        family(SeccompCmpOp::Gt, 40)?,
+    ])
+}
+
+/// Linux, 32-bit Linux, each without random addresses or not changed; and the question.
+fn personalities() -> Result<Vec<SeccompRule>, BackendError> {
+    let personality = |value| -> Result<SeccompRule, BackendError> {
+        let equal = SeccompCmpOp::Eq;
+        SeccompRule::new(vec![SeccompCondition::new(0, SeccompCmpArgLen::Dword, equal, value)?])
+    };
+    [0, 8, 0x2_0000, 0x2_0008, 0xffff_ffff].into_iter().map(personality).collect()
+}
+
+/// `clone` without any of the flags that make a namespace.
+fn no_namespaces() -> Result<SeccompRule, BackendError> {
+    let none = SeccompCmpOp::MaskedEq(NAMESPACES);
+    SeccompRule::new(vec![SeccompCondition::new(0, SeccompCmpArgLen::Qword, none, 0)?])
+}
+
+/// `CLONE_NEWNS`, `NEWCGROUP`, `NEWUTS`, `NEWIPC`, `NEWUSER`, `NEWPID` and `NEWNET`.
+const NAMESPACES: u64 = 0x7e02_0000;
+/// The newest call that was looked at when this list was made; the numbers are the same everywhere
+/// (`file_setattr`).
+const NEWEST: i64 = 469;
+
+const LOAD: u16 = 0x20;
+const IF_EQUAL: u16 = 0x15;
+const IF_GREATER: u16 = 0x25;
+const RETURN: u16 = 0x06;
+const RETURN_ALLOW: u32 = 0x7fff_0000;
+const RETURN_ERROR: u32 = 0x0005_0000;
+
+macro_rules! calls {
+    ($($name:ident)*) => { &[$(libc::$name),*] };
+}
+
+/// Calls that every processor has.
+const ALLOWED: &[i64] = calls! {
+    SYS_accept SYS_accept4 SYS_adjtimex SYS_bind SYS_brk SYS_capget SYS_capset SYS_chdir SYS_chroot
+    SYS_clock_adjtime SYS_clock_getres SYS_clock_gettime SYS_clock_nanosleep SYS_close
+    SYS_close_range SYS_connect SYS_copy_file_range SYS_dup SYS_dup3 SYS_epoll_create1
+    SYS_epoll_ctl SYS_epoll_pwait SYS_epoll_pwait2 SYS_eventfd2 SYS_execve SYS_execveat SYS_exit
+    SYS_exit_group SYS_faccessat SYS_faccessat2 SYS_fadvise64 SYS_fallocate SYS_fanotify_mark
+    SYS_fchdir SYS_fchmod SYS_fchmodat SYS_fchown SYS_fchownat SYS_fcntl SYS_fdatasync
+    SYS_fgetxattr SYS_flistxattr SYS_flock SYS_fremovexattr SYS_fsetxattr SYS_fstat SYS_fstatfs
+    SYS_fsync SYS_ftruncate SYS_futex SYS_futex_waitv SYS_get_robust_list SYS_getcpu SYS_getcwd
+    SYS_getdents64 SYS_getegid SYS_geteuid SYS_getgid SYS_getgroups SYS_getitimer SYS_getpeername
+    SYS_getpgid SYS_getpid SYS_getppid SYS_getpriority SYS_getrandom SYS_getresgid SYS_getresuid
+    SYS_getrlimit SYS_getrusage SYS_getsid SYS_getsockname SYS_getsockopt SYS_gettid
+    SYS_gettimeofday SYS_getuid SYS_getxattr SYS_inotify_add_watch SYS_inotify_init1
+    SYS_inotify_rm_watch SYS_io_cancel SYS_io_destroy SYS_io_getevents SYS_io_setup SYS_io_submit
+    SYS_ioctl SYS_ioprio_get SYS_ioprio_set SYS_kill SYS_landlock_add_rule
+    SYS_landlock_create_ruleset SYS_landlock_restrict_self SYS_lgetxattr SYS_linkat SYS_listen
+    SYS_listxattr SYS_llistxattr SYS_lremovexattr SYS_lseek SYS_lsetxattr SYS_madvise
+    SYS_membarrier SYS_memfd_create SYS_memfd_secret SYS_mincore SYS_mkdirat SYS_mknodat SYS_mlock
+    SYS_mlock2 SYS_mlockall SYS_mmap SYS_mprotect SYS_mq_getsetattr SYS_mq_notify SYS_mq_open
+    SYS_mq_timedreceive SYS_mq_timedsend SYS_mq_unlink SYS_mremap SYS_msgctl SYS_msgget SYS_msgrcv
+    SYS_msgsnd SYS_msync SYS_munlock SYS_munlockall SYS_munmap SYS_name_to_handle_at SYS_nanosleep
+    SYS_newfstatat SYS_openat SYS_openat2 SYS_pidfd_open SYS_pidfd_send_signal SYS_pipe2
+    SYS_pkey_alloc SYS_pkey_free SYS_pkey_mprotect SYS_ppoll SYS_prctl SYS_pread64 SYS_preadv
+    SYS_preadv2 SYS_prlimit64 SYS_process_mrelease SYS_process_vm_readv SYS_process_vm_writev
+    SYS_pselect6 SYS_ptrace SYS_pwrite64 SYS_pwritev SYS_pwritev2 SYS_read SYS_readahead
+    SYS_readlinkat SYS_readv SYS_recvfrom SYS_recvmmsg SYS_recvmsg SYS_remap_file_pages
+    SYS_removexattr SYS_renameat2 SYS_restart_syscall SYS_rseq SYS_rt_sigaction SYS_rt_sigpending
+    SYS_rt_sigprocmask SYS_rt_sigqueueinfo SYS_rt_sigreturn SYS_rt_sigsuspend SYS_rt_sigtimedwait
+    SYS_rt_tgsigqueueinfo SYS_sched_get_priority_max SYS_sched_get_priority_min
+    SYS_sched_getaffinity SYS_sched_getattr SYS_sched_getparam SYS_sched_getscheduler
+    SYS_sched_rr_get_interval SYS_sched_setaffinity SYS_sched_setattr SYS_sched_setparam
+    SYS_sched_setscheduler SYS_sched_yield SYS_seccomp SYS_semctl SYS_semget SYS_semop
+    SYS_semtimedop SYS_sendfile SYS_sendmmsg SYS_sendmsg SYS_sendto SYS_set_robust_list
+    SYS_set_tid_address SYS_setfsgid SYS_setfsuid SYS_setgid SYS_setgroups SYS_setitimer
+    SYS_setpgid SYS_setpriority SYS_setregid SYS_setresgid SYS_setresuid SYS_setreuid SYS_setrlimit
+    SYS_setsid SYS_setsockopt SYS_setuid SYS_setxattr SYS_shmat SYS_shmctl SYS_shmdt SYS_shmget
+    SYS_shutdown SYS_sigaltstack SYS_signalfd4 SYS_socketpair SYS_splice SYS_statfs SYS_statx
+    SYS_symlinkat SYS_sync SYS_sync_file_range SYS_syncfs SYS_sysinfo SYS_tee SYS_tgkill
+    SYS_timer_create SYS_timer_delete SYS_timer_getoverrun SYS_timer_gettime SYS_timer_settime
+    SYS_timerfd_create SYS_timerfd_gettime SYS_timerfd_settime SYS_times SYS_tkill SYS_truncate
+    SYS_umask SYS_uname SYS_unlinkat SYS_utimensat SYS_vmsplice SYS_wait4 SYS_waitid SYS_write
+    SYS_writev
+};
+
+/// Calls of this processor alone, older forms of the others for the most part.
+#[cfg(target_arch = "x86_64")]
+const ALLOWED_HERE: &[i64] = calls! {
+    SYS_access SYS_alarm SYS_arch_prctl SYS_chmod SYS_chown SYS_creat SYS_dup2 SYS_epoll_create
+    SYS_epoll_ctl_old SYS_epoll_wait SYS_epoll_wait_old SYS_eventfd SYS_fork SYS_futimesat
+    SYS_get_thread_area SYS_getdents SYS_getpgrp SYS_inotify_init SYS_lchown SYS_link SYS_lstat
+    SYS_mkdir SYS_mknod SYS_modify_ldt SYS_open SYS_pause SYS_pipe SYS_poll SYS_readlink SYS_rename
+    SYS_renameat SYS_rmdir SYS_select SYS_set_thread_area SYS_signalfd SYS_stat SYS_symlink
+    SYS_time SYS_unlink SYS_utime SYS_utimes SYS_vfork
+};
+#[cfg(target_arch = "aarch64")]
+const ALLOWED_HERE: &[i64] = calls! { SYS_renameat SYS_sync_file_range2 };
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+const ALLOWED_HERE: &[i64] = &[];
+
+/// Calls that the C library's headers do not name yet; their numbers are the same everywhere:
+/// `cachestat`, `fchmodat2`, `map_shadow_stack`, `futex_wake`, `futex_wait`, `futex_requeue`,
+/// `statmount`, `listmount`, `mseal`, `setxattrat`, `getxattrat`, `listxattrat`, `removexattrat`.
+const NEWER: &[i64] = &[451, 452, 453, 454, 455, 456, 457, 458, 462, 463, 464, 465, 466];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_dangerous_is_not_allowed() {
+        let all: Vec<i64> = ALLOWED.iter().chain(ALLOWED_HERE).chain(NEWER).copied().collect();
+        let refused = [
+            libc::SYS_mount, libc::SYS_umount2, libc::SYS_pivot_root, libc::SYS_unshare,
+            libc::SYS_setns, libc::SYS_bpf, libc::SYS_keyctl, libc::SYS_add_key,
+            libc::SYS_request_key, libc::SYS_init_module, libc::SYS_finit_module,
+            libc::SYS_kexec_load, libc::SYS_open_by_handle_at, libc::SYS_perf_event_open,
+            libc::SYS_reboot, libc::SYS_swapon, libc::SYS_userfaultfd, libc::SYS_io_uring_setup,
+            libc::SYS_quotactl, libc::SYS_acct, libc::SYS_settimeofday, libc::SYS_move_mount,
+            libc::SYS_open_tree, libc::SYS_fsopen, libc::SYS_mount_setattr, libc::SYS_syslog,
+            libc::SYS_clone, libc::SYS_clone3, libc::SYS_socket, libc::SYS_personality,
+        ];
+        for call in refused {
+            assert!(!all.contains(&call), "{call}");
+        }
+        assert!(all.iter().all(|call| *call <= NEWEST));
+    }
+
+    #[test]
+    fn the_filters_fit_into_the_kernel() {
+        for filter in filters().unwrap() {
+            assert!(!filter.is_empty() && filter.len() <= 4096);
+        }
+    }
+}
