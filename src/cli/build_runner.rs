@@ -1,30 +1,36 @@
 //! `--runtime`: what runs the commands of a build.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::build::runner::{Job, Outcome, Root, RunError, Runner, Stream};
+use crate::build::run::{Isolation, Options, Sandbox};
+use crate::build::runner::Runner;
 use crate::cli::error::CliError;
+use crate::store::ImageLayout;
 
 /// The runner that a person named.
-pub fn runner(name: &str, _work: &Path) -> Result<Arc<dyn Runner + Send + Sync>, CliError> {
-    match name {
-        "own" => Ok(Arc::new(Absent)),
-        other => Err(CliError::usage(format!("`{other}` is no runtime"))),
-    }
+pub fn runner(
+    name: &str,
+    work: &Path,
+    layout: &ImageLayout,
+) -> Result<Arc<dyn Runner + Send + Sync>, CliError> {
+    let isolation = match name {
+        "own" => Isolation::Auto,
+        "own-namespaces" => Isolation::Namespaces,
+        "own-chroot" => Isolation::Chroot,
+        other => {
+            return Err(CliError::usage(format!("`{other}` is no runtime"))
+                .hint("known are `own`, `own-namespaces` and `own-chroot`"));
+        }
+    };
+    Ok(Arc::new(Sandbox::new(Options {
+        program: PathBuf::from(THIS_PROGRAM),
+        work: work.to_owned(),
+        layout: layout.folder().to_owned(),
+        isolation,
+        terminal: false,
+    })))
 }
 
-/// Nothing that could run commands.
-#[derive(Debug)]
-struct Absent;
-
-impl Runner for Absent {
-    fn run(
-        &self,
-        _: Root<'_>,
-        _: &Job<'_>,
-        _: &mut dyn FnMut(Stream, &[u8]),
-    ) -> Result<Outcome, RunError> {
-        Err(RunError::Unable { what: "there is no sandbox".to_owned(), cause: None })
-    }
-}
+/// The program that runs, whatever it is called by now.
+const THIS_PROGRAM: &str = "/proc/self/exe";

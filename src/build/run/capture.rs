@@ -15,8 +15,8 @@ use crate::build::run::sandbox::{Attempt, Keeper};
 use crate::build::runner::RunError;
 use crate::crypto::hash::Sha256Hash;
 use crate::oci::archive::tree::InodeId;
-use crate::oci::digest::Hasher;
 use crate::oci::archive::{Entry, EntryPath, Kind, Time};
+use crate::oci::digest::Hasher;
 use crate::store::roots::{Found, FoundKind};
 
 /// What a command left.
@@ -88,13 +88,7 @@ impl Capture<'_> {
         gone
     }
 
-    fn gone_below(
-        &self,
-        path: &EntryPath,
-        id: InodeId,
-        whole: bool,
-        gone: &mut Vec<EntryPath>,
-    ) {
+    fn gone_below(&self, path: &EntryPath, id: InodeId, whole: bool, gone: &mut Vec<EntryPath>) {
         let mut pending = vec![(path.clone(), id)];
         while let Some((path, id)) = pending.pop() {
             for (name, child) in self.before.children(id) {
@@ -169,9 +163,8 @@ impl Capture<'_> {
         let Some(id) = self.before.at(path) else { return Ok(path.is_top()) };
         let Some(was) = self.before.get(id) else { return Ok(false) };
         // Names of one file must have been names of one file.
-        let same_file = |names: &Vec<EntryPath>| {
-            names.iter().all(|name| self.before.at(name) == Some(id))
-        };
+        let same_file =
+            |names: &Vec<EntryPath>| names.iter().all(|name| self.before.at(name) == Some(id));
         if !group.is_none_or(same_file) {
             return Ok(false);
         }

@@ -17,9 +17,7 @@ use rustix::thread::{CapabilitySet, CapabilitySets, UnshareFlags};
 use serde::{Deserialize, Serialize};
 
 use crate::build::run::channel::Channel;
-use crate::build::run::messages::{
-    Answer, Failure, FailureKind, Form, Input, Isolated, Raw, Spec,
-};
+use crate::build::run::messages::{Answer, Failure, FailureKind, Form, Input, Isolated, Raw, Spec};
 use crate::build::run::{kernel, loopback, regardless, root, system_calls};
 use crate::limits::{MAX_RUN_OPEN_FILES, MAX_RUN_PROCESSES};
 
@@ -111,10 +109,7 @@ fn namespaces(spec: &Spec) -> Result<(), Failure> {
 }
 
 /// The command, not yet started, and the other end of its terminal if it has one.
-fn command(
-    spec: &Spec,
-    input: Option<OwnedFd>,
-) -> Result<(Command, Option<OwnedFd>), Failure> {
+fn command(spec: &Spec, input: Option<OwnedFd>) -> Result<(Command, Option<OwnedFd>), Failure> {
     let Some((program, arguments)) = spec.arguments.split_first() else {
         return Err(Failure::new(FailureKind::NotInImage, "there is no command to be run"));
     };
@@ -148,9 +143,7 @@ fn command(
 fn enter_folder(spec: &Spec) -> Result<(), Failure> {
     let folder = if spec.folder.is_empty() { "/" } else { &spec.folder };
     let entered = match rustix::process::chdir(folder) {
-        Err(Errno::NOENT) => {
-            make_folders(folder).and_then(|()| rustix::process::chdir(folder))
-        }
+        Err(Errno::NOENT) => make_folders(folder).and_then(|()| rustix::process::chdir(folder)),
         entered => entered,
     };
     entered.map_err(|error| {
@@ -257,12 +250,8 @@ fn terminal(rows: u16, columns: u16) -> io::Result<(OwnedFd, OwnedFd)> {
     rustix::pty::unlockpt(&ours)?;
     let open = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
     let theirs = rustix::pty::ioctl_tiocgptpeer(&ours, open)?;
-    let size = rustix::termios::Winsize {
-        ws_row: rows,
-        ws_col: columns,
-        ws_xpixel: 0,
-        ws_ypixel: 0,
-    };
+    let size =
+        rustix::termios::Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
     rustix::termios::tcsetwinsize(&ours, size)?;
     Ok((ours, theirs))
 }
@@ -396,8 +385,7 @@ pub(super) fn bound_processes(proc: &OwnedFd) {
 
 /// Text for a call of the kernel.
 pub(super) fn c_string(text: impl Into<Vec<u8>>) -> Result<CString, Failure> {
-    CString::new(text)
-        .map_err(|_| Failure::new(FailureKind::Unsupported, "a name has a zero byte"))
+    CString::new(text).map_err(|_| Failure::new(FailureKind::Unsupported, "a name has a zero byte"))
 }
 
 /// What docker leaves to a container: 0xa80425fb.

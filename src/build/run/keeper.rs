@@ -13,7 +13,9 @@ use std::process::{Child, Command, Stdio};
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{FlockOperation, flock};
-use rustix::process::{DumpableBehavior, Signal, set_dumpable_behavior, set_parent_process_death_signal};
+use rustix::process::{
+    DumpableBehavior, Signal, set_dumpable_behavior, set_parent_process_death_signal,
+};
 use rustix::thread::UnshareFlags;
 use uuid::Uuid;
 
@@ -128,7 +130,8 @@ fn begin(channel: &Channel) -> Result<Option<Keeper>, Failure> {
 /// In a user namespace whose numbers mean something.
 fn become_root() -> Result<(), Failure> {
     use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
-    let of = |error: rustix::io::Errno| Failure::system("to become root of a user namespace", error);
+    let of =
+        |error: rustix::io::Errno| Failure::system("to become root of a user namespace", error);
     // Where only one number is mapped, groups cannot be given up.
     regardless(set_thread_groups(&[]));
     let (root, wheel) = (rustix::fs::Uid::ROOT, rustix::fs::Gid::ROOT);
@@ -230,7 +233,8 @@ impl Keeper {
         let (uid, gid) =
             (rustix::fs::Uid::from_raw(stat.st_uid), rustix::fs::Gid::from_raw(stat.st_gid));
         rustix::fs::fchown(&upper, Some(uid), Some(gid)).map_err(of)?;
-        rustix::fs::fchmod(&upper, rustix::fs::Mode::from_raw_mode(stat.st_mode & 0o7777)).map_err(of)
+        rustix::fs::fchmod(&upper, rustix::fs::Mode::from_raw_mode(stat.st_mode & 0o7777))
+            .map_err(of)
     }
 
     fn open_in_run(&self, name: &str) -> Result<OwnedFd, Failure> {

@@ -66,7 +66,12 @@ pub(super) fn install_filter(filter: &[sock_filter]) -> io::Result<()> {
     // SAFETY: the kernel copies `length` instructions from where `filter` points, which is as many
     // as the slice has, and keeps neither address. `sock_filter` is laid out as the kernel's.
     let outcome = unsafe {
-        libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, no_flags, &raw const program)
+        libc::syscall(
+            libc::SYS_seccomp,
+            libc::SECCOMP_SET_MODE_FILTER,
+            no_flags,
+            &raw const program,
+        )
     };
     if outcome == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }

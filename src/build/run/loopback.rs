@@ -9,12 +9,8 @@ use rustix::net::{
 
 /// Raises the loopback of the network namespace that this process is in.
 pub(super) fn raise() -> io::Result<()> {
-    let socket = socket_with(
-        AddressFamily::NETLINK,
-        SocketType::RAW,
-        SocketFlags::CLOEXEC,
-        NETLINK_ROUTE,
-    )?;
+    let socket =
+        socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, NETLINK_ROUTE)?;
     let mut message = Vec::new();
     // struct nlmsghdr: length, type, flags, sequence number, sender.
     message.extend(LENGTH.to_ne_bytes());

@@ -160,7 +160,8 @@ fn fill(keeper: &Keeper, folder: &Path, files: &Files, source: &str) -> Result<P
 
 /// Writes what is at a path as an archive that begins there.
 fn archive(to: OwnedFd, files: &Files, path: &EntryPath, id: InodeId) -> io::Result<()> {
-    let mut writer = ArchiveWriter::new(BufWriter::with_capacity(64 << 10, std::fs::File::from(to)));
+    let mut writer =
+        ArchiveWriter::new(BufWriter::with_capacity(64 << 10, std::fs::File::from(to)));
     let mut first_names: HashMap<InodeId, EntryPath> = HashMap::new();
     let mut append = |entry: Entry, id: InodeId| -> io::Result<()> {
         let content = files.get(id).and_then(|inode| inode.content.clone());

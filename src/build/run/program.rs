@@ -27,11 +27,15 @@ impl Program {
         };
         // The machine forbids programs in memory (vm.memfd_noexec).
         let Ok(copy) = copy else { return Ok(Self::File(path.to_owned())) };
-        let mut from = File::from(openat(CWD, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?);
+        let mut from =
+            File::from(openat(CWD, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?);
         let mut to = File::from(copy);
         io::copy(&mut from, &mut to)?;
         let copy = OwnedFd::from(to);
-        fcntl_add_seals(&copy, SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE)?;
+        fcntl_add_seals(
+            &copy,
+            SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE,
+        )?;
         Ok(Self::Sealed(copy))
     }
 

@@ -34,7 +34,8 @@ pub(super) fn enter(setup: &Setup, held: &[OwnedFd]) -> Result<BTreeSet<Vec<u8>>
             Failure::new(FailureKind::NoNamespaces, words).because(error)
         },
     )?;
-    let run = beneath::folder(setup.run.path()).map_err(|error| failed("to open a folder", error))?;
+    let run =
+        beneath::folder(setup.run.path()).map_err(|error| failed("to open a folder", error))?;
     mount_root(setup, &run)?;
     let root = in_run(&run, ROOT)?;
     let stage = stage(&run)?;
@@ -64,7 +65,8 @@ pub(super) fn enter(setup: &Setup, held: &[OwnedFd]) -> Result<BTreeSet<Vec<u8>>
 
 /// Makes a folder the root where nothing may be mounted.
 pub(super) fn change(setup: &Setup) -> Result<BTreeSet<Vec<u8>>, Failure> {
-    let run = beneath::folder(setup.run.path()).map_err(|error| failed("to open a folder", error))?;
+    let run =
+        beneath::folder(setup.run.path()).map_err(|error| failed("to open a folder", error))?;
     let root = in_run(&run, ROOT)?;
     let mut inside = Inside {
         root,
@@ -261,7 +263,8 @@ impl Inside {
     /// A file in the `/dev` that is ours, for a device to be mounted on.
     fn file_in_dev(&self, name: &str) -> Result<(), Failure> {
         let dev = open_at(&self.root, b"dev").map_err(|error| failed("to make /dev", error))?;
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let flags =
+            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         openat(&dev, name, flags, Mode::from_raw_mode(0o666))
             .map(drop)
             .map_err(|error| failed("to make /dev", error))
@@ -338,7 +341,9 @@ impl Inside {
         let flags = OFlags::PATH | OFlags::CLOEXEC;
         let source = match source {
             Source::Path(path) => openat(rustix::fs::CWD, path, flags, Mode::empty()),
-            Source::At(folder, name) => openat(folder, name, flags | OFlags::NOFOLLOW, Mode::empty()),
+            Source::At(folder, name) => {
+                openat(folder, name, flags | OFlags::NOFOLLOW, Mode::empty())
+            }
         };
         let source = source.map_err(of)?;
         let stat = fstat(&source).map_err(of)?;
@@ -361,7 +366,8 @@ impl Inside {
 
     /// Hides what a container is not to see of the kernel, or not to change; as docker does.
     fn mask(&mut self) -> Result<(), Failure> {
-        let hidden = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC | MountFlags::RDONLY;
+        let hidden =
+            MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC | MountFlags::RDONLY;
         for path in MASKED {
             let Some(target) = self.look(path)? else { continue };
             let of = |error| failed(format!("to hide {path}"), error);
@@ -413,7 +419,8 @@ impl Inside {
                 Err(Errno::NOENT) if want != Want::Anything => {
                     let is_last = pending.is_empty();
                     if is_last && want == Want::File {
-                        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+                        let flags =
+                            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
                         openat(here, &name[..], flags, Mode::from_raw_mode(0o644)).map_err(of)?;
                     } else {
                         mkdirat(here, &name[..], Mode::from_raw_mode(0o755)).map_err(of)?;
@@ -456,7 +463,8 @@ impl Inside {
         };
         if !fits {
             let there = if is_folder { "a folder" } else { "a file" };
-            let words = format!("{path} of the image is {there}, unlike what is to be mounted there");
+            let words =
+                format!("{path} of the image is {there}, unlike what is to be mounted there");
             return Err(Failure::new(FailureKind::NotInImage, words));
         }
         Ok(found)
@@ -522,7 +530,8 @@ fn copy(
 
 fn new_file(folder: &OwnedFd, name: &str) -> Result<OwnedFd, Failure> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-    openat(folder, name, flags, Mode::RUSR).map_err(|error| failed("to make a file in memory", error))
+    openat(folder, name, flags, Mode::RUSR)
+        .map_err(|error| failed("to make a file in memory", error))
 }
 
 fn give(file: impl AsFd, mode: u32, owner: (u32, u32)) -> Result<(), Failure> {

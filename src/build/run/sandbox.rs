@@ -298,8 +298,10 @@ impl Keeper {
     fn start(sandbox: &Sandbox, plan: &Plan) -> Result<(Arc<Self>, Pipes), Attempt> {
         let program = sandbox.program().map_err(began)?;
         let (ours, theirs) = Channel::pair().map_err(began)?;
-        let (output, to_output) = pipe_with(PipeFlags::CLOEXEC).map_err(|error| began(error.into()))?;
-        let (error, to_error) = pipe_with(PipeFlags::CLOEXEC).map_err(|error| began(error.into()))?;
+        let (output, to_output) =
+            pipe_with(PipeFlags::CLOEXEC).map_err(|error| began(error.into()))?;
+        let (error, to_error) =
+            pipe_with(PipeFlags::CLOEXEC).map_err(|error| began(error.into()))?;
         let mut command = Command::new(program);
         command.arg(STAGE).arg(KEEPER).env_clear();
         command.stdin(Stdio::from(theirs.into_fd())).stdout(to_output).stderr(to_error);

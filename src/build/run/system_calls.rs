@@ -15,8 +15,12 @@ use seccompiler::{
 /// The filters, to be installed in this order.
 pub(super) fn filters() -> Result<Vec<BpfProgram>, BackendError> {
     let target = TargetArch::try_from(std::env::consts::ARCH)?;
-    let mut rules: BTreeMap<i64, Vec<SeccompRule>> =
-        ALLOWED.iter().chain(ALLOWED_HERE).chain(NEWER).map(|number| (*number, Vec::new())).collect();
+    let mut rules: BTreeMap<i64, Vec<SeccompRule>> = ALLOWED
+        .iter()
+        .chain(ALLOWED_HERE)
+        .chain(NEWER)
+        .map(|number| (*number, Vec::new()))
+        .collect();
     rules.insert(libc::SYS_socket, socket_families()?);
     rules.insert(libc::SYS_personality, personalities()?);
     rules.insert(libc::SYS_clone, vec![no_namespaces()?]);
@@ -159,14 +163,36 @@ mod tests {
     fn what_is_dangerous_is_not_allowed() {
         let all: Vec<i64> = ALLOWED.iter().chain(ALLOWED_HERE).chain(NEWER).copied().collect();
         let refused = [
-            libc::SYS_mount, libc::SYS_umount2, libc::SYS_pivot_root, libc::SYS_unshare,
-            libc::SYS_setns, libc::SYS_bpf, libc::SYS_keyctl, libc::SYS_add_key,
-            libc::SYS_request_key, libc::SYS_init_module, libc::SYS_finit_module,
-            libc::SYS_kexec_load, libc::SYS_open_by_handle_at, libc::SYS_perf_event_open,
-            libc::SYS_reboot, libc::SYS_swapon, libc::SYS_userfaultfd, libc::SYS_io_uring_setup,
-            libc::SYS_quotactl, libc::SYS_acct, libc::SYS_settimeofday, libc::SYS_move_mount,
-            libc::SYS_open_tree, libc::SYS_fsopen, libc::SYS_mount_setattr, libc::SYS_syslog,
-            libc::SYS_clone, libc::SYS_clone3, libc::SYS_socket, libc::SYS_personality,
+            libc::SYS_mount,
+            libc::SYS_umount2,
+            libc::SYS_pivot_root,
+            libc::SYS_unshare,
+            libc::SYS_setns,
+            libc::SYS_bpf,
+            libc::SYS_keyctl,
+            libc::SYS_add_key,
+            libc::SYS_request_key,
+            libc::SYS_init_module,
+            libc::SYS_finit_module,
+            libc::SYS_kexec_load,
+            libc::SYS_open_by_handle_at,
+            libc::SYS_perf_event_open,
+            libc::SYS_reboot,
+            libc::SYS_swapon,
+            libc::SYS_userfaultfd,
+            libc::SYS_io_uring_setup,
+            libc::SYS_quotactl,
+            libc::SYS_acct,
+            libc::SYS_settimeofday,
+            libc::SYS_move_mount,
+            libc::SYS_open_tree,
+            libc::SYS_fsopen,
+            libc::SYS_mount_setattr,
+            libc::SYS_syslog,
+            libc::SYS_clone,
+            libc::SYS_clone3,
+            libc::SYS_socket,
+            libc::SYS_personality,
         ];
         for call in refused {
             assert!(!all.contains(&call), "{call}");

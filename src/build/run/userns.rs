@@ -45,9 +45,8 @@ impl Identity {
         let uid = rustix::process::geteuid().as_raw();
         let gid = rustix::process::getegid().as_raw();
         let held = rustix::thread::capabilities(None);
-        let may = held.is_ok_and(|sets| {
-            sets.effective.contains(rustix::thread::CapabilitySet::SYS_ADMIN)
-        });
+        let may = held
+            .is_ok_and(|sets| sets.effective.contains(rustix::thread::CapabilitySet::SYS_ADMIN));
         if may && uid == 0 {
             let map = read(Path::new("/proc/self/uid_map"));
             let words: Vec<&str> = map.split_whitespace().collect();
@@ -56,8 +55,8 @@ impl Identity {
                 _ => Self::RootOfNamespace,
             };
         }
-        let ranges = further(uid, Path::new("/etc/subuid"))
-            .zip(further(uid, Path::new("/etc/subgid")));
+        let ranges =
+            further(uid, Path::new("/etc/subuid")).zip(further(uid, Path::new("/etc/subgid")));
         Self::User(Map { uid, gid, ranges })
     }
 
@@ -66,7 +65,8 @@ impl Identity {
         match self {
             Self::Root => "root".to_owned(),
             Self::RootOfNamespace => {
-                let map = read(Path::new("/proc/self/uid_map")) + &read(Path::new("/proc/self/gid_map"));
+                let map =
+                    read(Path::new("/proc/self/uid_map")) + &read(Path::new("/proc/self/gid_map"));
                 short(&map)
             }
             Self::User(map) => short(&format!("{map:?}")),

@@ -57,10 +57,8 @@ fn step_by_step(folder: BorrowedFd<'_>, path: &[u8], flags: OFlags) -> Result<Ow
     here.ok_or(Errno::NOENT)
 }
 
-const FOLDER: OFlags = OFlags::RDONLY
-    .union(OFlags::DIRECTORY)
-    .union(OFlags::NOFOLLOW)
-    .union(OFlags::CLOEXEC);
+const FOLDER: OFlags =
+    OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 #[cfg(test)]
 mod tests {

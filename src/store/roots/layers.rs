@@ -8,7 +8,9 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, FlockOperation, Mode, OFlags, RenameFlags, flock, mkdirat, openat, renameat_with};
+use rustix::fs::{
+    CWD, FlockOperation, Mode, OFlags, RenameFlags, flock, mkdirat, openat, renameat_with,
+};
 use rustix::io::Errno;
 use uuid::Uuid;
 
@@ -94,13 +96,14 @@ impl Layers {
             path: name.to_owned(),
             cause,
         })?;
-        let made = Unpacker::new(unpacked, below, Style::Layer(self.marks)).and_then(|mut unpacker| {
-            let expansion = Expansion::default();
-            read_layer::<RootsError>(layout, layer, diff_id, expansion, |entry, content| {
-                unpacker.entry(entry, content)
-            })?;
-            unpacker.finish()
-        });
+        let made =
+            Unpacker::new(unpacked, below, Style::Layer(self.marks)).and_then(|mut unpacker| {
+                let expansion = Expansion::default();
+                read_layer::<RootsError>(layout, layer, diff_id, expansion, |entry, content| {
+                    unpacker.entry(entry, content)
+                })?;
+                unpacker.finish()
+            });
         if let Err(error) = made {
             // What cannot be removed now is swept by whoever comes next.
             drop(remove::remove(self.folder.as_fd(), temporary.as_bytes()));

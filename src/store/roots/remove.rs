@@ -38,7 +38,10 @@ pub fn remove(parent: BorrowedFd<'_>, name: &[u8]) -> Result<(), RootsError> {
         };
         let open = open.map_err(of)?;
         let names = names(open.as_fd()).map_err(of)?;
-        if names.iter().any(|name| unlinkat(&open, &name[..], AtFlags::empty()) == Err(Errno::ACCESS)) {
+        if names
+            .iter()
+            .any(|name| unlinkat(&open, &name[..], AtFlags::empty()) == Err(Errno::ACCESS))
+        {
             rustix::fs::fchmod(&open, Mode::RWXU).map_err(of)?;
         }
         for name in names {

@@ -133,7 +133,11 @@ fn found(path: EntryPath, stat: &Stat, kind: FoundKind) -> Found {
 }
 
 /// An attribute of what has this name in a folder, no link followed.
-fn attribute(folder: BorrowedFd<'_>, name: &[u8], attribute: &str) -> Result<Option<Vec<u8>>, Errno> {
+fn attribute(
+    folder: BorrowedFd<'_>,
+    name: &[u8],
+    attribute: &str,
+) -> Result<Option<Vec<u8>>, Errno> {
     use std::os::fd::AsRawFd;
     let path = [format!("/proc/self/fd/{}/", folder.as_raw_fd()).as_bytes(), name].concat();
     let mut value = vec![0; MAX_ATTRIBUTE];
@@ -148,7 +152,10 @@ fn attribute(folder: BorrowedFd<'_>, name: &[u8], attribute: &str) -> Result<Opt
 }
 
 /// Opens a file that was found, for reading.
-pub fn open_file(folder: BorrowedFd<'_>, path: &EntryPath) -> Result<std::os::fd::OwnedFd, RootsError> {
+pub fn open_file(
+    folder: BorrowedFd<'_>,
+    path: &EntryPath,
+) -> Result<std::os::fd::OwnedFd, RootsError> {
     let flags = OFlags::RDONLY | OFlags::NONBLOCK;
     beneath::open(folder, path.as_bytes(), flags)
         .map_err(|error| failed("open", path.as_bytes(), error))

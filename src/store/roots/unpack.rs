@@ -185,9 +185,8 @@ impl Unpacker {
             self.last_folder = self.last_folder.take().filter(|_| !is_folder);
         }
         let attributes = Attributes::of(entry)?;
-        let device = |kind, major, minor| {
-            mknodat(&folder, name, kind, Mode::RUSR, makedev(major, minor))
-        };
+        let device =
+            |kind, major, minor| mknodat(&folder, name, kind, Mode::RUSR, makedev(major, minor));
         let made = match &entry.kind {
             Kind::Folder => Ok(()),
             Kind::File => {
@@ -201,16 +200,16 @@ impl Unpacker {
             }
             // This is how overlayfs says that nothing is there.
             Kind::CharDevice { major: 0, minor: 0 } => Err(Errno::PERM),
-            Kind::CharDevice { major, minor } => {
-                device(FileType::CharacterDevice, *major, *minor)
-            }
+            Kind::CharDevice { major, minor } => device(FileType::CharacterDevice, *major, *minor),
             Kind::BlockDevice { major, minor } => device(FileType::BlockDevice, *major, *minor),
             Kind::Fifo => device(FileType::Fifo, 0, 0),
         };
         match made {
             Ok(()) => {}
             // A user namespace may not make devices; commands have a `/dev` of their own.
-            Err(Errno::PERM) if matches!(entry.kind, Kind::CharDevice { .. } | Kind::BlockDevice { .. }) => {
+            Err(Errno::PERM)
+                if matches!(entry.kind, Kind::CharDevice { .. } | Kind::BlockDevice { .. }) =>
+            {
                 self.skipped.insert(path);
                 return Ok(());
             }
@@ -230,7 +229,8 @@ impl Unpacker {
         content: &mut dyn Read,
     ) -> Result<(), RootsError> {
         let of = |action, error| failed(action, path, error);
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let flags =
+            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let file = openat(folder, name, flags, Mode::RUSR | Mode::WUSR);
         let mut file = std::fs::File::from(file.map_err(|error| of("create", error))?);
         let mut left = entry.size;
@@ -557,7 +557,8 @@ impl Unpacker {
     }
 
     fn hide_all(&mut self, above: &[u8]) -> Result<(), RootsError> {
-        let written = if above.is_empty() { EntryPath::default() } else { EntryPath::parse(above)? };
+        let written =
+            if above.is_empty() { EntryPath::default() } else { EntryPath::parse(above)? };
         let of = |error| failed("hide", above, error);
         let parts = joined(above, b"x");
         let written = if written.is_top() { EntryPath::parse(&parts)? } else { written };
@@ -605,8 +606,8 @@ impl Unpacker {
     fn mark_opaque(&self, folder: &OwnedFd, name: &[u8], path: &[u8]) -> Result<(), RootsError> {
         let Style::Layer(marks) = self.style else { return Ok(()) };
         let folder = beneath::open_folder(folder.as_fd(), if name == b"." { b"" } else { name });
-        let marked = folder
-            .and_then(|folder| fsetxattr(&folder, marks.opaque(), b"y", XattrFlags::empty()));
+        let marked =
+            folder.and_then(|folder| fsetxattr(&folder, marks.opaque(), b"y", XattrFlags::empty()));
         marked.map_err(|error| failed("mark", path, error))
     }
 
@@ -643,11 +644,9 @@ impl<'a> Attributes<'a> {
 
     fn owner_error(&self, path: &[u8], error: Errno) -> RootsError {
         match error {
-            Errno::INVAL | Errno::PERM | Errno::OVERFLOW => RootsError::Owner {
-                path: shown(path),
-                uid: self.uid.into(),
-                gid: self.gid.into(),
-            },
+            Errno::INVAL | Errno::PERM | Errno::OVERFLOW => {
+                RootsError::Owner { path: shown(path), uid: self.uid.into(), gid: self.gid.into() }
+            }
             error => failed("give away", path, error),
         }
     }
@@ -718,7 +717,10 @@ fn time_of(stat: &Stat) -> Time {
 
 fn times(time: Time) -> Timestamps {
     let time = Timespec { tv_sec: time.seconds, tv_nsec: time.nanoseconds.into() };
-    Timestamps { last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT.into() }, last_modification: time }
+    Timestamps {
+        last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT.into() },
+        last_modification: time,
+    }
 }
 
 fn set_time(folder: &OwnedFd, name: &[u8], time: Time) -> Result<(), Errno> {
@@ -735,9 +737,7 @@ fn joined(folder: &[u8], name: &[u8]) -> Vec<u8> {
 
 fn split(path: &[u8]) -> (&[u8], &[u8]) {
     match path.iter().rposition(|byte| *byte == b'/') {
-        Some(cut) => {
-            (path.get(..cut).unwrap_or_default(), path.get(cut + 1..).unwrap_or_default())
-        }
+        Some(cut) => (path.get(..cut).unwrap_or_default(), path.get(cut + 1..).unwrap_or_default()),
         None => (b"", path),
     }
 }

@@ -17,12 +17,10 @@ fn what_a_command_changes_is_what_is_captured() {
     assert_eq!(changes("echo new > /n; chmod 640 /n; chown 5:6 /n"), ["640 5:6 n new"]);
     assert_eq!(changes("rm /a /d/x"), ["-a", "-d/x"]);
     assert_eq!(changes("rm -r /d"), ["-d"]);
-    assert_eq!(changes("mkdir -p /p/q; ln -s /x /p/l; mkfifo /p/f"), [
-        "755 0:0 p/",
-        "644 0:0 p/f fifo",
-        "777 0:0 p/l > /x",
-        "755 0:0 p/q/",
-    ]);
+    assert_eq!(
+        changes("mkdir -p /p/q; ln -s /x /p/l; mkfifo /p/f"),
+        ["755 0:0 p/", "644 0:0 p/f fifo", "777 0:0 p/l > /x", "755 0:0 p/q/",]
+    );
     assert_eq!(changes("chmod 700 /d"), ["700 0:0 d/"]);
     assert_eq!(changes("rm /l; mkdir /l; echo 1 > /l/x"), ["755 0:0 l/", "644 0:0 l/x 1"]);
     assert_eq!(changes("rm -r /d; echo 1 > /d"), ["644 0:0 d 1"]);
@@ -30,7 +28,8 @@ fn what_a_command_changes_is_what_is_captured() {
 
 #[test]
 fn what_comes_to_the_same_is_no_change() {
-    let world = World::with(&[vec![file("a", "a"), folder("d"), file("d/x", "x"), file("d/y", "y")]]);
+    let world =
+        World::with(&[vec![file("a", "a"), folder("d"), file("d/x", "x"), file("d/y", "y")]]);
     let changes = |line: &str| world.sh(line).changes();
     assert_eq!(changes("touch /a; chmod 600 /a; chmod 644 /a; touch /d"), [""; 0]);
     assert_eq!(changes("printf a > /a2; mv /a2 /a"), [""; 0]);
@@ -39,7 +38,10 @@ fn what_comes_to_the_same_is_no_change() {
         changes("rm -r /d; mkdir /d; printf x > /d/x; printf n > /d/n"),
         ["644 0:0 d/n n", "-d/y"]
     );
-    assert_eq!(changes("cat /etc/hosts /etc/resolv.conf > /dev/null; echo x > /dev/shm/x"), [""; 0]);
+    assert_eq!(
+        changes("cat /etc/hosts /etc/resolv.conf > /dev/null; echo x > /dev/shm/x"),
+        [""; 0]
+    );
 }
 
 #[test]

@@ -20,17 +20,28 @@ fn nothing_of_the_machine_is_seen() {
     let environment = world.says("env | sort | grep -v -e ^PWD= -e ^SHLVL=");
     assert_eq!(environment, "HOME=/root\nPATH=/bin\n");
     assert_eq!(world.says("ls /"), "bin\ndev\netc\nhome\nproc\nroot\nsys\ntmp\n");
-    assert_eq!(world.says("ls /proc | grep -c '^[0-9]'").trim(), "5", "init, sh, two of the pipe, ls");
+    assert_eq!(
+        world.says("ls /proc | grep -c '^[0-9]'").trim(),
+        "5",
+        "init, sh, two of the pipe, ls"
+    );
     assert_eq!(world.says("ls /sys/class/net"), "lo\n");
     assert_eq!(world.says("ip -o link | grep -c UP").trim(), "1");
     assert_eq!(world.says("cat /proc/net/route | wc -l").trim(), "1", "no way out");
-    assert_eq!(world.says("ls -A /sys/firmware /proc/acpi 2>/dev/null; wc -c < /proc/kcore"), "/sys/firmware:\n0\n");
+    assert_eq!(
+        world.says("ls -A /sys/firmware /proc/acpi 2>/dev/null; wc -c < /proc/kcore"),
+        "/sys/firmware:\n0\n"
+    );
     assert_eq!(
         world.says("ls /dev"),
         "fd\nfull\nmqueue\nnull\nptmx\npts\nrandom\nshm\nstderr\nstdin\nstdout\ntty\nurandom\nzero\n"
     );
     assert_eq!(world.says("cat; readlink /proc/self/fd/0"), "/dev/null\n");
-    assert_eq!(world.says("ls -l /proc/self/fd | grep -c -- '->'").trim(), "4", "three and the folder");
+    assert_eq!(
+        world.says("ls -l /proc/self/fd | grep -c -- '->'").trim(),
+        "4",
+        "three and the folder"
+    );
     assert_eq!(
         world.says("cat /etc/hosts"),
         "127.0.0.1\tlocalhost buildsandbox\n::1\tlocalhost ip6-localhost ip6-loopback\n"
@@ -84,7 +95,10 @@ fn users_are_looked_up_in_the_image() {
         let ran = world.run(&trust::build::runner::Job { user: user.to_owned(), ..job(line) });
         ran.unwrap().output
     };
-    assert_eq!(as_user("user", "id -u; id -g; id -G; echo $HOME"), "1000\n1000\n1000 2000\n/home\n");
+    assert_eq!(
+        as_user("user", "id -u; id -g; id -G; echo $HOME"),
+        "1000\n1000\n1000 2000\n/home\n"
+    );
     assert_eq!(as_user("1234:99", "id -u; id -g; id -G"), "1234\n99\n99\n");
     let capabilities = as_user("user", "grep -e CapPrm -e CapEff /proc/self/status");
     assert_eq!(capabilities, "CapPrm:\t0000000000000000\nCapEff:\t0000000000000000\n");
@@ -94,7 +108,8 @@ fn users_are_looked_up_in_the_image() {
 fn set_user_id_programs_work() {
     use super::world::{file, owned};
     let busybox = std::fs::read("/usr/bin/busybox").unwrap();
-    let entry = trust::oci::archive::Entry::file(super::world::path("bin/su"), busybox.len() as u64);
+    let entry =
+        trust::oci::archive::Entry::file(super::world::path("bin/su"), busybox.len() as u64);
     let world = World::with(&[vec![owned((entry, busybox), 0, 0, 0o4755), file("x", "x")]]);
     let ran = world.run(&trust::build::runner::Job {
         user: "user".to_owned(),
@@ -111,7 +126,10 @@ fn programs_that_cannot_be_run() {
     let error = |arguments: &[&str]| world.run(&exec(arguments)).err().unwrap();
     for missing in [&["nothing"][..], &["/bin/nothing"]] {
         let error = error(missing);
-        assert!(matches!(&error, RunError::NotInImage { what } if what.contains("nothing")), "{error}");
+        assert!(
+            matches!(&error, RunError::NotInImage { what } if what.contains("nothing")),
+            "{error}"
+        );
     }
     for refused in [&["/etc/passwd"][..], &["/etc"]] {
         let error = error(refused);

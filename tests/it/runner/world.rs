@@ -121,7 +121,9 @@ impl World {
             Stream::Output => output.lock().unwrap().extend_from_slice(bytes),
             Stream::Error => error.lock().unwrap().extend_from_slice(bytes),
         })?;
-        let text = |bytes: Mutex<Vec<u8>>| String::from_utf8_lossy(&bytes.into_inner().unwrap()).into_owned();
+        let text = |bytes: Mutex<Vec<u8>>| {
+            String::from_utf8_lossy(&bytes.into_inner().unwrap()).into_owned()
+        };
         Ok(Ran { outcome, output: text(output), error: text(error) })
     }
 
@@ -218,7 +220,10 @@ fn shell() -> Vec<Made> {
     for command in commands.lines().filter(|command| *command != "busybox") {
         layer.push(link(&format!("bin/{command}"), "busybox"));
     }
-    layer.push(file("etc/passwd", "root:x:0:0:root:/root:/bin/sh\nuser:x:1000:1000::/home:/bin/sh\n"));
+    layer.push(file(
+        "etc/passwd",
+        "root:x:0:0:root:/root:/bin/sh\nuser:x:1000:1000::/home:/bin/sh\n",
+    ));
     layer.push(file("etc/group", "root:x:0:\nuser:x:1000:\nmore:x:2000:user\n"));
     layer
 }
