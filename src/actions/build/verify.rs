@@ -47,7 +47,7 @@ pub fn mismatch(
         catalog.load_entry(&oci::Entry { descriptor: descriptor.clone() }, None)
     };
     let (first, second) = (load(first)?, load(second)?);
-    let parts = Parts { layers: false, config: true, files: true };
+    let parts = Parts { config: true, files: true, ..Parts::default() };
     let difference = diff(layout, &first, &second, parts, Expansion::default())?;
     let file = difference.files.unwrap_or_default().into_iter().next();
     let config = difference.config.unwrap_or_default();
