@@ -1,36 +1,30 @@
 //! `--runtime`: what runs the commands of a build.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::build::run::{Isolation, Options, Sandbox};
 use crate::build::runner::Runner;
 use crate::cli::error::CliError;
-use crate::store::ImageLayout;
 
-/// The runner that a person named.
+/// The runner that a person named, for layers of the image layout in `layout`; it works in `work`.
 pub fn runner(
     name: &str,
+    layout: &Path,
     work: &Path,
-    layout: &ImageLayout,
 ) -> Result<Arc<dyn Runner + Send + Sync>, CliError> {
     let isolation = match name {
         "own" => Isolation::Auto,
-        "own-namespaces" => Isolation::Namespaces,
-        "own-chroot" => Isolation::Chroot,
+        "namespaces" => Isolation::Namespaces,
+        "chroot" => Isolation::Chroot,
         other => {
-            return Err(CliError::usage(format!("`{other}` is no runtime"))
-                .hint("known are `own`, `own-namespaces` and `own-chroot`"));
+            let words = format!("`{}` is no runtime", other.escape_debug());
+            return Err(CliError::usage(words).hint("there are `own`, `namespaces` and `chroot`"));
         }
     };
-    Ok(Arc::new(Sandbox::new(Options {
-        program: PathBuf::from(THIS_PROGRAM),
-        work: work.to_owned(),
-        layout: layout.folder().to_owned(),
-        isolation,
-        terminal: false,
-    })))
+    let program = std::env::current_exe().map_err(|cause| {
+        CliError::usage(format!("it cannot be told where this program is: {cause}"))
+    })?;
+    let (work, layout) = (work.to_owned(), layout.to_owned());
+    Ok(Arc::new(Sandbox::new(Options { program, work, layout, isolation, terminal: false })))
 }
-
-/// The program that runs, whatever it is called by now.
-const THIS_PROGRAM: &str = "/proc/self/exe";

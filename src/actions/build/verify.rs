@@ -1,7 +1,7 @@
 //! Comparing builds: the first path that differs, and which step made it.
 
 use crate::actions::build::run::Outcome;
-use crate::actions::image::diff::{DiffError, Parts, diff};
+use crate::actions::image::diff::{Archives, DiffError, Parts, diff};
 use crate::actions::image::find::{Catalog, LocalImage};
 use crate::oci::archive::Expansion;
 use crate::oci::{self, Descriptor, Platform};
@@ -47,7 +47,8 @@ pub fn mismatch(
         catalog.load_entry(&oci::Entry { descriptor: descriptor.clone() }, None)
     };
     let (first, second) = (load(first)?, load(second)?);
-    let parts = Parts { config: true, files: true, ..Parts::default() };
+    let archives = Archives::Left;
+    let parts = Parts { layers: false, config: true, manifest: false, files: true, archives };
     let difference = diff(layout, &first, &second, parts, Expansion::default())?;
     let file = difference.files.unwrap_or_default().into_iter().next();
     let config = difference.config.unwrap_or_default();

@@ -150,7 +150,7 @@ mod tests {
                 let (received, with): (String, _) = other.receive().unwrap().unwrap();
                 assert_eq!((received.len(), with.len()), (500_000, 2));
             });
-            let stdin = std::io::stdin();
+            let stdin = io::stdin();
             one.send(&text, &[stdin.as_fd(), one.as_fd()]).unwrap();
         });
         drop(one);
