@@ -102,6 +102,7 @@ pub(super) struct Spec {
     pub(super) resolv_conf: Raw,
     pub(super) mounts: Vec<Mount>,
     pub(super) input: Input,
+    pub(super) epoch: i64,
 }
 
 /// Whether the command is kept in by namespaces.

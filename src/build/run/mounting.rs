@@ -32,7 +32,7 @@ use crate::store::roots::beneath;
 pub(super) struct Prepared {
     mounts: Vec<Mount>,
     held: Vec<OwnedFd>,
-    _sockets: Vec<Socket>,
+    sockets: Vec<Socket>,
 }
 
 impl Prepared {
@@ -41,7 +41,7 @@ impl Prepared {
         wanted: &[Mounted<'_>],
         isolation: &Isolated,
     ) -> Result<Self, Attempt> {
-        let mut prepared = Self { mounts: Vec::new(), held: Vec::new(), _sockets: Vec::new() };
+        let mut prepared = Self { mounts: Vec::new(), held: Vec::new(), sockets: Vec::new() };
         if *isolation == Isolated::Chroot && !wanted.is_empty() {
             let what = "nothing may be mounted here, so RUN cannot have mounts".to_owned();
             return Err(RunError::Unsupported { what }.into());
@@ -96,7 +96,7 @@ impl Prepared {
             }
             Mountable::Socket { socket, mode, owner } => {
                 let name = format!("socket-{number}");
-                self._sockets.push(Socket::open(keeper.run(), &name, socket).map_err(of_mount)?);
+                self.sockets.push(Socket::open(keeper.run(), &name, socket).map_err(of_mount)?);
                 let source = Raw::of(&keeper.run().join(name));
                 MountKind::Socket { source, mode: *mode, owner: *owner }
             }

@@ -249,6 +249,7 @@ impl Sandbox {
             resolv_conf: Raw(resolv_conf),
             mounts: prepared.mounts().to_vec(),
             input,
+            epoch: job.epoch,
         })
     }
 

@@ -78,8 +78,11 @@ impl Unpacker {
             }
             None => (UNSTATED, Time::default()),
         };
-        unpacker.times.insert(Vec::new(), time);
-        unpacker.restate_top(&top)?;
+        // Files that are not a layer say themselves what their top is, or leave it as it was made.
+        if style != Style::Plain {
+            unpacker.times.insert(Vec::new(), time);
+            unpacker.restate_top(&top)?;
+        }
         Ok(unpacker)
     }
 
