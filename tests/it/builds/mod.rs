@@ -1,6 +1,7 @@
 //! Building images, as a person does it.
 
 mod command;
+mod semantics;
 mod sources;
 mod trusted;
 mod world;
