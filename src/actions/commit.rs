@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use crate::actions::image::find::{FindError, find};
 use crate::actions::image::import::{Made, made};
 use crate::actions::run::put;
+use crate::dockerfile::config_change::{self, ChangeError};
 use crate::oci::canonical::{self, CanonicalError};
-use crate::oci::config_change::{self, ChangeError};
 use crate::oci::{Descriptor, ImageName};
 use crate::store::{ImageLayout, ImageLayoutError};
 
