@@ -1,6 +1,5 @@
 //! `trust run IMAGE [COMMAND…]`
 
-use std::io::Write;
 use std::path::PathBuf;
 
 use crate::actions::run::{Finished, Request, Volume, fetch, kept_name, run};
