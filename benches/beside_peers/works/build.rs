@@ -142,9 +142,7 @@ fn stages(builders: &Builders<'_>, runs: usize, report: &mut Report, folder: &Pa
         &mut [
             Contestant::new("trust", |_| builders.trust(Start::Kept, &context, &["--no-cache"])),
             Contestant::new("buildah bud", |_| builders.buildah_anew(&context)),
-            Contestant::new("docker build", |round| {
-                builders.docker(Start::Anew, &context, round)
-            }),
+            Contestant::new("docker build", |round| builders.docker(Start::Anew, &context, round)),
         ],
     );
     beside(report, "build, three stages on Debian", &samples);
