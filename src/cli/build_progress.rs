@@ -12,7 +12,7 @@ use clap::ValueEnum;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::actions::build::outside::Watcher;
-use crate::actions::transfer::Progress;
+use crate::actions::transfer::{self, Progress};
 use crate::actions::verify::Verdict;
 use crate::build::outside::Event;
 use crate::build::runner::Stream;
@@ -83,7 +83,7 @@ impl Watcher for Silent {
     }
 
     fn transfer(&self) -> Arc<dyn Progress> {
-        progress::of(&self.session, Transfer::Pull)
+        Arc::new(transfer::Silent)
     }
 
     fn unsaid(&self) -> Vec<String> {
@@ -187,7 +187,7 @@ impl Watcher for Moving {
     }
 
     fn transfer(&self) -> Arc<dyn Progress> {
-        progress::of(&self.session, Transfer::Pull)
+        progress::on_screen(self.screen.clone(), Transfer::Pull)
     }
 
     fn unsaid(&self) -> Vec<String> {

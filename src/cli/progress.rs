@@ -27,11 +27,15 @@ pub fn of(session: &Session, transfer: Transfer) -> Arc<dyn Progress> {
     if session.ui.verbosity() == Verbosity::Quiet {
         Arc::new(Silent)
     } else if session.settings.bars {
-        let screen = MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
-        Arc::new(Bars { transfer, screen, shown: Mutex::default() })
+        on_screen(MultiProgress::with_draw_target(ProgressDrawTarget::stderr()), transfer)
     } else {
         Arc::new(Lines { transfer, ui: session.ui })
     }
+}
+
+/// What shows a transfer among other things that move.
+pub fn on_screen(screen: MultiProgress, transfer: Transfer) -> Arc<dyn Progress> {
+    Arc::new(Bars { transfer, screen, shown: Mutex::default() })
 }
 
 /// A line for each blob that is where it should be.

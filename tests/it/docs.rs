@@ -401,7 +401,9 @@ fn collect_flags(
 ) {
     let is_root = name == "trust";
     let subcommands: Vec<&clap::Command> = command.get_subcommands().collect();
-    if is_root || subcommands.is_empty() {
+    // `trust build` does something itself, and has a verb besides.
+    let does = command.get_arguments().any(|arg| !arg.is_global_set() && arg.get_long().is_some());
+    if is_root || subcommands.is_empty() || does {
         let flags = (command.get_arguments())
             .filter(|arg| is_root || !arg.is_global_set())
             .filter(|arg| !arg.is_hide_set())

@@ -318,7 +318,8 @@ impl Sources<'_> {
         }
         let request = pull::Request {
             reference: if is_fixed { asked.clone() } else { name.clone() },
-            trusted: self.trusted.map(<[String]>::to_vec),
+            // What is repeated is vouched for by the record, whatever tags mean now.
+            trusted: self.trusted.filter(|_| self.recorded.is_none()).map(<[String]>::to_vec),
             platforms: Platforms::One(platform.clone()),
         };
         let progress = self.watcher.transfer();

@@ -222,7 +222,7 @@ fn triggers_of_a_base_do_not_go_on_for_ever() {
     let world = World::with(&[("Dockerfile", "FROM base:1\n"), ("a", "1")]);
     let layout = world.path(".local/share/trust/images");
     let layout = Layout::new(&layout);
-    let mut base = |triggers: serde_json::Value| {
+    let base = |triggers: serde_json::Value| {
         let config =
             json!({"architecture": "amd64", "os": "linux", "config": {"OnBuild": triggers}});
         let image = layout.image(&[], &config);
