@@ -154,8 +154,8 @@ pub struct Args {
     #[arg(long)]
     pub keep_modes: bool,
 
-    /// What runs commands: our own sandbox, or an OCI runtime
-    #[arg(long, value_name = "own|runc|crun|FILE", default_value = "own")]
+    /// What runs commands: `own`, the best that this machine allows; `namespaces`; or `chroot`
+    #[arg(long, value_name = "RUNTIME", default_value = "own")]
     pub runtime: String,
 
     /// Only look for mistakes in the Dockerfile
@@ -171,7 +171,7 @@ pub struct Args {
         default_missing_value = "",
         conflicts_with_all = ["locked", "update_lock"]
     )]
-    pub lock: Option<PathBuf>,
+    pub lock: Option<String>,
 
     /// Obey a lock file, and refuse what it lacks
     #[arg(
@@ -182,7 +182,7 @@ pub struct Args {
         default_missing_value = "",
         conflicts_with = "update_lock"
     )]
-    pub locked: Option<PathBuf>,
+    pub locked: Option<String>,
 
     /// Write a lock file anew, whatever it has
     #[arg(
@@ -192,7 +192,7 @@ pub struct Args {
         require_equals = true,
         default_missing_value = ""
     )]
-    pub update_lock: Option<PathBuf>,
+    pub update_lock: Option<String>,
 
     /// Build twice from scratch, and fail if the outcome is not the same
     #[arg(long)]
@@ -282,7 +282,7 @@ impl Args {
         let work = move |handle: Handle| worker.work(handle, plan, check);
         let finished = session.work_apart(&stop, work).inspect_err(|error| {
             if error.kind == ErrorKind::Failed {
-                watcher.unsaid().iter().for_each(|line| session.ui.warn(line));
+                watcher.unsaid().iter().for_each(|line| session.ui.pass_on(line));
             }
         })?;
         let Some(finished) = finished else { return Ok(()) };
@@ -436,7 +436,7 @@ impl Args {
         let named = flags.into_iter().find_map(|(flag, mode)| Some((flag.as_ref()?, mode)));
         let lock = match named {
             None => None,
-            Some((path, mode)) if !path.as_os_str().is_empty() => Some((path.clone(), mode)),
+            Some((path, mode)) if !path.is_empty() => Some((PathBuf::from(path), mode)),
             Some((_, mode)) => match &beside {
                 Some(beside) => Some((beside.clone(), mode)),
                 None => {
