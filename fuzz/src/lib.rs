@@ -16,6 +16,10 @@ use trust::codec::timestamp::Rfc3339;
 use trust::crypto::certificate::Certificate;
 use trust::crypto::sealed;
 use trust::crypto::{Hashes, KeyBlock, KeyId, KeyType, PrivateKey, PublicKey, Signature};
+use trust::dockerfile::{
+    Dockerfile, Ignore, Instruction, Known, Pattern, Source, Word, check, expand, expand_words,
+    parse, parse_trigger, place,
+};
 use trust::oci::archive::{ArchiveReader, ArchiveWriter, Expander, Expansion, Tree};
 use trust::oci::manifest::{Manifest, OCI_INDEX, OCI_MANIFEST};
 use trust::oci::media_type::Compression;
@@ -64,6 +68,9 @@ pub const ALL: &[FuzzTarget] = &[
     ("client_config", client_config),
     ("delegation_walk", delegation_walk),
     ("docker_config", docker_config),
+    ("dockerfile", dockerfile),
+    ("expansion", expansion),
+    ("ignore_rules", ignore_rules),
     ("image_file", image_file),
     ("layers", layers),
     ("load", load),
@@ -253,6 +260,88 @@ pub fn image_file(data: &[u8]) {
             file.images.iter().filter_map(|place| place.span.clone()).map(|span| span.len()).sum();
         assert_eq!(changed.len() + taken, text.len() + others.len() * OTHER.len());
         assert_eq!(file.with_images(&[]).as_deref(), Some(text));
+    }
+}
+
+/// A Dockerfile. Its places are in it, its triggers can be read, and its checks come to an end.
+pub fn dockerfile(data: &[u8]) {
+    let Ok(text) = str::from_utf8(data) else { return };
+    let holds = |at: &std::ops::Range<usize>| {
+        assert!(text.get(at.clone()).is_some(), "{at:?}");
+        assert!(place(text, at.start) <= place(text, at.end));
+    };
+    let dockerfile: Dockerfile = match parse(text) {
+        Ok(dockerfile) => dockerfile,
+        Err(error) => return holds(&error.at),
+    };
+    let escape = dockerfile.directives.escape;
+    let lookup = |name: &str| (name.len() == 1).then(|| name.repeat(3));
+    for stage in &dockerfile.stages {
+        holds(&stage.from.at);
+        holds(&stage.from.image.at);
+        for step in &stage.steps {
+            holds(&step.at);
+            match &step.instruction {
+                Instruction::Onbuild(trigger) => drop(parse_trigger(&trigger.text, escape)),
+                Instruction::Copy(copy) => {
+                    holds(&copy.destination.at);
+                    for source in &copy.sources {
+                        let Source::Path(word) = source else { continue };
+                        holds(&word.at);
+                        drop(expand(word, escape, &lookup));
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+    let ignore = Ignore::parse(data).unwrap_or_default();
+    let known = Known {
+        predefined: &[],
+        arguments: &BTreeMap::new(),
+        ignore: Some(&ignore),
+        environment: &|_| Some(Vec::new()),
+    };
+    for finding in check(text, known).expect("it was read before") {
+        holds(&finding.at);
+    }
+}
+
+/// A word with variables. What it comes to, in single quotes, comes to itself.
+pub fn expansion(data: &[u8]) {
+    let Ok(text) = str::from_utf8(data) else { return };
+    let (word, value) = text.split_once('\n').unwrap_or((text, "a b*/"));
+    let lookup = |name: &str| (name.len() < 3).then(|| value.to_owned());
+    let word = Word { text: word.to_owned(), at: 0..word.len() };
+    for escape in ['\\', '`'] {
+        drop(expand_words(&word, escape, &lookup));
+        let Ok(expanded) = expand(&word, escape, &lookup) else { continue };
+        let quoted = format!("'{}'", expanded.replace('\'', "'\"'\"'"));
+        let again = expand(&Word { text: quoted, at: 0..0 }, escape, &|_| None);
+        assert_eq!(again.ok(), Some(expanded));
+    }
+}
+
+/// A `.dockerignore`, and behind its first empty line a path. Nothing below a folder that is left
+/// out as a whole is kept, and a pattern matches a path if it matches a folder above.
+pub fn ignore_rules(data: &[u8]) {
+    let split = data.windows(2).position(|pair| pair == b"\n\n");
+    let (rules, path) = match split {
+        Some(at) => (&data[..at], &data[at + 2..]),
+        None => (data, &b"a/b"[..]),
+    };
+    let path = &path[..path.len().min(64)];
+    if let Ok(ignore) = Ignore::parse(&rules[..rules.len().min(512)]) {
+        let below = [path, b"/x"].concat();
+        assert!(!ignore.may_skip(path) || ignore.excludes(&below));
+    }
+    let first = rules.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    for pattern in [Pattern::parse(first), Pattern::parse_doubled(first)].into_iter().flatten() {
+        let mut any = pattern.matches(path);
+        for (at, _) in path.iter().enumerate().filter(|(_, byte)| **byte == b'/') {
+            any |= pattern.matches(&path[..at]);
+        }
+        assert_eq!(pattern.matches_or_parent(path), any);
     }
 }
 

@@ -4,6 +4,7 @@
 //! of a repository up to date, and changing it.
 
 pub mod build;
+pub mod commit;
 mod contention;
 pub mod context;
 pub mod copy;
@@ -24,6 +25,7 @@ pub mod repo;
 pub mod resolve;
 pub mod revoke;
 pub mod root_certificate;
+pub mod run;
 pub mod search;
 pub mod sign;
 pub mod signer;

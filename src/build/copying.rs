@@ -11,7 +11,7 @@ use std::sync::Arc;
 use crate::build::accounts;
 use crate::build::changes::Changes;
 use crate::build::content::{Content, Files};
-use crate::build::copy::{Job, Source as Copied, copy, make_folder};
+use crate::build::copy::{CopyError, Job, Source as Copied, copy, make_folder};
 use crate::build::engine::{Builder, From, Place, Stage};
 use crate::build::error::{BuildError, Problem};
 use crate::build::held::Held;
@@ -38,8 +38,15 @@ struct Wanted<'a> {
 
 /// Something that is copied.
 enum Taken<'a> {
-    /// A path in files that have this identity, if it is known.
-    Path { files: &'a Files, identity: Option<Digest>, path: String, context: bool, unpack: bool },
+    /// A path in files that have this identity, if it is known; and where it is written.
+    Path {
+        files: &'a Files,
+        identity: Option<Digest>,
+        path: String,
+        at: Range<usize>,
+        context: bool,
+        unpack: bool,
+    },
     /// A file.
     File { name: String, content: Content, size: u64, mode: u32, unpack: bool },
     /// All files of a repository, by its commit.
@@ -84,7 +91,8 @@ impl Builder<'_> {
                         let source_text = path;
                         return Err(BuildError::at(&word.at, Problem::RemoteCopy { source_text }));
                     }
-                    Taken::Path { files, identity: identity.clone(), path, context, unpack: false }
+                    let (identity, at) = (identity.clone(), word.at.clone());
+                    Taken::Path { files, identity, path, at, context, unpack: false }
                 }
                 Source::Heredoc(document) => self.heredoc(stage, document)?,
             });
@@ -136,6 +144,7 @@ impl Builder<'_> {
                 files: &request.context,
                 identity: identity.clone(),
                 path,
+                at: word.at.clone(),
                 context: true,
                 unpack: add.unpack.unwrap_or(true),
             });
@@ -316,7 +325,10 @@ impl Builder<'_> {
             epoch: self.request.epoch,
             scratch: self.shop.folder,
         };
-        copy(&job, files).map_err(|error| BuildError::at(place.at, error))
+        copy(&job, files).map_err(|error| {
+            let at = wanted.place_of(&error).unwrap_or(place.at);
+            BuildError::at(at, error)
+        })
     }
 
     /// The layer of changes: found, or made.
@@ -433,6 +445,15 @@ impl Builder<'_> {
 }
 
 impl Wanted<'_> {
+    /// The source that an error is about.
+    fn place_of(&self, error: &CopyError) -> Option<&Range<usize>> {
+        let CopyError::NoSource { path: missing, .. } = error else { return None };
+        self.sources.iter().find_map(|source| match source {
+            Taken::Path { path, at, .. } if path == missing => Some(at),
+            _ => None,
+        })
+    }
+
     /// What it takes, if all of it is known without reading anything.
     fn identity(&self) -> Option<Vec<String>> {
         self.sources

@@ -12,6 +12,8 @@ use crate::oci::archive::{ArchiveError, Entry, EntryPath, InodeId, Kind, Time};
 #[derive(Debug)]
 pub struct Draft<'a> {
     base: &'a Files,
+    /// The time of all that is put, in seconds since 1970.
+    epoch: i64,
     paths: BTreeMap<EntryPath, Drafted>,
     /// How many files there are, each perhaps with several names.
     files: usize,
@@ -36,8 +38,6 @@ pub struct NewFolder {
     pub mode: u32,
     /// Owner and group.
     pub owner: (u32, u32),
-    /// The time, in seconds since 1970.
-    pub epoch: i64,
 }
 
 #[derive(Debug, Default)]
@@ -55,9 +55,9 @@ struct Put {
 }
 
 impl<'a> Draft<'a> {
-    /// Begins with what a stage has.
-    pub fn new(base: &'a Files) -> Self {
-        Self { base, paths: BTreeMap::new(), files: 0, linked: HashMap::new() }
+    /// Begins with what a stage has. All that is put gets this time, in seconds since 1970.
+    pub fn new(base: &'a Files, epoch: i64) -> Self {
+        Self { base, epoch, paths: BTreeMap::new(), files: 0, linked: HashMap::new() }
     }
 
     /// The top.
@@ -153,7 +153,6 @@ impl<'a> Draft<'a> {
                     let mut entry = Entry::new(next.path.clone(), Kind::Folder);
                     entry.mode = new.mode;
                     (entry.uid, entry.gid) = (new.owner.0.into(), new.owner.1.into());
-                    entry.mtime = Time { seconds: new.epoch, nanoseconds: 0 };
                     self.put(entry, None)?;
                 }
             }
@@ -197,7 +196,8 @@ impl<'a> Draft<'a> {
         Some(())
     }
 
-    fn put_file(&mut self, entry: Entry, content: Option<Content>, file: usize) {
+    fn put_file(&mut self, mut entry: Entry, content: Option<Content>, file: usize) {
+        entry.mtime = Time { seconds: self.epoch, nanoseconds: 0 };
         let path = entry.path.clone();
         let place = self.exactly(&path);
         if !(entry.kind == Kind::Folder && self.is_folder(&place)) {

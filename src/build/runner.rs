@@ -152,6 +152,9 @@ pub enum RunError {
         /// Which one, and why.
         what: String,
     },
+    /// Somebody pressed Ctrl-C.
+    #[error("interrupted")]
+    Interrupted,
     /// What was wanted of the runner is beyond it.
     #[error("{what}")]
     Unsupported {

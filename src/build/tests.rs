@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::build::built::Built;
 use crate::build::changes::Changes;
 use crate::build::content::{Content, Files};
+use crate::build::copy::CopyError;
 use crate::build::engine::{Workshop, build};
 use crate::build::error::{BuildError, Problem};
 use crate::build::held::Held;
@@ -272,9 +273,17 @@ fn files_come_from_earlier_stages_by_name_and_number() {
 fn a_stage_below_is_refused_where_it_is_named() {
     let world = World::new();
     let (at, problem) =
-        world.problem("FROM scratch\nCOPY --from=later a /\nFROM scratch AS later\n");
+        world.problem("FROM scratch AS a\nCOPY --from=later a /\nFROM scratch AS later\nFROM a\n");
     assert!(matches!(problem, Problem::LaterStage { name } if name == "later"));
     assert!(at.starts_with("COPY"), "{at}");
+}
+
+#[test]
+fn a_source_that_is_missing_is_told_of_where_it_is_written() {
+    let world = World::new();
+    let (at, problem) = world.problem("FROM scratch\nCOPY a missing /d/\n");
+    assert!(matches!(problem, Problem::Copy(CopyError::NoSource { .. })), "{problem:?}");
+    assert_eq!(at, "missing");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use crate::build::draft::{Draft, NewFolder, Place};
 use crate::build::spool::ContentSpool;
-use crate::oci::archive::{ArchiveError, ArchiveReader, Entry, Expander, Expansion, Kind, Time};
+use crate::oci::archive::{ArchiveError, ArchiveReader, Entry, Expander, Expansion, Kind};
 use crate::store::StoreError;
 
 /// Why an archive cannot be unpacked.
@@ -29,8 +29,6 @@ pub enum UnpackError {
 pub struct Unpacking<'a> {
     /// Who gets them, if not whom the archive says.
     pub owner: Option<(u32, u32)>,
-    /// The time that they get, in seconds since 1970.
-    pub epoch: i64,
     /// A folder where contents wait.
     pub scratch: &'a Path,
 }
@@ -63,7 +61,7 @@ pub fn unpack(
         let Some((above, last)) = entry.path.split() else { continue };
         let above = [folder.path.as_bytes(), above].join(&b'/');
         let parent = draft.resolve(&above)?;
-        let new = NewFolder { mode: 0o755, owner: (0, 0), epoch: how.epoch };
+        let new = NewFolder { mode: 0o755, owner: (0, 0) };
         draft.make_folders(&parent, new)?;
         let path = parent.path.child(last);
         if let Kind::Hardlink(target) = &entry.kind {
@@ -83,7 +81,6 @@ pub fn unpack(
             None
         };
         entry.path = path;
-        entry.mtime = Time { seconds: how.epoch, nanoseconds: 0 };
         if let Some((uid, gid)) = how.owner {
             (entry.uid, entry.gid) = (uid.into(), gid.into());
         }

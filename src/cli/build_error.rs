@@ -166,9 +166,11 @@ fn of_problem(problem: Problem) -> CliError {
             }
             (ErrorKind::NotFound, hints)
         }
-        Problem::Failed { .. } | Problem::Run(RunError::NotInImage { .. }) => {
+        Problem::Failed { .. }
+        | Problem::Run(RunError::NotInImage { .. } | RunError::NotExecutable { .. }) => {
             (ErrorKind::Failed, Vec::new())
         }
+        Problem::Run(RunError::Interrupted) => (ErrorKind::Interrupted, Vec::new()),
         Problem::Run(RunError::Unable { .. }) => (ErrorKind::Policy, Vec::new()),
         Problem::Run(RunError::Unsupported { .. }) => {
             (ErrorKind::Usage, vec!["`--runtime` chooses another way to run commands".to_owned()])

@@ -71,6 +71,14 @@ pub enum ErrorKind {
     Interrupted,
     /// [`exit_code::OUTPUT_CLOSED`]; nothing is said.
     OutputClosed,
+    /// [`exit_code::NOT_RUN`]
+    NotRun,
+    /// [`exit_code::NOT_EXECUTABLE`]
+    NotExecutable,
+    /// [`exit_code::NO_PROGRAM`]
+    NoProgram,
+    /// The exit code of a command of an image, which said itself what there was to say.
+    Command(u8),
 }
 
 impl ErrorKind {
@@ -94,12 +102,17 @@ impl ErrorKind {
             Self::Failed => exit_code::FAILED,
             Self::Interrupted => exit_code::INTERRUPTED,
             Self::OutputClosed => exit_code::OUTPUT_CLOSED,
+            Self::NotRun => exit_code::NOT_RUN,
+            Self::NotExecutable => exit_code::NOT_EXECUTABLE,
+            Self::NoProgram => exit_code::NO_PROGRAM,
+            Self::Command(code) => code,
         }
     }
 
     /// Whether this is a "no" about an image or its trust data, not a failure to find out.
     pub fn is_verdict(self) -> bool {
-        (exit_code::UNTRUSTED..=exit_code::TAMPERED).contains(&self.exit_code())
+        let is_commands = matches!(self, Self::Command(_));
+        !is_commands && (exit_code::UNTRUSTED..=exit_code::TAMPERED).contains(&self.exit_code())
     }
 }
 

@@ -34,6 +34,12 @@ pub const BUSY: u8 = 13;
 pub const STORAGE: u8 = 14;
 /// A command that an image is made with failed.
 pub const FAILED: u8 = 15;
+/// `trust run`: the command was not run.
+pub const NOT_RUN: u8 = 125;
+/// `trust run`: the command is there, but cannot be run.
+pub const NOT_EXECUTABLE: u8 = 126;
+/// `trust run`: the image has no such command.
+pub const NO_PROGRAM: u8 = 127;
 /// Stopped by the person (128 + SIGINT).
 pub const INTERRUPTED: u8 = 130;
 /// Whoever reads our output went away before the end (128 + SIGPIPE).
@@ -57,6 +63,9 @@ pub const ALL: &[(u8, &str)] = &[
     (BUSY, "busy"),
     (STORAGE, "storage"),
     (FAILED, "failed"),
+    (NOT_RUN, "not run"),
+    (NOT_EXECUTABLE, "not executable"),
+    (NO_PROGRAM, "no program"),
     (INTERRUPTED, "interrupted"),
     (OUTPUT_CLOSED, "output closed"),
 ];

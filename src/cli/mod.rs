@@ -28,6 +28,7 @@ pub mod passphrases;
 pub mod progress;
 pub mod prompt;
 pub mod run;
+pub mod run_error;
 pub mod server_data;
 pub mod server_error;
 pub mod settings;

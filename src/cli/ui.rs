@@ -55,6 +55,11 @@ impl Ui {
         self.data(format!("{}\n", line.as_ref()))
     }
 
+    /// Passes on what a command says on its standard error, exactly as it is.
+    pub fn talk(self, bytes: &[u8]) -> io::Result<()> {
+        io::stderr().lock().write_all(bytes)
+    }
+
     /// Stdout, for data that is written piece by piece.
     pub fn output(self) -> impl Write {
         io::stdout().lock()
@@ -98,7 +103,7 @@ impl Ui {
 
     /// Says how a command failed; nothing if our reader went away.
     pub fn error(self, error: &CliError) {
-        if error.kind == ErrorKind::OutputClosed {
+        if matches!(error.kind, ErrorKind::OutputClosed | ErrorKind::Command(_)) {
             return;
         }
         let text = printable_lines(&error.render());

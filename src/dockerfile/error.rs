@@ -257,6 +257,10 @@ pub(super) fn nearest<'a>(
     let small = written.to_lowercase();
     let mut best: Option<(usize, &str)> = None;
     for word in words {
+        // Each letter more or less is a step.
+        if word.len().abs_diff(written.len()) > NEAR * char::MAX.len_utf8() {
+            continue;
+        }
         let distance = strsim::levenshtein(&small, &word.to_lowercase());
         if distance == 0 {
             return None;

@@ -3,11 +3,15 @@
 //! * the parts of a file: [`instruction`]
 //! * a text read as one: [`parse`]; what is wrong with it: [`error`]
 //! * variables in words: [`expansion`]
+//! * what is worth a warning: [`checks`]
+//! * instructions as changes of a configuration: [`config_change`]
 //! * which files are no part of a context: [`ignore`]; patterns of paths: [`pattern`]
 //!
 //! Nothing here touches a disk, and nothing is expanded before it is asked for: a word keeps the
 //! text that the file has, and where it stands.
 
+pub mod checks;
+pub mod config_change;
 mod directives;
 mod duration;
 pub mod error;
@@ -25,6 +29,7 @@ mod signal;
 mod spliced;
 mod words;
 
+pub use checks::{Finding, Known, check};
 pub use error::{Problem, SyntaxError, place};
 pub use expansion::{
     ExpansionError, ExpansionProblem, Lookup, expand, expand_heredoc, expand_words,

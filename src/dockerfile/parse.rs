@@ -19,6 +19,24 @@ use crate::dockerfile::words::{self, Announced, Parts};
 
 /// Reads a Dockerfile.
 pub fn parse(text: &str) -> Result<Dockerfile, SyntaxError> {
+    parse_noting(text, |_| {})
+}
+
+/// What an instruction is made of, for who cares about how it is written.
+#[derive(Debug)]
+pub(super) struct Note<'a> {
+    pub(super) parts: Parts,
+    /// The comments before it.
+    pub(super) comments: Vec<&'a str>,
+    /// An empty line inside of it, if there is one.
+    pub(super) empty: Option<Range<usize>>,
+}
+
+/// Reads a Dockerfile, and tells of every instruction how it is written.
+pub(super) fn parse_noting<'a>(
+    text: &'a str,
+    mut note: impl FnMut(Note<'a>),
+) -> Result<Dockerfile, SyntaxError> {
     let mut lines = Lines::of(text);
     let directives = directives::read(&mut lines)?;
     let mut dockerfile = Dockerfile { directives, arguments: Vec::new(), stages: Vec::new() };
@@ -26,7 +44,9 @@ pub fn parse(text: &str) -> Result<Dockerfile, SyntaxError> {
     let mut is_empty = true;
     while let Some(line) = lines.instruction(escape)? {
         is_empty = false;
-        let read = Reader { lines: &mut lines, escape }.read(&line.text)?;
+        let parts = Parts::of(&line.text, escape);
+        let read = Reader { lines: &mut lines, escape }.read(&line.text, &parts)?;
+        note(Note { parts, comments: line.comments, empty: line.empty });
         match (read, dockerfile.stages.last_mut()) {
             (Read::From(from), _) => {
                 dockerfile.stages.push(Stage { from, steps: Vec::new() });
@@ -54,7 +74,8 @@ pub fn parse_trigger(text: &str, escape: char) -> Result<Step, SyntaxError> {
     let mut lines = Lines::of(text);
     let line = lines.instruction(escape)?;
     let line = line.ok_or_else(|| SyntaxError::new(Problem::NoInstructions, 0..0))?;
-    let read = Reader { lines: &mut lines, escape }.read(&line.text)?;
+    let parts = Parts::of(&line.text, escape);
+    let read = Reader { lines: &mut lines, escape }.read(&line.text, &parts)?;
     if let Some(more) = lines.instruction(escape)? {
         return Err(SyntaxError::new(Problem::SeveralInstructions, more.text.whole()));
     }
@@ -87,14 +108,13 @@ struct Document<'a> {
 }
 
 impl<'b> Reader<'_, 'b> {
-    fn read(mut self, line: &Spliced) -> Result<Read, SyntaxError> {
-        let parts = Parts::of(line, self.escape);
+    fn read(mut self, line: &Spliced, parts: &Parts) -> Result<Read, SyntaxError> {
         let name = name_of(&parts.keyword)?;
-        let documents = self.documents(name, &parts, line)?;
+        let documents = self.documents(name, parts, line)?;
         let trimmed = line.trimmed();
         let (at, text) = (trimmed.whole(), trimmed.text().to_owned());
         if name == "FROM" {
-            return from(&parts, text, at).map(Read::From);
+            return from(parts, text, at).map(Read::From);
         }
         let instruction = if name == "ONBUILD" {
             Flags::read(&parts.flags, name, &[])?;
@@ -104,7 +124,7 @@ impl<'b> Reader<'_, 'b> {
             let step = self.trigger(&parts.rest, &documents)?;
             Instruction::Onbuild(Trigger { text: trigger_text(line, &documents), step })
         } else {
-            self.instruction(name, &parts, &documents, &at)?
+            self.instruction(name, parts, &documents, &at)?
         };
         Ok(Read::Step(Step { instruction, text, at }))
     }

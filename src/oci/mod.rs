@@ -3,7 +3,6 @@
 
 pub mod archive;
 pub mod canonical;
-pub mod config_change;
 pub mod descriptor;
 pub mod digest;
 pub mod docker_archive;

@@ -9,8 +9,8 @@ use serde_json::{Map, Value, json};
 
 use crate::actions::image::load::put_manifest;
 use crate::clock::Timestamp;
+use crate::dockerfile::config_change::{self, ChangeError};
 use crate::oci::archive::Expansion;
-use crate::oci::config_change::{self, ChangeError};
 use crate::oci::media_type::{Compression, OCI_CONFIG};
 use crate::oci::{Descriptor, Digest, ImageName, Platform};
 use crate::store::images::Lease;

@@ -19,9 +19,9 @@ pub fn from_archive(
     how: &Reading,
 ) -> Result<Files, ContextError> {
     let nothing = Files::default();
-    let mut draft = Draft::new(&nothing);
+    let mut draft = Draft::new(&nothing, how.epoch);
     let top = draft.top();
-    unpack(stream, &mut draft, &top, Unpacking { owner: None, epoch: how.epoch, scratch })?;
+    unpack(stream, &mut draft, &top, Unpacking { owner: None, scratch })?;
     let mut unpacked = Files::default();
     apply(&mut unpacked, &draft.finish())?;
     // Two names of one file are two files, as they are in a folder.

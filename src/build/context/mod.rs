@@ -18,3 +18,6 @@ pub use error::ContextError;
 pub use folder::from_folder;
 pub use known::KnownFiles;
 pub use reading::{Exclusion, Reading, read_file, without};
+
+#[cfg(test)]
+mod tests;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::build::content::Files;
 use crate::build::context::error::ContextError;
 use crate::build::context::known::KnownFiles;
+use crate::dockerfile::Ignore;
 use crate::oci::archive::{Entry, Kind, Time};
 use crate::oci::canonical::checkout_mode;
 
@@ -38,6 +39,16 @@ impl Exclusion for () {
 
     fn may_skip(&self, _folder: &[u8]) -> bool {
         false
+    }
+}
+
+impl Exclusion for Ignore {
+    fn excludes(&self, path: &[u8]) -> bool {
+        self.excludes(path)
+    }
+
+    fn may_skip(&self, folder: &[u8]) -> bool {
+        self.may_skip(folder)
     }
 }
 

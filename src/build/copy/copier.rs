@@ -12,7 +12,7 @@ use crate::build::copy::sources::{Named, base_name, found, has_wildcards, requir
 use crate::build::draft::{Draft, NewFolder, Place};
 use crate::build::unpack::{UnpackError, Unpacking, is_archive, unpack};
 use crate::dockerfile::Patterns;
-use crate::oci::archive::{ArchiveError, Entry, EntryPath, InodeId, Kind, Time};
+use crate::oci::archive::{ArchiveError, Entry, EntryPath, InodeId, Kind};
 
 /// A copy that is being carried out.
 pub(super) struct Copier<'a> {
@@ -57,7 +57,7 @@ impl<'a> Copier<'a> {
         let owner = job.owner.map(|owner| accounts::owner(accounts, owner)).transpose()?;
         Ok(Self {
             job,
-            draft: Draft::new(base),
+            draft: Draft::new(base, job.epoch),
             destination: destination(job.workdir, job.destination),
             owner,
             mode: job.mode.map(ModeChange::parse).transpose()?,
@@ -147,10 +147,9 @@ impl<'a> Copier<'a> {
         }
         let folder = self.draft.resolve(&self.destination)?;
         let owner = self.owner.unwrap_or_default();
-        let epoch = self.job.epoch;
-        self.make_folders(&folder, NewFolder { mode: 0o755, owner, epoch })?;
+        self.make_folders(&folder, NewFolder { mode: 0o755, owner })?;
         let folder = self.draft.resolve(&self.destination)?;
-        let how = Unpacking { owner: self.owner, epoch, scratch: self.job.scratch };
+        let how = Unpacking { owner: self.owner, scratch: self.job.scratch };
         let mut stream = content.open().map_err(unread)?;
         match unpack(&mut stream, &mut self.draft, &folder, how) {
             Ok(()) => Ok(true),
@@ -319,7 +318,6 @@ impl<'a> Copier<'a> {
 
     /// An entry as it is where it goes to.
     fn settled(&self, mut entry: Entry) -> Entry {
-        entry.mtime = Time { seconds: self.job.epoch, nanoseconds: 0 };
         if let Some((uid, gid)) = self.owner {
             (entry.uid, entry.gid) = (uid.into(), gid.into());
         }
@@ -335,7 +333,6 @@ impl<'a> Copier<'a> {
         NewFolder {
             mode: self.mode.as_ref().map_or(0o755, ModeChange::of_new_folder),
             owner: self.owner.unwrap_or_default(),
-            epoch: self.job.epoch,
         }
     }
 

@@ -88,9 +88,9 @@ pub fn make_folder(
     owner: (u32, u32),
     epoch: i64,
 ) -> Result<Changes, CopyError> {
-    let mut draft = Draft::new(stage);
+    let mut draft = Draft::new(stage, epoch);
     let place = draft.resolve(path.as_bytes())?;
-    draft.make_folders(&place, NewFolder { mode: 0o755, owner, epoch })?;
+    draft.make_folders(&place, NewFolder { mode: 0o755, owner })?;
     let changes = draft.finish();
     without_whiteouts(&changes)?;
     Ok(changes)

@@ -11,3 +11,6 @@ pub mod write;
 pub use apply::apply;
 pub use read::read;
 pub use write::{Format, WriteError, write};
+
+#[cfg(test)]
+mod tests;

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::build::run::channel::Channel;
 use crate::build::run::messages::{Answer, Failure, FailureKind, Form, Input, Isolated, Raw, Spec};
-use crate::build::run::{kernel, loopback, regardless, root, system_calls};
+use crate::build::run::{bundle, kernel, loopback, regardless, root, system_calls};
 use crate::limits::{MAX_RUN_OPEN_FILES, MAX_RUN_PROCESSES};
 
 /// What the first process is told.
@@ -52,12 +52,15 @@ fn run(channel: &Channel, setup: &Setup, mut with: Vec<OwnedFd>) -> Result<Answe
     } else {
         None
     };
-    let stubs = match spec.isolation {
+    let stubs = match &spec.isolation {
         Isolated::Namespaces => {
             namespaces(spec)?;
             root::enter(setup, &with)?
         }
         Isolated::Chroot => root::change(setup)?,
+        Isolated::Runtime(program) => {
+            return bundle::run(program.path(), setup, &with, input);
+        }
     };
     drop(with);
     let (mut command, terminal) = command(spec, input)?;
@@ -225,7 +228,7 @@ fn not_started(spec: &Spec, says: &OwnedFd, error: io::Error) -> Failure {
 }
 
 /// Waits for the command, and for all that lost their parents meanwhile.
-fn reap(child: u32) -> Result<i32, Failure> {
+pub(super) fn reap(child: u32) -> Result<i32, Failure> {
     loop {
         match wait(WaitOptions::empty()) {
             Ok(Some((pid, status))) if pid.as_raw_nonzero().get().cast_unsigned() == child => {
@@ -389,7 +392,7 @@ pub(super) fn c_string(text: impl Into<Vec<u8>>) -> Result<CString, Failure> {
 }
 
 /// What docker leaves to a container: 0xa80425fb.
-const DEFAULT_CAPABILITIES: CapabilitySet = CapabilitySet::CHOWN
+pub(super) const DEFAULT_CAPABILITIES: CapabilitySet = CapabilitySet::CHOWN
     .union(CapabilitySet::DAC_OVERRIDE)
     .union(CapabilitySet::FOWNER)
     .union(CapabilitySet::FSETID)

@@ -160,6 +160,10 @@ impl Keeper {
             Order::Begin { .. } | Order::Mapped => {
                 return Err(Failure::new(FailureKind::Unsupported, "that was done before"));
             }
+            Order::Forget => {
+                self.forget()?;
+                Answer::Done
+            }
             Order::LayOut { layout, layers, form, owners } => {
                 self.lay_out(layout.path(), &layers, form, &owners)?;
                 Answer::Done
@@ -184,6 +188,22 @@ impl Keeper {
             Order::Open { path } => return self.open(channel, &path.0),
         };
         channel.send(&answer, &[]).map_err(|error| Failure::system("to answer", error))
+    }
+
+    fn forget(&self) -> Result<(), Failure> {
+        let of = |error: rustix::io::Errno| Failure::system("to take away what was kept", error);
+        let work = beneath::folder(&self.work).map_err(of)?;
+        for name in remove::names(work.as_fd()).map_err(of)? {
+            if name.starts_with(b"layers-") {
+                layers::remove_unused(&work, &name);
+            } else if name == CACHES {
+                let caches = beneath::open_folder(work.as_fd(), CACHES).map_err(of)?;
+                for name in remove::names(caches.as_fd()).map_err(of)? {
+                    layers::remove_unused(&caches, &name);
+                }
+            }
+        }
+        Ok(())
     }
 
     fn lay_out(
@@ -320,7 +340,8 @@ impl Keeper {
         let (ours, theirs) = Channel::pair().map_err(of)?;
         let mut init = Command::new("/proc/self/exe");
         init.arg(STAGE).arg(INIT).env_clear().stdin(Stdio::from(theirs.into_fd()));
-        if spec.isolation == Isolated::Chroot {
+        let whole_tree = spec.isolation != Isolated::Namespaces;
+        if whole_tree {
             // Whatever the command leaves running becomes ours then, and is found.
             let us = rustix::process::getpid();
             rustix::process::set_child_subreaper(Some(us)).map_err(|error| of(error.into()))?;
@@ -329,7 +350,7 @@ impl Keeper {
         // From here on the end of whoever started us is noticed by the channel, so that there is
         // time to clean up.
         set_parent_process_death_signal(None).map_err(|error| of(error.into()))?;
-        let mut init = Guard { child: init, whole_tree: spec.isolation == Isolated::Chroot };
+        let mut init = Guard { child: init, whole_tree };
         let setup = Setup {
             run: Raw::of(&self.run),
             lowers: self.lowers.iter().map(|path| Raw::of(path)).collect(),

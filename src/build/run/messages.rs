@@ -37,6 +37,8 @@ pub(super) enum Order {
     Begin { work: Raw, user_namespace: bool, marks_for_user: bool },
     /// The numbers of users and groups in the new user namespace mean something now.
     Mapped,
+    /// To take away all that is kept from run to run: layers and caches that nobody uses now.
+    Forget,
     /// To lay out an image.
     LayOut { layout: Raw, layers: Vec<Layer>, form: Form, owners: String },
     /// To make a folder in the run's folder.
@@ -101,12 +103,14 @@ pub(super) struct Spec {
 }
 
 /// Whether the command is kept in by namespaces.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Isolated {
     /// By all of them.
     Namespaces,
     /// It only has another root folder.
     Chroot,
+    /// By another program, an OCI runtime.
+    Runtime(Raw),
 }
 
 /// Where the standard input of a command comes from.
@@ -211,6 +215,8 @@ pub(super) enum FailureKind {
     NotExecutable,
     /// Nobody can do it.
     Unsupported,
+    /// Somebody pressed Ctrl-C.
+    Interrupted,
     /// Something failed.
     System,
 }
@@ -236,6 +242,7 @@ impl Failure {
             FailureKind::Unable | FailureKind::NoOverlay | FailureKind::NoNamespaces => {
                 RunError::Unable { what, cause }
             }
+            FailureKind::Interrupted => RunError::Interrupted,
             FailureKind::NotInImage => RunError::NotInImage { what },
             FailureKind::NotExecutable => RunError::NotExecutable { what },
             FailureKind::Unsupported => RunError::Unsupported { what },

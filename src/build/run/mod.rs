@@ -10,10 +10,14 @@
 //!   and the filter of system calls (`system_calls`), and is the parent of the command. Nothing
 //!   outlives it.
 //!
+//! With another program in its place (`--runtime`), the first process inside makes a bundle for it
+//! (`bundle`), and it does the rest.
+//!
 //! They talk over socket pairs (`channel`, `messages`). Each begins as this program anew, from a
 //! copy of it in memory that nobody can write to: no thread is there, nothing was opened, and a
 //! command that gets at the program it was started by cannot change it.
 
+mod bundle;
 mod capture;
 mod channel;
 mod init;

@@ -39,10 +39,10 @@ impl Prepared {
     pub(super) fn new(
         keeper: &Keeper,
         wanted: &[Mounted<'_>],
-        isolation: Isolated,
+        isolation: &Isolated,
     ) -> Result<Self, Attempt> {
         let mut prepared = Self { mounts: Vec::new(), held: Vec::new(), _sockets: Vec::new() };
-        if isolation == Isolated::Chroot && !wanted.is_empty() {
+        if *isolation == Isolated::Chroot && !wanted.is_empty() {
             let what = "nothing may be mounted here, so RUN cannot have mounts".to_owned();
             return Err(RunError::Unsupported { what }.into());
         }

@@ -63,6 +63,64 @@ pub(super) fn enter(setup: &Setup, held: &[OwnedFd]) -> Result<BTreeSet<Vec<u8>>
     Ok(inside.stubs)
 }
 
+/// Mounts the image alone, for another program that does the rest; makes what things will be
+/// mounted on. Returns the folder of files in memory, with those of the sandbox, as well.
+pub(super) fn prepare(
+    setup: &Setup,
+    held: &[OwnedFd],
+) -> Result<(BTreeSet<Vec<u8>>, OwnedFd), Failure> {
+    let spec = &setup.spec;
+    mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
+        .map_err(|error| failed("to mount something", error))?;
+    let run =
+        beneath::folder(setup.run.path()).map_err(|error| failed("to open a folder", error))?;
+    mount_root(setup, &run)?;
+    let root = in_run(&run, ROOT)?;
+    let stage = stage(&run)?;
+    let mut inside = Inside {
+        root,
+        stubs: BTreeSet::new(),
+        no_devices: MountFlags::empty(),
+        in_user_namespace: setup.marks_for_user,
+    };
+    for name in ["proc", "dev", "sys"] {
+        inside.plain_folder(name)?;
+    }
+    for (name, content, target) in [
+        ("hosts", &spec.hosts, "/etc/hosts"),
+        ("resolv.conf", &spec.resolv_conf, "/etc/resolv.conf"),
+    ] {
+        write(&stage, name, 0o644, (0, 0), &content.0)?;
+        inside.find(target, Want::File)?;
+    }
+    for (number, one) in spec.mounts.iter().enumerate() {
+        // The runtime has a `/dev` of its own, where it makes what is missing.
+        let want = match &one.what {
+            MountKind::Bind { source, .. } => {
+                let stat = rustix::fs::stat(source.path());
+                let stat = stat.map_err(|error| failed("to look at a mount", error))?;
+                let is_folder = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
+                if is_folder { Want::Folder } else { Want::File }
+            }
+            MountKind::Tmpfs { .. } => Want::Folder,
+            MountKind::Held { descriptor, mode, owner } => {
+                let missing = || Failure::new(FailureKind::Unsupported, "a held file is missing");
+                let from = held.get(*descriptor).ok_or_else(missing)?;
+                copy(from, &stage, &format!("held-{number}"), *mode, *owner)?;
+                Want::File
+            }
+            MountKind::Socket { source, mode, owner } => {
+                give_socket(source.path(), *mode, *owner)?;
+                Want::File
+            }
+        };
+        if !one.target.starts_with("/dev/") {
+            inside.find(&one.target, want)?;
+        }
+    }
+    Ok((inside.stubs, stage))
+}
+
 /// Makes a folder the root where nothing may be mounted.
 pub(super) fn change(setup: &Setup) -> Result<BTreeSet<Vec<u8>>, Failure> {
     let run =
@@ -149,6 +207,7 @@ fn stage(run: &OwnedFd) -> Result<OwnedFd, Failure> {
     in_run(run, STAGE_FOLDER)
 }
 
+/// The files of a sandbox that is being made.
 struct Inside {
     root: OwnedFd,
     stubs: BTreeSet<Vec<u8>>,
@@ -324,13 +383,7 @@ impl Inside {
                 self.bind(Source::At(stage, &name), &one.target, Access::ReadOnly)
             }
             MountKind::Socket { source, mode, owner } => {
-                let of = |error| failed("to give a socket away", error);
-                let (uid, gid) = (Uid::from_raw(owner.0), Gid::from_raw(owner.1));
-                let no_follow = AtFlags::SYMLINK_NOFOLLOW;
-                let here = rustix::fs::CWD;
-                rustix::fs::chownat(here, source.path(), Some(uid), Some(gid), no_follow)
-                    .map_err(of)?;
-                rustix::fs::chmod(source.path(), Mode::from_raw_mode(*mode)).map_err(of)?;
+                give_socket(source.path(), *mode, *owner)?;
                 self.bind(Source::Path(source.path()), &one.target, Access::ReadWrite)
             }
         }
@@ -528,6 +581,14 @@ fn copy(
     give(&file, mode, owner)
 }
 
+fn give_socket(socket: &std::path::Path, mode: u32, owner: (u32, u32)) -> Result<(), Failure> {
+    let of = |error| failed("to give a socket away", error);
+    let (uid, gid) = (Uid::from_raw(owner.0), Gid::from_raw(owner.1));
+    let (here, no_follow) = (rustix::fs::CWD, AtFlags::SYMLINK_NOFOLLOW);
+    rustix::fs::chownat(here, socket, Some(uid), Some(gid), no_follow).map_err(of)?;
+    rustix::fs::chmod(socket, Mode::from_raw_mode(mode & 0o7777)).map_err(of)
+}
+
 fn new_file(folder: &OwnedFd, name: &str) -> Result<OwnedFd, Failure> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
     openat(folder, name, flags, Mode::RUSR)
@@ -566,7 +627,7 @@ fn failed(doing: impl Into<String>, error: Errno) -> Failure {
 }
 
 /// What docker hides from containers.
-const MASKED: [&str; 12] = [
+pub(super) const MASKED: [&str; 12] = [
     "/proc/acpi",
     "/proc/asound",
     "/proc/interrupts",
@@ -581,5 +642,5 @@ const MASKED: [&str; 12] = [
     "/sys/firmware",
 ];
 /// What docker keeps containers from changing.
-const READ_ONLY: [&str; 5] =
+pub(super) const READ_ONLY: [&str; 5] =
     ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];

@@ -72,15 +72,24 @@ struct Plan {
 impl Sandbox {
     /// Makes a runner; nothing is touched yet.
     pub fn new(options: Options) -> Self {
-        let isolation = match options.isolation {
+        Self::isolated(options, None)
+    }
+
+    /// The same, but an OCI runtime such as runc or crun makes the sandboxes: this program.
+    pub fn with_runtime(options: Options, runtime: &Path) -> Self {
+        Self::isolated(options, Some(Isolated::Runtime(Raw::of(runtime))))
+    }
+
+    fn isolated(options: Options, runtime: Option<Isolated>) -> Self {
+        let isolation = runtime.unwrap_or(match options.isolation {
             Isolation::Auto | Isolation::Namespaces => Isolated::Namespaces,
             Isolation::Chroot => Isolated::Chroot,
-        };
+        });
         let form = match isolation {
-            Isolated::Namespaces => Form::Overlay,
+            Isolated::Namespaces | Isolated::Runtime(_) => Form::Overlay,
             Isolated::Chroot => Form::Copy,
         };
-        let identity = match (isolation, Identity::here()) {
+        let identity = match (&isolation, Identity::here()) {
             // There is no use for a user namespace then.
             (Isolated::Chroot, Identity::User(_)) => Identity::Root,
             (_, identity) => identity,
@@ -92,6 +101,27 @@ impl Sandbox {
     /// The work folder.
     pub fn work(&self) -> &Path {
         &self.options.work
+    }
+
+    /// Takes away what is kept in the work folder from run to run: layers as folders, caches. What
+    /// somebody uses stays. Its files may belong to others, so it takes a sandbox to remove them.
+    pub fn forget(&self) -> Result<(), RunError> {
+        let forget = |plan: &Plan| -> Result<(), Attempt> {
+            let (keeper, _) = Keeper::start(self, plan)?;
+            keeper.ask(&Order::Forget, &[])?;
+            Ok(())
+        };
+        let mut plan = self.plan().clone();
+        loop {
+            match forget(&plan) {
+                Ok(()) => return Ok(()),
+                Err(Attempt::Failed(failure)) => match self.next(&plan, &failure) {
+                    Some(next) => plan = next,
+                    None => return Err(failure.into_error()),
+                },
+                Err(Attempt::Error(error)) => return Err(error),
+            }
+        }
     }
 
     fn plan(&self) -> MutexGuard<'_, Plan> {
@@ -146,7 +176,7 @@ impl Sandbox {
             },
             &[],
         )?;
-        let prepared = Prepared::new(&keeper, &job.mounts, plan.isolation)?;
+        let prepared = Prepared::new(&keeper, &job.mounts, &plan.isolation)?;
         let spec = self.spec(plan, root, job, &prepared)?;
         let relay = Relay::new(spec.input, pipes).map_err(began)?;
         let mut with: Vec<BorrowedFd<'_>> = Vec::new();
@@ -190,6 +220,7 @@ impl Sandbox {
         let input = match (job.interactive, self.options.terminal) {
             (false, _) => Input::Nothing,
             (true, false) => Input::Descriptor,
+            (true, true) if matches!(plan.isolation, Isolated::Runtime(_)) => Input::Descriptor,
             (true, true) => relay::terminal_size(),
         };
         let texts = job.arguments.iter().chain(environment.iter().flat_map(|(n, v)| [n, v]));
@@ -198,7 +229,7 @@ impl Sandbox {
             return Err(RunError::Unsupported { what }.into());
         }
         Ok(Spec {
-            isolation: plan.isolation,
+            isolation: plan.isolation.clone(),
             arguments: job.arguments.clone(),
             environment,
             folder: job.folder.clone(),
@@ -404,7 +435,9 @@ impl Keeper {
         let mut process = self.process.lock().unwrap_or_else(PoisonError::into_inner);
         let words = match process.wait() {
             Ok(status) => match status.signal() {
-                Some(libc::SIGINT) => "the sandbox was interrupted".to_owned(),
+                Some(libc::SIGINT) => {
+                    return Failure::new(FailureKind::Interrupted, "interrupted");
+                }
                 Some(signal) => format!("the sandbox was ended by signal {signal}"),
                 None => "the sandbox ended".to_owned(),
             },
@@ -437,7 +470,7 @@ fn no_account(error: AccountError) -> Attempt {
 
 fn warnings(plan: &Plan) -> Vec<String> {
     match plan.isolation {
-        Isolated::Namespaces => Vec::new(),
+        Isolated::Namespaces | Isolated::Runtime(_) => Vec::new(),
         Isolated::Chroot => vec![NOT_ISOLATED.to_owned()],
     }
 }

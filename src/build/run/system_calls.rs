@@ -15,12 +15,8 @@ use seccompiler::{
 /// The filters, to be installed in this order.
 pub(super) fn filters() -> Result<Vec<BpfProgram>, BackendError> {
     let target = TargetArch::try_from(std::env::consts::ARCH)?;
-    let mut rules: BTreeMap<i64, Vec<SeccompRule>> = ALLOWED
-        .iter()
-        .chain(ALLOWED_HERE)
-        .chain(NEWER)
-        .map(|number| (*number, Vec::new()))
-        .collect();
+    let mut rules: BTreeMap<i64, Vec<SeccompRule>> =
+        allowed().map(|(_, number)| (*number, Vec::new())).collect();
     rules.insert(libc::SYS_socket, socket_families()?);
     rules.insert(libc::SYS_personality, personalities()?);
     rules.insert(libc::SYS_clone, vec![no_namespaces()?]);
@@ -30,6 +26,15 @@ pub(super) fn filters() -> Result<Vec<BpfProgram>, BackendError> {
     let newest = rules.keys().next_back().copied().unwrap_or_default();
     let allowed = SeccompFilter::new(rules, not_permitted, allow, target)?;
     Ok(vec![allowed.try_into()?, unknown(newest.max(NEWEST))])
+}
+
+/// The names of the calls that are allowed whatever their arguments.
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    allowed().map(|(name, _)| name.trim_start_matches("SYS_"))
+}
+
+fn allowed() -> impl Iterator<Item = &'static Call> {
+    ALLOWED.iter().chain(ALLOWED_HERE).chain(NEWER)
 }
 
 /// Says of `clone3`, and of all calls after the newest known one, that they do not exist.
@@ -64,7 +69,7 @@ fn personalities() -> Result<Vec<SeccompRule>, BackendError> {
         let equal = SeccompCmpOp::Eq;
         SeccompRule::new(vec![SeccompCondition::new(0, SeccompCmpArgLen::Dword, equal, value)?])
     };
-    [0, 8, 0x2_0000, 0x2_0008, 0xffff_ffff].into_iter().map(personality).collect()
+    PERSONALITIES.into_iter().map(personality).collect()
 }
 
 /// `clone` without any of the flags that make a namespace.
@@ -73,8 +78,10 @@ fn no_namespaces() -> Result<SeccompRule, BackendError> {
     SeccompRule::new(vec![SeccompCondition::new(0, SeccompCmpArgLen::Qword, none, 0)?])
 }
 
+/// The personalities that a command may choose.
+pub(super) const PERSONALITIES: [u64; 5] = [0, 8, 0x2_0000, 0x2_0008, 0xffff_ffff];
 /// `CLONE_NEWNS`, `NEWCGROUP`, `NEWUTS`, `NEWIPC`, `NEWUSER`, `NEWPID` and `NEWNET`.
-const NAMESPACES: u64 = 0x7e02_0000;
+pub(super) const NAMESPACES: u64 = 0x7e02_0000;
 /// The newest call that was looked at when this list was made; the numbers are the same everywhere
 /// (`file_setattr`).
 const NEWEST: i64 = 469;
@@ -86,12 +93,15 @@ const RETURN: u16 = 0x06;
 const RETURN_ALLOW: u32 = 0x7fff_0000;
 const RETURN_ERROR: u32 = 0x0005_0000;
 
+/// A call's name as the C library has it, and its number.
+type Call = (&'static str, i64);
+
 macro_rules! calls {
-    ($($name:ident)*) => { &[$(libc::$name),*] };
+    ($($name:ident)*) => { &[$((stringify!($name), libc::$name)),*] };
 }
 
 /// Calls that every processor has.
-const ALLOWED: &[i64] = calls! {
+const ALLOWED: &[Call] = calls! {
     SYS_accept SYS_accept4 SYS_adjtimex SYS_bind SYS_brk SYS_capget SYS_capset SYS_chdir SYS_chroot
     SYS_clock_adjtime SYS_clock_getres SYS_clock_gettime SYS_clock_nanosleep SYS_close
     SYS_close_range SYS_connect SYS_copy_file_range SYS_dup SYS_dup3 SYS_epoll_create1
@@ -137,7 +147,7 @@ const ALLOWED: &[i64] = calls! {
 
 /// Calls of this processor alone, older forms of the others for the most part.
 #[cfg(target_arch = "x86_64")]
-const ALLOWED_HERE: &[i64] = calls! {
+const ALLOWED_HERE: &[Call] = calls! {
     SYS_access SYS_alarm SYS_arch_prctl SYS_chmod SYS_chown SYS_creat SYS_dup2 SYS_epoll_create
     SYS_epoll_ctl_old SYS_epoll_wait SYS_epoll_wait_old SYS_eventfd SYS_fork SYS_futimesat
     SYS_get_thread_area SYS_getdents SYS_getpgrp SYS_inotify_init SYS_lchown SYS_link SYS_lstat
@@ -146,14 +156,26 @@ const ALLOWED_HERE: &[i64] = calls! {
     SYS_time SYS_unlink SYS_utime SYS_utimes SYS_vfork
 };
 #[cfg(target_arch = "aarch64")]
-const ALLOWED_HERE: &[i64] = calls! { SYS_renameat SYS_sync_file_range2 };
+const ALLOWED_HERE: &[Call] = calls! { SYS_renameat SYS_sync_file_range2 };
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-const ALLOWED_HERE: &[i64] = &[];
+const ALLOWED_HERE: &[Call] = &[];
 
-/// Calls that the C library's headers do not name yet; their numbers are the same everywhere:
-/// `cachestat`, `fchmodat2`, `map_shadow_stack`, `futex_wake`, `futex_wait`, `futex_requeue`,
-/// `statmount`, `listmount`, `mseal`, `setxattrat`, `getxattrat`, `listxattrat`, `removexattrat`.
-const NEWER: &[i64] = &[451, 452, 453, 454, 455, 456, 457, 458, 462, 463, 464, 465, 466];
+/// Calls that the C library's headers do not name yet; their numbers are the same everywhere.
+const NEWER: &[Call] = &[
+    ("SYS_cachestat", 451),
+    ("SYS_fchmodat2", 452),
+    ("SYS_map_shadow_stack", 453),
+    ("SYS_futex_wake", 454),
+    ("SYS_futex_wait", 455),
+    ("SYS_futex_requeue", 456),
+    ("SYS_statmount", 457),
+    ("SYS_listmount", 458),
+    ("SYS_mseal", 462),
+    ("SYS_setxattrat", 463),
+    ("SYS_getxattrat", 464),
+    ("SYS_listxattrat", 465),
+    ("SYS_removexattrat", 466),
+];
 
 #[cfg(test)]
 mod tests {
@@ -161,7 +183,7 @@ mod tests {
 
     #[test]
     fn what_is_dangerous_is_not_allowed() {
-        let all: Vec<i64> = ALLOWED.iter().chain(ALLOWED_HERE).chain(NEWER).copied().collect();
+        let all: Vec<i64> = allowed().map(|(_, number)| *number).collect();
         let refused = [
             libc::SYS_mount,
             libc::SYS_umount2,

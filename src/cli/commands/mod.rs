@@ -3,6 +3,7 @@
 //! A new command is its file, its `mod` line and one line in the list below.
 
 pub mod build;
+pub mod commit;
 pub mod completions;
 pub mod copy;
 pub mod delegation;
@@ -22,6 +23,7 @@ pub mod push;
 pub mod repo;
 pub mod resolve;
 pub mod revoke;
+pub mod run;
 pub mod search;
 pub mod serve;
 pub mod server;
@@ -59,6 +61,8 @@ commands! {
         Tag(image::tag::Args),
         Rmi(image::rm::Args),
         Prune(image::prune::Args),
+        Run(run::Args),
+        Commit(commit::Args),
         Tags(tags::Command),
         Manifest(manifest::Command),
         Search(search::Args),

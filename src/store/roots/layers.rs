@@ -147,7 +147,7 @@ impl Layers {
         let (ours, prefix) = (format!("layers-{owners}-{}", boot()), format!("layers-{owners}-"));
         for name in remove::names(work.as_fd()).map_err(of)? {
             if name.starts_with(prefix.as_bytes()) && name != ours.as_bytes() {
-                sweep_one(work, &name);
+                remove_unused(work, &name);
             }
         }
         Ok(())
@@ -155,7 +155,7 @@ impl Layers {
 }
 
 /// Removes a folder that nobody holds a lock on; what cannot be removed stays.
-fn sweep_one(parent: &OwnedFd, name: &[u8]) {
+pub fn remove_unused(parent: &OwnedFd, name: &[u8]) {
     if let Ok(folder) = beneath::open_folder(parent.as_fd(), name)
         && flock(&folder, FlockOperation::NonBlockingLockExclusive).is_ok()
     {

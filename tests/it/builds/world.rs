@@ -43,6 +43,11 @@ impl World {
         self.user.home().join(name)
     }
 
+    /// The same as text.
+    pub(crate) fn text(&self, name: &str) -> String {
+        self.path(name).to_str().unwrap().to_owned()
+    }
+
     /// Runs `trust build WORDS`.
     #[must_use = "ask for its `success` or an exit code"]
     pub(crate) fn build(&self, words: &[&str]) -> Finished {

@@ -67,6 +67,13 @@ impl World {
         world
     }
 
+    /// An image, worked on in this folder.
+    pub(super) fn with_work(work: &std::path::Path) -> Self {
+        let mut world = Self::new();
+        world.options.work = work.to_owned();
+        world
+    }
+
     fn add(&mut self, layout: &ImageLayout, layer: &[Made]) {
         let mut archive = ArchiveWriter::new(Vec::new());
         for (entry, content) in layer {
@@ -163,6 +170,67 @@ impl Ran {
             lines.push(format!("{:o} {owner} {path}{what}", entry.mode));
         }
         lines
+    }
+}
+
+/// Gives the image of a world a name in its layout; returns the layout.
+pub(super) fn tagged(world: &World, name: &str) -> PathBuf {
+    let layout = ImageLayout::new(world.options.layout.clone());
+    let diff_ids: Vec<&str> = world.layers.iter().map(|(_, diff_id)| diff_id.as_str()).collect();
+    let config = serde_json::json!({
+        "architecture": "amd64",
+        "os": "linux",
+        "config": {"Cmd": ["/bin/sh"], "Env": ["PATH=/bin"]},
+        "rootfs": {"type": "layers", "diff_ids": diff_ids},
+    });
+    let config = config.to_string().into_bytes();
+    let lease = layout.lease().unwrap();
+    let id = lease.put(&config).unwrap();
+    let described =
+        Descriptor::new("application/vnd.oci.image.config.v1+json", id, config.len() as u64);
+    let layers: Vec<Descriptor> = world.layers.iter().map(|(layer, _)| layer.clone()).collect();
+    let manifest =
+        trust::oci::canonical::manifest_bytes(&described, &layers, &Default::default(), None)
+            .unwrap();
+    let digest = lease.put(&manifest).unwrap();
+    let manifest = Descriptor::new(
+        "application/vnd.oci.image.manifest.v1+json",
+        digest,
+        manifest.len() as u64,
+    );
+    let name = trust::oci::ImageName::of_reference(trust::oci::Reference::parse(name).unwrap());
+    let committed: Result<_, trust::store::ImageLayoutError> = lease.commit(|index| {
+        drop(index.set(&name, &manifest, None));
+        Ok(())
+    });
+    committed.unwrap();
+    world.options.layout.clone()
+}
+
+/// A disk of a few MiB, if one can be mounted.
+pub(super) fn small_disk() -> Option<SmallDisk> {
+    let dir = tempfile::tempdir().unwrap();
+    let mounted = Command::new("mount")
+        .args(["-t", "tmpfs", "-o", "size=24m", "none"])
+        .arg(dir.path())
+        .status();
+    mounted.is_ok_and(|status| status.success()).then_some(SmallDisk { dir })
+}
+
+/// See [`small_disk`].
+pub(super) struct SmallDisk {
+    dir: TempDir,
+}
+
+impl SmallDisk {
+    pub(super) fn path(&self) -> &std::path::Path {
+        self.dir.path()
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        drop(Command::new("umount").arg(self.dir.path()).status());
     }
 }
 

@@ -490,7 +490,7 @@ impl Worker {
             layout: self.layout.clone(),
             runtime: handle,
             trusted,
-            runner: runner(&self.runtime, self.layout.folder(), &work)?,
+            runner: runner(session, &self.runtime, self.layout.folder(), &work)?,
             watcher: Arc::clone(&self.watcher),
             stop: Arc::clone(&self.stop),
             temporary_dir: session.settings.temporary_dir.clone(),
