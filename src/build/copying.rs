@@ -352,7 +352,7 @@ impl Builder<'_> {
             Ok(key.finish())
         };
         // Were these words never carried out, nothing is known of their outcome.
-        if self.known.get(words).is_some() && !place.fresh {
+        if self.recall(words, place)?.is_some() {
             let key = by_changes(changes)?;
             if let Some(layer) = self.recall(&key, place)? {
                 self.was_found();
