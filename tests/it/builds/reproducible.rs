@@ -253,6 +253,7 @@ fn the_real_programs_take_it() {
     let daemon = Dockerd::start();
     let mut world = World::new();
     world.user.use_docker(&daemon);
+    fs::write(world.user.docker_config().join("config.json"), "{}").unwrap();
     check_out(&world.path("app"), Checkout::default());
     fs::copy("/bin/busybox", world.path("app/bin/busybox")).unwrap();
     let recipe = "FROM scratch\nCOPY bin/busybox /bin/busybox\nCOPY . /app/\nRUN [\"/bin/busybox\", \"rm\", \"-r\", \"/app/names\"]\nCMD [\"/bin/busybox\", \"cat\", \"/app/lib/link\"]\n";
