@@ -195,7 +195,7 @@ impl Unpacker {
         let made = match &entry.kind {
             Kind::Folder => Ok(()),
             Kind::File => {
-                return self.write(&folder, name, &path, entry, &attributes, content);
+                return write_file(&folder, name, &path, entry, &attributes, content);
             }
             Kind::Symlink(target) => symlinkat(&target[..], &folder, name),
             Kind::Hardlink(_) => {
@@ -222,44 +222,6 @@ impl Unpacker {
         }
         attributes.apply(&folder, name, &path)?;
         set_time(&folder, name, entry.mtime).map_err(|error| of("date", error))
-    }
-
-    fn write(
-        &self,
-        folder: &OwnedFd,
-        name: &[u8],
-        path: &[u8],
-        entry: &Entry,
-        attributes: &Attributes<'_>,
-        content: &mut dyn Read,
-    ) -> Result<(), RootsError> {
-        let of = |action, error| failed(action, path, error);
-        let flags =
-            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = openat(folder, name, flags, Mode::RUSR | Mode::WUSR);
-        let mut file = std::fs::File::from(file.map_err(|error| of("create", error))?);
-        let mut left = entry.size;
-        let mut buffer = [0; 64 << 10];
-        while left > 0 {
-            let most = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
-            let piece = buffer.get_mut(..most).unwrap_or_default();
-            let count = match content.read(piece) {
-                Ok(0) => return Err(ArchiveError::Truncated.into()),
-                Ok(count) => count,
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(ArchiveError::from(error).into()),
-            };
-            let piece = piece.get(..count).unwrap_or_default();
-            file.write_all(piece).map_err(|cause| RootsError::Io {
-                action: "write",
-                path: shown(path),
-                cause,
-            })?;
-            left -= count as u64;
-        }
-        attributes.apply_to_file(&file, path)?;
-        let time = times(entry.mtime);
-        rustix::fs::futimens(&file, &time).map_err(|error| of("date", error))
     }
 
     /// The folder that a path as written is in, made if only layers below have it, and where it is.
@@ -627,6 +589,44 @@ impl Unpacker {
     }
 }
 
+/// Makes a file.
+fn write_file(
+    folder: &OwnedFd,
+    name: &[u8],
+    path: &[u8],
+    entry: &Entry,
+    attributes: &Attributes<'_>,
+    content: &mut dyn Read,
+) -> Result<(), RootsError> {
+    let of = |action, error| failed(action, path, error);
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let file = openat(folder, name, flags, Mode::RUSR | Mode::WUSR);
+    let mut file = std::fs::File::from(file.map_err(|error| of("create", error))?);
+    let mut left = entry.size;
+    let most = usize::try_from(left).unwrap_or(usize::MAX).min(PIECE);
+    let mut buffer = vec![0; most];
+    while left > 0 {
+        let most = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
+        let piece = buffer.get_mut(..most).unwrap_or_default();
+        let count = match content.read(piece) {
+            Ok(0) => return Err(ArchiveError::Truncated.into()),
+            Ok(count) => count,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(ArchiveError::from(error).into()),
+        };
+        let piece = piece.get(..count).unwrap_or_default();
+        file.write_all(piece).map_err(|cause| RootsError::Io {
+            action: "write",
+            path: shown(path),
+            cause,
+        })?;
+        left -= count as u64;
+    }
+    attributes.apply_to_file(&file, path)?;
+    let time = times(entry.mtime);
+    rustix::fs::futimens(&file, &time).map_err(|error| of("date", error))
+}
+
 /// What a file has besides its content.
 struct Attributes<'a> {
     mode: u32,
@@ -760,6 +760,8 @@ fn parts(path: &[u8]) -> Vec<Vec<u8>> {
     names.rev().map(<[u8]>::to_vec).collect()
 }
 
+/// How much of a file is written at once, in bytes.
+const PIECE: usize = 64 << 10;
 const WHITEOUT: &[u8] = b".wh.";
 const OPAQUE: &[u8] = b".wh..wh..opq";
 /// What AUFS keeps for itself begins so.
