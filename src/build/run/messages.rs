@@ -53,6 +53,8 @@ pub(super) enum Order {
     Run(Box<Spec>),
     /// To list what the command left.
     List,
+    /// To make what the command wrote the folder of a layer: these paths go, and these get the time.
+    Adopt { name: String, gone: Vec<Raw>, dated: Vec<Raw>, epoch: i64 },
     /// To open a file that was listed.
     Open { path: Raw },
 }
@@ -175,6 +177,7 @@ pub(super) struct Listed {
     size: u64,
     inode: Option<u64>,
     capability: Option<Raw>,
+    further: bool,
     /// Whether nobody touched it.
     pub(super) untouched: bool,
 }
@@ -315,6 +318,7 @@ impl Listed {
             size: found.size,
             inode: found.inode,
             capability: found.capability.map(Raw),
+            further: found.further,
             untouched,
         }
     }
@@ -352,6 +356,7 @@ impl Listed {
             inode: self.inode,
             touched: (0, 0),
             capability: self.capability.map(|raw| raw.0),
+            further: self.further,
         })
     }
 }
