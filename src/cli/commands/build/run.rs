@@ -472,7 +472,7 @@ impl Worker {
         self,
         handle: Handle,
         mut plan: Plan,
-        check: bool,
+        alone: bool,
     ) -> Result<Option<Finished>, CliError> {
         let session = &self.session;
         let context = session.context()?;
