@@ -215,9 +215,15 @@ impl Connections {
     }
 
     /// A client for whatever server: without a login, and without our certificate.
-    pub fn web(&self) -> Result<HttpClient, ConnectionError> {
-        let roots = TlsFiles { roots_pem: self.tls.roots_pem.clone(), client: None };
-        self.http(&[], "", self.insecure, &[&roots])
+    pub fn web(&self) -> HttpClient {
+        HttpClient::new(HttpOptions {
+            roots_pem: self.tls.roots_pem.clone(),
+            insecure: self.insecure,
+            connect_timeout: self.timeouts.connect,
+            idle_timeout: self.timeouts.idle,
+            minimum_rate: self.timeouts.minimum_rate,
+            ..HttpOptions::default()
+        })
     }
 
     fn registry_over(

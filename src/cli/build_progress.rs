@@ -3,7 +3,7 @@
 //! With [`crate::cli::ui`], [`crate::cli::prompt`] and [`crate::cli::progress`] the only place that
 //! writes to the person.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -96,26 +96,26 @@ impl Watcher for Silent {
 #[derive(Debug)]
 struct Lines {
     session: Session,
-    steps: Mutex<BTreeMap<usize, Output>>,
+    steps: Mutex<Steps<Output>>,
 }
 
 impl Watcher for Lines {
     fn report(&self, event: Event<'_>) {
         let ui = self.session.ui;
+        let mut steps = self.steps.lock().unwrap_or_else(PoisonError::into_inner);
         match event {
             Event::Begins { step, of, stage, text } => {
-                ui.status(format!("#{step} [{}{step}/{of}] {}", in_stage(stage), one_line(text)));
+                let number = steps.begin(step, Output::default());
+                ui.status(format!("#{number} [{}{step}/{of}] {}", in_stage(stage), one_line(text)));
             }
             Event::Wrote { step, stream, bytes } => {
-                let mut steps = self.steps.lock().unwrap_or_else(PoisonError::into_inner);
-                let mut say = |line: &str| ui.status(format!("#{step} {line}"));
-                steps.entry(step).or_default().take(stream, bytes, &mut say);
+                let Some((number, output)) = steps.at_hand(step) else { return };
+                output.take(stream, bytes, &mut |line| ui.pass_on(&format!("#{number} {line}")));
             }
             Event::Done { step, cached } => {
-                let mut steps = self.steps.lock().unwrap_or_else(PoisonError::into_inner);
-                let mut say = |line: &str| ui.status(format!("#{step} {line}"));
-                steps.remove(&step).unwrap_or_default().finish(&mut say);
-                ui.status(format!("#{step} {}", if cached { "CACHED" } else { "DONE" }));
+                let Some((number, output)) = steps.end(step) else { return };
+                output.finish(&mut |line| ui.pass_on(&format!("#{number} {line}")));
+                ui.status(format!("#{number} {}", if cached { "CACHED" } else { "DONE" }));
             }
             Event::Warning(text) => ui.warn(text),
         }
@@ -130,11 +130,45 @@ impl Watcher for Lines {
     }
 }
 
+/// Steps that are not done: a step of one stage may wait for those of another. Their numbers go
+/// through the whole build, while each stage counts its own from 1.
+#[derive(Debug)]
+struct Steps<T> {
+    begun: usize,
+    /// What each stage calls it, its number, and what belongs to it.
+    open: Vec<(usize, usize, T)>,
+}
+
+impl<T> Default for Steps<T> {
+    fn default() -> Self {
+        Self { begun: 0, open: Vec::new() }
+    }
+}
+
+impl<T> Steps<T> {
+    fn begin(&mut self, step: usize, with: T) -> usize {
+        self.begun += 1;
+        self.open.push((step, self.begun, with));
+        self.begun
+    }
+
+    fn at_hand(&mut self, step: usize) -> Option<(usize, &mut T)> {
+        let found = self.open.iter_mut().rev().find(|(called, ..)| *called == step)?;
+        Some((found.1, &mut found.2))
+    }
+
+    fn end(&mut self, step: usize) -> Option<(usize, T)> {
+        let at = self.open.iter().rposition(|(called, ..)| *called == step)?;
+        let (_, number, with) = self.open.remove(at);
+        Some((number, with))
+    }
+}
+
 /// A line that moves for the step at hand, and its last lines of output below.
 struct Moving {
     session: Session,
     screen: MultiProgress,
-    shown: Mutex<BTreeMap<usize, Shown>>,
+    shown: Mutex<Steps<Shown>>,
 }
 
 struct Shown {
@@ -156,10 +190,12 @@ impl Watcher for Moving {
                 let below = self.screen.add(ProgressBar::new_spinner());
                 below.set_style(style(BELOW));
                 let (output, last) = (Output::default(), VecDeque::new());
-                shown.insert(step, Shown { head, below, output, last });
+                shown.begin(step, Shown { head, below, output, last });
             }
             Event::Wrote { step, stream, bytes } => {
-                let Some(Shown { below, output, last, .. }) = shown.get_mut(&step) else { return };
+                let Some((_, Shown { below, output, last, .. })) = shown.at_hand(step) else {
+                    return;
+                };
                 output.take(stream, bytes, &mut |line| {
                     last.push_back(line.chars().take(LINE).collect());
                     while last.len() > LINES_KEPT {
@@ -172,7 +208,7 @@ impl Watcher for Moving {
                 below.set_message(lines.join("\n"));
             }
             Event::Done { step, cached } => {
-                if let Some(Shown { head, below, .. }) = shown.remove(&step) {
+                if let Some((_, Shown { head, below, .. })) = shown.end(step) {
                     below.finish_and_clear();
                     head.set_style(style(if cached { CACHED } else { DONE }));
                     head.finish();
@@ -192,11 +228,11 @@ impl Watcher for Moving {
 
     fn unsaid(&self) -> Vec<String> {
         let shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
-        for step in shown.values() {
+        for (_, _, step) in &shown.open {
             step.head.abandon();
             step.below.finish_and_clear();
         }
-        shown.values().flat_map(|step| step.last.iter().cloned()).collect()
+        shown.open.iter().flat_map(|(_, _, step)| step.last.iter().cloned()).collect()
     }
 }
 
@@ -312,6 +348,19 @@ mod tests {
         output.take(Stream::Output, b"o\nthree", &mut say);
         output.finish(&mut say);
         assert_eq!(said, ["one", "warn", "two", "three"]);
+    }
+
+    #[test]
+    fn numbers_go_through_all_stages() {
+        let mut steps = Steps::default();
+        assert_eq!(steps.begin(1, "a"), 1);
+        assert_eq!(steps.end(1), Some((1, "a")));
+        // The second step of a stage waits for the first of another.
+        assert_eq!(steps.begin(2, "b"), 2);
+        assert_eq!(steps.begin(1, "c"), 3);
+        assert_eq!(steps.end(1), Some((3, "c")));
+        assert_eq!(steps.at_hand(2).map(|(number, _)| number), Some(2));
+        assert_eq!(steps.end(7), None);
     }
 
     #[test]

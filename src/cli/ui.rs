@@ -82,6 +82,13 @@ impl Ui {
         }
     }
 
+    /// Passes on a line that a command of somebody else's wrote, however quiet we are: who calls
+    /// decides. Control characters in it are spelt out, all but tabs.
+    pub fn pass_on(self, line: &str) {
+        let parts: Vec<String> = line.split('\t').map(printable).collect();
+        say(&parts.join("\t"));
+    }
+
     /// Says a detail, if verbose.
     pub fn detail(self, text: impl AsRef<str>) {
         if self.verbosity >= Verbosity::Verbose {

@@ -257,7 +257,7 @@ pub fn bytes(text: &str) -> Option<u64> {
 }
 
 /// Comma-separated values (RFC 4180) of one line.
-fn fields(value: &Spliced) -> Result<Vec<Spliced>, SyntaxError> {
+pub(super) fn fields(value: &Spliced) -> Result<Vec<Spliced>, SyntaxError> {
     let mut fields = Vec::new();
     let mut field = Spliced::at("", value.origin(0));
     let mut quote = Quote::None;

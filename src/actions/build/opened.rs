@@ -48,6 +48,8 @@ pub struct Opened {
     pub known: Arc<KnownFiles>,
     /// What is left out of them, for messages.
     pub left_out: Option<LeftOutOf>,
+    /// The same, as it was read.
+    pub ignored: Option<Ignore>,
 }
 
 /// Where a context is from.
@@ -271,7 +273,8 @@ fn open_folder(
         files,
         origin: Origin::Files,
         known,
-        left_out: left_out_of(ignored),
+        left_out: left_out_of(ignored.clone()),
+        ignored,
     })
 }
 
@@ -317,6 +320,7 @@ fn open_stream(
         origin: Origin::Nothing,
         known: Arc::default(),
         left_out: None,
+        ignored: None,
     })
 }
 
@@ -370,7 +374,8 @@ fn of_files(
         files,
         origin,
         known: Arc::default(),
-        left_out: left_out_of(ignored),
+        left_out: left_out_of(ignored.clone()),
+        ignored,
     })
 }
 

@@ -457,7 +457,7 @@ impl Sources<'_> {
             (None, None, None) => None,
         };
         let plain = if demanded.is_some() { Plain::Checked } else { Plain::Refused };
-        let http = self.context.connections.web()?;
+        let http = self.context.connections.web();
         let mut taker =
             Spooling { scratch: self.lease.scratch()?, hasher: Hasher::sha256(), size: 0 };
         let work = Box::pin(download(&http, url, plain, &mut taker));

@@ -7,7 +7,8 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use rustix::mount::{UnmountFlags, unmount};
+use rustix::io::Errno;
+use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 use rustix::thread::UnshareFlags;
 use serde_json::{Value, json};
 
@@ -31,8 +32,11 @@ pub(super) fn run(
     let name = runtime.file_name().map(|name| name.to_string_lossy().into_owned());
     let name = name.unwrap_or_default();
     if name.contains("crun") {
-        // It refuses machines that have both kinds of control groups.
-        regardless(unmount("/sys/fs/cgroup/unified", UnmountFlags::DETACH));
+        // It refuses machines that have both kinds of control groups, though it is to use none.
+        if unmount("/sys/fs/cgroup/unified", UnmountFlags::DETACH) == Err(Errno::INVAL) {
+            // A user namespace cannot take away what was mounted before, but cover it.
+            regardless(mount("tmpfs", "/sys/fs/cgroup", "tmpfs", MountFlags::RDONLY, None));
+        }
     }
     let controls_devices = !name.contains("crun") && !setup.marks_for_user;
     let folder = setup.run.path().join("bundle");

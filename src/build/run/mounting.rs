@@ -32,7 +32,7 @@ use crate::store::roots::beneath;
 pub(super) struct Prepared {
     mounts: Vec<Mount>,
     held: Vec<OwnedFd>,
-    _sockets: Vec<Socket>,
+    sockets: Vec<Socket>,
 }
 
 impl Prepared {
@@ -41,7 +41,7 @@ impl Prepared {
         wanted: &[Mounted<'_>],
         isolation: &Isolated,
     ) -> Result<Self, Attempt> {
-        let mut prepared = Self { mounts: Vec::new(), held: Vec::new(), _sockets: Vec::new() };
+        let mut prepared = Self { mounts: Vec::new(), held: Vec::new(), sockets: Vec::new() };
         if *isolation == Isolated::Chroot && !wanted.is_empty() {
             let what = "nothing may be mounted here, so RUN cannot have mounts".to_owned();
             return Err(RunError::Unsupported { what }.into());
@@ -77,7 +77,7 @@ impl Prepared {
                 let name = format!("files-{number}");
                 keeper.ask(&Order::Folder { name: name.clone() }, &[])?;
                 let folder = keeper.run().join(name);
-                let source = fill(keeper, &folder, files, source)?;
+                let source = fill(keeper, &folder, files, source, Top::AsItWas)?;
                 // What is written is thrown away, for this copy is.
                 MountKind::Bind { source: Raw::of(&source), read_only: !writable }
             }
@@ -96,7 +96,7 @@ impl Prepared {
             }
             Mountable::Socket { socket, mode, owner } => {
                 let name = format!("socket-{number}");
-                self._sockets.push(Socket::open(keeper.run(), &name, socket).map_err(of_mount)?);
+                self.sockets.push(Socket::open(keeper.run(), &name, socket).map_err(of_mount)?);
                 let source = Raw::of(&keeper.run().join(name));
                 MountKind::Socket { source, mode: *mode, owner: *owner }
             }
@@ -124,14 +124,20 @@ fn cache(
         return Ok(folder.into_path());
     }
     if let Some((files, source)) = seed {
-        fill(keeper, folder.path(), files, source)?;
+        fill(keeper, folder.path(), files, source, Top::Kept)?;
     }
     keeper.ask(&Order::CacheFilled { folder: folder.clone(), hold }, &[])?;
     Ok(folder.path().with_file_name("cache"))
 }
 
 /// Lays out files in a folder that is there; returns what is to be mounted of it.
-fn fill(keeper: &Keeper, folder: &Path, files: &Files, source: &str) -> Result<PathBuf, Attempt> {
+fn fill(
+    keeper: &Keeper,
+    folder: &Path,
+    files: &Files,
+    source: &str,
+    top: Top,
+) -> Result<PathBuf, Attempt> {
     let found = files.find(source.as_bytes()).map_err(RunError::from)?;
     let Some((path, id)) = found else {
         let what = format!("`{source}`, which is to be mounted, is not there");
@@ -140,7 +146,7 @@ fn fill(keeper: &Keeper, folder: &Path, files: &Files, source: &str) -> Result<P
     let is_folder = files.get(id).is_some_and(|inode| inode.kind == Kind::Folder);
     let (reads, writes) = pipe_with(PipeFlags::CLOEXEC).map_err(|error| of_mount(error.into()))?;
     let (asked, written) = thread::scope(|scope| {
-        let writer = scope.spawn(move || archive(writes, files, &path, id));
+        let writer = scope.spawn(move || archive(writes, files, &path, id, top));
         let order = Order::Fill { folder: Raw::of(folder) };
         let asked = keeper.ask(&order, &[reads.as_fd()]);
         drop(reads);
@@ -158,8 +164,23 @@ fn fill(keeper: &Keeper, folder: &Path, files: &Files, source: &str) -> Result<P
     }
 }
 
+/// Whose mode and owner the folder has that files are laid out in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Top {
+    /// Those of the folder of the files.
+    AsItWas,
+    /// Those that it has.
+    Kept,
+}
+
 /// Writes what is at a path as an archive that begins there.
-fn archive(to: OwnedFd, files: &Files, path: &EntryPath, id: InodeId) -> io::Result<()> {
+fn archive(
+    to: OwnedFd,
+    files: &Files,
+    path: &EntryPath,
+    id: InodeId,
+    attributes: Top,
+) -> io::Result<()> {
     let mut writer =
         ArchiveWriter::new(BufWriter::with_capacity(64 << 10, std::fs::File::from(to)));
     let mut first_names: HashMap<InodeId, EntryPath> = HashMap::new();
@@ -181,7 +202,9 @@ fn archive(to: OwnedFd, files: &Files, path: &EntryPath, id: InodeId) -> io::Res
     };
     let Some(top) = files.get(id) else { return Err(io::ErrorKind::NotFound.into()) };
     if top.kind == Kind::Folder {
-        append(top.entry(EntryPath::default()), id)?;
+        if attributes == Top::AsItWas {
+            append(top.entry(EntryPath::default()), id)?;
+        }
         let above = path.as_bytes().len();
         for (below, id) in files.walk_below(path, id) {
             let Some(inode) = files.get(id) else { continue };

@@ -44,13 +44,14 @@ pub(super) fn enter(setup: &Setup, held: &[OwnedFd]) -> Result<BTreeSet<Vec<u8>>
         stubs: BTreeSet::new(),
         no_devices: if spec.insecure { MountFlags::empty() } else { MountFlags::NODEV },
         in_user_namespace: setup.marks_for_user,
+        epoch: spec.epoch,
     };
     inside.kernel_files(setup)?;
     for (name, content, target) in [
         ("hosts", &spec.hosts, "/etc/hosts"),
         ("resolv.conf", &spec.resolv_conf, "/etc/resolv.conf"),
     ] {
-        write(&stage, name, 0o644, (0, 0), &content.0)?;
+        write(&stage, name, &content.0, spec.epoch)?;
         inside.bind(Source::At(&stage, name), target, Access::ReadOnly)?;
     }
     for (number, one) in spec.mounts.iter().enumerate() {
@@ -82,6 +83,7 @@ pub(super) fn prepare(
         stubs: BTreeSet::new(),
         no_devices: MountFlags::empty(),
         in_user_namespace: setup.marks_for_user,
+        epoch: spec.epoch,
     };
     for name in ["proc", "dev", "sys"] {
         inside.plain_folder(name)?;
@@ -90,7 +92,7 @@ pub(super) fn prepare(
         ("hosts", &spec.hosts, "/etc/hosts"),
         ("resolv.conf", &spec.resolv_conf, "/etc/resolv.conf"),
     ] {
-        write(&stage, name, 0o644, (0, 0), &content.0)?;
+        write(&stage, name, &content.0, spec.epoch)?;
         inside.find(target, Want::File)?;
     }
     for (number, one) in spec.mounts.iter().enumerate() {
@@ -106,7 +108,8 @@ pub(super) fn prepare(
             MountKind::Held { descriptor, mode, owner } => {
                 let missing = || Failure::new(FailureKind::Unsupported, "a held file is missing");
                 let from = held.get(*descriptor).ok_or_else(missing)?;
-                copy(from, &stage, &format!("held-{number}"), *mode, *owner)?;
+                let name = format!("held-{number}");
+                copy(from, &stage, &name, *mode, *owner, spec.epoch)?;
                 Want::File
             }
             MountKind::Socket { source, mode, owner } => {
@@ -131,6 +134,7 @@ pub(super) fn change(setup: &Setup) -> Result<BTreeSet<Vec<u8>>, Failure> {
         stubs: BTreeSet::new(),
         no_devices: MountFlags::empty(),
         in_user_namespace: false,
+        epoch: setup.spec.epoch,
     };
     inside.copied_files()?;
     rustix::process::fchdir(&inside.root).map_err(|error| failed("to enter the image", error))?;
@@ -213,6 +217,8 @@ struct Inside {
     stubs: BTreeSet<Vec<u8>>,
     no_devices: MountFlags,
     in_user_namespace: bool,
+    /// The time of what is made here: what a command sees is the same every time.
+    epoch: i64,
 }
 
 /// What is bound.
@@ -331,12 +337,17 @@ impl Inside {
 
     /// A folder at the top that must not be a link: what is mounted there has to be there.
     fn plain_folder(&mut self, name: &str) -> Result<OwnedFd, Failure> {
+        let of = |error| failed(format!("to make /{name}"), error);
+        let root = fstat(&self.root).map_err(of)?;
         match mkdirat(&self.root, name, Mode::from_raw_mode(0o755)) {
             Ok(()) => {
+                let made = open_at(&self.root, name.as_bytes()).map_err(of)?;
+                date(&made, self.epoch, 0).map_err(of)?;
+                date(&self.root, root.st_mtime, nanoseconds(&root)).map_err(of)?;
                 self.stubs.insert(name.as_bytes().to_vec());
             }
             Err(Errno::EXIST) => {}
-            Err(error) => return Err(failed(format!("to make /{name}"), error)),
+            Err(error) => return Err(of(error)),
         }
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         openat(&self.root, name, flags, Mode::empty()).map_err(|_| {
@@ -379,7 +390,7 @@ impl Inside {
                 let name = format!("held-{number}");
                 let missing = || Failure::new(FailureKind::Unsupported, "a held file is missing");
                 let from = held.get(*descriptor).ok_or_else(missing)?;
-                copy(from, stage, &name, *mode, *owner)?;
+                copy(from, stage, &name, *mode, *owner, self.epoch)?;
                 self.bind(Source::At(stage, &name), &one.target, Access::ReadOnly)
             }
             MountKind::Socket { source, mode, owner } => {
@@ -459,6 +470,7 @@ impl Inside {
     fn find(&mut self, path: &str, want: Want) -> Result<OwnedFd, Failure> {
         let of = |error| failed(format!("to find {path} in the image"), error);
         let mut way: Vec<(Vec<u8>, OwnedFd)> = Vec::new();
+        let mut made: Vec<Vec<u8>> = Vec::new();
         let mut pending = names(path.as_bytes());
         let mut followed = 0;
         while let Some(name) = pending.pop() {
@@ -470,19 +482,10 @@ impl Inside {
             let next = match open_at(here, &name) {
                 Ok(next) => next,
                 Err(Errno::NOENT) if want != Want::Anything => {
-                    let is_last = pending.is_empty();
-                    if is_last && want == Want::File {
-                        let flags =
-                            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-                        openat(here, &name[..], flags, Mode::from_raw_mode(0o644)).map_err(of)?;
-                    } else {
-                        mkdirat(here, &name[..], Mode::from_raw_mode(0o755)).map_err(of)?;
-                    }
-                    let real: Vec<&[u8]> =
-                        way.iter().map(|(name, _)| &name[..]).chain([&name[..]]).collect();
-                    let real = real.join(&b'/');
-                    let next = open_at(here, &name).map_err(of)?;
-                    self.stubs.insert(real);
+                    let as_file = pending.is_empty() && want == Want::File;
+                    let next = self.make(here, &name, as_file).map_err(of)?;
+                    let real = way.iter().map(|(name, _)| &name[..]).chain([&name[..]]);
+                    made.push(real.collect::<Vec<&[u8]>>().join(&b'/'));
                     next
                 }
                 Err(error) => return Err(of(error)),
@@ -503,6 +506,7 @@ impl Inside {
             }
             way.push((name, next));
         }
+        self.stubs.extend(made);
         let Some((_, found)) = way.pop() else {
             let words = format!("nothing can be mounted at {path}: that is the top of the image");
             return Err(Failure::new(FailureKind::Unsupported, words));
@@ -521,6 +525,21 @@ impl Inside {
             return Err(Failure::new(FailureKind::NotInImage, words));
         }
         Ok(found)
+    }
+
+    /// Makes what something is to be mounted on; the folder around it keeps its time.
+    fn make(&self, here: &OwnedFd, name: &[u8], as_file: bool) -> Result<OwnedFd, Errno> {
+        let folder = fstat(here)?;
+        if as_file {
+            let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+            openat(here, name, flags, Mode::from_raw_mode(0o644))?;
+        } else {
+            mkdirat(here, name, Mode::from_raw_mode(0o755))?;
+        }
+        let made = open_at(here, name)?;
+        date(&made, self.epoch, 0)?;
+        date(here, folder.st_mtime, nanoseconds(&folder))?;
+        Ok(made)
     }
 
     /// Makes it the root, and lets go of the machine's.
@@ -554,17 +573,11 @@ fn remount(mounted: &OwnedFd, flags: MountFlags) -> Result<(), Errno> {
     mount_remount(path_of(mounted), all, "")
 }
 
-fn write(
-    folder: &OwnedFd,
-    name: &str,
-    mode: u32,
-    owner: (u32, u32),
-    content: &[u8],
-) -> Result<(), Failure> {
+fn write(folder: &OwnedFd, name: &str, content: &[u8], epoch: i64) -> Result<(), Failure> {
     let file = new_file(folder, name)?;
     let mut file = std::fs::File::from(file);
     file.write_all(content).map_err(|error| Failure::system("to write a file in memory", error))?;
-    give(&file, mode, owner)
+    give(&file, 0o644, (0, 0), epoch)
 }
 
 fn copy(
@@ -573,12 +586,13 @@ fn copy(
     name: &str,
     mode: u32,
     owner: (u32, u32),
+    epoch: i64,
 ) -> Result<(), Failure> {
     let of = |error| failed("to write a file in memory", error);
     let file = new_file(folder, name)?;
     let mut offset = 0;
     while rustix::fs::sendfile(&file, from, Some(&mut offset), 1 << 20).map_err(of)? > 0 {}
-    give(&file, mode, owner)
+    give(&file, mode, owner, epoch)
 }
 
 fn give_socket(socket: &std::path::Path, mode: u32, owner: (u32, u32)) -> Result<(), Failure> {
@@ -595,10 +609,27 @@ fn new_file(folder: &OwnedFd, name: &str) -> Result<OwnedFd, Failure> {
         .map_err(|error| failed("to make a file in memory", error))
 }
 
-fn give(file: impl AsFd, mode: u32, owner: (u32, u32)) -> Result<(), Failure> {
+fn give(file: impl AsFd, mode: u32, owner: (u32, u32), epoch: i64) -> Result<(), Failure> {
     let of = |error| failed("to give a file away", error);
     fchown(&file, Some(Uid::from_raw(owner.0)), Some(Gid::from_raw(owner.1))).map_err(of)?;
-    rustix::fs::fchmod(&file, Mode::from_raw_mode(mode & 0o7777)).map_err(of)
+    rustix::fs::fchmod(&file, Mode::from_raw_mode(mode & 0o7777)).map_err(of)?;
+    rustix::fs::futimens(&file, &times(epoch, 0)).map_err(of)
+}
+
+/// Sets when something was last changed that is open for looking alone.
+fn date(place: &OwnedFd, seconds: i64, nanoseconds: i64) -> Result<(), Errno> {
+    let times = times(seconds, nanoseconds);
+    let here = rustix::fs::CWD;
+    rustix::fs::utimensat(here, path_of(place), &times, AtFlags::empty())
+}
+
+fn nanoseconds(stat: &rustix::fs::Stat) -> i64 {
+    i64::try_from(stat.st_mtime_nsec).unwrap_or_default()
+}
+
+fn times(seconds: i64, nanoseconds: i64) -> rustix::fs::Timestamps {
+    let time = rustix::fs::Timespec { tv_sec: seconds, tv_nsec: nanoseconds };
+    rustix::fs::Timestamps { last_access: time, last_modification: time }
 }
 
 fn in_run(run: &OwnedFd, name: &str) -> Result<OwnedFd, Failure> {

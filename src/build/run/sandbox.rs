@@ -4,14 +4,14 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::{fmt, io};
 
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::Pid;
 
 use crate::build::accounts::{self, AccountError};
-use crate::build::run::capture::{self, Left};
+use crate::build::run::capture::{self, Adoption, Left};
 use crate::build::run::channel::Channel;
 use crate::build::run::messages::{
     Answer, Failure, FailureKind, Form, Input, Isolated, Layer, Order, Raw, Spec,
@@ -24,6 +24,8 @@ use crate::build::run::{KEEPER, STAGE};
 use crate::build::runner::{Job, Outcome, Root, RunError, Runner, Stream};
 use crate::dockerfile::{Network, Security};
 use crate::limits::MAX_RESOLV_CONF_BYTES;
+use crate::oci::image_config::chain_ids;
+use crate::oci::{Descriptor, Digest};
 use crate::store::files::read_user_file_if_present;
 
 /// How sandboxes are made.
@@ -59,6 +61,8 @@ pub struct Sandbox {
     options: Options,
     program: OnceLock<Program>,
     found: Mutex<Plan>,
+    /// What was run last, and what makes a layer of it.
+    last: Mutex<Option<(Weak<Keeper>, Adoption)>>,
 }
 
 /// What the machine turned out to be able to do.
@@ -95,7 +99,7 @@ impl Sandbox {
             (_, identity) => identity,
         };
         let found = Mutex::new(Plan { isolation, form, identity });
-        Self { options, program: OnceLock::new(), found }
+        Self { options, program: OnceLock::new(), found, last: Mutex::new(None) }
     }
 
     /// The work folder.
@@ -192,7 +196,9 @@ impl Sandbox {
             warnings.extend(self.full_disk());
         }
         let left = Left { stubs, found: left, form: plan.form, epoch: job.epoch };
-        let changes = capture::changes(left, root.files, &keeper, &mut warnings)?;
+        let (changes, adoption) = capture::changes(left, root.files, &keeper, &mut warnings)?;
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) =
+            adoption.map(|adoption| (Arc::downgrade(&keeper), adoption));
         Ok(Outcome { status, changes, warnings })
     }
 
@@ -243,6 +249,7 @@ impl Sandbox {
             resolv_conf: Raw(resolv_conf),
             mounts: prepared.mounts().to_vec(),
             input,
+            epoch: job.epoch,
         })
     }
 
@@ -279,6 +286,22 @@ impl Runner for Sandbox {
                 Err(Attempt::Error(error)) => return Err(error),
             }
         }
+    }
+
+    fn stored(&self, layers: &[(Descriptor, Digest)]) {
+        // What cannot be kept is laid out anew.
+        let _adopted: Option<()> = self.adopt(layers);
+    }
+}
+
+impl Sandbox {
+    fn adopt(&self, layers: &[(Descriptor, Digest)]) -> Option<()> {
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let (keeper, Adoption { gone, dated, epoch }) = last?;
+        let diff_ids: Vec<Digest> = layers.iter().map(|(_, diff_id)| diff_id.clone()).collect();
+        let name = chain_ids(&diff_ids).last()?.hex().to_owned();
+        let order = Order::Adopt { name, gone, dated, epoch };
+        keeper.upgrade()?.ask(&order, &[]).ok().map(drop)
     }
 }
 

@@ -57,6 +57,11 @@ pub struct Args {
     #[arg(long, short = 'v', value_name = "HOST:PATH[:ro]")]
     pub volume: Vec<String>,
 
+    // Everywhere else `-v` is short for it; here it is docker's.
+    /// Say more
+    #[arg(id = "verbose", long, global = true, hide = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+
     /// Network of the command
     #[arg(long, value_enum, default_value = "none")]
     pub network: NetworkArg,

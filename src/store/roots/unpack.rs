@@ -3,7 +3,7 @@
 //! Where an entry goes is decided as [`crate::oci::archive::Tree`] decides it: links on the way are
 //! followed inside the image, and what a whiteout hides is what older layers have.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -41,7 +41,7 @@ pub struct Unpacker {
     /// What this layer has put, in a flat folder.
     placed: HashSet<Vec<u8>>,
     /// Folders, and when they were last changed: what is put into them changes that.
-    times: Vec<(Vec<u8>, Time)>,
+    times: BTreeMap<Vec<u8>, Time>,
     /// The folder of the entry before, as written, and where that is.
     last_folder: Option<(Vec<u8>, Vec<u8>, OwnedFd)>,
     /// Devices that could not be made.
@@ -60,24 +60,29 @@ enum There {
 impl Unpacker {
     /// Begins with a folder that is empty, on top of these, the nearest one first.
     pub fn new(folder: OwnedFd, below: Vec<OwnedFd>, style: Style) -> Result<Self, RootsError> {
-        let unpacker = Self {
+        let mut unpacker = Self {
             folder,
             below,
             style,
             implied: HashSet::new(),
             placed: HashSet::new(),
-            times: Vec::new(),
+            times: BTreeMap::new(),
             last_folder: None,
             skipped: HashSet::new(),
         };
-        let top = match unpacker.below.first() {
+        let (top, time) = match unpacker.below.first() {
             Some(below) => {
                 let stat = rustix::fs::fstat(below);
-                attributes_of(&stat.map_err(|error| failed("inspect", b"", error))?)
+                let stat = stat.map_err(|error| failed("inspect", b"", error))?;
+                (attributes_of(&stat), time_of(&stat))
             }
-            None => UNSTATED,
+            None => (UNSTATED, Time::default()),
         };
-        unpacker.restate_top(&top)?;
+        // Files that are not a layer say themselves what their top is, or leave it as it was made.
+        if style != Style::Plain {
+            unpacker.times.insert(Vec::new(), time);
+            unpacker.restate_top(&top)?;
+        }
         Ok(unpacker)
     }
 
@@ -94,7 +99,7 @@ impl Unpacker {
             if entry.kind != Kind::Folder {
                 return Err(ArchiveError::NotAFolder { path: "/".to_owned() }.into());
             }
-            self.times.push((Vec::new(), entry.mtime));
+            self.times.insert(Vec::new(), entry.mtime);
             return self.restate_top(&Attributes::of(entry)?);
         };
         let (above, last) = (above.to_vec(), last.to_vec());
@@ -177,7 +182,7 @@ impl Unpacker {
             self.implied.remove(&path);
             let attributes = Attributes::of(entry)?;
             attributes.apply(&folder, name, &path)?;
-            self.times.push((path, entry.mtime));
+            self.times.insert(path, entry.mtime);
             return Ok(());
         }
         if there.is_some() {
@@ -425,7 +430,7 @@ impl Unpacker {
         }
         let attributes = below.map_or(UNSTATED, attributes_of);
         attributes.apply(&folder, name, path)?;
-        self.times.push((path.to_vec(), below.map_or_else(Time::default, time_of)));
+        self.times.insert(path.to_vec(), below.map_or_else(Time::default, time_of));
         self.implied.insert(path.to_vec());
         Ok(())
     }
@@ -484,7 +489,7 @@ impl Unpacker {
                 gid: stat.st_gid.into(),
                 mtime: time_of(stat),
                 size,
-                xattrs: std::collections::BTreeMap::new(),
+                xattrs: BTreeMap::new(),
             })
         };
         let (above, name) = split(path);
@@ -627,7 +632,7 @@ struct Attributes<'a> {
     mode: u32,
     uid: u32,
     gid: u32,
-    xattrs: Option<&'a std::collections::BTreeMap<Vec<u8>, Vec<u8>>>,
+    xattrs: Option<&'a BTreeMap<Vec<u8>, Vec<u8>>>,
     is_link: bool,
 }
 
@@ -723,7 +728,7 @@ fn times(time: Time) -> Timestamps {
     }
 }
 
-fn set_time(folder: &OwnedFd, name: &[u8], time: Time) -> Result<(), Errno> {
+pub(super) fn set_time(folder: &OwnedFd, name: &[u8], time: Time) -> Result<(), Errno> {
     utimensat(folder, name, &times(time), AtFlags::SYMLINK_NOFOLLOW)
 }
 

@@ -280,3 +280,98 @@ fn the_lock_file_is_no_part_of_the_context() {
     world.build(&["--locked=elsewhere.lock", "app"]).expect_code(8);
     world.build(&["--lock", "--locked", "app"]).expect_code(2);
 }
+
+/// A context with a shell, and this Dockerfile after what makes it a base.
+fn with_shell(rest: &str) -> World {
+    let base = "FROM scratch\nCOPY --chmod=755 busybox /bin/busybox\n\
+                SHELL [\"/bin/busybox\", \"sh\", \"-c\"]\n";
+    let world = World::with(&[("Dockerfile", &format!("{base}{rest}"))]);
+    fs::copy("/bin/busybox", world.path("app/busybox")).unwrap();
+    world
+}
+
+#[test]
+fn a_command_that_fails_is_shown_with_what_it_wrote() {
+    let world = with_shell("RUN echo one; printf 'a\\tb\\033[31m\\n' >&2; exit 3\n");
+    for flags in [&["--progress", "plain"][..], &["-q"], &["--progress", "quiet"]] {
+        let failed = world.build(&[flags, &["-t", "app:1", "app"]].concat()).expect_code(15);
+        assert!(failed.stderr.contains("exit code 3"), "{failed:?}");
+        assert!(failed.stderr.contains("--> Dockerfile:4:1"), "{failed:?}");
+        assert!(failed.stderr.contains("one\n") && failed.stderr.contains("a\tb\n"), "{failed:?}");
+        assert!(failed.stdout.is_empty(), "{failed:?}");
+    }
+    let listed = world.user.trust(&["images", "--format", "{{.Tag}}"]).success();
+    assert_eq!(listed.stdout, "");
+}
+
+#[test]
+fn secrets_are_seen_by_commands_and_nowhere_else() {
+    let run = "RUN --mount=type=secret,id=a --mount=type=secret,id=T,env=T \
+               test $(/bin/busybox cat /run/secrets/a)$T = s3cretof-env && echo ok > /out\n";
+    let mut world = with_shell(run);
+    fs::write(world.path("secret"), "s3cret").unwrap();
+    world.user.set("T", "of-env");
+    let missing = world.build(&["--secret", "id=a,src=secret", "app"]);
+    if missing.code != 0 {
+        assert!(!missing.stderr.contains("s3cret"), "{missing:?}");
+    }
+    let words = ["--secret", "id=a,src=secret", "--secret", "id=T,env=T", "app"];
+    let built = world.build(&words).success();
+    assert!(built.stderr.contains("Not fixed by the inputs: secret: RUN"), "{built:?}");
+    assert!(!built.stderr.contains("s3cret"), "{built:?}");
+    let config = world.config(built.stdout.trim()).to_string();
+    assert!(!config.contains("s3cret") && !config.contains("of-env"), "{config}");
+    let files = world.files_of(&words);
+    assert!(files.contains(&"out 0644 ok".to_owned()), "{files:?}");
+    assert!(!files.iter().any(|file| file.contains("secrets")), "{files:?}");
+    let required = with_shell("RUN --mount=type=secret,id=a,required=true true\n");
+    let refused = required.build(&["app"]).expect_code(2);
+    assert!(refused.stderr.contains("--secret id=a,src=FILE"), "{refused:?}");
+    required.build(&["--secret", "id=a,src=/no/such/file", "app"]).expect_code(8);
+}
+
+#[test]
+fn what_commands_may_is_said() {
+    let world = with_shell("RUN /bin/busybox grep named /etc/hosts > /out\n");
+    let files = world.files_of(&["--add-host", "named:10.1.2.3", "app"]);
+    assert!(files.iter().any(|file| file.contains("10.1.2.3")), "{files:?}");
+    let built = world.build(&["--network", "host", "--add-host", "named:::1", "app"]).success();
+    assert!(built.stderr.contains("Not fixed by the inputs: network: RUN"), "{built:?}");
+    let wants = with_shell("RUN --network=host true\n");
+    let refused = wants.build(&["app"]).expect_code(12);
+    assert!(refused.stderr.contains("--allow"), "{refused:?}");
+    wants.build(&["--allow", "network.host", "app"]).success();
+    let wants = with_shell("RUN --security=insecure true\n");
+    wants.build(&["app"]).expect_code(12);
+    wants.build(&["--allow", "security.insecure", "app"]).success();
+}
+
+#[test]
+fn a_build_that_is_not_the_same_twice_is_refused() {
+    let world = with_shell("RUN /bin/busybox head -c 8 /dev/urandom > /dice\nLABEL a=b\n");
+    let refused = world.build(&["--verify", "-t", "app:1", "app"]).expect_code(12);
+    let path = "the first path that is different is /dice (content)";
+    assert!(refused.stderr.contains(path), "{refused:?}");
+    assert!(refused.stderr.contains("/dev/urandom"), "{refused:?}");
+    let listed = world.user.trust(&["images", "-q"]).success();
+    assert_eq!(listed.stdout, "");
+}
+
+#[test]
+fn checks_find_what_builders_let_pass() {
+    let text = "FROM scratch as base\nCOPY a.txt /\nWORKDIR relative\n";
+    let world = World::with(&[("Dockerfile", text), ("a.txt", "x")]);
+    let found = world.build(&["--check", "app"]).expect_code(15);
+    assert!(found.stderr.contains("warning: FromAsCasing: "), "{found:?}");
+    assert!(found.stderr.contains("1 | FROM scratch as base"), "{found:?}");
+    assert!(found.stderr.contains("error: checks of Dockerfile found"), "{found:?}");
+    assert!(found.stdout.is_empty());
+    // A build says it as well, and goes on; unless the Dockerfile says otherwise.
+    let built = world.build(&["app"]).success();
+    assert!(built.stderr.contains("FromAsCasing"), "{built:?}");
+    fs::write(world.path("app/Dockerfile"), format!("# check=error=true\n{text}")).unwrap();
+    world.build(&["app"]).expect_code(15);
+    fs::write(world.path("app/Dockerfile"), format!("# check=skip=all\n{text}")).unwrap();
+    let clean = world.build(&["--check", "app"]).success();
+    assert!(clean.stderr.contains("nothing was found"), "{clean:?}");
+}

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use tokio::runtime::Handle;
 
 use crate::actions::build::cache::{CacheAt, give, take};
+use crate::actions::build::check::{Checked, check};
 use crate::actions::build::lock::{LOCK_FILE, LockMode};
 use crate::actions::build::opened::DockerfileAt;
 use crate::actions::build::output::{Destination, Output, Product};
@@ -20,8 +21,10 @@ use crate::actions::build::run::{Outcome, Prepared, Request, Workplace, build, n
 use crate::actions::build::verify::{Mismatch, compare, mismatch};
 use crate::actions::context::Context;
 use crate::actions::push;
+use crate::build::error::BuildError;
 use crate::build::request::Fresh;
 use crate::cli::archives::CompressionChoice;
+use crate::cli::build_error::{at_place, of_build};
 use crate::cli::build_flags::{self, Outputs};
 use crate::cli::build_progress::{ProgressChoice, watcher};
 use crate::cli::build_runner::runner;
@@ -34,7 +37,7 @@ use crate::cli::outcome::{InTurn, say_verdict};
 use crate::cli::progress::{self, Transfer};
 use crate::cli::run::Session;
 use crate::cli::ui::Ui;
-use crate::dockerfile::Network;
+use crate::dockerfile::{Finding, Network};
 use crate::oci::archive::EntryPath;
 use crate::oci::{ImageName, Platform, Reference};
 use crate::store::files::replace_file;
@@ -154,8 +157,8 @@ pub struct Args {
     #[arg(long)]
     pub keep_modes: bool,
 
-    /// What runs commands: our own sandbox, or an OCI runtime
-    #[arg(long, value_name = "own|runc|crun|FILE", default_value = "own")]
+    /// What runs commands: `own`, `namespaces`, `chroot`, or an OCI runtime such as `runc`
+    #[arg(long, value_name = "RUNTIME", default_value = "own")]
     pub runtime: String,
 
     /// Only look for mistakes in the Dockerfile
@@ -171,7 +174,7 @@ pub struct Args {
         default_missing_value = "",
         conflicts_with_all = ["locked", "update_lock"]
     )]
-    pub lock: Option<PathBuf>,
+    pub lock: Option<String>,
 
     /// Obey a lock file, and refuse what it lacks
     #[arg(
@@ -182,7 +185,7 @@ pub struct Args {
         default_missing_value = "",
         conflicts_with = "update_lock"
     )]
-    pub locked: Option<PathBuf>,
+    pub locked: Option<String>,
 
     /// Write a lock file anew, whatever it has
     #[arg(
@@ -192,7 +195,7 @@ pub struct Args {
         require_equals = true,
         default_missing_value = ""
     )]
-    pub update_lock: Option<PathBuf>,
+    pub update_lock: Option<String>,
 
     /// Build twice from scratch, and fail if the outcome is not the same
     #[arg(long)]
@@ -278,11 +281,11 @@ impl Args {
         let (push, signed, names) = (plan.push, plan.signed, plan.names.clone());
         let ends_on_stdout = plan.outputs.iter().any(to_stdout);
         let (iidfile, metadata_file) = (plan.iidfile.clone(), plan.metadata_file.clone());
-        let check = self.check;
-        let work = move |handle: Handle| worker.work(handle, plan, check);
+        let alone = self.check;
+        let work = move |handle: Handle| worker.work(handle, plan, alone);
         let finished = session.work_apart(&stop, work).inspect_err(|error| {
             if error.kind == ErrorKind::Failed {
-                watcher.unsaid().iter().for_each(|line| session.ui.warn(line));
+                watcher.unsaid().iter().for_each(|line| session.ui.pass_on(line));
             }
         })?;
         let Some(finished) = finished else { return Ok(()) };
@@ -436,7 +439,7 @@ impl Args {
         let named = flags.into_iter().find_map(|(flag, mode)| Some((flag.as_ref()?, mode)));
         let lock = match named {
             None => None,
-            Some((path, mode)) if !path.as_os_str().is_empty() => Some((path.clone(), mode)),
+            Some((path, mode)) if !path.is_empty() => Some((PathBuf::from(path), mode)),
             Some((_, mode)) => match &beside {
                 Some(beside) => Some((beside.clone(), mode)),
                 None => {
@@ -469,7 +472,7 @@ impl Worker {
         self,
         handle: Handle,
         mut plan: Plan,
-        check: bool,
+        alone: bool,
     ) -> Result<Option<Finished>, CliError> {
         let session = &self.session;
         let context = session.context()?;
@@ -497,7 +500,7 @@ impl Worker {
             work,
             path: session.settings.environment.path("PATH").map(PathBuf::into_os_string),
         };
-        let done = self.built(&place, &lease, &plan, check, again.as_ref());
+        let done = self.built(&place, &lease, &plan, alone, again.as_ref());
         match (done, lease.tidy()) {
             (Ok(_), Err(error)) => Err(error.into()),
             (done, _) => done,
@@ -509,13 +512,13 @@ impl Worker {
         place: &Workplace,
         lease: &Lease,
         plan: &Plan,
-        check: bool,
+        alone: bool,
         again: Option<&Original>,
     ) -> Result<Option<Finished>, CliError> {
         let Plan { request, .. } = plan;
         let prepared = prepare(place, lease, request)?;
-        self.check(&prepared, check)?;
-        if check {
+        self.check(plan, &prepared, alone)?;
+        if alone {
             return Ok(None);
         }
         if let Some(original) = again {
@@ -602,9 +605,32 @@ impl Worker {
         }
     }
 
-    /// Says what the checks of the Dockerfile found; with `--check` any finding is an error.
-    fn check(&self, _prepared: &Prepared, _alone: bool) -> Result<(), CliError> {
-        Ok(())
+    /// Says what the checks of the Dockerfile found; if it is asked for, or the Dockerfile says so,
+    /// any finding is an error.
+    fn check(&self, plan: &Plan, prepared: &Prepared, alone: bool) -> Result<(), CliError> {
+        let (name, text) = (&prepared.opened.dockerfile_name, &prepared.opened.dockerfile);
+        let Checked { findings, is_error } = match check(&plan.request, &prepared.opened) {
+            Ok(checked) => checked,
+            Err(error) => {
+                let error = BuildError::at(&error.at.clone(), error);
+                return Err(of_build(name, text, error));
+            }
+        };
+        for Finding { rule, message, at } in &findings {
+            self.session.ui.warn(at_place(&format!("{rule}: {message}"), name, text, at));
+        }
+        match findings.len() {
+            0 if alone => {
+                self.session.ui.status("Check complete: nothing was found");
+                Ok(())
+            }
+            found if found > 0 && (alone || is_error) => {
+                let words = format!("checks of {name} found {found}");
+                Err(CliError::new(ErrorKind::Failed, words)
+                    .hint("a comment `# check=skip=NAME` at the top leaves a check out"))
+            }
+            _ => Ok(()),
+        }
     }
 }
 
