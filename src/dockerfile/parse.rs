@@ -61,11 +61,11 @@ pub(super) fn parse_noting<'a>(
             }
         }
     }
-    match dockerfile.stages.is_empty() {
-        true if is_empty => Err(SyntaxError::new(Problem::NoInstructions, 0..0)),
-        true => Err(SyntaxError::new(Problem::NoStage, 0..0)),
-        false => Ok(dockerfile),
+    if dockerfile.stages.is_empty() {
+        let problem = if is_empty { Problem::NoInstructions } else { Problem::NoStage };
+        return Err(SyntaxError::new(problem, 0..0));
     }
+    Ok(dockerfile)
 }
 
 /// Reads a trigger of an image: one instruction, here-documents included. Places are those in the

@@ -263,7 +263,7 @@ mod tests {
     #[test_case("ONBUILD RUN 3<<EOF\nFROM x\nEOF", &["5:6 last"]; "onbuild")]
     #[test_case("RUN cat <<< EOF\nFROM x", &["3:6 x", "4:6 last"]; "here-string")]
     #[test_case("RUN [\"cat\", \"<<EOF\"]\nFROM x", &["3:6 x", "4:6 last"]; "json")]
-    #[test_case("RUN [\"cat\"] <<EOF\nFROM x", &["3:6 x", "4:6 last"]; "json and more")]
+    #[test_case("RUN [\"cat\"] <<EOF\nFROM x\nEOF", &["5:6 last"]; "json and more is a line")]
     #[test_case("RUN echo \"a <<EOF\"\nFROM x", &["3:6 x", "4:6 last"]; "inside quotes")]
     #[test_case("RUN echo \\<<EOF\nFROM x", &["3:6 x", "4:6 last"]; "escaped")]
     #[test_case("CMD cat <<EOF\nFROM x", &["3:6 x", "4:6 last"]; "not on this instruction")]

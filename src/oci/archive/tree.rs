@@ -771,6 +771,66 @@ mod tests {
         assert_eq!(tree.walk().count(), 20_001);
     }
 
+    #[test]
+    fn paths_are_looked_up_inside_the_tree() {
+        let layer: &[&str] =
+            &["etc/", "etc/x", "usr/", "up>../../../etc", "in>up", "l>/in/x", "o>o"];
+        let tree = tree(&[layer]).unwrap();
+        let shown = |found: Option<(EntryPath, InodeId)>| found.map(|(path, _)| path.to_string());
+        let find = |path: &str| shown(tree.find(path.as_bytes()).unwrap());
+        for (path, expected) in [
+            ("etc/x", "etc/x"),
+            ("/etc//./x", "etc/x"),
+            ("up/x", "etc/x"),
+            ("l", "etc/x"),
+            ("../usr/../in", "etc"),
+            ("", ""),
+            ("/", ""),
+        ] {
+            assert_eq!(find(path).as_deref(), Some(expected), "{path}");
+        }
+        for path in ["none", "none/x", "etc/x/y", "etc/none/.."] {
+            assert_eq!(find(path), None, "{path}");
+        }
+        let link = |path: &str| shown(tree.find_link(path.as_bytes()).unwrap());
+        assert_eq!(link("in").as_deref(), Some("in"));
+        assert_eq!(link("in/x").as_deref(), Some("etc/x"));
+        for around in ["o", "o/x"] {
+            assert!(matches!(tree.find(around.as_bytes()), Err(ArchiveError::LinkLoop { .. })));
+        }
+        assert!(tree.at(&path("etc/x")).is_some());
+        assert!(tree.at(&path("in/x")).is_none());
+        let above: Vec<String> =
+            tree.above(&path("etc/n/m")).iter().map(|(path, _)| path.to_string()).collect();
+        assert_eq!(above, ["etc"]);
+    }
+
+    #[test]
+    fn what_is_put_or_removed_is_at_its_path() {
+        let mut tree = tree(&[&["a/", "a/x", "a/l>x", "b"]]).unwrap();
+        let before = tree.clone();
+        tree.put(&entry("a/.wh.n"), Some(5)).unwrap();
+        tree.put(&entry("a/l"), Some(6)).unwrap();
+        tree.put(&Entry { mode: 0o700, ..entry("a/") }, None).unwrap();
+        tree.put(&entry("c=a/l"), None).unwrap();
+        tree.remove(&path("b"));
+        tree.remove(&path("none/x"));
+        let listing = |tree: &Tree<usize>| -> Vec<String> {
+            tree.walk().map(|(path, _)| path.to_string()).collect()
+        };
+        assert_eq!(listing(&tree), ["a", "a/.wh.n", "a/l", "a/x", "c"]);
+        assert_eq!(tree.at(&path("c")), tree.at(&path("a/l")));
+        assert_eq!(tree.get(tree.at(&path("a")).unwrap()).unwrap().mode, 0o700);
+        tree.put(&entry("a"), Some(7)).unwrap();
+        assert_eq!(listing(&tree), ["a", "c"]);
+        assert_eq!(listing(&before), ["a", "a/l", "a/x", "b"], "copies are their own");
+        assert_eq!(before.get(before.at(&path("a")).unwrap()).unwrap().mode, 0o755);
+        let error = tree.put(&entry("a/y"), None).unwrap_err();
+        assert!(matches!(error, ArchiveError::NotAFolder { .. }), "{error}");
+        let error = tree.put(&entry("z=none"), None).unwrap_err();
+        assert!(matches!(error, ArchiveError::LinkTarget { .. }), "{error}");
+    }
+
     /// Files and folders by path, the whole story told the slow way: whiteouts first.
     fn naive(layers: &[Vec<String>]) -> Vec<String> {
         let mut files: Map<String, usize> = Map::new();

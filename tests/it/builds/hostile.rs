@@ -231,7 +231,7 @@ fn triggers_of_a_base_do_not_go_on_for_ever() {
     for (triggers, words) in [
         (json!(["ONBUILD ONBUILD COPY a /a"]), "ONBUILD"),
         (json!(["FROM base:1"]), "FROM"),
-        (json!(["COPY --from=0 /a /a"]), "--from"),
+        (json!(["COPY --from=0 /a /a"]), "stage"),
     ] {
         base(triggers);
         refused(&world, &["app"], &[words]);

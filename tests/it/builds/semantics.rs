@@ -59,7 +59,7 @@ const STOCK: Files<'_> = &[
     ("link", Link("a.txt")),
     ("folder-link", Link("dir")),
     ("with blank/ö", Text("umlaut")),
-    ("a[1].txt", Text("bracket")),
+    ("q[1]", Text("bracket")),
     ("passwd", Text("root:x:0:0::/:\nme:x:1000:1001::/:\nyou:x:1002:1003::/:\n")),
     ("group", Text("root:x:0:\nstaff:x:50:\nme:x:1001:\n")),
     ("tree/real/k", Text("k")),
@@ -286,7 +286,7 @@ fn the_configuration() {
             "CMD [\"x\"]\nENTRYPOINT [\"y\"]",
             "ENTRYPOINT exec top -b\nCMD [\"x\"]",
             "VOLUME [\"/c\"]\nCMD []",
-            "EXPOSE 80 443/tcp 53/udp\nEXPOSE 80/udp 80",
+            "EXPOSE 80 443/tcp 53/udp\nEXPOSE 81/udp 80",
             "STOPSIGNAL SIGUSR1",
             "STOPSIGNAL 9",
             "HEALTHCHECK --interval=5s --retries=2 --timeout=1m CMD curl x",
@@ -380,7 +380,7 @@ fn where_buildkit_has_it_otherwise() {
         ),
         ("COPY --link a.txt /x/", &["x d 0755 0:0", "x/a.txt f 0644 0:0 a"], "{}"),
         // A bracket in brackets is one.
-        ("COPY a[[]1].txt /x", &["x f 0644 0:0 bracket"], "{}"),
+        ("COPY q[[]1] /x", &["x f 0644 0:0 bracket"], "{}"),
         // A link to a file is written through.
         (
             "COPY tree/real /real\nCOPY dir/link /\nCOPY tree/near/k /n\nCOPY a.txt /n",
@@ -443,11 +443,11 @@ fn where_buildkit_has_it_otherwise() {
         write(&world.path("app"), STOCK);
         fs::write(world.path("app/Dockerfile"), &text).unwrap();
         let found = ours(&world, &[]).unwrap_or_else(|error| panic!("{text}: {error}"));
-        if !text.contains("--unpack=false") {
-            assert_eq!(found.files.lines(), *files, "{text}");
-        } else {
+        if text.contains("--unpack=false") {
             // Its bytes are what gzip makes of it.
             assert!(found.files.0["x/t"].starts_with("f 0644 0:0 "), "{text}");
+        } else {
+            assert_eq!(found.files.lines(), *files, "{text}");
         }
         let config: Map<String, Value> = serde_json::from_str(config).unwrap();
         assert_eq!(found.config, config, "{text}");
@@ -595,6 +595,7 @@ fn ours(world: &World, words: &[&str]) -> Result<Image, String> {
 /// Builds `app` by buildah.
 fn buildah(world: &World, words: &[&str]) -> Result<Image, String> {
     let folder = |name: &str| world.path(name).display().to_string();
+    fs::write(world.user.docker_config().join("config.json"), "{}").unwrap();
     let (root, run_root, out) = (folder("storage"), folder("run"), folder("out"));
     let storage = ["--root", &root, "--runroot", &run_root, "--storage-driver", "vfs"];
     let build = ["bud", "-q", "--isolation", "chroot", "--format", "docker", "--layers=false"];
