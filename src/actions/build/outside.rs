@@ -511,7 +511,7 @@ impl Sources<'_> {
         {
             lock.note_repository(url, &commit);
         }
-        let top = self.folder_in(&folder, &address, &commit)?;
+        let top = folder_in(&folder, &address, &commit)?;
         let how = Reading {
             keeps_modes: false,
             epoch: self.epoch,
@@ -524,30 +524,6 @@ impl Sources<'_> {
         self.memory.folders.lock().unwrap_or_else(PoisonError::into_inner).push(folder);
         Ok(Checkout { files, commit, pinned })
     }
-
-    /// The folder of a checkout that is meant; no link of the repository leads out of it.
-    fn folder_in(
-        &self,
-        folder: &TemporaryFolder,
-        address: &GitAddress,
-        commit: &str,
-    ) -> Result<PathBuf, SourceError> {
-        let tree = Folder::new(git::tree_in(folder.path()));
-        let missing = |wanted: &str| SourceError::NoFolder {
-            repository: address.shown(),
-            folder: wanted.to_owned(),
-            commit: commit.to_owned(),
-        };
-        let Some(wanted) = &address.folder else { return Ok(tree.path().to_owned()) };
-        let mut path = tree.path().to_owned();
-        for name in wanted.split('/') {
-            path = Folder::new(path).join([name])?;
-            if !is_real_folder(&path) {
-                return Err(missing(wanted));
-            }
-        }
-        Ok(path)
-    }
 }
 
 impl Memory {
@@ -555,6 +531,29 @@ impl Memory {
     pub fn keep(&self, folder: TemporaryFolder) {
         self.folders.lock().unwrap_or_else(PoisonError::into_inner).push(folder);
     }
+}
+
+/// The folder of a checkout that is meant; no link of the repository leads out of it.
+fn folder_in(
+    folder: &TemporaryFolder,
+    address: &GitAddress,
+    commit: &str,
+) -> Result<PathBuf, SourceError> {
+    let tree = Folder::new(git::tree_in(folder.path()));
+    let missing = |wanted: &str| SourceError::NoFolder {
+        repository: address.shown(),
+        folder: wanted.to_owned(),
+        commit: commit.to_owned(),
+    };
+    let Some(wanted) = &address.folder else { return Ok(tree.path().to_owned()) };
+    let mut path = tree.path().to_owned();
+    for name in wanted.split('/') {
+        path = Folder::new(path).join([name])?;
+        if !is_real_folder(&path) {
+            return Err(missing(wanted));
+        }
+    }
+    Ok(path)
 }
 
 /// What `.git` is to a repository's files.
