@@ -29,14 +29,15 @@ impl Report {
     pub(crate) fn compare(&mut self, work: &str, goal: f64, samples: &[Sample]) {
         let Some((ours, theirs)) = samples.split_first() else { return };
         for other in theirs {
-            eprintln!(
-                "  {work}: median {:.4} beside {:.4} of {}",
-                ours.median(),
-                other.median(),
-                other.name
-            );
-            self.add_ratio(work, other.name, goal, ours.over(other));
+            self.beside(work, goal, ours, other);
         }
+    }
+
+    /// Adds what one sample needs beside another.
+    pub(crate) fn beside(&mut self, work: &str, goal: f64, ours: &Sample, theirs: &Sample) {
+        let (one, other) = (ours.median(), theirs.median());
+        eprintln!("  {work}: median {one:.4} beside {other:.4} of {}", theirs.name);
+        self.add_ratio(work, theirs.name, goal, ours.over(theirs));
     }
 
     fn add_ratio(&mut self, work: &str, peer: &str, goal: f64, ratio: Ratio) {

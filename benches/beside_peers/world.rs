@@ -83,6 +83,8 @@ impl World {
             ("notary-server", "-version"),
             ("docker-registry", "--version"),
             ("skopeo", "--version"),
+            ("buildah", "--version"),
+            ("umoci", "--version"),
         ];
         asked.into_iter().filter_map(|(program, argument)| version(program, argument)).collect()
     }

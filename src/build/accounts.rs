@@ -130,7 +130,7 @@ pub fn user(files: &Files, text: &str) -> Result<User, AccountError> {
         None => {
             if let Some(user) = found {
                 let groups = groups(files)?;
-                let in_it = |group: &&Group| group.members.iter().any(|name| *name == user.name);
+                let in_it = |group: &&Group| group.members.contains(&user.name);
                 further.extend(groups.iter().filter(in_it).map(|group| group.gid));
                 further.sort_unstable();
                 further.dedup();

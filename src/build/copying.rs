@@ -105,7 +105,7 @@ impl Builder<'_> {
             chmod: self.expand_some(stage, copy.chmod.as_ref())?,
             link: copy.link,
             parents: copy.parents,
-            exclude: self.expand_all(stage, &copy.exclude)?,
+            exclude: copy.exclude.iter().map(|word| word.text.clone()).collect(),
         };
         self.carry_out(stage, &wanted, place)
     }
@@ -157,7 +157,7 @@ impl Builder<'_> {
             chmod: self.expand_some(stage, add.chmod.as_ref())?,
             link: add.link,
             parents: false,
-            exclude: self.expand_all(stage, &add.exclude)?,
+            exclude: add.exclude.iter().map(|word| word.text.clone()).collect(),
         };
         self.carry_out(stage, &wanted, place)
     }

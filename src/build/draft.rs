@@ -172,22 +172,19 @@ impl<'a> Draft<'a> {
 
     /// Gives the file at a place another name. `None` if there is none.
     pub fn link(&mut self, path: &EntryPath, target: &Place) -> Option<()> {
-        let (entry, content, file) = match self.paths.get(&target.path) {
-            Some(drafted) => {
-                let put = drafted.put.as_ref()?;
-                (put.entry.clone(), put.content.clone(), put.file)
-            }
-            None => {
-                // Of an older layer: this one gets it anew, all its further names as one file.
-                let id = target.base?;
-                let inode = self.base.get(id)?;
-                let files = &mut self.files;
-                let file = *self.linked.entry(id).or_insert_with(|| {
-                    *files += 1;
-                    *files
-                });
-                (inode.entry(path.clone()), inode.content.clone(), file)
-            }
+        let (entry, content, file) = if let Some(drafted) = self.paths.get(&target.path) {
+            let put = drafted.put.as_ref()?;
+            (put.entry.clone(), put.content.clone(), put.file)
+        } else {
+            // Of an older layer: this one gets it anew, all its further names as one file.
+            let id = target.base?;
+            let inode = self.base.get(id)?;
+            let files = &mut self.files;
+            let file = *self.linked.entry(id).or_insert_with(|| {
+                *files += 1;
+                *files
+            });
+            (inode.entry(path.clone()), inode.content.clone(), file)
         };
         if entry.kind == Kind::Folder {
             return None;

@@ -231,8 +231,62 @@ impl<'a> Builder<'a> {
         self.globals.get(name)
     }
 
-    /// Builds a stage, if it is not built.
+    /// Builds a stage, if it is not built, and before it those that it leads to: one after the
+    /// other, however long the way is.
     pub(super) fn stage(&mut self, index: usize) -> Result<Rc<Stage>, BuildError> {
+        let mut pending = vec![index];
+        while let Some(next) = pending.last().copied() {
+            if self.is_built(next) {
+                pending.pop();
+                continue;
+            }
+            let missing = self.leads_to(next)?;
+            let missing = missing.into_iter().rev().filter(|stage| !self.is_built(*stage));
+            let before = pending.len();
+            pending.extend(missing);
+            if pending.len() == before {
+                pending.pop();
+                self.build_stage(next)?;
+            }
+        }
+        self.build_stage(index)
+    }
+
+    fn is_built(&self, index: usize) -> bool {
+        matches!(self.stages.get(index), Some(Some(_)))
+    }
+
+    /// The stages above that a stage begins from or takes files from, as its own text says.
+    fn leads_to(&self, index: usize) -> Result<Vec<usize>, BuildError> {
+        let Some(stage) = self.dockerfile.stages.get(index) else { return Ok(Vec::new()) };
+        let base = self.expand_global(&stage.from.image)?;
+        let mut found: Vec<usize> = self.stage_above(&base, index).into_iter().collect();
+        for step in &stage.steps {
+            let sources: Vec<&Word> = match &step.instruction {
+                Instruction::Copy(copy) => copy.from.iter().collect(),
+                Instruction::Run(run) => {
+                    run.mounts.iter().filter_map(|mount| mount.kind.from()).collect()
+                }
+                _ => Vec::new(),
+            };
+            for word in sources {
+                let number = word.text.parse().ok();
+                found.extend(number.or_else(|| named(self.dockerfile, &word.text)));
+            }
+        }
+        found.retain(|other| *other < index);
+        Ok(found)
+    }
+
+    /// The stage of this name that a `FROM` means: the last one above it.
+    fn stage_above(&self, name: &str, index: usize) -> Option<usize> {
+        let name = name.to_lowercase();
+        let above = self.dockerfile.stages.get(..index).unwrap_or_default();
+        above.iter().rposition(|stage| stage.from.name.as_deref() == Some(&name))
+    }
+
+    /// Builds a stage, if it is not built.
+    fn build_stage(&mut self, index: usize) -> Result<Rc<Stage>, BuildError> {
         if let Some(Some(stage)) = self.stages.get(index) {
             return Ok(Rc::clone(stage));
         }
@@ -322,14 +376,7 @@ impl<'a> Builder<'a> {
         if base == SCRATCH {
             return Ok((Stage::scratch(self.request.platform.clone()), Vec::new()));
         }
-        if let Some(earlier) =
-            named(dockerfile, &base).filter(|earlier| *earlier < index).or_else(|| {
-                // The last one above, if the name is given again below.
-                let lower = base.to_lowercase();
-                let above = dockerfile.stages.get(..index).unwrap_or_default();
-                above.iter().rposition(|stage| stage.from.name.as_deref() == Some(&lower))
-            })
-        {
+        if let Some(earlier) = self.stage_above(&base, index) {
             let earlier = self.stage(earlier)?;
             let stage = Stage {
                 image: earlier.image.inherited(),

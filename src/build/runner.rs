@@ -197,4 +197,9 @@ pub trait Runner: fmt::Debug {
         job: &Job<'_>,
         output: &mut dyn FnMut(Stream, &[u8]),
     ) -> Result<Outcome, RunError>;
+
+    /// Tells that what the last command changed is a layer now, the last one of these; the others
+    /// are those that it was run on. To be told while its outcome is still there: the next command
+    /// on these layers may begin sooner then.
+    fn stored(&self, _layers: &[(Descriptor, Digest)]) {}
 }

@@ -123,7 +123,12 @@ impl Builder<'_> {
                 format,
                 self.shop.folder,
             );
-            Some(layer.map_err(|error| BuildError::at(place.at, error))?)
+            let layer = layer.map_err(|error| BuildError::at(place.at, error))?;
+            let made = (layer.descriptor.clone(), layer.diff_id.clone());
+            let below = stage.layers.iter();
+            let below = below.map(|layer| (layer.descriptor.clone(), layer.diff_id.clone()));
+            self.shop.runner.stored(&below.chain([made]).collect::<Vec<_>>());
+            Some(layer)
         };
         drop(changes);
         self.learn(inputs, layer.as_ref(), place.text);

@@ -279,6 +279,15 @@ fn a_stage_below_is_refused_where_it_is_named() {
 }
 
 #[test]
+fn a_chain_of_stages_may_be_long() {
+    let world = World::new();
+    let stages: String =
+        (1..3000).map(|n| format!("FROM s{} AS s{n}\nENV N={n}\n", n - 1)).collect();
+    let config = world.built(&format!("FROM scratch AS s0\n{stages}"));
+    assert!(config["Env"].to_string().contains("N=2999"));
+}
+
+#[test]
 fn a_source_that_is_missing_is_told_of_where_it_is_written() {
     let world = World::new();
     let (at, problem) = world.problem("FROM scratch\nCOPY a missing /d/\n");

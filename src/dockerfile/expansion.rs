@@ -94,7 +94,7 @@ pub fn expand_heredoc(heredoc: &Heredoc, lookup: Lookup<'_>) -> Result<String, E
     if !heredoc.expand {
         return Ok(heredoc.content.clone());
     }
-    let style = Style { quotes: false, ..Style::word('\\') };
+    let style = Style { quotes: Quotes::Plain, ..Style::word('\\') };
     Lexer::new(&heredoc.content, style, lookup)
         .run()
         .map(|output| output.text)
@@ -120,20 +120,28 @@ pub(super) fn is_literal(text: &str, escape: char) -> bool {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Style {
     pub(super) escape: char,
-    /// Whether quotes have a meaning.
-    pub(super) quotes: bool,
-    /// Whether they stay.
-    pub(super) keep_quotes: bool,
+    pub(super) quotes: Quotes,
     /// Whether escape characters stay.
     pub(super) keep_escapes: bool,
     /// Whether variables that are not set stay as they are written.
     pub(super) keep_unset: bool,
 }
 
+/// What quotes are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Quotes {
+    /// Characters like others.
+    Plain,
+    /// Around what is quoted, and taken off.
+    Taken,
+    /// Around what is quoted, and kept.
+    Kept,
+}
+
 impl Style {
     /// Of an instruction's words.
     pub(super) fn word(escape: char) -> Self {
-        Self { escape, quotes: true, keep_quotes: false, keep_escapes: false, keep_unset: false }
+        Self { escape, quotes: Quotes::Taken, keep_escapes: false, keep_unset: false }
     }
 }
 
@@ -222,8 +230,10 @@ impl<'a> Lexer<'a> {
             self.spend(char.len_utf8())?;
             match char {
                 _ if end == End::At(char) => return Ok(output),
-                '\'' if self.style.quotes => self.single_quoted(&mut output)?,
-                '"' if self.style.quotes => self.double_quoted(&mut output, depth)?,
+                '\'' if self.style.quotes != Quotes::Plain => self.single_quoted(&mut output)?,
+                '"' if self.style.quotes != Quotes::Plain => {
+                    self.double_quoted(&mut output, depth)?
+                }
                 '$' => {
                     let value = self.dollar(depth)?;
                     self.spend(value.len())?;
@@ -265,7 +275,7 @@ impl<'a> Lexer<'a> {
     /// What follows a single quote: all is as it stands.
     fn single_quoted(&mut self, output: &mut Output) -> Result<(), ExpansionProblem> {
         output.in_word = true;
-        if self.style.keep_quotes {
+        if self.style.quotes == Quotes::Kept {
             output.text.push('\'');
             output.literal('\'');
         }
@@ -273,7 +283,7 @@ impl<'a> Lexer<'a> {
             let next = self.rest.next();
             let char = next.ok_or(ExpansionProblem::UnclosedQuote { quote: '\'' })?;
             self.spend(char.len_utf8())?;
-            if char != '\'' || self.style.keep_quotes {
+            if char != '\'' || self.style.quotes == Quotes::Kept {
                 output.text.push(char);
                 output.literal(char);
             }
@@ -287,7 +297,7 @@ impl<'a> Lexer<'a> {
     /// characters can be escaped.
     fn double_quoted(&mut self, output: &mut Output, depth: usize) -> Result<(), ExpansionProblem> {
         let mut quoted = String::new();
-        if self.style.keep_quotes {
+        if self.style.quotes == Quotes::Kept {
             quoted.push('"');
         }
         loop {
@@ -318,7 +328,7 @@ impl<'a> Lexer<'a> {
                 other => quoted.push(other),
             }
         }
-        if self.style.keep_quotes {
+        if self.style.quotes == Quotes::Kept {
             quoted.push('"');
         }
         output.text(&quoted);

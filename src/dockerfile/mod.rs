@@ -2,6 +2,7 @@
 //!
 //! * the parts of a file: [`instruction`]
 //! * a text read as one: [`parse`]; what is wrong with it: [`error`]
+//! * the same with nothing refused because it is not known: [`outline`]
 //! * variables in words: [`expansion`]
 //! * what is worth a warning: [`checks`]
 //! * instructions as changes of a configuration: [`config_change`]
@@ -21,6 +22,7 @@ pub mod ignore;
 pub mod instruction;
 mod lines;
 mod mounts;
+pub mod outline;
 mod parse;
 pub mod pattern;
 mod ports;
@@ -41,6 +43,7 @@ pub use instruction::{
     Stage, Step, Trigger, Word,
 };
 pub use mounts::bytes;
+pub use outline::{Outline, Rough};
 pub use parse::{parse, parse_trigger};
 pub use pattern::{Pattern, PatternError, Patterns};
 pub use ports::ports;

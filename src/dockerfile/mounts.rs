@@ -11,7 +11,7 @@ use crate::dockerfile::spliced::Spliced;
 pub(super) fn mount(value: &Spliced) -> Result<Mount, SyntaxError> {
     let mut options = Options::default();
     for field in fields(value)? {
-        options.add(field)?;
+        options.add(&field)?;
     }
     options.mount(value.whole())
 }
@@ -66,7 +66,7 @@ struct Options {
 }
 
 impl Options {
-    fn add(&mut self, field: Spliced) -> Result<(), SyntaxError> {
+    fn add(&mut self, field: &Spliced) -> Result<(), SyntaxError> {
         let at = field.whole();
         let (key, value) = match field.cut('=') {
             Some((key, value)) => (key.text().to_ascii_lowercase(), Some(value.into_word())),
@@ -257,7 +257,7 @@ pub fn bytes(text: &str) -> Option<u64> {
 }
 
 /// Comma-separated values (RFC 4180) of one line.
-fn fields(value: &Spliced) -> Result<Vec<Spliced>, SyntaxError> {
+pub(super) fn fields(value: &Spliced) -> Result<Vec<Spliced>, SyntaxError> {
     let mut fields = Vec::new();
     let mut field = Spliced::at("", value.origin(0));
     let mut quote = Quote::None;

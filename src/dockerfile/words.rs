@@ -6,7 +6,7 @@ use std::ops::Range;
 use serde::de::IgnoredAny;
 
 use crate::dockerfile::error::{Problem, SyntaxError};
-use crate::dockerfile::expansion::{Style, words_of};
+use crate::dockerfile::expansion::{Quotes, Style, words_of};
 use crate::dockerfile::instruction::Word;
 use crate::dockerfile::spliced::Spliced;
 
@@ -272,7 +272,7 @@ pub(super) struct Announced {
 /// backslash.
 pub(super) fn heredocs(line: &str) -> Vec<Announced> {
     let style =
-        Style { keep_quotes: true, keep_escapes: true, keep_unset: true, ..Style::word('\\') };
+        Style { quotes: Quotes::Kept, keep_escapes: true, keep_unset: true, ..Style::word('\\') };
     if !line.contains("<<") {
         return Vec::new();
     }
@@ -298,7 +298,7 @@ pub(super) fn heredoc(word: &str) -> Option<Announced> {
     }
     let style = Style { keep_unset: true, ..Style::word('\\') };
     let [name] = <[String; 1]>::try_from(words_of(rest, style, &|_| None).ok()?).ok()?;
-    let raw = words_of(rest, Style { keep_quotes: true, ..style }, &|_| None).ok()?.concat();
+    let raw = words_of(rest, Style { quotes: Quotes::Kept, ..style }, &|_| None).ok()?.concat();
     // A quote that is gone was around some part of it.
     let expand = quotes(&name) == quotes(&raw);
     Some(Announced { name, tabs_go, expand, descriptor: number.parse().ok() })

@@ -255,12 +255,6 @@ fn size_below(folder: &Path) -> u64 {
     bytes
 }
 
-/// Whether a person named something that is there and no file, such as a pipe: whoever opens that
-/// may wait for ever. Links are followed.
-pub fn is_no_file(path: &Path) -> bool {
-    fs::metadata(path).is_ok_and(|metadata| !metadata.is_file())
-}
-
 /// Whether there is a folder, and no link to one.
 pub fn is_real_folder(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_dir())

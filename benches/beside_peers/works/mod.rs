@@ -1,5 +1,6 @@
 //! What is measured: one file for each kind of work.
 
+mod build;
 mod change;
 mod delegations;
 mod keys;
@@ -23,7 +24,7 @@ pub(crate) struct Work {
 }
 
 /// Every work, in the order of the results.
-pub(crate) const ALL: [Work; 11] = [
+pub(crate) const ALL: [Work; 12] = [
     Work { name: "startup", measure: startup::measure },
     Work { name: "sign", measure: sign::measure },
     Work { name: "verify", measure: verify::measure },
@@ -33,6 +34,7 @@ pub(crate) const ALL: [Work; 11] = [
     Work { name: "keys", measure: keys::measure },
     Work { name: "transfer", measure: transfer::measure },
     Work { name: "large", measure: transfer::measure_large },
+    Work { name: "build", measure: build::measure },
     Work { name: "server", measure: server::measure },
     Work { name: "stored", measure: server::measure_many },
 ];
@@ -57,3 +59,11 @@ const PULL_GOAL: f64 = 0.4;
 const IDLE_PUSH_GOAL: f64 = 1.0;
 /// Most that copying between registries may take of a peer's time.
 const COPY_GOAL: f64 = 0.8;
+/// Most that building an image may take of buildah's time.
+const BUILD_BUILDAH_GOAL: f64 = 0.25;
+/// Most that it may take of docker's own builder's time.
+const BUILD_DOCKER_GOAL: f64 = 0.25;
+/// Most that it may take of the time that umoci needs to make a layer.
+const BUILD_UMOCI_GOAL: f64 = 1.0;
+/// Most that building it again may take of a peer's time.
+const REBUILD_GOAL: f64 = 0.2;

@@ -1,36 +1,29 @@
 //! The images of a Dockerfile, as BuildKit reads it (images.md §1.1–1.5).
+//!
+//! What this program does not know of an instruction is left alone: only images are looked for.
 
 use std::collections::{BTreeMap, BTreeSet};
-
-use serde_json::Value;
+use std::ops::Range;
 
 use crate::actions::image_files::Unresolved;
-use crate::actions::image_files::file::{
-    BYTE_ORDER_MARK, Found, FoundImage, Malformed, SkippedBecause,
-};
-use crate::actions::image_files::traced::{Letter, Traced, cut_at, span_of, text_of};
+use crate::actions::image_files::file::{Found, FoundImage, Malformed, SkippedBecause};
+use crate::actions::image_files::traced::Traced;
 use crate::actions::image_files::variables::{Dialect, expand};
-use crate::limits::{MAX_DOCKERFILE_LINE_BYTES, MAX_FILE_IMAGES, MAX_GLOBAL_ARGUMENTS};
+use crate::dockerfile::{Argument, Outline, Rough, SyntaxError, Word};
+use crate::limits::{MAX_FILE_IMAGES, MAX_GLOBAL_ARGUMENTS};
 
 /// Finds the images of a Dockerfile.
 pub(super) fn scan(text: &str) -> Result<Found, Malformed> {
-    let directives = Directives::read(text)?;
-    let mut scan = Scan { escape: directives.escape.unwrap_or('\\'), ..Scan::default() };
-    if let Some(frontend) = directives.syntax {
-        let at = frontend.span().map_or(0, |span| span.start);
-        scan.skipped.push((frontend.text(), at, SkippedBecause::Frontend));
+    let mut outline = Outline::of(text)?;
+    let escape = outline.directives().escape;
+    let mut scan = Scan { text, escape, ..Scan::default() };
+    if let Some(Word { text, at }) = outline.directives().syntax.clone() {
+        scan.skipped.push((text, at.start, SkippedBecause::Frontend));
     }
-    let mut lines = Lines::of(text);
-    while let Some(instruction) = lines.instruction(scan.escape)? {
-        scan.instruction(&instruction.letters, Depth::Top)?;
+    while let Some(instruction) = outline.instruction()? {
+        scan.instruction(&instruction)?;
         if scan.images.len() > MAX_FILE_IMAGES {
             break;
-        }
-        for here in heredocs(&instruction.letters) {
-            if !lines.skip_heredoc(&here) {
-                let problem = format!("the here-document {} has no end", here.name);
-                return Err(Malformed { at: instruction.at, problem });
-            }
         }
     }
     scan.finish()
@@ -38,164 +31,21 @@ pub(super) fn scan(text: &str) -> Result<Found, Malformed> {
 
 /// Whether a text begins as a Dockerfile does, for want of a name that tells.
 pub(super) fn is_one(text: &str) -> bool {
-    let escape = Directives::read(text).ok().and_then(|directives| directives.escape);
-    let first = Lines::of(text).instruction(escape.unwrap_or('\\'));
+    let first = Outline::of(text).and_then(|mut outline| outline.instruction());
     first.ok().flatten().is_some_and(|first| {
-        let (keyword, rest) = keyword(&first.letters);
-        matches!(keyword.as_str(), "from" | "arg") && !words(rest).is_empty()
+        matches!(first.name.as_str(), "FROM" | "ARG") && !first.words.is_empty()
     })
 }
 
-/// The parser directives at the top.
-#[derive(Debug, Default)]
-struct Directives {
-    escape: Option<char>,
-    syntax: Option<Traced>,
-}
-
-impl Directives {
-    fn read(text: &str) -> Result<Self, Malformed> {
-        let mut directives = Self::default();
-        let mut check = false;
-        let mut lines = Lines::of(text);
-        while let Some(line) = lines.next() {
-            let Some((name, value)) = directive(&line) else { break };
-            let at = line.at;
-            let value_text = text_of(value);
-            let twice = match name.as_str() {
-                "escape" => {
-                    let escape = match value_text.as_str() {
-                        "\\" => '\\',
-                        "`" => '`',
-                        _ => {
-                            let problem = "the escape character is a backslash or a backtick";
-                            return Err(Malformed { at, problem: problem.to_owned() });
-                        }
-                    };
-                    directives.escape.replace(escape).is_some()
-                }
-                "syntax" => {
-                    let value = Traced { letters: value.to_vec() };
-                    directives.syntax.replace(value).is_some()
-                }
-                "check" => std::mem::replace(&mut check, true),
-                _ => break,
-            };
-            if twice {
-                let problem = format!("the directive `{name}` is given twice");
-                return Err(Malformed { at, problem });
-            }
-        }
-        Ok(directives)
+impl From<SyntaxError> for Malformed {
+    fn from(error: SyntaxError) -> Self {
+        Self { at: error.at.start, problem: error.to_string() }
     }
 }
 
-/// `# name=value`
-fn directive(line: &Line) -> Option<(String, &[Letter])> {
-    let comment = trim(&line.letters);
-    let (hash, rest) = comment.split_first()?;
-    let (name, value) = cut_at(rest, |char| char == '=')?;
-    let (name, value) = (text_of(trim(name)).to_ascii_lowercase(), trim(value));
-    let is_name = name.starts_with(|first: char| first.is_ascii_alphabetic())
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    (hash.char == '#' && is_name && !value.is_empty()).then_some((name, value))
-}
-
-/// A line of the file without its end, or several that an instruction is continued over.
 #[derive(Debug, Default)]
-struct Line {
-    at: usize,
-    letters: Vec<Letter>,
-}
-
-struct Lines<'a> {
+struct Scan<'a> {
     text: &'a str,
-    at: usize,
-}
-
-impl<'a> Lines<'a> {
-    fn of(text: &'a str) -> Self {
-        let at = if text.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len_utf8() } else { 0 };
-        Self { text, at }
-    }
-
-    /// The next line, its end taken off.
-    fn next_text(&mut self) -> Option<(usize, &'a str)> {
-        let at = self.at;
-        let rest = self.text.get(at..).filter(|rest| !rest.is_empty())?;
-        let line = rest.split_inclusive('\n').next()?;
-        self.at = at.checked_add(line.len())?;
-        Some((at, line.trim_end_matches(['\r', '\n'])))
-    }
-
-    fn next(&mut self) -> Option<Line> {
-        let (at, text) = self.next_text()?;
-        Some(Line { at, letters: Traced::at(text, at).letters })
-    }
-
-    /// The next instruction, with the lines it is continued over.
-    fn instruction(&mut self, escape: char) -> Result<Option<Line>, Malformed> {
-        let mut line = Line::default();
-        let mut is_open = false;
-        while let Some((at, text)) = self.next_text() {
-            let trimmed = text.trim_start();
-            if trimmed.is_empty() || trimmed.starts_with('#') {
-                continue;
-            }
-            if text.len() > MAX_DOCKERFILE_LINE_BYTES {
-                let problem = format!("the line has more than {MAX_DOCKERFILE_LINE_BYTES} bytes");
-                return Err(Malformed { at, problem });
-            }
-            // Only the first of several lines loses its indentation.
-            let (text, at) = if is_open {
-                (text, at)
-            } else {
-                (trimmed, at.saturating_add(text.len().saturating_sub(trimmed.len())))
-            };
-            let piece;
-            let was_open = is_open;
-            (piece, is_open) = continued(text, escape);
-            if !was_open {
-                line.at = at;
-            }
-            line.letters.extend(Traced::at(piece, at).letters);
-            if !is_open {
-                return Ok(Some(line));
-            }
-        }
-        Ok(is_open.then_some(line))
-    }
-
-    /// Passes over a here-document; false if it has no end.
-    fn skip_heredoc(&mut self, here: &Heredoc) -> bool {
-        while let Some((_, text)) = self.next_text() {
-            let text = if here.tabs_go { text.trim_start_matches('\t') } else { text };
-            if text == here.name {
-                return true;
-            }
-        }
-        false
-    }
-}
-
-/// Takes the escape character off that continues a line; returns whether there was one.
-fn continued(text: &str, escape: char) -> (&str, bool) {
-    match text.trim_end_matches([' ', '\t']).strip_suffix(escape) {
-        Some(piece) if !piece.ends_with(escape) => (piece, true),
-        _ => (text, false),
-    }
-}
-
-/// Where an instruction stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Depth {
-    Top,
-    /// After ONBUILD.
-    Trigger,
-}
-
-#[derive(Debug, Default)]
-struct Scan {
     escape: char,
     /// The global ARGs, with the values the file gives them.
     arguments: BTreeMap<String, Result<Traced, Unresolved>>,
@@ -208,54 +58,42 @@ struct Scan {
     skipped: Vec<(String, usize, SkippedBecause)>,
 }
 
-impl Scan {
-    fn instruction(&mut self, letters: &[Letter], depth: Depth) -> Result<(), Malformed> {
-        let (keyword, rest) = keyword(letters);
-        let at = letters.first().and_then(|letter| letter.at()).unwrap_or_default();
-        match (keyword.as_str(), depth) {
-            ("from", Depth::Top) => return self.from(rest, at),
-            ("arg", Depth::Top) if !self.has_stage => return self.global_arguments(rest, at),
+impl Scan<'_> {
+    fn instruction(&mut self, instruction: &Rough) -> Result<(), Malformed> {
+        match instruction.name.as_str() {
+            "FROM" => return self.from(instruction),
+            "ARG" if !self.has_stage => {
+                return self.global_arguments(&instruction.arguments, &instruction.at);
+            }
             _ if !self.has_stage => {
                 let problem = "an instruction stands before the first FROM".to_owned();
-                return Err(Malformed { at, problem });
+                return Err(Malformed { at: instruction.at.start, problem });
             }
-            ("copy" | "add", _) => {
-                for flag in flags(rest).0 {
-                    if let Some(value) = value_of(&flag, "--from") {
-                        self.source(value);
-                    }
-                }
-            }
-            ("run", _) => {
-                for flag in flags(rest).0 {
-                    let Some(mount) = value_of(&flag, "--mount") else { continue };
-                    for field in comma_separated(mount) {
-                        if let Some(value) = value_of(&field, "from") {
-                            self.source(value);
-                        }
-                    }
-                }
-            }
-            ("onbuild", Depth::Top) => return self.instruction(rest, Depth::Trigger),
             _ => {}
+        }
+        let trigger = instruction.trigger.iter().flat_map(|trigger| &trigger.sources);
+        for source in instruction.sources.iter().chain(trigger) {
+            let has_variable = source.text.contains('$');
+            let image =
+                if has_variable { Err(Unresolved::NotExpanded) } else { Ok(self.traced(source)) };
+            self.sources.push(found(source, image));
         }
         Ok(())
     }
 
-    fn from(&mut self, rest: &[Letter], at: usize) -> Result<(), Malformed> {
-        let words = words(flags(rest).1);
-        let (image, name) = match words.as_slice() {
-            [image] => (*image, None),
-            [image, between, name] if text_of(between).eq_ignore_ascii_case("as") => {
-                (*image, Some(text_of(name).to_lowercase()))
+    fn from(&mut self, instruction: &Rough) -> Result<(), Malformed> {
+        let (image, name) = match instruction.words.as_slice() {
+            [image] => (image, None),
+            [image, between, name] if between.text.eq_ignore_ascii_case("as") => {
+                (image, Some(name.text.to_lowercase()))
             }
             _ => {
                 let problem = "FROM takes an image, and a name after AS".to_owned();
-                return Err(Malformed { at, problem });
+                return Err(Malformed { at: instruction.at.start, problem });
             }
         };
         self.has_stage = true;
-        let found = self.expanded(image);
+        let found = found(image, self.expand(image));
         let is_image = match &found.image {
             Ok(image) => {
                 let image = image.text();
@@ -270,36 +108,36 @@ impl Scan {
         Ok(())
     }
 
-    /// `ARG NAME`, `ARG NAME=value`, several in a line.
-    fn global_arguments(&mut self, rest: &[Letter], at: usize) -> Result<(), Malformed> {
-        for word in quoted_words(rest, self.escape) {
+    fn global_arguments(
+        &mut self,
+        arguments: &[Argument],
+        at: &Range<usize>,
+    ) -> Result<(), Malformed> {
+        for Argument { name, default } in arguments {
             // Without a value it takes nothing away from an earlier one.
-            let Some((name, value)) = cut_at(word, |char| char == '=') else { continue };
-            let value = self.expand(value);
-            self.arguments.insert(text_of(name), value);
+            let Some(default) = default else { continue };
+            let value = self.expand(default);
+            self.arguments.insert(name.text.clone(), value);
             if self.arguments.len() > MAX_GLOBAL_ARGUMENTS {
                 let problem = format!("there are more than {MAX_GLOBAL_ARGUMENTS} arguments");
-                return Err(Malformed { at, problem });
+                return Err(Malformed { at: at.start, problem });
             }
         }
         Ok(())
     }
 
-    fn expand(&self, word: &[Letter]) -> Result<Traced, Unresolved> {
+    fn expand(&self, word: &Word) -> Result<Traced, Unresolved> {
         let dialect = Dialect::Dockerfile { escape: self.escape };
-        expand(word, dialect, &|name| self.arguments.get(name).cloned())
+        expand(&self.traced(word).letters, dialect, &|name| self.arguments.get(name).cloned())
     }
 
-    fn expanded(&self, word: &[Letter]) -> FoundImage {
-        FoundImage { at: start_of(word), written: text_of(word), image: self.expand(word) }
-    }
-
-    /// What a flag takes files from: a stage, or else an image.
-    fn source(&mut self, value: &[Letter]) {
-        let image = Traced { letters: value.to_vec() };
-        let has_variable = value.iter().any(|letter| letter.char == '$');
-        let image = if has_variable { Err(Unresolved::NotExpanded) } else { Ok(image) };
-        self.sources.push(FoundImage { at: start_of(value), written: text_of(value), image });
+    /// A word with the place of each of its letters, if it stands in the file in one piece.
+    fn traced(&self, word: &Word) -> Traced {
+        if self.text.get(word.at.clone()) == Some(word.text.as_str()) {
+            Traced::at(&word.text, word.at.start)
+        } else {
+            Traced::nowhere(&word.text)
+        }
     }
 
     fn finish(mut self) -> Result<Found, Malformed> {
@@ -318,178 +156,8 @@ impl Scan {
     }
 }
 
-/// Splits an instruction into its name, in small letters, and the rest.
-fn keyword(letters: &[Letter]) -> (String, &[Letter]) {
-    let letters = trim(letters);
-    let (keyword, rest) = cut_at(letters, is_separator).unwrap_or((letters, &[]));
-    (text_of(keyword).to_ascii_lowercase(), trim(rest))
-}
-
-/// Splits at blanks, whatever quotes there are.
-fn words(letters: &[Letter]) -> Vec<&[Letter]> {
-    letters.split(|letter| is_separator(letter.char)).filter(|word| !word.is_empty()).collect()
-}
-
-/// Splits at blanks outside of quotes; the quotes stay.
-fn quoted_words(letters: &[Letter], escape: char) -> Vec<&[Letter]> {
-    let mut words = Vec::new();
-    let mut start = None;
-    let mut quote = None;
-    let mut is_escaped = false;
-    for (index, letter) in letters.iter().enumerate() {
-        if quote.is_none() && !is_escaped && letter.char.is_whitespace() {
-            words.extend(start.take().and_then(|start| letters.get(start..index)));
-            continue;
-        }
-        start.get_or_insert(index);
-        let was_escaped = std::mem::take(&mut is_escaped);
-        match (letter.char, quote) {
-            _ if was_escaped => {}
-            (mark, None | Some('"')) if mark == escape => is_escaped = true,
-            (mark @ ('"' | '\''), None) => quote = Some(mark),
-            (mark, Some(open)) if mark == open => quote = None,
-            _ => {}
-        }
-    }
-    words.extend(start.and_then(|start| letters.get(start..)));
-    words
-}
-
-/// Takes the flags off the front of an instruction's rest: words that begin with two dashes, quotes
-/// and backslashes resolved. A flag of just two dashes ends them.
-fn flags(rest: &[Letter]) -> (Vec<Vec<Letter>>, &[Letter]) {
-    let mut flags = Vec::new();
-    let mut rest = rest;
-    loop {
-        rest = trim_start(rest);
-        let begins = |index: usize| rest.get(index).is_some_and(|letter| letter.char == '-');
-        if !begins(0) || !begins(1) {
-            return (flags, rest);
-        }
-        let (flag, after) = flag(rest);
-        rest = after;
-        if flag.len() == 2 {
-            return (flags, trim_start(rest));
-        }
-        flags.push(flag);
-    }
-}
-
-fn flag(rest: &[Letter]) -> (Vec<Letter>, &[Letter]) {
-    let mut flag = Vec::new();
-    let mut quote = None;
-    let mut letters = rest;
-    while let Some((letter, after)) = letters.split_first() {
-        match (letter.char, quote) {
-            (blank, None) if blank.is_whitespace() => break,
-            ('\\', _) => {
-                letters = after.get(1..).unwrap_or_default();
-                flag.extend(after.first().copied());
-                continue;
-            }
-            (mark @ ('"' | '\''), None) => quote = Some(mark),
-            (mark, Some(open)) if mark == open => quote = None,
-            _ => flag.push(*letter),
-        }
-        letters = after;
-    }
-    (flag, letters)
-}
-
-/// What follows `name=`.
-fn value_of<'a>(letters: &'a [Letter], name: &str) -> Option<&'a [Letter]> {
-    let (key, value) = cut_at(letters, |char| char == '=')?;
-    text_of(key).eq_ignore_ascii_case(name).then_some(value)
-}
-
-/// The fields of a mount (RFC 4180), quotes taken off.
-fn comma_separated(letters: &[Letter]) -> Vec<Vec<Letter>> {
-    let mut fields = Vec::new();
-    let mut field: Vec<Letter> = Vec::new();
-    let mut is_quoted = false;
-    let mut letters = letters.iter().peekable();
-    while let Some(letter) = letters.next() {
-        match letter.char {
-            '"' if is_quoted && letters.peek().is_some_and(|next| next.char == '"') => {
-                field.extend(letters.next());
-            }
-            '"' if is_quoted || field.is_empty() => is_quoted = !is_quoted,
-            ',' if !is_quoted => fields.push(std::mem::take(&mut field)),
-            _ => field.push(*letter),
-        }
-    }
-    fields.push(field);
-    fields
-}
-
-/// A here-document that an instruction announces.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Heredoc {
-    name: String,
-    /// Tabs before its end do not count.
-    tabs_go: bool,
-}
-
-fn heredocs(letters: &[Letter]) -> Vec<Heredoc> {
-    let (mut name, mut rest) = keyword(letters);
-    if name == "onbuild" {
-        (name, rest) = keyword(rest);
-    }
-    if !matches!(name.as_str(), "run" | "copy" | "add") || is_json(flags(rest).1) {
-        return Vec::new();
-    }
-    quoted_words(letters, '\\').into_iter().filter_map(heredoc).collect()
-}
-
-/// `<<NAME`, `<<-NAME`, `<<"NAME"`, a number before it or not.
-fn heredoc(word: &[Letter]) -> Option<Heredoc> {
-    let text = text_of(word);
-    let text = text.trim_start_matches(|char: char| char.is_ascii_digit()).strip_prefix("<<")?;
-    let (text, tabs_go) = text.strip_prefix('-').map_or((text, false), |text| (text, true));
-    if text.contains('<') {
-        return None;
-    }
-    let word = Traced::nowhere(text);
-    let name = expand(&word.letters, Dialect::Dockerfile { escape: '\\' }, &|_| None);
-    let name = name.map_or_else(|_| text.to_owned(), |name| name.text());
-    (!name.is_empty()).then_some(Heredoc { name, tabs_go })
-}
-
-/// Whether the rest of an instruction is in the form of a JSON array; what follows it is ignored.
-fn is_json(rest: &[Letter]) -> bool {
-    let text = text_of(trim_start(rest));
-    let first = serde_json::Deserializer::from_str(&text).into_iter::<Value>().next();
-    matches!(first, Some(Ok(Value::Array(_))))
-}
-
-fn start_of(letters: &[Letter]) -> usize {
-    let span = span_of(letters).map(|span| span.start);
-    span.or_else(|| letters.first().and_then(|letter| letter.at())).unwrap_or_default()
-}
-
-fn trim(letters: &[Letter]) -> &[Letter] {
-    let mut letters = trim_start(letters);
-    while let Some((last, before)) = letters.split_last()
-        && last.char.is_whitespace()
-    {
-        letters = before;
-    }
-    letters
-}
-
-fn trim_start(letters: &[Letter]) -> &[Letter] {
-    let mut letters = letters;
-    while let Some((first, after)) = letters.split_first()
-        && first.char.is_whitespace()
-    {
-        letters = after;
-    }
-    letters
-}
-
-/// What stands between the words of an instruction.
-fn is_separator(char: char) -> bool {
-    matches!(char, ' ' | '\t' | '\u{b}' | '\u{c}' | '\r')
+fn found(word: &Word, image: Result<Traced, Unresolved>) -> FoundImage {
+    FoundImage { at: word.at.start, written: word.text.clone(), image }
 }
 
 /// The base of an image that has none.
@@ -504,6 +172,7 @@ mod tests {
 
     use super::*;
     use crate::actions::image_files::{ImageFile, ImageFileError, Kind};
+    use crate::limits::MAX_DOCKERFILE_LINE_BYTES;
 
     fn read(text: &str) -> ImageFile {
         ImageFile::parse("Dockerfile", Some(Kind::Dockerfile), text.to_owned()).unwrap()
@@ -594,7 +263,7 @@ mod tests {
     #[test_case("ONBUILD RUN 3<<EOF\nFROM x\nEOF", &["5:6 last"]; "onbuild")]
     #[test_case("RUN cat <<< EOF\nFROM x", &["3:6 x", "4:6 last"]; "here-string")]
     #[test_case("RUN [\"cat\", \"<<EOF\"]\nFROM x", &["3:6 x", "4:6 last"]; "json")]
-    #[test_case("RUN [\"cat\"] <<EOF\nFROM x", &["3:6 x", "4:6 last"]; "json and more")]
+    #[test_case("RUN [\"cat\"] <<EOF\nFROM x\nEOF", &["5:6 last"]; "json and more is a line")]
     #[test_case("RUN echo \"a <<EOF\"\nFROM x", &["3:6 x", "4:6 last"]; "inside quotes")]
     #[test_case("RUN echo \\<<EOF\nFROM x", &["3:6 x", "4:6 last"]; "escaped")]
     #[test_case("CMD cat <<EOF\nFROM x", &["3:6 x", "4:6 last"]; "not on this instruction")]

@@ -82,16 +82,6 @@ pub(super) fn span_of(letters: &[Letter]) -> Option<Range<usize>> {
     Some(start..end)
 }
 
-/// Cuts letters at one that is like this; the one itself is in neither half.
-pub(super) fn cut_at(
-    letters: &[Letter],
-    is_it: impl Fn(char) -> bool,
-) -> Option<(&[Letter], &[Letter])> {
-    let index = letters.iter().position(|letter| is_it(letter.char))?;
-    let (before, rest) = letters.split_at_checked(index)?;
-    Some((before, rest.get(1..).unwrap_or_default()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

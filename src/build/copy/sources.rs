@@ -36,7 +36,7 @@ pub(super) fn found(
     let pattern =
         Pattern::parse(&wild).map_err(|_| CopyError::Pattern { pattern: written.to_owned() })?;
     // A class of characters may have the slash in it.
-    let depth = wild.iter().filter(|byte| **byte == b'/').count();
+    let depth = wild.split(|byte| *byte == b'/').count() - 1;
     let is_bounded = !wild.contains(&b'[');
     let mut matches = Vec::new();
     let mut pending = vec![(EntryPath::default(), folder)];

@@ -1,5 +1,6 @@
 //! What goes where, rule by rule (images.md §1.5).
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use test_case::test_case;
@@ -84,10 +85,10 @@ fn lines(changes: &Changes) -> Vec<String> {
             other => format!("{path} {}", other.name()),
         };
         if entry.mode != usual && !matches!(entry.kind, Kind::Symlink(_)) {
-            line += &format!(" @{:o}", entry.mode);
+            write!(line, " @{:o}", entry.mode).unwrap();
         }
         if (entry.uid, entry.gid) != (0, 0) {
-            line += &format!(" #{}:{}", entry.uid, entry.gid);
+            write!(line, " #{}:{}", entry.uid, entry.gid).unwrap();
         }
         if change.removes {
             line.insert(0, '!');

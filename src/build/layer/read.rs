@@ -4,13 +4,16 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use sha2::Digest as _;
+
 use crate::build::content::{Bytes, Content, Files, hash_of};
 use crate::build::held::Held;
 use crate::build::layer::index::{Indexed, LayerIndex, is_held};
 use crate::crypto::hash::Sha256Hash;
-use crate::oci::archive::{Entry, Expansion};
+use crate::oci::archive::{ArchiveReader, Entry, Expander, Expansion};
 use crate::oci::{Descriptor, Digest};
 use crate::store::ImageLayout;
+use crate::store::images::BlobReader;
 use crate::store::images::layer_archive::{LayerError, read_layer};
 use crate::store::streams::Scratch;
 
@@ -23,13 +26,12 @@ pub fn read(
     files: &mut Files,
     work: &Path,
 ) -> Result<(), LayerError> {
-    let index = match LayerIndex::load(work, diff_id) {
-        Some(index) => index,
-        None => {
-            let index = unpacked(layout, layer, diff_id)?;
-            index.save(work, diff_id);
-            index
-        }
+    let index = if let Some(index) = LayerIndex::load(work, diff_id) {
+        index
+    } else {
+        let index = unpacked(layout, layer, diff_id)?;
+        index.save(work, diff_id);
+        index
     };
     let source = Arc::new(LayerSource {
         layout: layout.clone(),
@@ -37,7 +39,7 @@ pub fn read(
         diff_id: diff_id.clone(),
         work: work.to_owned(),
         spool: OnceLock::new(),
-        spooling: Mutex::new(()),
+        state: Mutex::default(),
     });
     files.begin_layer();
     let mut at = 0_u64;
@@ -87,8 +89,11 @@ fn unpacked(
     Ok(index)
 }
 
-/// A layer that contents are read from. It is unpacked into a hidden file when somebody wants one,
-/// and that is gone with the last of them.
+/// A layer that contents are read from.
+///
+/// They are mostly wanted in the order in which the layer has them: then it is unpacked as far as
+/// that takes, and nothing is kept. If they are not, it is unpacked as a whole into a hidden file,
+/// which is gone with the last of them.
 #[derive(Debug)]
 struct LayerSource {
     layout: ImageLayout,
@@ -96,16 +101,58 @@ struct LayerSource {
     diff_id: Digest,
     work: PathBuf,
     spool: OnceLock<Scratch>,
-    spooling: Mutex<()>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// How often it was begun to be unpacked.
+    begun: usize,
+    /// Where somebody stopped reading.
+    passage: Option<Passage>,
+}
+
+/// A layer that is read from its beginning on.
+#[derive(Debug)]
+struct Passage {
+    archive: ArchiveReader<Expander<BlobReader>>,
+    /// Where the next content begins among all contents, in bytes.
+    next: u64,
 }
 
 impl LayerSource {
-    /// The contents of all files, one after the other in the order of the entries.
-    fn spool(&self) -> io::Result<&Scratch> {
-        let _one = self.spooling.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Begins to read the content that is at this place.
+    fn open(&self, file: &LayerFile) -> io::Result<Box<dyn Read + Send + '_>> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(spool) = self.spool.get() {
-            return Ok(spool);
+            return Ok(Box::new(spool.part(file.at, file.size)));
         }
+        let passage = state.passage.take().filter(|passage| passage.next <= file.at);
+        let mut passage = match passage {
+            Some(passage) => passage,
+            None if state.begun < PASSAGES => {
+                state.begun += 1;
+                Passage { archive: self.archive()?, next: 0 }
+            }
+            None => {
+                let spool = self.spooled()?;
+                return Ok(Box::new(spool.part(file.at, file.size)));
+            }
+        };
+        drop(state);
+        passage.go_to(file)?;
+        let (hasher, left) = (Some(sha2::Sha256::new()), file.size);
+        let passage = Some(passage);
+        Ok(Box::new(PassageReader { source: self, passage, hasher, left, expected: file.sha256 }))
+    }
+
+    fn archive(&self) -> io::Result<ArchiveReader<Expander<BlobReader>>> {
+        let blob = self.layout.open_blob(&self.layer).map_err(io::Error::other)?;
+        Ok(ArchiveReader::new(Expander::new(blob, Expansion::default())?))
+    }
+
+    /// The contents of all files, one after the other in the order of the entries.
+    fn spooled(&self) -> io::Result<&Scratch> {
         let mut scratch = Scratch::begin(&self.work).map_err(io::Error::other)?;
         let take = |entry: &Entry, content: &mut dyn Read| {
             if entry.size > 0 {
@@ -120,6 +167,60 @@ impl LayerSource {
     }
 }
 
+impl Passage {
+    /// Goes on to a content.
+    fn go_to(&mut self, file: &LayerFile) -> io::Result<()> {
+        while let Some(entry) = self.archive.next_entry()? {
+            let begins = self.next;
+            self.next = begins.saturating_add(entry.size);
+            if begins == file.at && entry.size > 0 {
+                return if entry.size == file.size { Ok(()) } else { Err(no_more()) };
+            }
+        }
+        Err(no_more())
+    }
+}
+
+/// Reads one content, which must be what it is known to be.
+struct PassageReader<'a> {
+    source: &'a LayerSource,
+    /// Given back at the end.
+    passage: Option<Passage>,
+    hasher: Option<sha2::Sha256>,
+    left: u64,
+    expected: Sha256Hash,
+}
+
+impl Read for PassageReader<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let Some(passage) = &mut self.passage else { return Ok(0) };
+        let count = passage.archive.read(buffer)?;
+        self.left = self.left.saturating_sub(count as u64);
+        if let Some(hasher) = &mut self.hasher {
+            hasher.update(buffer.get(..count).unwrap_or_default());
+        }
+        if self.left == 0
+            && let Some(hasher) = self.hasher.take()
+            && Sha256Hash(hasher.finalize().into()) != self.expected
+        {
+            return Err(no_more());
+        }
+        Ok(count)
+    }
+}
+
+impl Drop for PassageReader<'_> {
+    fn drop(&mut self) {
+        let mut state = self.source.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.passage = self.passage.take();
+    }
+}
+
+/// Somebody changed the layer since it was looked through.
+fn no_more() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "the layer is not any more what it was")
+}
+
 /// The content of a file in a layer.
 #[derive(Debug)]
 struct LayerFile {
@@ -132,7 +233,7 @@ struct LayerFile {
 
 impl Bytes for LayerFile {
     fn open(&self) -> io::Result<Box<dyn Read + Send + '_>> {
-        Ok(Box::new(self.source.spool()?.part(self.at, self.size)))
+        self.source.open(self)
     }
 
     fn sha256(&self) -> io::Result<Sha256Hash> {
@@ -143,3 +244,6 @@ impl Bytes for LayerFile {
         Some(self.sha256)
     }
 }
+
+/// How often a layer is unpacked from its beginning before it is unpacked into a file.
+const PASSAGES: usize = 2;

@@ -1,5 +1,7 @@
 //! Layers that are written and read again.
 
+#![expect(clippy::disallowed_methods, reason = "tests damage files on purpose")]
+
 use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
@@ -219,6 +221,54 @@ fn what_is_remembered_may_be_damaged() {
         std::fs::write(file.unwrap().path(), b"damaged").unwrap();
     }
     assert_eq!(listing(&world.read(&[&layer], &world.work())), expected);
+}
+
+#[test]
+fn contents_are_read_in_any_order_and_by_several_at_once() {
+    let world = World::new();
+    let names: Vec<String> = (0..50).map(|number| format!("{number:02}")).collect();
+    let lines: Vec<&str> = names.iter().map(String::as_str).collect();
+    let layer = world.write(&Files::default(), &changes(&lines), Compression::Gzip);
+    let read = |files: &Files, name: &str| {
+        let id = files.at(&path(name)).unwrap();
+        let mut text = String::new();
+        let content = files.get(id).unwrap().content.clone().unwrap();
+        content.open().unwrap().read_to_string(&mut text).unwrap();
+        assert_eq!(text, name);
+    };
+    let spools = || {
+        let entries = std::fs::read_dir(world.work()).unwrap();
+        entries.filter(|entry| entry.as_ref().unwrap().path().is_file()).count()
+    };
+    let files = world.read(&[&layer], &world.work());
+    for name in &names {
+        read(&files, name);
+    }
+    assert_eq!(spools(), 0, "in their order nothing is kept");
+    for name in names.iter().rev() {
+        read(&files, name);
+    }
+    assert_eq!(spools(), 1);
+    drop(files);
+    assert_eq!(spools(), 0);
+    let files = world.read(&[&layer], &world.work());
+    let half = files.at(&path("20")).unwrap();
+    let half = files.get(half).unwrap().content.clone().unwrap();
+    let mut open = half.open().unwrap();
+    read(&files, "10");
+    let mut text = String::new();
+    open.read_to_string(&mut text).unwrap();
+    assert_eq!(text, "20");
+    drop(open);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for name in &names {
+                    read(&files, name);
+                }
+            });
+        }
+    });
 }
 
 /// A content that cannot be read to its end, or is another length.

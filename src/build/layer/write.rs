@@ -143,7 +143,7 @@ fn archive(
     empty: Receiver<Vec<u8>>,
 ) -> Result<(LayerIndex, Digest), WriteError> {
     let piece = Vec::with_capacity(PIECE);
-    let sink = Pieces { piece, pieces, empty, hasher: Hasher::sha256() };
+    let sink = Pieces { piece, full: pieces, empty, hasher: Hasher::sha256() };
     let mut writer = LayerWriter::new(sink, epoch);
     let mut index = LayerIndex::default();
     for (entry, content) in entries {
@@ -189,7 +189,7 @@ fn append(
 /// Passes on what is written in pieces of one length.
 struct Pieces {
     piece: Vec<u8>,
-    pieces: SyncSender<Vec<u8>>,
+    full: SyncSender<Vec<u8>>,
     /// Pieces that were used, to be filled again.
     empty: Receiver<Vec<u8>>,
     hasher: Hasher,
@@ -200,7 +200,7 @@ impl Pieces {
         let next = self.empty.try_recv().unwrap_or_else(|_| Vec::with_capacity(PIECE));
         let piece = std::mem::replace(&mut self.piece, next);
         self.hasher.update(&piece);
-        self.pieces.send(piece).map_err(|_| io::ErrorKind::BrokenPipe.into())
+        self.full.send(piece).map_err(|_| io::ErrorKind::BrokenPipe.into())
     }
 
     fn finish(mut self) -> io::Result<Digest> {

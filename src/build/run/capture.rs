@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use crate::build::changes::{Change, Changes};
 use crate::build::content::{Bytes, Content, Files};
-use crate::build::run::messages::{Answer, Form, Listed, Order, Raw};
+use crate::build::run::messages::{Answer, Form, Listed, Order, Raw, surprise};
 use crate::build::run::sandbox::{Attempt, Keeper};
 use crate::build::runner::RunError;
 use crate::crypto::hash::Sha256Hash;
@@ -31,17 +31,29 @@ pub(super) struct Left {
     pub(super) epoch: i64,
 }
 
-/// What it changed in these files. Contents are read through the keeper.
+/// What has to be done for what a command wrote to be the folder of the layer that it becomes.
+#[derive(Debug)]
+pub(super) struct Adoption {
+    /// What is not part of the layer.
+    pub(super) gone: Vec<Raw>,
+    /// What gets the time of the layer.
+    pub(super) dated: Vec<Raw>,
+    /// That time.
+    pub(super) epoch: i64,
+}
+
+/// What it changed in these files. Contents are read through the keeper. With that, what makes a
+/// layer's folder of what it wrote, if that can be.
 pub(super) fn changes(
     left: Left,
     before: &Files,
     keeper: &Arc<Keeper>,
     warnings: &mut Vec<String>,
-) -> Result<Changes, Attempt> {
+) -> Result<(Changes, Option<Adoption>), Attempt> {
     let mut after: BTreeMap<EntryPath, (Found, bool)> = BTreeMap::new();
     for listed in left.found {
         let untouched = listed.untouched;
-        let found = listed.into_found().ok_or_else(|| keeper.surprise())?;
+        let found = listed.into_found().ok_or_else(surprise)?;
         after.insert(found.path.clone(), (found, untouched));
     }
     let stubs: BTreeSet<EntryPath> =
@@ -53,7 +65,8 @@ pub(super) fn changes(
     }
     capture.put_all(&mut changes, warnings)?;
     drop_stubs(&mut changes, &stubs);
-    Ok(changes)
+    let adoption = if left.form == Form::Overlay { capture.adoption(&changes) } else { None };
+    Ok((changes, adoption))
 }
 
 struct Capture<'a> {
@@ -64,6 +77,37 @@ struct Capture<'a> {
 }
 
 impl Capture<'_> {
+    /// What makes the folder of the layer of what was written: the layer has the changes, and the
+    /// folders above them, with its time. `None` if there is more to it.
+    fn adoption(&self, changes: &Changes) -> Option<Adoption> {
+        let mut dated: BTreeSet<EntryPath> = BTreeSet::new();
+        for path in changes.paths.keys() {
+            let mut at = path.clone();
+            while dated.insert(at.clone()) {
+                let (above, _) = at.split()?;
+                at = if above.is_empty() { break } else { EntryPath::parse(above).ok()? };
+            }
+        }
+        let mut gone = Vec::new();
+        for (path, (found, _)) in self.after {
+            if dated.contains(path) {
+                let was = self.before.at(path).and_then(|id| self.before.get(id));
+                let was_folder = was.is_some_and(|inode| inode.kind == Kind::Folder);
+                if found.further || (found.kind == FoundKind::OpaqueFolder && was_folder) {
+                    return None;
+                }
+            } else if found.kind == FoundKind::OpaqueFolder && self.before.at(path).is_some() {
+                return None;
+            } else if !path.is_top() {
+                gone.push(path);
+            }
+        }
+        let has = |path: &&EntryPath| self.after.contains_key(*path);
+        let raw = |path: &EntryPath| Raw(path.as_bytes().to_vec());
+        let dated = dated.iter().filter(has).map(raw).collect();
+        Some(Adoption { gone: gone.into_iter().map(raw).collect(), dated, epoch: self.epoch })
+    }
+
     /// What was there and is not any more; nothing below something else that is gone, or below what
     /// is no folder any more.
     fn gone(&self, form: Form) -> Vec<EntryPath> {

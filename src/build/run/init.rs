@@ -262,7 +262,8 @@ fn terminal(rows: u16, columns: u16) -> io::Result<(OwnedFd, OwnedFd)> {
 /// What is given up on the way to the command.
 struct Rights {
     terminal: bool,
-    insecure: bool,
+    /// Which capabilities are kept; all that there are without it.
+    kept: Option<CapabilitySet>,
     uid: Uid,
     gid: Gid,
     groups: Vec<Gid>,
@@ -287,7 +288,15 @@ impl Rights {
         };
         Ok(Self {
             terminal: matches!(spec.input, Input::Terminal { .. }),
-            insecure: spec.insecure,
+            kept: match spec.isolation {
+                _ if spec.insecure => None,
+                // With these two, nothing else would keep the command in its root folder.
+                Isolated::Chroot => Some(
+                    DEFAULT_CAPABILITIES
+                        .difference(CapabilitySet::SYS_CHROOT.union(CapabilitySet::MKNOD)),
+                ),
+                _ => Some(DEFAULT_CAPABILITIES),
+            },
             uid: Uid::from_raw(uid),
             gid: Gid::from_raw(gid),
             groups: spec.groups.iter().map(|group| Gid::from_raw(*group)).collect(),
@@ -307,7 +316,7 @@ impl Rights {
         rustix::process::umask(Mode::from_raw_mode(0o022));
         limits();
         let held = rustix::thread::capabilities(None).map_err(at("to look at capabilities"))?;
-        let kept = if self.insecure { held.permitted } else { DEFAULT_CAPABILITIES };
+        let kept = self.kept.unwrap_or(held.permitted);
         for number in 0..=self.last_capability {
             let one = CapabilitySet::from_bits_retain(1 << number);
             if kept.contains(one) {

@@ -185,6 +185,18 @@ impl Keeper {
             }
             Order::Run(spec) => self.run(channel, &spec, with)?,
             Order::List => return self.list(channel),
+            Order::Adopt { name, gone, dated, epoch } => {
+                let paths = |paths: &'_ [Raw]| paths.iter().map(|path| path.0.clone()).collect();
+                let (gone, dated): (Vec<Vec<u8>>, Vec<Vec<u8>>) = (paths(&gone), paths(&dated));
+                let run = beneath::folder(&self.run);
+                let run = run.map_err(|error| Failure::system("to keep a layer", error))?;
+                if let Some(layers) = &self.layers {
+                    let gone: Vec<&[u8]> = gone.iter().map(Vec::as_slice).collect();
+                    let dated: Vec<&[u8]> = dated.iter().map(Vec::as_slice).collect();
+                    layers.adopt(&run, UPPER.as_bytes(), &name, (&gone, &dated), epoch)?;
+                }
+                Answer::Done
+            }
             Order::Open { path } => return self.open(channel, &path.0),
         };
         channel.send(&answer, &[]).map_err(|error| Failure::system("to answer", error))
@@ -254,7 +266,10 @@ impl Keeper {
             (rustix::fs::Uid::from_raw(stat.st_uid), rustix::fs::Gid::from_raw(stat.st_gid));
         rustix::fs::fchown(&upper, Some(uid), Some(gid)).map_err(of)?;
         rustix::fs::fchmod(&upper, rustix::fs::Mode::from_raw_mode(stat.st_mode & 0o7777))
-            .map_err(of)
+            .map_err(of)?;
+        let time = rustix::fs::Timespec { tv_sec: stat.st_mtime, tv_nsec: 0 };
+        let times = rustix::fs::Timestamps { last_access: time, last_modification: time };
+        rustix::fs::futimens(&upper, &times).map_err(of)
     }
 
     fn open_in_run(&self, name: &str) -> Result<OwnedFd, Failure> {

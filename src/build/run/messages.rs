@@ -53,6 +53,8 @@ pub(super) enum Order {
     Run(Box<Spec>),
     /// To list what the command left.
     List,
+    /// To make what the command wrote the folder of a layer: these paths go, and these get the time.
+    Adopt { name: String, gone: Vec<Raw>, dated: Vec<Raw>, epoch: i64 },
     /// To open a file that was listed.
     Open { path: Raw },
 }
@@ -100,6 +102,7 @@ pub(super) struct Spec {
     pub(super) resolv_conf: Raw,
     pub(super) mounts: Vec<Mount>,
     pub(super) input: Input,
+    pub(super) epoch: i64,
 }
 
 /// Whether the command is kept in by namespaces.
@@ -175,6 +178,7 @@ pub(super) struct Listed {
     size: u64,
     inode: Option<u64>,
     capability: Option<Raw>,
+    further: bool,
     /// Whether nobody touched it.
     pub(super) untouched: bool,
 }
@@ -254,6 +258,11 @@ impl Failure {
     }
 }
 
+/// What is said of an answer that was not to be expected.
+pub(super) fn surprise() -> Failure {
+    Failure::new(FailureKind::Unsupported, "the sandbox answered something else")
+}
+
 impl From<RootsError> for Failure {
     fn from(error: RootsError) -> Self {
         if let RootsError::Owner { .. } = &error {
@@ -315,6 +324,7 @@ impl Listed {
             size: found.size,
             inode: found.inode,
             capability: found.capability.map(Raw),
+            further: found.further,
             untouched,
         }
     }
@@ -352,6 +362,7 @@ impl Listed {
             inode: self.inode,
             touched: (0, 0),
             capability: self.capability.map(|raw| raw.0),
+            further: self.further,
         })
     }
 }

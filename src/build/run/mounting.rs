@@ -16,7 +16,7 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use crate::build::content::Files;
 use crate::build::run::channel::MAX_DESCRIPTORS;
 use crate::build::run::messages::{
-    Answer, Failure, FailureKind, Hold, Isolated, Mount, MountKind, Order, Raw,
+    Answer, Failure, FailureKind, Hold, Isolated, Mount, MountKind, Order, Raw, surprise,
 };
 use crate::build::run::sandbox::{Attempt, Keeper};
 use crate::build::runner::{Mountable, Mounted, RunError};
@@ -32,7 +32,7 @@ use crate::store::roots::beneath;
 pub(super) struct Prepared {
     mounts: Vec<Mount>,
     held: Vec<OwnedFd>,
-    _sockets: Vec<Socket>,
+    sockets: Vec<Socket>,
 }
 
 impl Prepared {
@@ -41,7 +41,7 @@ impl Prepared {
         wanted: &[Mounted<'_>],
         isolation: &Isolated,
     ) -> Result<Self, Attempt> {
-        let mut prepared = Self { mounts: Vec::new(), held: Vec::new(), _sockets: Vec::new() };
+        let mut prepared = Self { mounts: Vec::new(), held: Vec::new(), sockets: Vec::new() };
         if *isolation == Isolated::Chroot && !wanted.is_empty() {
             let what = "nothing may be mounted here, so RUN cannot have mounts".to_owned();
             return Err(RunError::Unsupported { what }.into());
@@ -77,7 +77,7 @@ impl Prepared {
                 let name = format!("files-{number}");
                 keeper.ask(&Order::Folder { name: name.clone() }, &[])?;
                 let folder = keeper.run().join(name);
-                let source = fill(keeper, &folder, files, source)?;
+                let source = fill(keeper, &folder, files, source, Top::AsItWas)?;
                 // What is written is thrown away, for this copy is.
                 MountKind::Bind { source: Raw::of(&source), read_only: !writable }
             }
@@ -96,7 +96,7 @@ impl Prepared {
             }
             Mountable::Socket { socket, mode, owner } => {
                 let name = format!("socket-{number}");
-                self._sockets.push(Socket::open(keeper.run(), &name, socket).map_err(of_mount)?);
+                self.sockets.push(Socket::open(keeper.run(), &name, socket).map_err(of_mount)?);
                 let source = Raw::of(&keeper.run().join(name));
                 MountKind::Socket { source, mode: *mode, owner: *owner }
             }
@@ -119,19 +119,25 @@ fn cache(
     };
     let id = Digest::sha256_of(id.as_bytes()).hex().to_owned();
     let (answer, _) = keeper.ask(&Order::Cache { id, hold, mode, owner }, &[])?;
-    let Answer::Cache { folder, is_new } = answer else { return Err(keeper.surprise().into()) };
+    let Answer::Cache { folder, is_new } = answer else { return Err(surprise().into()) };
     if !is_new {
         return Ok(folder.into_path());
     }
     if let Some((files, source)) = seed {
-        fill(keeper, folder.path(), files, source)?;
+        fill(keeper, folder.path(), files, source, Top::Kept)?;
     }
     keeper.ask(&Order::CacheFilled { folder: folder.clone(), hold }, &[])?;
     Ok(folder.path().with_file_name("cache"))
 }
 
 /// Lays out files in a folder that is there; returns what is to be mounted of it.
-fn fill(keeper: &Keeper, folder: &Path, files: &Files, source: &str) -> Result<PathBuf, Attempt> {
+fn fill(
+    keeper: &Keeper,
+    folder: &Path,
+    files: &Files,
+    source: &str,
+    top: Top,
+) -> Result<PathBuf, Attempt> {
     let found = files.find(source.as_bytes()).map_err(RunError::from)?;
     let Some((path, id)) = found else {
         let what = format!("`{source}`, which is to be mounted, is not there");
@@ -140,14 +146,14 @@ fn fill(keeper: &Keeper, folder: &Path, files: &Files, source: &str) -> Result<P
     let is_folder = files.get(id).is_some_and(|inode| inode.kind == Kind::Folder);
     let (reads, writes) = pipe_with(PipeFlags::CLOEXEC).map_err(|error| of_mount(error.into()))?;
     let (asked, written) = thread::scope(|scope| {
-        let writer = scope.spawn(move || archive(writes, files, &path, id));
+        let writer = scope.spawn(move || archive(writes, files, &path, id, top));
         let order = Order::Fill { folder: Raw::of(folder) };
         let asked = keeper.ask(&order, &[reads.as_fd()]);
         drop(reads);
         (asked, writer.join())
     });
     match (asked, written) {
-        (_, Err(_)) => Err(keeper.surprise().into()),
+        (_, Err(_)) => Err(surprise().into()),
         // Whoever does not read any more says why.
         (Err(failure), Ok(Ok(()))) => Err(failure.into()),
         (Err(failure), Ok(Err(error))) if error.kind() == io::ErrorKind::BrokenPipe => {
@@ -158,8 +164,23 @@ fn fill(keeper: &Keeper, folder: &Path, files: &Files, source: &str) -> Result<P
     }
 }
 
+/// Whose mode and owner the folder has that files are laid out in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Top {
+    /// Those of the folder of the files.
+    AsItWas,
+    /// Those that it has.
+    Kept,
+}
+
 /// Writes what is at a path as an archive that begins there.
-fn archive(to: OwnedFd, files: &Files, path: &EntryPath, id: InodeId) -> io::Result<()> {
+fn archive(
+    to: OwnedFd,
+    files: &Files,
+    path: &EntryPath,
+    id: InodeId,
+    attributes: Top,
+) -> io::Result<()> {
     let mut writer =
         ArchiveWriter::new(BufWriter::with_capacity(64 << 10, std::fs::File::from(to)));
     let mut first_names: HashMap<InodeId, EntryPath> = HashMap::new();
@@ -181,7 +202,9 @@ fn archive(to: OwnedFd, files: &Files, path: &EntryPath, id: InodeId) -> io::Res
     };
     let Some(top) = files.get(id) else { return Err(io::ErrorKind::NotFound.into()) };
     if top.kind == Kind::Folder {
-        append(top.entry(EntryPath::default()), id)?;
+        if attributes == Top::AsItWas {
+            append(top.entry(EntryPath::default()), id)?;
+        }
         let above = path.as_bytes().len();
         for (below, id) in files.walk_below(path, id) {
             let Some(inode) = files.get(id) else { continue };
@@ -257,13 +280,11 @@ fn talk(one: UnixStream, other: UnixStream) -> io::Result<()> {
 }
 
 fn of_mount(error: io::Error) -> Attempt {
-    match error.raw_os_error() {
-        Some(_) => Failure::system("to prepare a mount", error).into(),
-        None => {
-            let words = format!("a mount cannot be prepared: {error}");
-            Failure::new(FailureKind::Unsupported, words).into()
-        }
+    if error.raw_os_error().is_some() {
+        return Failure::system("to prepare a mount", error).into();
     }
+    let words = format!("a mount cannot be prepared: {error}");
+    Failure::new(FailureKind::Unsupported, words).into()
 }
 
 /// The name of a file that is mounted by itself.

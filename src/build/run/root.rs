@@ -44,13 +44,14 @@ pub(super) fn enter(setup: &Setup, held: &[OwnedFd]) -> Result<BTreeSet<Vec<u8>>
         stubs: BTreeSet::new(),
         no_devices: if spec.insecure { MountFlags::empty() } else { MountFlags::NODEV },
         in_user_namespace: setup.marks_for_user,
+        epoch: spec.epoch,
     };
     inside.kernel_files(setup)?;
     for (name, content, target) in [
         ("hosts", &spec.hosts, "/etc/hosts"),
         ("resolv.conf", &spec.resolv_conf, "/etc/resolv.conf"),
     ] {
-        write(&stage, name, 0o644, (0, 0), &content.0)?;
+        write(&stage, name, &content.0, spec.epoch)?;
         inside.bind(Source::At(&stage, name), target, Access::ReadOnly)?;
     }
     for (number, one) in spec.mounts.iter().enumerate() {
@@ -82,6 +83,7 @@ pub(super) fn prepare(
         stubs: BTreeSet::new(),
         no_devices: MountFlags::empty(),
         in_user_namespace: setup.marks_for_user,
+        epoch: spec.epoch,
     };
     for name in ["proc", "dev", "sys"] {
         inside.plain_folder(name)?;
@@ -90,7 +92,7 @@ pub(super) fn prepare(
         ("hosts", &spec.hosts, "/etc/hosts"),
         ("resolv.conf", &spec.resolv_conf, "/etc/resolv.conf"),
     ] {
-        write(&stage, name, 0o644, (0, 0), &content.0)?;
+        write(&stage, name, &content.0, spec.epoch)?;
         inside.find(target, Want::File)?;
     }
     for (number, one) in spec.mounts.iter().enumerate() {
@@ -106,7 +108,8 @@ pub(super) fn prepare(
             MountKind::Held { descriptor, mode, owner } => {
                 let missing = || Failure::new(FailureKind::Unsupported, "a held file is missing");
                 let from = held.get(*descriptor).ok_or_else(missing)?;
-                copy(from, &stage, &format!("held-{number}"), *mode, *owner)?;
+                let name = format!("held-{number}");
+                copy(from, &stage, &name, *mode, *owner, spec.epoch)?;
                 Want::File
             }
             MountKind::Socket { source, mode, owner } => {
@@ -131,6 +134,7 @@ pub(super) fn change(setup: &Setup) -> Result<BTreeSet<Vec<u8>>, Failure> {
         stubs: BTreeSet::new(),
         no_devices: MountFlags::empty(),
         in_user_namespace: false,
+        epoch: setup.spec.epoch,
     };
     inside.copied_files()?;
     rustix::process::fchdir(&inside.root).map_err(|error| failed("to enter the image", error))?;
@@ -175,7 +179,8 @@ fn mount_root(setup: &Setup, run: &OwnedFd) -> Result<(), Failure> {
     let plain = if setup.marks_for_user { "" } else { ",index=off,metacopy=off,redirect_dir=off" };
     let mut outcome = Err(Errno::INVAL);
     // `volatile`: what a command syncs need not survive a power cut; it is thrown away then.
-    for further in [&format!("{plain},volatile")[..], plain, ""] {
+    let volatile = format!("{plain},volatile");
+    for further in [volatile.as_str(), plain, ""] {
         let options = c_string(format!("{base}{always}{further}"))?;
         outcome = mount("overlay", path_of(&target), "overlay", flags, options.as_c_str());
         if outcome != Err(Errno::INVAL) {
@@ -213,9 +218,12 @@ struct Inside {
     stubs: BTreeSet<Vec<u8>>,
     no_devices: MountFlags,
     in_user_namespace: bool,
+    /// The time of what is made here: what a command sees is the same every time.
+    epoch: i64,
 }
 
 /// What is bound.
+#[derive(Clone, Copy)]
 enum Source<'a> {
     Path(&'a std::path::Path),
     At(&'a OwnedFd, &'a str),
@@ -251,7 +259,7 @@ impl Inside {
         bound_processes(&proc);
         let dev = self.plain_folder("dev")?;
         let devices = MountFlags::NOSUID | self.no_devices;
-        self.mount_new(&dev, "tmpfs", devices, "mode=0755,size=65536k")?;
+        mount_new(&dev, "tmpfs", devices, "mode=0755,size=65536k")?;
         for name in ["null", "zero", "full", "random", "urandom", "tty"] {
             let path = format!("/dev/{name}");
             self.file_in_dev(name)?;
@@ -280,17 +288,17 @@ impl Inside {
         // A user namespace need not have a group of that number.
         let mounted = mount("devpts", path_of(&pts), "devpts", terminals, with_group.as_c_str());
         if mounted.is_err() {
-            self.mount_new(&pts, "devpts", terminals, options)?;
+            mount_new(&pts, "devpts", terminals, options)?;
         }
         let shm = self.find("/dev/shm", Want::Folder)?;
-        self.mount_new(&shm, "tmpfs", kernel, "mode=1777,size=65536k")?;
+        mount_new(&shm, "tmpfs", kernel, "mode=1777,size=65536k")?;
         let mqueue = self.find("/dev/mqueue", Want::Folder)?;
-        self.mount_new(&mqueue, "mqueue", kernel, "")?;
+        mount_new(&mqueue, "mqueue", kernel, "")?;
         let sys = self.plain_folder("sys")?;
         let flags = if insecure { kernel } else { kernel | MountFlags::RDONLY };
         if mount("sysfs", path_of(&sys), "sysfs", flags, None).is_err() {
             // It shows the network's devices, so it takes a network of our own.
-            self.mount_new(&sys, "tmpfs", kernel | MountFlags::RDONLY, "mode=0555")?;
+            mount_new(&sys, "tmpfs", kernel | MountFlags::RDONLY, "mode=0555")?;
         }
         Ok(())
     }
@@ -331,30 +339,23 @@ impl Inside {
 
     /// A folder at the top that must not be a link: what is mounted there has to be there.
     fn plain_folder(&mut self, name: &str) -> Result<OwnedFd, Failure> {
+        let of = |error| failed(format!("to make /{name}"), error);
+        let root = fstat(&self.root).map_err(of)?;
         match mkdirat(&self.root, name, Mode::from_raw_mode(0o755)) {
             Ok(()) => {
+                let made = open_at(&self.root, name.as_bytes()).map_err(of)?;
+                date(&made, self.epoch, 0).map_err(of)?;
+                date(&self.root, root.st_mtime, nanoseconds(&root)).map_err(of)?;
                 self.stubs.insert(name.as_bytes().to_vec());
             }
             Err(Errno::EXIST) => {}
-            Err(error) => return Err(failed(format!("to make /{name}"), error)),
+            Err(error) => return Err(of(error)),
         }
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         openat(&self.root, name, flags, Mode::empty()).map_err(|_| {
             let words = format!("/{name} of the image is not a folder");
             Failure::new(FailureKind::NotInImage, words)
         })
-    }
-
-    fn mount_new(
-        &self,
-        target: &OwnedFd,
-        kind: &str,
-        flags: MountFlags,
-        options: &str,
-    ) -> Result<(), Failure> {
-        let options = c_string(options)?;
-        mount(kind, path_of(target), kind, flags, options.as_c_str())
-            .map_err(|error| failed(format!("to mount a file system of the kind {kind}"), error))
     }
 
     fn mount(
@@ -373,13 +374,13 @@ impl Inside {
                 let target = self.find(&one.target, Want::Folder)?;
                 let options = size.map(|size| format!("size={size}")).unwrap_or_default();
                 let flags = MountFlags::NOSUID | self.no_devices;
-                self.mount_new(&target, "tmpfs", flags, &options)
+                mount_new(&target, "tmpfs", flags, &options)
             }
             MountKind::Held { descriptor, mode, owner } => {
                 let name = format!("held-{number}");
                 let missing = || Failure::new(FailureKind::Unsupported, "a held file is missing");
                 let from = held.get(*descriptor).ok_or_else(missing)?;
-                copy(from, stage, &name, *mode, *owner)?;
+                copy(from, stage, &name, *mode, *owner, self.epoch)?;
                 self.bind(Source::At(stage, &name), &one.target, Access::ReadOnly)
             }
             MountKind::Socket { source, mode, owner } => {
@@ -426,7 +427,7 @@ impl Inside {
             let of = |error| failed(format!("to hide {path}"), error);
             let stat = fstat(&target).map_err(of)?;
             if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
-                self.mount_new(&target, "tmpfs", hidden, "mode=0555")?;
+                mount_new(&target, "tmpfs", hidden, "mode=0555")?;
             } else {
                 mount_bind("/dev/null", path_of(&target)).map_err(of)?;
             }
@@ -459,6 +460,7 @@ impl Inside {
     fn find(&mut self, path: &str, want: Want) -> Result<OwnedFd, Failure> {
         let of = |error| failed(format!("to find {path} in the image"), error);
         let mut way: Vec<(Vec<u8>, OwnedFd)> = Vec::new();
+        let mut made: Vec<Vec<u8>> = Vec::new();
         let mut pending = names(path.as_bytes());
         let mut followed = 0;
         while let Some(name) = pending.pop() {
@@ -470,19 +472,10 @@ impl Inside {
             let next = match open_at(here, &name) {
                 Ok(next) => next,
                 Err(Errno::NOENT) if want != Want::Anything => {
-                    let is_last = pending.is_empty();
-                    if is_last && want == Want::File {
-                        let flags =
-                            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-                        openat(here, &name[..], flags, Mode::from_raw_mode(0o644)).map_err(of)?;
-                    } else {
-                        mkdirat(here, &name[..], Mode::from_raw_mode(0o755)).map_err(of)?;
-                    }
-                    let real: Vec<&[u8]> =
-                        way.iter().map(|(name, _)| &name[..]).chain([&name[..]]).collect();
-                    let real = real.join(&b'/');
-                    let next = open_at(here, &name).map_err(of)?;
-                    self.stubs.insert(real);
+                    let as_file = pending.is_empty() && want == Want::File;
+                    let next = self.make(here, &name, as_file).map_err(of)?;
+                    let real = way.iter().map(|(name, _)| &name[..]).chain([&name[..]]);
+                    made.push(real.collect::<Vec<&[u8]>>().join(&b'/'));
                     next
                 }
                 Err(error) => return Err(of(error)),
@@ -503,6 +496,7 @@ impl Inside {
             }
             way.push((name, next));
         }
+        self.stubs.extend(made);
         let Some((_, found)) = way.pop() else {
             let words = format!("nothing can be mounted at {path}: that is the top of the image");
             return Err(Failure::new(FailureKind::Unsupported, words));
@@ -523,6 +517,21 @@ impl Inside {
         Ok(found)
     }
 
+    /// Makes what something is to be mounted on; the folder around it keeps its time.
+    fn make(&self, here: &OwnedFd, name: &[u8], as_file: bool) -> Result<OwnedFd, Errno> {
+        let folder = fstat(here)?;
+        if as_file {
+            let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+            openat(here, name, flags, Mode::from_raw_mode(0o644))?;
+        } else {
+            mkdirat(here, name, Mode::from_raw_mode(0o755))?;
+        }
+        let made = open_at(here, name)?;
+        date(&made, self.epoch, 0)?;
+        date(here, folder.st_mtime, nanoseconds(&folder))?;
+        Ok(made)
+    }
+
     /// Makes it the root, and lets go of the machine's.
     fn pivot(&self) -> Result<(), Failure> {
         let of = |error| failed("to make the image the root folder", error);
@@ -531,6 +540,17 @@ impl Inside {
         unmount(".", UnmountFlags::DETACH).map_err(of)?;
         rustix::process::chdir("/").map_err(of)
     }
+}
+
+fn mount_new(
+    target: &OwnedFd,
+    kind: &str,
+    flags: MountFlags,
+    options: &str,
+) -> Result<(), Failure> {
+    let options = c_string(options)?;
+    mount(kind, path_of(target), kind, flags, options.as_c_str())
+        .map_err(|error| failed(format!("to mount a file system of the kind {kind}"), error))
 }
 
 /// Changes how something that is mounted may be used; what was forbidden before stays forbidden.
@@ -554,17 +574,11 @@ fn remount(mounted: &OwnedFd, flags: MountFlags) -> Result<(), Errno> {
     mount_remount(path_of(mounted), all, "")
 }
 
-fn write(
-    folder: &OwnedFd,
-    name: &str,
-    mode: u32,
-    owner: (u32, u32),
-    content: &[u8],
-) -> Result<(), Failure> {
+fn write(folder: &OwnedFd, name: &str, content: &[u8], epoch: i64) -> Result<(), Failure> {
     let file = new_file(folder, name)?;
     let mut file = std::fs::File::from(file);
     file.write_all(content).map_err(|error| Failure::system("to write a file in memory", error))?;
-    give(&file, mode, owner)
+    give(&file, 0o644, (0, 0), epoch)
 }
 
 fn copy(
@@ -573,12 +587,13 @@ fn copy(
     name: &str,
     mode: u32,
     owner: (u32, u32),
+    epoch: i64,
 ) -> Result<(), Failure> {
     let of = |error| failed("to write a file in memory", error);
     let file = new_file(folder, name)?;
     let mut offset = 0;
     while rustix::fs::sendfile(&file, from, Some(&mut offset), 1 << 20).map_err(of)? > 0 {}
-    give(&file, mode, owner)
+    give(&file, mode, owner, epoch)
 }
 
 fn give_socket(socket: &std::path::Path, mode: u32, owner: (u32, u32)) -> Result<(), Failure> {
@@ -595,10 +610,27 @@ fn new_file(folder: &OwnedFd, name: &str) -> Result<OwnedFd, Failure> {
         .map_err(|error| failed("to make a file in memory", error))
 }
 
-fn give(file: impl AsFd, mode: u32, owner: (u32, u32)) -> Result<(), Failure> {
+fn give(file: impl AsFd, mode: u32, owner: (u32, u32), epoch: i64) -> Result<(), Failure> {
     let of = |error| failed("to give a file away", error);
     fchown(&file, Some(Uid::from_raw(owner.0)), Some(Gid::from_raw(owner.1))).map_err(of)?;
-    rustix::fs::fchmod(&file, Mode::from_raw_mode(mode & 0o7777)).map_err(of)
+    rustix::fs::fchmod(&file, Mode::from_raw_mode(mode & 0o7777)).map_err(of)?;
+    rustix::fs::futimens(&file, &times(epoch, 0)).map_err(of)
+}
+
+/// Sets when something was last changed that is open for looking alone.
+fn date(place: &OwnedFd, seconds: i64, nanoseconds: i64) -> Result<(), Errno> {
+    let times = times(seconds, nanoseconds);
+    let here = rustix::fs::CWD;
+    rustix::fs::utimensat(here, path_of(place), &times, AtFlags::empty())
+}
+
+fn nanoseconds(stat: &rustix::fs::Stat) -> i64 {
+    i64::try_from(stat.st_mtime_nsec).unwrap_or_default()
+}
+
+fn times(seconds: i64, nanoseconds: i64) -> rustix::fs::Timestamps {
+    let time = rustix::fs::Timespec { tv_sec: seconds, tv_nsec: nanoseconds };
+    rustix::fs::Timestamps { last_access: time, last_modification: time }
 }
 
 fn in_run(run: &OwnedFd, name: &str) -> Result<OwnedFd, Failure> {

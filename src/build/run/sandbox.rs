@@ -4,17 +4,17 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::{fmt, io};
 
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::Pid;
 
 use crate::build::accounts::{self, AccountError};
-use crate::build::run::capture::{self, Left};
+use crate::build::run::capture::{self, Adoption, Left};
 use crate::build::run::channel::Channel;
 use crate::build::run::messages::{
-    Answer, Failure, FailureKind, Form, Input, Isolated, Layer, Order, Raw, Spec,
+    Answer, Failure, FailureKind, Form, Input, Isolated, Layer, Order, Raw, Spec, surprise,
 };
 use crate::build::run::mounting::Prepared;
 use crate::build::run::program::Program;
@@ -24,6 +24,8 @@ use crate::build::run::{KEEPER, STAGE};
 use crate::build::runner::{Job, Outcome, Root, RunError, Runner, Stream};
 use crate::dockerfile::{Network, Security};
 use crate::limits::MAX_RESOLV_CONF_BYTES;
+use crate::oci::image_config::chain_ids;
+use crate::oci::{Descriptor, Digest};
 use crate::store::files::read_user_file_if_present;
 
 /// How sandboxes are made.
@@ -59,6 +61,8 @@ pub struct Sandbox {
     options: Options,
     program: OnceLock<Program>,
     found: Mutex<Plan>,
+    /// What was run last, and what makes a layer of it.
+    last: Mutex<Option<(Weak<Keeper>, Adoption)>>,
 }
 
 /// What the machine turned out to be able to do.
@@ -95,7 +99,7 @@ impl Sandbox {
             (_, identity) => identity,
         };
         let found = Mutex::new(Plan { isolation, form, identity });
-        Self { options, program: OnceLock::new(), found }
+        Self { options, program: OnceLock::new(), found, last: Mutex::new(None) }
     }
 
     /// The work folder.
@@ -185,14 +189,16 @@ impl Sandbox {
         keeper.send(&Order::Run(Box::new(spec)), &with)?;
         drop(with);
         let answer = relay.follow(&keeper, output)?;
-        let Answer::Ended { status, stubs } = answer else { return Err(keeper.surprise().into()) };
+        let Answer::Ended { status, stubs } = answer else { return Err(surprise().into()) };
         let left = keeper.list()?;
         let mut warnings = warnings(plan);
         if status != 0 {
             warnings.extend(self.full_disk());
         }
         let left = Left { stubs, found: left, form: plan.form, epoch: job.epoch };
-        let changes = capture::changes(left, root.files, &keeper, &mut warnings)?;
+        let (changes, adoption) = capture::changes(left, root.files, &keeper, &mut warnings)?;
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) =
+            adoption.map(|adoption| (Arc::downgrade(&keeper), adoption));
         Ok(Outcome { status, changes, warnings })
     }
 
@@ -203,7 +209,7 @@ impl Sandbox {
         job: &Job<'_>,
         prepared: &Prepared,
     ) -> Result<Spec, Attempt> {
-        let user = accounts::user(root.files, &job.user).map_err(no_account)?;
+        let user = accounts::user(root.files, &job.user).map_err(|error| no_account(&error))?;
         let mut environment = job.environment.clone();
         if !environment.iter().any(|(name, _)| name == "HOME") {
             environment.push(("HOME".to_owned(), user.home));
@@ -214,7 +220,7 @@ impl Sandbox {
             job.hostname
         );
         for (name, address) in &job.hosts {
-            hosts.push_str(&format!("{address}\t{name}\n"));
+            hosts.extend([address, "\t", name, "\n"]);
         }
         let resolv_conf = if host_network { resolv_conf() } else { Vec::new() };
         let input = match (job.interactive, self.options.terminal) {
@@ -243,6 +249,7 @@ impl Sandbox {
             resolv_conf: Raw(resolv_conf),
             mounts: prepared.mounts().to_vec(),
             input,
+            epoch: job.epoch,
         })
     }
 
@@ -279,6 +286,22 @@ impl Runner for Sandbox {
                 Err(Attempt::Error(error)) => return Err(error),
             }
         }
+    }
+
+    fn stored(&self, layers: &[(Descriptor, Digest)]) {
+        // What cannot be kept is laid out anew.
+        let _adopted: Option<()> = self.adopt(layers);
+    }
+}
+
+impl Sandbox {
+    fn adopt(&self, layers: &[(Descriptor, Digest)]) -> Option<()> {
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let (keeper, Adoption { gone, dated, epoch }) = last?;
+        let diff_ids: Vec<Digest> = layers.iter().map(|(_, diff_id)| diff_id.clone()).collect();
+        let name = chain_ids(&diff_ids).last()?.hex().to_owned();
+        let order = Order::Adopt { name, gone, dated, epoch };
+        keeper.upgrade()?.ask(&order, &[]).ok().map(drop)
     }
 }
 
@@ -352,7 +375,7 @@ impl Keeper {
             keeper.map(map)?;
             answer = keeper.ask(&Order::Mapped, &[])?.0;
         }
-        let Answer::Begun { run } = answer else { return Err(keeper.surprise().into()) };
+        let Answer::Begun { run } = answer else { return Err(surprise().into()) };
         keeper.run = run.into_path();
         Ok((Arc::new(keeper), Pipes { output, error }))
     }
@@ -360,7 +383,7 @@ impl Keeper {
     fn map(&self, map: &Map) -> Result<(), Failure> {
         let id = self.process.lock().unwrap_or_else(PoisonError::into_inner).id();
         let pid = i32::try_from(id).ok().and_then(Pid::from_raw);
-        map.apply(pid.ok_or_else(|| self.surprise())?).map(drop)
+        map.apply(pid.ok_or_else(surprise)?).map(drop)
     }
 
     /// The folder of the run.
@@ -375,7 +398,7 @@ impl Keeper {
         with: &[BorrowedFd<'_>],
     ) -> Result<(Answer, Vec<OwnedFd>), Failure> {
         let channel = self.channel();
-        let Some(channel) = channel.as_ref() else { return Err(self.surprise()) };
+        let Some(channel) = channel.as_ref() else { return Err(surprise()) };
         channel.send(order, with).map_err(|_| self.ended())?;
         self.answer(channel)
     }
@@ -383,14 +406,14 @@ impl Keeper {
     /// Sends an order whose answer is waited for elsewhere.
     fn send(&self, order: &Order, with: &[BorrowedFd<'_>]) -> Result<(), Failure> {
         let channel = self.channel();
-        let Some(channel) = channel.as_ref() else { return Err(self.surprise()) };
+        let Some(channel) = channel.as_ref() else { return Err(surprise()) };
         channel.send(order, with).map_err(|_| self.ended())
     }
 
     /// The next answer, which is there or is waited for.
     pub(super) fn next(&self) -> Result<(Answer, Vec<OwnedFd>), Failure> {
         let channel = self.channel();
-        let Some(channel) = channel.as_ref() else { return Err(self.surprise()) };
+        let Some(channel) = channel.as_ref() else { return Err(surprise()) };
         self.answer(channel)
     }
 
@@ -410,7 +433,7 @@ impl Keeper {
             match answer {
                 Answer::Found(some) => all.extend(some),
                 Answer::Done => return Ok(all),
-                _ => return Err(self.surprise()),
+                _ => return Err(surprise()),
             }
             answer = self.next()?.0;
         }
@@ -424,10 +447,6 @@ impl Keeper {
 
     fn channel(&self) -> MutexGuard<'_, Option<Channel>> {
         self.channel.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn surprise(&self) -> Failure {
-        Failure::new(FailureKind::Unsupported, "the sandbox answered something else")
     }
 
     /// Why nobody answers.
@@ -460,9 +479,9 @@ fn began(error: io::Error) -> Attempt {
     RunError::System { doing: "to start a sandbox".to_owned(), cause: error }.into()
 }
 
-fn no_account(error: AccountError) -> Attempt {
+fn no_account(error: &AccountError) -> Attempt {
     let mut what = error.to_string();
-    if let Some(cause) = std::error::Error::source(&error) {
+    if let Some(cause) = std::error::Error::source(error) {
         what = format!("{what}: {cause}");
     }
     RunError::NotInImage { what }.into()

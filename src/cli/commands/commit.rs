@@ -21,7 +21,7 @@ pub struct Args {
     pub image: Option<String>,
 
     /// Instruction of a Dockerfile for the configuration; may be given again
-    #[arg(long, short = 'c', value_name = "INSTRUCTION")]
+    #[arg(long, value_name = "INSTRUCTION")]
     pub change: Vec<String>,
 
     /// Note in the image's history

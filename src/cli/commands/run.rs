@@ -23,7 +23,6 @@ use crate::store::files::create_user_folder;
 /// keeps it. Exit codes: that of the command; 125 it was not run, 126 it cannot be run, 127 it is
 /// not there.
 #[derive(Debug, clap::Args)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct Args {
     /// Image, and the command with its arguments [default: what the image says]
     #[arg(required = true, trailing_var_arg = true, value_name = "IMAGE [COMMAND…]")]
@@ -56,6 +55,11 @@ pub struct Args {
     /// File or folder of this machine in the sandbox; may be given again
     #[arg(long, short = 'v', value_name = "HOST:PATH[:ro]")]
     pub volume: Vec<String>,
+
+    // Everywhere else `-v` is short for it; here it is docker's.
+    /// Say more
+    #[arg(id = "verbose", long, global = true, hide = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
 
     /// Network of the command
     #[arg(long, value_enum, default_value = "none")]
@@ -256,8 +260,10 @@ fn absolute(path: &str) -> Result<String, CliError> {
 /// the three that docker uses.
 fn not_run(error: CliError) -> CliError {
     let kind = match error.kind {
-        ErrorKind::Interrupted | ErrorKind::OutputClosed => error.kind,
-        ErrorKind::NotExecutable | ErrorKind::NoProgram => error.kind,
+        ErrorKind::Interrupted
+        | ErrorKind::OutputClosed
+        | ErrorKind::NotExecutable
+        | ErrorKind::NoProgram => error.kind,
         _ => ErrorKind::NotRun,
     };
     CliError { kind, ..error }

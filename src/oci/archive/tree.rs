@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
+use std::sync::Arc;
 
 use crate::limits::{MAX_ARCHIVE_ENTRIES, MAX_ENTRY_PATH_BYTES, MAX_LINKS_FOLLOWED};
 use crate::oci::archive::entry::{Entry, Kind, Time};
@@ -14,7 +15,8 @@ use crate::oci::archive::{ArchiveError, EntryPath};
 /// The files of an image after the layers that were applied; with each file's content a `C`.
 #[derive(Clone)]
 pub struct Tree<C> {
-    inodes: Vec<Inode<C>>,
+    /// Shared with trees that this one was copied from, until they are changed.
+    inodes: Vec<Arc<Inode<C>>>,
     layer: u32,
     /// Whether a layer says something of the top itself.
     top_stated: bool,
@@ -74,7 +76,7 @@ const AUFS_LINKS: &[u8] = b".wh..wh.plnk";
 impl<C> Default for Tree<C> {
     fn default() -> Self {
         let top = Inode::of(&Entry::new(EntryPath::default(), Kind::Folder), 0);
-        Self { inodes: vec![top], layer: 0, top_stated: false, plink: HashMap::new() }
+        Self { inodes: vec![Arc::new(top)], layer: 0, top_stated: false, plink: HashMap::new() }
     }
 }
 
@@ -142,7 +144,7 @@ impl<C> Inode<C> {
     }
 }
 
-impl<C> Tree<C> {
+impl<C: Clone> Tree<C> {
     /// Begins the next layer.
     pub fn begin_layer(&mut self) {
         self.layer += 1;
@@ -188,73 +190,9 @@ impl<C> Tree<C> {
 
     /// What the caller knows of a file's content now.
     pub fn set_content(&mut self, id: InodeId, content: C) {
-        if let Some(inode) = self.inodes.get_mut(id.0) {
+        if let Some(inode) = self.inode_of(id) {
             inode.content = Some(content);
         }
-    }
-
-    /// The file of this id, which a tree gave.
-    pub fn get(&self, id: InodeId) -> Option<&Inode<C>> {
-        self.inodes.get(id.0)
-    }
-
-    /// Everything there is, but for the top.
-    pub fn walk(&self) -> Walk<'_, C> {
-        let mut walk = Walk { tree: self, pending: Vec::new() };
-        walk.enter(&EntryPath::default(), TOP);
-        walk
-    }
-
-    /// The top: the folder that everything is in.
-    pub fn top(&self) -> InodeId {
-        TOP
-    }
-
-    /// What is in a folder, by name.
-    pub fn children(&self, folder: InodeId) -> impl Iterator<Item = (&[u8], InodeId)> {
-        let children = self.get(folder).map(|inode| inode.children.iter());
-        children.into_iter().flatten().map(|(name, child)| (&name[..], child.inode))
-    }
-
-    /// What has this name in a folder.
-    pub fn child_of(&self, folder: InodeId, name: &[u8]) -> Option<InodeId> {
-        self.child(folder, name).map(|name| name.inode)
-    }
-
-    /// What is at exactly this path, no link on its way followed.
-    pub fn at(&self, path: &EntryPath) -> Option<InodeId> {
-        path.names().try_fold(TOP, |folder, name| self.child_of(folder, name))
-    }
-
-    /// The folders above a path, outermost first, as far as they are there; no link is followed.
-    pub fn above(&self, path: &EntryPath) -> Vec<(EntryPath, InodeId)> {
-        let names = path.split().map_or(&[][..], |(above, _)| above).split(|byte| *byte == b'/');
-        let (mut here, mut folder) = (EntryPath::default(), TOP);
-        let mut above = Vec::new();
-        for name in names.filter(|name| !name.is_empty()) {
-            let Some(next) = self.child_of(folder, name) else { break };
-            (here, folder) = (here.child(name), next);
-            above.push((here.clone(), folder));
-        }
-        above
-    }
-
-    /// What a path leads to, all symbolic links on its way followed inside the tree, and where that
-    /// is; `None` if there is nothing. The path may begin with a slash and have `..` in it.
-    pub fn find(&self, path: &[u8]) -> Result<Option<(EntryPath, InodeId)>, ArchiveError> {
-        self.look_up(path, LastLink::Followed)
-    }
-
-    /// As [`Tree::find`], but if the last name is a symbolic link, it is that link.
-    pub fn find_link(&self, path: &[u8]) -> Result<Option<(EntryPath, InodeId)>, ArchiveError> {
-        self.look_up(path, LastLink::Itself)
-    }
-
-    /// Everything below a folder that is at this path.
-    pub fn walk_below(&self, path: &EntryPath, folder: InodeId) -> Walk<'_, C> {
-        let mut walk = Walk { tree: self, pending: Vec::new() };
-        walk.enter(path, folder);
-        walk
     }
 
     /// Puts something at exactly this path, whatever its name; the folders above it must be there.
@@ -270,7 +208,7 @@ impl<C> Tree<C> {
             .ok_or_else(|| ArchiveError::NotAFolder { path: entry.path.to_string() })?;
         let existing = self.child_of(above, last);
         if entry.kind == Kind::Folder
-            && let Some(inode) = existing.and_then(|id| self.inodes.get_mut(id.0))
+            && let Some(inode) = existing.and_then(|id| self.inode_of(id))
             && inode.kind == Kind::Folder
         {
             inode.restate(entry);
@@ -292,84 +230,9 @@ impl<C> Tree<C> {
     /// Takes away what is at exactly this path, with all that is in it.
     pub fn remove(&mut self, path: &EntryPath) {
         let Some((above, last)) = path.split() else { return };
-        if let Some(folder) = self.names_to(above).and_then(|id| self.inodes.get_mut(id.0)) {
+        if let Some(folder) = self.names_to(above).and_then(|id| self.inode_of(id)) {
             folder.children.remove(last);
         }
-    }
-
-    /// The folder of these names, no link followed.
-    fn names_to(&self, above: &[u8]) -> Option<InodeId> {
-        let names = above.split(|byte| *byte == b'/').filter(|name| !name.is_empty());
-        let folder = names.into_iter().try_fold(TOP, |folder, name| self.child_of(folder, name))?;
-        self.get(folder).is_some_and(|inode| inode.kind == Kind::Folder).then_some(folder)
-    }
-
-    fn look_up(
-        &self,
-        path: &[u8],
-        last: LastLink,
-    ) -> Result<Option<(EntryPath, InodeId)>, ArchiveError> {
-        let mut way: Vec<(EntryPath, InodeId)> = vec![(EntryPath::default(), TOP)];
-        let mut pending = parts(path);
-        let mut followed = 0;
-        while let Some(name) = pending.pop() {
-            let (here, folder) = way.last().cloned().unwrap_or((EntryPath::default(), TOP));
-            if self.get(folder).is_none_or(|inode| inode.kind != Kind::Folder) {
-                return Ok(None);
-            }
-            if name == b".." {
-                if way.len() > 1 {
-                    way.pop();
-                }
-                continue;
-            }
-            let Some(next) = self.child_of(folder, &name) else { return Ok(None) };
-            match self.get(next).map(|inode| &inode.kind) {
-                Some(Kind::Symlink(target))
-                    if !pending.is_empty() || last == LastLink::Followed =>
-                {
-                    followed += 1;
-                    if followed > MAX_LINKS_FOLLOWED {
-                        return Err(ArchiveError::LinkLoop { path: shown(path) });
-                    }
-                    if target.starts_with(b"/") {
-                        way.truncate(1);
-                    }
-                    pending.extend(parts(target));
-                }
-                _ => way.push((here.child(&name), next)),
-            }
-        }
-        Ok(way.pop())
-    }
-
-    /// Everything there is, as one layer has it: the second name of a file is a hard link to the
-    /// first. The top is there only if some layer says something of it.
-    pub fn entries(&self) -> impl Iterator<Item = (Entry, InodeId)> {
-        let top = self.top_stated.then_some((EntryPath::default(), TOP));
-        let mut first_names: HashMap<InodeId, EntryPath> = HashMap::new();
-        let shared = self.with_several_names();
-        top.into_iter().chain(self.walk()).filter_map(move |(path, id)| {
-            let mut entry = self.get(id)?.entry(path);
-            if shared.contains(&id) {
-                if let Some(first) = first_names.get(&id) {
-                    entry.kind = Kind::Hardlink(first.clone());
-                    entry.size = 0;
-                } else {
-                    first_names.insert(id, entry.path.clone());
-                }
-            }
-            Some((entry, id))
-        })
-    }
-
-    fn with_several_names(&self) -> HashSet<InodeId> {
-        let mut seen = HashSet::new();
-        let is_folder = |id: InodeId| self.get(id).is_some_and(|inode| inode.kind == Kind::Folder);
-        self.walk()
-            .filter(|(_, id)| !is_folder(*id) && !seen.insert(*id))
-            .map(|(_, id)| id)
-            .collect()
     }
 
     fn place(&mut self, entry: &Entry) -> Result<Option<InodeId>, ArchiveError> {
@@ -383,7 +246,7 @@ impl<C> Tree<C> {
         let existing = self.child(parent, last);
         if let Some(existing) = existing
             && entry.kind == Kind::Folder
-            && let Some(inode) = self.inodes.get_mut(existing.inode.0)
+            && let Some(inode) = self.inode_of(existing.inode)
             && inode.kind == Kind::Folder
         {
             inode.restate(entry);
@@ -510,7 +373,7 @@ impl<C> Tree<C> {
     /// are.
     fn hide_older(&mut self, folder: InodeId) {
         let layer = self.layer;
-        let Some(inode) = self.inodes.get_mut(folder.0) else { return };
+        let Some(inode) = self.inode_of(folder) else { return };
         if inode.kind != Kind::Folder || inode.fresh_since == layer {
             return;
         }
@@ -523,18 +386,14 @@ impl<C> Tree<C> {
         });
         for name in children.values_mut().filter(|name| name.layer != layer) {
             name.layer = layer;
-            if let Some(inode) = self.inodes.get_mut(name.inode.0) {
+            if let Some(inode) = self.inode_of(name.inode) {
                 let children = std::mem::take(&mut inode.children);
                 *inode = Inode { children, ..Inode::unstated(layer) };
             }
         }
-        if let Some(inode) = self.inodes.get_mut(folder.0) {
+        if let Some(inode) = self.inode_of(folder) {
             inode.children = children;
         }
-    }
-
-    fn child(&self, folder: InodeId, name: &[u8]) -> Option<Name> {
-        self.get(folder)?.children.get(name).copied()
     }
 
     fn name(
@@ -553,13 +412,162 @@ impl<C> Tree<C> {
         if self.inodes.len() > MAX_ARCHIVE_ENTRIES {
             return Err(ArchiveError::TooManyEntries);
         }
-        self.inodes.push(inode);
+        self.inodes.push(Arc::new(inode));
         Ok(InodeId(self.inodes.len() - 1))
     }
 
     fn inode_mut(&mut self, id: InodeId) -> Result<&mut Inode<C>, ArchiveError> {
         let nobodys = || ArchiveError::NotAFolder { path: shown(b"?") };
-        self.inodes.get_mut(id.0).ok_or_else(nobodys)
+        self.inode_of(id).ok_or_else(nobodys)
+    }
+
+    fn inode_of(&mut self, id: InodeId) -> Option<&mut Inode<C>> {
+        self.inodes.get_mut(id.0).map(Arc::make_mut)
+    }
+}
+
+impl<C> Tree<C> {
+    /// The file of this id, which a tree gave.
+    pub fn get(&self, id: InodeId) -> Option<&Inode<C>> {
+        self.inodes.get(id.0).map(Arc::as_ref)
+    }
+
+    /// Everything there is, but for the top.
+    pub fn walk(&self) -> Walk<'_, C> {
+        let mut walk = Walk { tree: self, pending: Vec::new() };
+        walk.enter(&EntryPath::default(), TOP);
+        walk
+    }
+
+    /// The top: the folder that everything is in.
+    pub fn top(&self) -> InodeId {
+        TOP
+    }
+
+    /// What is in a folder, by name.
+    pub fn children(&self, folder: InodeId) -> impl Iterator<Item = (&[u8], InodeId)> {
+        let children = self.get(folder).map(|inode| inode.children.iter());
+        children.into_iter().flatten().map(|(name, child)| (&name[..], child.inode))
+    }
+
+    /// What has this name in a folder.
+    pub fn child_of(&self, folder: InodeId, name: &[u8]) -> Option<InodeId> {
+        self.child(folder, name).map(|name| name.inode)
+    }
+
+    /// What is at exactly this path, no link on its way followed.
+    pub fn at(&self, path: &EntryPath) -> Option<InodeId> {
+        path.names().try_fold(TOP, |folder, name| self.child_of(folder, name))
+    }
+
+    /// The folders above a path, outermost first, as far as they are there; no link is followed.
+    pub fn above(&self, path: &EntryPath) -> Vec<(EntryPath, InodeId)> {
+        let names = path.split().map_or(&[][..], |(above, _)| above).split(|byte| *byte == b'/');
+        let (mut here, mut folder) = (EntryPath::default(), TOP);
+        let mut above = Vec::new();
+        for name in names.filter(|name| !name.is_empty()) {
+            let Some(next) = self.child_of(folder, name) else { break };
+            (here, folder) = (here.child(name), next);
+            above.push((here.clone(), folder));
+        }
+        above
+    }
+
+    /// What a path leads to, all symbolic links on its way followed inside the tree, and where that
+    /// is; `None` if there is nothing. The path may begin with a slash and have `..` in it.
+    pub fn find(&self, path: &[u8]) -> Result<Option<(EntryPath, InodeId)>, ArchiveError> {
+        self.look_up(path, LastLink::Followed)
+    }
+
+    /// As [`Tree::find`], but if the last name is a symbolic link, it is that link.
+    pub fn find_link(&self, path: &[u8]) -> Result<Option<(EntryPath, InodeId)>, ArchiveError> {
+        self.look_up(path, LastLink::Itself)
+    }
+
+    /// Everything below a folder that is at this path.
+    pub fn walk_below(&self, path: &EntryPath, folder: InodeId) -> Walk<'_, C> {
+        let mut walk = Walk { tree: self, pending: Vec::new() };
+        walk.enter(path, folder);
+        walk
+    }
+
+    /// The folder of these names, no link followed.
+    fn names_to(&self, above: &[u8]) -> Option<InodeId> {
+        let names = above.split(|byte| *byte == b'/').filter(|name| !name.is_empty());
+        let folder = names.into_iter().try_fold(TOP, |folder, name| self.child_of(folder, name))?;
+        self.get(folder).is_some_and(|inode| inode.kind == Kind::Folder).then_some(folder)
+    }
+
+    fn look_up(
+        &self,
+        path: &[u8],
+        last: LastLink,
+    ) -> Result<Option<(EntryPath, InodeId)>, ArchiveError> {
+        let mut way: Vec<(EntryPath, InodeId)> = vec![(EntryPath::default(), TOP)];
+        let mut pending = parts(path);
+        let mut followed = 0;
+        while let Some(name) = pending.pop() {
+            let (here, folder) = way.last().cloned().unwrap_or((EntryPath::default(), TOP));
+            if self.get(folder).is_none_or(|inode| inode.kind != Kind::Folder) {
+                return Ok(None);
+            }
+            if name == b".." {
+                if way.len() > 1 {
+                    way.pop();
+                }
+                continue;
+            }
+            let Some(next) = self.child_of(folder, &name) else { return Ok(None) };
+            match self.get(next).map(|inode| &inode.kind) {
+                Some(Kind::Symlink(target))
+                    if !pending.is_empty() || last == LastLink::Followed =>
+                {
+                    followed += 1;
+                    if followed > MAX_LINKS_FOLLOWED {
+                        return Err(ArchiveError::LinkLoop { path: shown(path) });
+                    }
+                    if target.starts_with(b"/") {
+                        way.truncate(1);
+                    }
+                    pending.extend(parts(target));
+                }
+                _ => way.push((here.child(&name), next)),
+            }
+        }
+        Ok(way.pop())
+    }
+
+    /// Everything there is, as one layer has it: the second name of a file is a hard link to the
+    /// first. The top is there only if some layer says something of it.
+    pub fn entries(&self) -> impl Iterator<Item = (Entry, InodeId)> {
+        let top = self.top_stated.then_some((EntryPath::default(), TOP));
+        let mut first_names: HashMap<InodeId, EntryPath> = HashMap::new();
+        let shared = self.with_several_names();
+        top.into_iter().chain(self.walk()).filter_map(move |(path, id)| {
+            let mut entry = self.get(id)?.entry(path);
+            if shared.contains(&id) {
+                if let Some(first) = first_names.get(&id) {
+                    entry.kind = Kind::Hardlink(first.clone());
+                    entry.size = 0;
+                } else {
+                    first_names.insert(id, entry.path.clone());
+                }
+            }
+            Some((entry, id))
+        })
+    }
+
+    fn with_several_names(&self) -> HashSet<InodeId> {
+        let mut seen = HashSet::new();
+        let is_folder = |id: InodeId| self.get(id).is_some_and(|inode| inode.kind == Kind::Folder);
+        self.walk()
+            .filter(|(_, id)| !is_folder(*id) && !seen.insert(*id))
+            .map(|(_, id)| id)
+            .collect()
+    }
+
+    fn child(&self, folder: InodeId, name: &[u8]) -> Option<Name> {
+        self.get(folder)?.children.get(name).copied()
     }
 }
 
@@ -761,6 +769,66 @@ mod tests {
             }
         }
         assert_eq!(tree.walk().count(), 20_001);
+    }
+
+    #[test]
+    fn paths_are_looked_up_inside_the_tree() {
+        let layer: &[&str] =
+            &["etc/", "etc/x", "usr/", "up>../../../etc", "in>up", "l>/in/x", "o>o"];
+        let tree = tree(&[layer]).unwrap();
+        let shown = |found: Option<(EntryPath, InodeId)>| found.map(|(path, _)| path.to_string());
+        let find = |path: &str| shown(tree.find(path.as_bytes()).unwrap());
+        for (path, expected) in [
+            ("etc/x", "etc/x"),
+            ("/etc//./x", "etc/x"),
+            ("up/x", "etc/x"),
+            ("l", "etc/x"),
+            ("../usr/../in", "etc"),
+            ("", ""),
+            ("/", ""),
+        ] {
+            assert_eq!(find(path).as_deref(), Some(expected), "{path}");
+        }
+        for path in ["none", "none/x", "etc/x/y", "etc/none/.."] {
+            assert_eq!(find(path), None, "{path}");
+        }
+        let link = |path: &str| shown(tree.find_link(path.as_bytes()).unwrap());
+        assert_eq!(link("in").as_deref(), Some("in"));
+        assert_eq!(link("in/x").as_deref(), Some("etc/x"));
+        for around in ["o", "o/x"] {
+            assert!(matches!(tree.find(around.as_bytes()), Err(ArchiveError::LinkLoop { .. })));
+        }
+        assert!(tree.at(&path("etc/x")).is_some());
+        assert!(tree.at(&path("in/x")).is_none());
+        let above: Vec<String> =
+            tree.above(&path("etc/n/m")).iter().map(|(path, _)| path.to_string()).collect();
+        assert_eq!(above, ["etc"]);
+    }
+
+    #[test]
+    fn what_is_put_or_removed_is_at_its_path() {
+        let mut tree = tree(&[&["a/", "a/x", "a/l>x", "b"]]).unwrap();
+        let before = tree.clone();
+        tree.put(&entry("a/.wh.n"), Some(5)).unwrap();
+        tree.put(&entry("a/l"), Some(6)).unwrap();
+        tree.put(&Entry { mode: 0o700, ..entry("a/") }, None).unwrap();
+        tree.put(&entry("c=a/l"), None).unwrap();
+        tree.remove(&path("b"));
+        tree.remove(&path("none/x"));
+        let listing = |tree: &Tree<usize>| -> Vec<String> {
+            tree.walk().map(|(path, _)| path.to_string()).collect()
+        };
+        assert_eq!(listing(&tree), ["a", "a/.wh.n", "a/l", "a/x", "c"]);
+        assert_eq!(tree.at(&path("c")), tree.at(&path("a/l")));
+        assert_eq!(tree.get(tree.at(&path("a")).unwrap()).unwrap().mode, 0o700);
+        tree.put(&entry("a"), Some(7)).unwrap();
+        assert_eq!(listing(&tree), ["a", "c"]);
+        assert_eq!(listing(&before), ["a", "a/l", "a/x", "b"], "copies are their own");
+        assert_eq!(before.get(before.at(&path("a")).unwrap()).unwrap().mode, 0o755);
+        let error = tree.put(&entry("a/y"), None).unwrap_err();
+        assert!(matches!(error, ArchiveError::NotAFolder { .. }), "{error}");
+        let error = tree.put(&entry("z=none"), None).unwrap_err();
+        assert!(matches!(error, ArchiveError::LinkTarget { .. }), "{error}");
     }
 
     /// Files and folders by path, the whole story told the slow way: whiteouts first.

@@ -14,13 +14,13 @@ use rustix::fs::{
 use rustix::io::Errno;
 use uuid::Uuid;
 
-use crate::oci::archive::Expansion;
+use crate::oci::archive::{Expansion, Time};
 use crate::oci::image_config::chain_ids;
 use crate::oci::{Descriptor, Digest};
 use crate::store::ImageLayout;
 use crate::store::images::layer_archive::read_layer;
 use crate::store::roots::unpack::{Style, Unpacker};
-use crate::store::roots::{Marks, RootsError, beneath, failed, remove};
+use crate::store::roots::{Marks, RootsError, beneath, failed, remove, unpack};
 
 /// Folders of layers. While a value lives, nobody takes them away.
 #[derive(Debug)]
@@ -82,7 +82,8 @@ impl Layers {
     ) -> Result<OwnedFd, RootsError> {
         let of = |action, error| failed(action, name.as_bytes(), error);
         let temporary = format!("{UNFINISHED}{}", Uuid::new_v4());
-        mkdirat(&self.folder, &temporary[..], Mode::RWXU).map_err(|error| of("create", error))?;
+        mkdirat(&self.folder, temporary.as_str(), Mode::RWXU)
+            .map_err(|error| of("create", error))?;
         let folder = beneath::open_folder(self.folder.as_fd(), temporary.as_bytes());
         let folder = folder.map_err(|error| of("open", error))?;
         let below: Result<Vec<OwnedFd>, _> = below.iter().map(OwnedFd::try_clone).collect();
@@ -110,13 +111,52 @@ impl Layers {
             return Err(error);
         }
         let folder_fd = self.folder.as_fd();
-        match renameat_with(folder_fd, &temporary[..], folder_fd, name, RenameFlags::NOREPLACE) {
+        match renameat_with(folder_fd, temporary.as_str(), folder_fd, name, RenameFlags::NOREPLACE)
+        {
             Ok(()) => {}
             // Somebody else made the same one meanwhile.
             Err(Errno::EXIST) => remove::remove(folder_fd, temporary.as_bytes())?,
             Err(error) => return Err(of("name", error)),
         }
         beneath::open_folder(folder_fd, name.as_bytes()).map_err(|error| of("open", error))
+    }
+
+    /// Makes what a command wrote the folder of a layer, under the layer's chain id. `gone` is not
+    /// part of the layer and goes, innermost last; `dated` gets the time.
+    pub fn adopt(
+        &self,
+        parent: &OwnedFd,
+        folder: &[u8],
+        chain: &str,
+        (gone, dated): (&[&[u8]], &[&[u8]]),
+        epoch: i64,
+    ) -> Result<(), RootsError> {
+        let of = |error| failed("adopt", folder, error);
+        let top = beneath::open_folder(parent.as_fd(), folder).map_err(of)?;
+        let split = |path: &'_ [u8]| -> Result<(OwnedFd, Vec<u8>), RootsError> {
+            let cut = path.iter().rposition(|byte| *byte == b'/');
+            let (above, name) = match cut {
+                Some(cut) => (path.get(..cut), path.get(cut + 1..)),
+                None => (Some(&b""[..]), Some(path)),
+            };
+            let above = beneath::open_folder(top.as_fd(), above.unwrap_or_default());
+            Ok((above.map_err(of)?, name.unwrap_or_default().to_vec()))
+        };
+        for path in gone.iter().rev() {
+            let (above, name) = split(path)?;
+            remove::remove(above.as_fd(), &name)?;
+        }
+        let time = Time { seconds: epoch, nanoseconds: 0 };
+        for path in dated.iter().rev() {
+            let (above, name) = split(path)?;
+            let name = if name.is_empty() { b".".to_vec() } else { name };
+            unpack::set_time(&above, &name, time).map_err(of)?;
+        }
+        let flags = RenameFlags::NOREPLACE;
+        match renameat_with(parent, folder, &self.folder, chain, flags) {
+            Ok(()) | Err(Errno::EXIST) => Ok(()),
+            Err(error) => Err(of(error)),
+        }
     }
 
     /// Makes one folder of all layers: nothing needs to be mounted to use it.

@@ -30,6 +30,8 @@ pub struct Found {
     pub touched: (i64, u64),
     /// `security.capability`, if there is one.
     pub capability: Option<Vec<u8>>,
+    /// Whether it has attributes that no layer will have.
+    pub further: bool,
 }
 
 /// What something is.
@@ -67,7 +69,7 @@ pub fn survey(
             }
             let child = [path.as_bytes(), b"/", &name].concat();
             let child = EntryPath::parse(&child)?;
-            let found = one(rustix::fd::AsFd::as_fd(&open), &name, child, marks)?;
+            let found = one(rustix::fd::AsFd::as_fd(&open), &name, &child, marks)?;
             if matches!(found.kind, FoundKind::Image(Kind::Folder) | FoundKind::OpaqueFolder) {
                 pending.push(found.path.clone());
             }
@@ -80,7 +82,7 @@ pub fn survey(
 fn one(
     folder: BorrowedFd<'_>,
     name: &[u8],
-    path: EntryPath,
+    path: &EntryPath,
     marks: Option<Marks>,
 ) -> Result<Found, RootsError> {
     let of = |error| failed("inspect", path.as_bytes(), error);
@@ -113,6 +115,9 @@ fn one(
     if found.kind == FoundKind::Image(Kind::File) {
         found.capability = attribute(folder, name, CAPABILITY).map_err(of)?;
     }
+    if matches!(found.kind, FoundKind::Image(Kind::File | Kind::Folder) | FoundKind::OpaqueFolder) {
+        found.further = has_further(folder, name).map_err(of)?;
+    }
     Ok(found)
 }
 
@@ -128,6 +133,7 @@ fn found(path: EntryPath, stat: &Stat, kind: FoundKind) -> Found {
         inode: (!is_folder && stat.st_nlink > 1).then_some(stat.st_ino),
         touched: (stat.st_ctime, stat.st_ctime_nsec),
         capability: None,
+        further: false,
         kind,
     }
 }
@@ -151,6 +157,27 @@ fn attribute(
     }
 }
 
+/// Whether something has attributes besides those of layers and of overlayfs.
+fn has_further(folder: BorrowedFd<'_>, name: &[u8]) -> Result<bool, Errno> {
+    use std::os::fd::AsRawFd;
+    let path = [format!("/proc/self/fd/{}/", folder.as_raw_fd()).as_bytes(), name].concat();
+    let mut names = vec![0; MAX_NAMES];
+    let length = match rustix::fs::llistxattr(&path, &mut names[..]) {
+        Ok(length) => length,
+        Err(Errno::OPNOTSUPP) => 0,
+        Err(Errno::RANGE) => return Ok(true),
+        Err(error) => return Err(error),
+    };
+    let is_known = |name: &[u8]| {
+        name == CAPABILITY.as_bytes()
+            || name.starts_with(b"trusted.overlay.")
+            || name.starts_with(b"user.overlay.")
+            || name.starts_with(b"security.selinux")
+    };
+    let names = names.get(..length).unwrap_or_default().split(|byte| *byte == 0);
+    Ok(names.filter(|name| !name.is_empty()).any(|name| !is_known(name)))
+}
+
 /// Opens a file that was found, for reading.
 pub fn open_file(
     folder: BorrowedFd<'_>,
@@ -165,3 +192,5 @@ pub fn open_file(
 pub const CAPABILITY: &str = "security.capability";
 /// More than either attribute that is read here has.
 const MAX_ATTRIBUTE: usize = 64;
+/// More than the names of overlayfs' attributes have together.
+const MAX_NAMES: usize = 1024;

@@ -3,7 +3,7 @@
 //! Where an entry goes is decided as [`crate::oci::archive::Tree`] decides it: links on the way are
 //! followed inside the image, and what a whiteout hides is what older layers have.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -41,7 +41,7 @@ pub struct Unpacker {
     /// What this layer has put, in a flat folder.
     placed: HashSet<Vec<u8>>,
     /// Folders, and when they were last changed: what is put into them changes that.
-    times: Vec<(Vec<u8>, Time)>,
+    times: BTreeMap<Vec<u8>, Time>,
     /// The folder of the entry before, as written, and where that is.
     last_folder: Option<(Vec<u8>, Vec<u8>, OwnedFd)>,
     /// Devices that could not be made.
@@ -60,24 +60,29 @@ enum There {
 impl Unpacker {
     /// Begins with a folder that is empty, on top of these, the nearest one first.
     pub fn new(folder: OwnedFd, below: Vec<OwnedFd>, style: Style) -> Result<Self, RootsError> {
-        let unpacker = Self {
+        let mut unpacker = Self {
             folder,
             below,
             style,
             implied: HashSet::new(),
             placed: HashSet::new(),
-            times: Vec::new(),
+            times: BTreeMap::new(),
             last_folder: None,
             skipped: HashSet::new(),
         };
-        let top = match unpacker.below.first() {
+        let (top, time) = match unpacker.below.first() {
             Some(below) => {
                 let stat = rustix::fs::fstat(below);
-                attributes_of(&stat.map_err(|error| failed("inspect", b"", error))?)
+                let stat = stat.map_err(|error| failed("inspect", b"", error))?;
+                (attributes_of(&stat), time_of(&stat))
             }
-            None => UNSTATED,
+            None => (UNSTATED, Time::default()),
         };
-        unpacker.restate_top(&top)?;
+        // Files that are not a layer say themselves what their top is, or leave it as it was made.
+        if style != Style::Plain {
+            unpacker.times.insert(Vec::new(), time);
+            unpacker.restate_top(&top)?;
+        }
         Ok(unpacker)
     }
 
@@ -94,7 +99,7 @@ impl Unpacker {
             if entry.kind != Kind::Folder {
                 return Err(ArchiveError::NotAFolder { path: "/".to_owned() }.into());
             }
-            self.times.push((Vec::new(), entry.mtime));
+            self.times.insert(Vec::new(), entry.mtime);
             return self.restate_top(&Attributes::of(entry)?);
         };
         let (above, last) = (above.to_vec(), last.to_vec());
@@ -177,7 +182,7 @@ impl Unpacker {
             self.implied.remove(&path);
             let attributes = Attributes::of(entry)?;
             attributes.apply(&folder, name, &path)?;
-            self.times.push((path, entry.mtime));
+            self.times.insert(path, entry.mtime);
             return Ok(());
         }
         if there.is_some() {
@@ -190,7 +195,7 @@ impl Unpacker {
         let made = match &entry.kind {
             Kind::Folder => Ok(()),
             Kind::File => {
-                return self.write(&folder, name, &path, entry, &attributes, content);
+                return write_file(&folder, name, &path, entry, &attributes, content);
             }
             Kind::Symlink(target) => symlinkat(&target[..], &folder, name),
             Kind::Hardlink(_) => {
@@ -217,44 +222,6 @@ impl Unpacker {
         }
         attributes.apply(&folder, name, &path)?;
         set_time(&folder, name, entry.mtime).map_err(|error| of("date", error))
-    }
-
-    fn write(
-        &self,
-        folder: &OwnedFd,
-        name: &[u8],
-        path: &[u8],
-        entry: &Entry,
-        attributes: &Attributes<'_>,
-        content: &mut dyn Read,
-    ) -> Result<(), RootsError> {
-        let of = |action, error| failed(action, path, error);
-        let flags =
-            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = openat(folder, name, flags, Mode::RUSR | Mode::WUSR);
-        let mut file = std::fs::File::from(file.map_err(|error| of("create", error))?);
-        let mut left = entry.size;
-        let mut buffer = [0; 64 << 10];
-        while left > 0 {
-            let most = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
-            let piece = buffer.get_mut(..most).unwrap_or_default();
-            let count = match content.read(piece) {
-                Ok(0) => return Err(ArchiveError::Truncated.into()),
-                Ok(count) => count,
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(ArchiveError::from(error).into()),
-            };
-            let piece = piece.get(..count).unwrap_or_default();
-            file.write_all(piece).map_err(|cause| RootsError::Io {
-                action: "write",
-                path: shown(path),
-                cause,
-            })?;
-            left -= count as u64;
-        }
-        attributes.apply_to_file(&file, path)?;
-        let time = times(entry.mtime);
-        rustix::fs::futimens(&file, &time).map_err(|error| of("date", error))
     }
 
     /// The folder that a path as written is in, made if only layers below have it, and where it is.
@@ -425,7 +392,7 @@ impl Unpacker {
         }
         let attributes = below.map_or(UNSTATED, attributes_of);
         attributes.apply(&folder, name, path)?;
-        self.times.push((path.to_vec(), below.map_or_else(Time::default, time_of)));
+        self.times.insert(path.to_vec(), below.map_or_else(Time::default, time_of));
         self.implied.insert(path.to_vec());
         Ok(())
     }
@@ -484,7 +451,7 @@ impl Unpacker {
                 gid: stat.st_gid.into(),
                 mtime: time_of(stat),
                 size,
-                xattrs: std::collections::BTreeMap::new(),
+                xattrs: BTreeMap::new(),
             })
         };
         let (above, name) = split(path);
@@ -622,12 +589,50 @@ impl Unpacker {
     }
 }
 
+/// Makes a file.
+fn write_file(
+    folder: &OwnedFd,
+    name: &[u8],
+    path: &[u8],
+    entry: &Entry,
+    attributes: &Attributes<'_>,
+    content: &mut dyn Read,
+) -> Result<(), RootsError> {
+    let of = |action, error| failed(action, path, error);
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let file = openat(folder, name, flags, Mode::RUSR | Mode::WUSR);
+    let mut file = std::fs::File::from(file.map_err(|error| of("create", error))?);
+    let mut left = entry.size;
+    let most = usize::try_from(left).unwrap_or(usize::MAX).min(PIECE);
+    let mut buffer = vec![0; most];
+    while left > 0 {
+        let most = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
+        let piece = buffer.get_mut(..most).unwrap_or_default();
+        let count = match content.read(piece) {
+            Ok(0) => return Err(ArchiveError::Truncated.into()),
+            Ok(count) => count,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(ArchiveError::from(error).into()),
+        };
+        let piece = piece.get(..count).unwrap_or_default();
+        file.write_all(piece).map_err(|cause| RootsError::Io {
+            action: "write",
+            path: shown(path),
+            cause,
+        })?;
+        left -= count as u64;
+    }
+    attributes.apply_to_file(&file, path)?;
+    let time = times(entry.mtime);
+    rustix::fs::futimens(&file, &time).map_err(|error| of("date", error))
+}
+
 /// What a file has besides its content.
 struct Attributes<'a> {
     mode: u32,
     uid: u32,
     gid: u32,
-    xattrs: Option<&'a std::collections::BTreeMap<Vec<u8>, Vec<u8>>>,
+    xattrs: Option<&'a BTreeMap<Vec<u8>, Vec<u8>>>,
     is_link: bool,
 }
 
@@ -717,13 +722,10 @@ fn time_of(stat: &Stat) -> Time {
 
 fn times(time: Time) -> Timestamps {
     let time = Timespec { tv_sec: time.seconds, tv_nsec: time.nanoseconds.into() };
-    Timestamps {
-        last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT.into() },
-        last_modification: time,
-    }
+    Timestamps { last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT }, last_modification: time }
 }
 
-fn set_time(folder: &OwnedFd, name: &[u8], time: Time) -> Result<(), Errno> {
+pub(super) fn set_time(folder: &OwnedFd, name: &[u8], time: Time) -> Result<(), Errno> {
     utimensat(folder, name, &times(time), AtFlags::SYMLINK_NOFOLLOW)
 }
 
@@ -755,9 +757,104 @@ fn parts(path: &[u8]) -> Vec<Vec<u8>> {
     names.rev().map(<[u8]>::to_vec).collect()
 }
 
+/// How much of a file is written at once, in bytes.
+const PIECE: usize = 64 << 10;
 const WHITEOUT: &[u8] = b".wh.";
 const OPAQUE: &[u8] = b".wh..wh..opq";
 /// What AUFS keeps for itself begins so.
 const AUFS: &[u8] = b".wh..wh.";
 const AUFS_LINKS: &[u8] = b".wh..wh.plnk";
 const CAPABILITY: &str = crate::store::roots::survey::CAPABILITY;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(text: &str) -> EntryPath {
+        EntryPath::parse(text.as_bytes()).unwrap()
+    }
+
+    /// `d/` is a folder, `l>t` a symbolic link, all else a file of its own name.
+    fn put(unpacker: &mut Unpacker, text: &str) -> Result<(), RootsError> {
+        if let Some(folder) = text.strip_suffix('/') {
+            let entry = Entry::new(path(folder), Kind::Folder);
+            return unpacker.entry(&entry, &mut std::io::empty());
+        }
+        if let Some((link, target)) = text.split_once('>') {
+            let entry = Entry::new(path(link), Kind::Symlink(target.as_bytes().into()));
+            return unpacker.entry(&entry, &mut std::io::empty());
+        }
+        let entry = Entry::file(path(text), text.len() as u64);
+        unpacker.entry(&entry, &mut text.as_bytes())
+    }
+
+    /// One folder of these layers; nobody but root of the machine can make more of them here.
+    fn flat(layers: &[&[&str]]) -> Result<tempfile::TempDir, RootsError> {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = beneath::folder(dir.path()).unwrap();
+        let mut unpacker = Unpacker::new(folder, Vec::new(), Style::Flat)?;
+        for layer in layers {
+            unpacker.begin_layer();
+            for text in *layer {
+                put(&mut unpacker, text)?;
+            }
+        }
+        unpacker.finish()?;
+        Ok(dir)
+    }
+
+    /// The files below a folder, no link followed.
+    fn files(dir: &std::path::Path) -> Vec<String> {
+        let top = beneath::folder(dir).unwrap();
+        let mut found = Vec::new();
+        crate::store::roots::survey::survey(top.as_fd(), None, &mut |one| {
+            if one.kind == crate::store::roots::FoundKind::Image(Kind::File) {
+                found.push(one.path.to_string());
+            }
+            Ok(())
+        })
+        .unwrap();
+        found.sort();
+        found
+    }
+
+    #[test]
+    fn layers_come_to_what_they_come_to_elsewhere() {
+        let base: &[&str] = &["a/", "a/x", "a/y", "b", "c/", "c/d/", "c/d/z", "s>c/d"];
+        for (layer, expected) in [
+            (&["a/.wh.x"][..], &["a/y", "b", "c/d/z"][..]),
+            (&[".wh.a", ".wh.c"], &["b"]),
+            (&["a/n", "a/.wh..wh..opq"], &["a/n", "b", "c/d/z"]),
+            (&["s/n", "s/.wh.z"], &["a/x", "a/y", "b", "c/d/n"]),
+            (&["c/d/n", ".wh.c", "b/", "b/n"], &["a/x", "a/y", "b/n", "c/d/n"]),
+            (&["a"], &["a", "b", "c/d/z"]),
+        ] {
+            let dir = flat(&[base, layer]).unwrap();
+            assert_eq!(files(dir.path()), expected, "{layer:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_written_outside() {
+        let outside = tempfile::tempdir().unwrap();
+        let link = format!("out>{}", outside.path().display());
+        let climbing = format!("up>../../../../../../..{}", outside.path().display());
+        let dir =
+            flat(&[&[&link, &climbing], &["out/one", "up/two", "out/.wh.x", "up/.wh..wh..opq"]]);
+        dir.unwrap();
+        assert_eq!(files(outside.path()), Vec::<String>::new());
+    }
+
+    #[test]
+    fn layers_that_cannot_be() {
+        let refused = |layer: &[&str]| flat(&[layer]).unwrap_err();
+        let archive = |error: RootsError| match error {
+            RootsError::Archive(error) => error,
+            other => panic!("{other}"),
+        };
+        assert!(matches!(archive(refused(&["a>b", "b>a", "a/x"])), ArchiveError::LinkLoop { .. }));
+        assert!(matches!(archive(refused(&["a", "a/x"])), ArchiveError::NotAFolder { .. }));
+        assert!(matches!(archive(refused(&["s>.wh.x", "s/y"])), ArchiveError::Name { .. }));
+        assert!(matches!(archive(refused(&[".wh.."])), ArchiveError::Name { .. }));
+    }
+}

@@ -3,6 +3,7 @@
 mod command;
 mod hostile;
 mod reproducible;
+mod semantics;
 mod sources;
 mod trusted;
 mod world;

@@ -100,3 +100,30 @@ fn names_that_no_layer_can_hold() {
     let error = world.run(&super::world::job("echo x > /.wh.x")).err().unwrap();
     assert!(error.to_string().contains(".wh.x"), "{error}");
 }
+
+#[test]
+fn what_a_command_wrote_is_the_folder_of_the_next_layer() {
+    let image = [vec![folder("d"), file("d/x", "x"), file("d/y", "y"), file("a", "a")]];
+    // Plain changes, links, something that comes to nothing, and a folder made anew.
+    let lines = [
+        "echo n > /d/n; mkdir -p /e/f; echo 1 > /e/f/1; ln /e/f/1 /e/2; rm /a; ln -s x /l; touch /etc/passwd",
+        "rm /d/x; echo y > /d/y; chmod 700 /e; echo t > /tmp/t; rm /tmp/t",
+        "rm -r /d; mkdir /d; printf y > /d/y",
+    ];
+    let list = "find / -xdev -not -path / -exec stat -c '%n %F %a %u %g %h %s %Y' {} ';' | sort | grep -v -e '^/dev ' -e '^/sys ' -e '^/proc '";
+    let mut world = World::with(&image);
+    for (number, line) in lines.iter().enumerate() {
+        let sandbox = world.sandbox();
+        let ran = world.run_in(&sandbox, &super::world::job(line)).unwrap();
+        let before = world.laid_out().len();
+        world.commit(&sandbox, ran);
+        let adopted = world.laid_out().len() - before;
+        assert_eq!(adopted, usize::from(number < 2), "{line}");
+        let now = world.says(list);
+        // The same layers, laid out from what was stored.
+        let fresh = tempfile::tempdir().unwrap();
+        world.options.work = fresh.path().to_owned();
+        assert_eq!(world.says(list), now, "{line}");
+        world.options.work = world.dir.path().join("work");
+    }
+}

@@ -24,20 +24,16 @@ fn nothing_of_the_machine_is_seen() {
     assert_eq!(world.says("ls /sys/class/net"), "lo\n");
     assert_eq!(world.says("ip -o link | grep -c UP").trim(), "1");
     assert_eq!(world.says("cat /proc/net/route | wc -l").trim(), "1", "no way out");
+    assert_eq!(world.says("ls -A /sys/firmware"), "");
     assert_eq!(
-        world.says("ls -A /sys/firmware /proc/acpi 2>/dev/null; wc -c < /proc/kcore"),
-        "/sys/firmware:\n0\n"
+        world.says("cat /proc/kcore /proc/keys /proc/timer_list 2>/dev/null | wc -c").trim(),
+        "0"
     );
     assert_eq!(
         world.says("ls /dev"),
         "fd\nfull\nmqueue\nnull\nptmx\npts\nrandom\nshm\nstderr\nstdin\nstdout\ntty\nurandom\nzero\n"
     );
     assert_eq!(world.says("cat; readlink /proc/self/fd/0"), "/dev/null\n");
-    assert_eq!(
-        world.says("ls -l /proc/self/fd | grep -c -- '->'").trim(),
-        "4",
-        "three and the folder"
-    );
     assert_eq!(
         world.says("cat /etc/hosts"),
         "127.0.0.1\tlocalhost buildsandbox\n::1\tlocalhost ip6-localhost ip6-loopback\n"
@@ -66,7 +62,7 @@ fn a_command_has_dockers_rights_and_no_more() {
     refused("chroot / mount -t proc proc /proc");
     refused("swapoff -a");
     refused("mkdir /sys/x");
-    refused("ls /proc/1/fd");
+    refused("readlink /proc/1/fd/0");
     refused("cat /proc/1/environ");
     refused("readlink /proc/1/exe");
     refused("kill -9 1; kill -0 1 && test ! -d /proc/1");

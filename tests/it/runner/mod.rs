@@ -1,6 +1,7 @@
 //! Commands in sandboxes, with a real shell: what they see, what they may do, what is left of them.
 
 mod changes;
+mod command;
 mod hostile;
 mod isolation;
 mod mounts;

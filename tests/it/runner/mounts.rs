@@ -26,8 +26,12 @@ fn files(entries: &[(&str, &str)]) -> Files {
     for (name, content) in entries {
         let entry = Entry { mode: 0o640, uid: 3, ..Entry::file(path(name), content.len() as u64) };
         let content: Content = Arc::new(Held::new(content.as_bytes().to_vec()));
-        let id = files.apply(&entry).unwrap().unwrap();
-        files.set_content(id, content);
+        if let Some((above, _)) = entry.path.split().filter(|(above, _)| !above.is_empty()) {
+            let above = trust::oci::archive::EntryPath::parse(above).unwrap();
+            files.put(&Entry::new(above, trust::oci::archive::Kind::Folder), None).unwrap();
+        }
+        // As contexts do: their files may have any name.
+        files.put(&entry, Some(content)).unwrap();
     }
     files
 }

@@ -134,6 +134,39 @@ impl World {
         Ok(Ran { outcome, output: text(output), error: text(error) })
     }
 
+    /// Makes a layer of what a command changed, as a build does.
+    pub(super) fn commit(&mut self, sandbox: &Sandbox, ran: Ran) {
+        let layout = ImageLayout::new(self.options.layout.clone());
+        let lease = layout.lease().unwrap();
+        let format = trust::build::layer::Format { compression: Compression::None, epoch: EPOCH };
+        let changes = &ran.outcome.changes;
+        let stored =
+            trust::build::layer::write(&lease, &self.files, changes, format, &self.options.work);
+        let stored = stored.unwrap();
+        std::mem::forget(lease);
+        self.layers.push((stored.descriptor, stored.diff_id));
+        sandbox.stored(&self.layers);
+        drop(ran);
+        self.files = Files::default();
+        for (layer, diff_id) in &self.layers {
+            let work = &self.options.work;
+            trust::build::layer::read(&layout, layer, diff_id, &mut self.files, work).unwrap();
+        }
+    }
+
+    /// The names of the folders that layers are laid out in.
+    pub(super) fn laid_out(&self) -> Vec<String> {
+        let mut names = Vec::new();
+        for entry in std::fs::read_dir(&self.options.work).unwrap() {
+            let path = entry.unwrap().path();
+            if path.file_name().unwrap().to_str().unwrap().starts_with("layers-") {
+                let folders = std::fs::read_dir(path).unwrap();
+                names.extend(folders.map(|one| one.unwrap().file_name().into_string().unwrap()));
+            }
+        }
+        names
+    }
+
     /// What is left in the work folder: names below `runs`.
     pub(super) fn leftovers(&self) -> Vec<PathBuf> {
         let runs = self.options.work.join("runs");
