@@ -373,12 +373,18 @@ fn fields(text: &str) -> Vec<String> {
         match character {
             '"' if quoted && characters.peek() == Some(&'"') => {
                 characters.next();
-                fields.last_mut().into_iter().for_each(|field| field.push('"'));
+                if let Some(field) = fields.last_mut() {
+                    field.push('"');
+                }
             }
             '"' if quoted => quoted = false,
             '"' if begins => quoted = true,
             ',' if !quoted => fields.push(String::new()),
-            other => fields.last_mut().into_iter().for_each(|field| field.push(other)),
+            other => {
+                if let Some(field) = fields.last_mut() {
+                    field.push(other);
+                }
+            }
         }
     }
     fields.retain(|field| !field.is_empty());

@@ -68,7 +68,10 @@ impl Watcher for Silent {
         let (output, last) = &mut *at_hand;
         match event {
             Event::Warning(text) => self.session.ui.warn(text),
-            Event::Begins { .. } | Event::Done { .. } => *at_hand = Default::default(),
+            Event::Begins { .. } | Event::Done { .. } => {
+                *output = Output::default();
+                last.clear();
+            }
             Event::Wrote { bytes, stream, .. } => output.take(stream, bytes, &mut |line| {
                 last.push_back(line.to_owned());
                 while last.len() > LINES_KEPT {

@@ -206,10 +206,8 @@ async fn take_registry(
 ) -> Result<BuildSteps, CacheError> {
     let name = ImageName::of_reference(reference.clone());
     let reference = name.reference().unwrap_or(reference);
-    let verdict = match trusted {
-        true => Some(resolve(context, reference, &Demand::now(&[])).await?),
-        false => None,
-    };
+    let verdict =
+        if trusted { Some(resolve(context, reference, &Demand::now(&[])).await?) } else { None };
     let registry = context.connections.registry(reference)?;
     let layout = lease.layout().clone();
     let remote = Remote { registry: &registry, reference, layout: Some(&layout) };

@@ -40,6 +40,7 @@ pub enum LockMode {
 pub struct Lock {
     path: PathBuf,
     mode: LockMode,
+    is_there: bool,
     before: Locked,
     used: Mutex<Locked>,
 }
@@ -82,6 +83,7 @@ impl Lock {
             LockMode::Anew => None,
             _ => read_found_file(path, MAX_BUILD_LOCK_BYTES)?,
         };
+        let is_there = read.is_some();
         let before = match read {
             Some(bytes) => Locked::parse(&bytes)
                 .map_err(|problem| LockError::Format { path: path.to_owned(), problem })?,
@@ -90,7 +92,7 @@ impl Lock {
             }
             None => Locked::default(),
         };
-        Ok(Self { path: path.to_owned(), mode, before, used: Mutex::default() })
+        Ok(Self { path: path.to_owned(), mode, is_there, before, used: Mutex::default() })
     }
 
     /// The digest that an image must have; `None` if nothing says.
@@ -123,7 +125,7 @@ impl Lock {
         self.used().repositories.insert(address.to_owned(), commit.to_owned());
     }
 
-    /// Writes the file, if there is something new. Returns whether it was written.
+    /// Writes the file, if there is none or there is something new. Returns whether it was written.
     pub fn write(&self) -> Result<bool, LockError> {
         if self.mode == LockMode::Only {
             return Ok(false);
@@ -133,7 +135,7 @@ impl Lock {
         after.images.extend(used.images);
         after.downloads.extend(used.downloads);
         after.repositories.extend(used.repositories);
-        if self.mode == LockMode::Add && after == self.before {
+        if self.mode == LockMode::Add && self.is_there && after == self.before {
             return Ok(false);
         }
         replace_file(&self.path, &after.to_bytes(), FILE_MODE)?;

@@ -274,7 +274,8 @@ impl Sources<'_> {
             Some(digest) => name.with_digest(digest.clone()),
             None => name.clone(),
         };
-        let mut pinned = match (&locked, name.digest()) {
+        // What a lock file lacks is in it from now on.
+        let mut pinned = match (self.lock, name.digest()) {
             (_, Some(_)) => Pinned::ByName,
             (Some(_), _) => Pinned::ByLock,
             _ => Pinned::Unpinned,
@@ -474,7 +475,8 @@ impl Sources<'_> {
         }
         let sha256 = digest.sha256().unwrap_or(Sha256Hash([0; 32]));
         let content: Content = Arc::new(Spooled { scratch: taker.scratch, size, sha256 });
-        let pinned = demanded.is_some() && !is_unpinned(recorded, url);
+        let is_fixed = demanded.is_some() || self.lock.is_some();
+        let pinned = is_fixed && !is_unpinned(recorded, url);
         Ok(Download { content, size, checksum: digest.to_string(), pinned })
     }
 
@@ -489,13 +491,14 @@ impl Sources<'_> {
     ) -> Result<Checkout, SourceError> {
         let recorded = self.recorded.filter(|_| what_for == For::Instruction);
         let mut address = address.clone();
-        let mut pinned = checksum.is_some() || address.is_pinned();
+        let says_itself = checksum.is_some() || address.is_pinned();
+        let mut pinned = says_itself || self.lock.is_some();
         let demanded = match (recorded, self.lock) {
             (Some(recorded), _) => match recorded.downloads.get(url) {
                 Some(commit) => Some(commit.clone()),
                 None => return Err(SourceError::NotRecorded { what: url.to_owned() }),
             },
-            (None, Some(lock)) if !pinned => lock.repository(url)?,
+            (None, Some(lock)) if !says_itself => lock.repository(url)?,
             _ => None,
         };
         if let Some(commit) = &demanded {
@@ -506,12 +509,10 @@ impl Sources<'_> {
         let folder = TemporaryFolder::create(&self.temporary_dir)?;
         let fetching = git::fetch(&address, checksum, folder.path(), &self.git);
         let commit = self.runtime.block_on(fetching)?;
-        if let (Some(lock), None) = (self.lock, checksum)
-            && !address.is_pinned()
-        {
+        if let (Some(lock), false) = (self.lock, says_itself) {
             lock.note_repository(url, &commit);
         }
-        let top = self.folder_in(&folder, &address, &commit)?;
+        let top = folder_in(&folder, &address, &commit)?;
         let how = Reading {
             keeps_modes: false,
             epoch: self.epoch,
@@ -524,30 +525,6 @@ impl Sources<'_> {
         self.memory.folders.lock().unwrap_or_else(PoisonError::into_inner).push(folder);
         Ok(Checkout { files, commit, pinned })
     }
-
-    /// The folder of a checkout that is meant; no link of the repository leads out of it.
-    fn folder_in(
-        &self,
-        folder: &TemporaryFolder,
-        address: &GitAddress,
-        commit: &str,
-    ) -> Result<PathBuf, SourceError> {
-        let tree = Folder::new(git::tree_in(folder.path()));
-        let missing = |wanted: &str| SourceError::NoFolder {
-            repository: address.shown(),
-            folder: wanted.to_owned(),
-            commit: commit.to_owned(),
-        };
-        let Some(wanted) = &address.folder else { return Ok(tree.path().to_owned()) };
-        let mut path = tree.path().to_owned();
-        for name in wanted.split('/') {
-            path = Folder::new(path).join([name])?;
-            if !is_real_folder(&path) {
-                return Err(missing(wanted));
-            }
-        }
-        Ok(path)
-    }
 }
 
 impl Memory {
@@ -555,6 +532,29 @@ impl Memory {
     pub fn keep(&self, folder: TemporaryFolder) {
         self.folders.lock().unwrap_or_else(PoisonError::into_inner).push(folder);
     }
+}
+
+/// The folder of a checkout that is meant; no link of the repository leads out of it.
+fn folder_in(
+    folder: &TemporaryFolder,
+    address: &GitAddress,
+    commit: &str,
+) -> Result<PathBuf, SourceError> {
+    let tree = Folder::new(git::tree_in(folder.path()));
+    let missing = |wanted: &str| SourceError::NoFolder {
+        repository: address.shown(),
+        folder: wanted.to_owned(),
+        commit: commit.to_owned(),
+    };
+    let Some(wanted) = &address.folder else { return Ok(tree.path().to_owned()) };
+    let mut path = tree.path().to_owned();
+    for name in wanted.split('/') {
+        path = Folder::new(path).join([name])?;
+        if !is_real_folder(&path) {
+            return Err(missing(wanted));
+        }
+    }
+    Ok(path)
 }
 
 /// What `.git` is to a repository's files.

@@ -32,6 +32,7 @@ use crate::store::{ImageLayout, ImageLayoutError, Lease};
 
 /// What is to be built, and of what.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a choice of its own")]
 pub struct Request {
     /// The context.
     pub place: Place,

@@ -307,14 +307,10 @@ fn a_command_that_fails_is_shown_with_what_it_wrote() {
 #[test]
 fn secrets_are_seen_by_commands_and_nowhere_else() {
     let run = "RUN --mount=type=secret,id=a --mount=type=secret,id=T,env=T \
-               test $(/bin/busybox cat /run/secrets/a)$T = s3cretof-env && echo ok > /out\n";
+               test $(/bin/busybox wc -c < /run/secrets/a)-${#T} = 6-6 && echo ok > /out\n";
     let mut world = with_shell(run);
     fs::write(world.path("secret"), "s3cret").unwrap();
     world.user.set("T", "of-env");
-    let missing = world.build(&["--secret", "id=a,src=secret", "app"]);
-    if missing.code != 0 {
-        assert!(!missing.stderr.contains("s3cret"), "{missing:?}");
-    }
     let words = ["--secret", "id=a,src=secret", "--secret", "id=T,env=T", "app"];
     let built = world.build(&words).success();
     assert!(built.stderr.contains("Not fixed by the inputs: secret: RUN"), "{built:?}");

@@ -103,7 +103,11 @@ pub(crate) fn entries(archive: &[u8]) -> Vec<String> {
         let mut content = String::new();
         match entry.link_name().unwrap() {
             Some(target) => content = format!("-> {}", target.display()),
-            None => drop(entry.read_to_string(&mut content).unwrap()),
+            None => {
+                let mut bytes = Vec::new();
+                entry.read_to_end(&mut bytes).unwrap();
+                content = String::from_utf8_lossy(&bytes).into_owned();
+            }
         }
         found.push(format!("{path} {mode:04o} {content}").trim_end().to_owned());
     }

@@ -241,6 +241,7 @@ pub enum NetworkChoice {
 }
 
 /// All that was typed, understood.
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 struct Plan {
     request: Request,
     names: Vec<ImageName>,
@@ -285,7 +286,9 @@ impl Args {
         let work = move |handle: Handle| worker.work(handle, plan, alone);
         let finished = session.work_apart(&stop, work).inspect_err(|error| {
             if error.kind == ErrorKind::Failed {
-                watcher.unsaid().iter().for_each(|line| session.ui.pass_on(line));
+                for line in watcher.unsaid() {
+                    session.ui.pass_on(&line);
+                }
             }
         })?;
         let Some(finished) = finished else { return Ok(()) };
