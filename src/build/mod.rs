@@ -6,7 +6,8 @@
 //! * the configuration that comes of it: [`image`]; names with values: [`variables`]
 //! * what a step's inputs are, as one digest: [`key`]
 //! * files and their bytes: [`content`], [`context`]; what a step changes: [`changes`]
-//! * `COPY`, `ADD` and `WORKDIR`: [`copy`]; names of users: [`accounts`]; layers: [`layer`]
+//! * `COPY`, `ADD` and `WORKDIR`: [`copy`], over a [`draft`] of what changes; archives: [`unpack`],
+//!   whose contents wait in a [`spool`]; names of users: [`accounts`]; layers: [`layer`]
 //! * commands: [`runner`], and who runs them: [`run`]
 //!
 //! All of it is synchronous; who needs a network blocks on it in [`outside`].
