@@ -114,6 +114,11 @@ fn hinted(error: CliError, hint: Option<&'static str>) -> CliError {
     }
 }
 
+/// What kind of failure an archive is that cannot be used.
+pub(super) fn kind_of(error: &ArchiveError) -> ErrorKind {
+    archive(error).0
+}
+
 /// What is no honest archive is told apart from what is broken.
 fn archive(error: &ArchiveError) -> (ErrorKind, Option<&'static str>) {
     let more = Some("`--max-size` allows more, if you know where this comes from");

@@ -16,6 +16,8 @@ use crate::build::copy::CopyError;
 use crate::build::error::{BuildError, Problem};
 use crate::build::outside::OutsideError;
 use crate::build::runner::RunError;
+use crate::build::unpack::UnpackError;
+use crate::cli::archive_error::kind_of;
 use crate::cli::error::{CliError, ErrorKind};
 use crate::client::download::DownloadError;
 use crate::client::git::GitError;
@@ -166,6 +168,7 @@ fn of_problem(problem: Problem) -> CliError {
             }
             (ErrorKind::NotFound, hints)
         }
+        Problem::Copy(CopyError::Archive { ref cause, .. }) => (kind_of(cause), Vec::new()),
         Problem::Failed { .. }
         | Problem::Run(RunError::NotInImage { .. } | RunError::NotExecutable { .. }) => {
             (ErrorKind::Failed, Vec::new())
@@ -266,6 +269,10 @@ impl From<ContextError> for CliError {
         match error {
             ContextError::Store(cause) => cause.into(),
             ContextError::TooLarge { .. } => Self::new(ErrorKind::Policy, error),
+            ContextError::Path(ref cause)
+            | ContextError::Unpack(UnpackError::Archive(ref cause)) => {
+                Self::new(kind_of(cause), error)
+            }
             _ => Self::new(ErrorKind::Storage, error),
         }
     }

@@ -383,6 +383,22 @@ pub fn read_user_file_if_present(path: &Path, limit: u64) -> Result<Option<Vec<u
     }
 }
 
+/// Reads a file that nobody named and that was found where it is looked for; `None` if there is no
+/// such file. What is no regular file is refused: whoever opened a pipe would wait for ever.
+pub fn read_found_file(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, StoreError> {
+    let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+    let file = match File::options().read(true).custom_flags(flags).open(path) {
+        Ok(file) => file,
+        Err(cause) if is_absence(&cause) => return Ok(None),
+        Err(cause) => return Err(failed("open", path, cause)),
+    };
+    let metadata = file.metadata().map_err(|cause| failed("inspect", path, cause))?;
+    if !metadata.is_file() {
+        return Err(StoreError::NotAFile { path: path.to_owned() });
+    }
+    read_bounded(file, metadata.len(), path, limit).map(Some)
+}
+
 /// Passes a file that a person named on, piece by piece; returns its size in bytes.
 pub fn pass_user_file(path: &Path, take: &mut dyn FnMut(&[u8])) -> Result<u64, StoreError> {
     let mut file = File::open(path).map_err(|cause| failed("open", path, cause))?;

@@ -11,7 +11,7 @@ use crate::client::git::is_commit;
 use crate::limits::MAX_BUILD_LOCK_BYTES;
 use crate::oci::{Digest, Reference};
 use crate::store::StoreError;
-use crate::store::files::{read_user_file_if_present, replace_file};
+use crate::store::files::{read_found_file, replace_file};
 
 /// What a lock file holds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -80,7 +80,7 @@ impl Lock {
     pub fn open(path: &Path, mode: LockMode) -> Result<Self, LockError> {
         let read = match mode {
             LockMode::Anew => None,
-            _ => read_user_file_if_present(path, MAX_BUILD_LOCK_BYTES)?,
+            _ => read_found_file(path, MAX_BUILD_LOCK_BYTES)?,
         };
         let before = match read {
             Some(bytes) => Locked::parse(&bytes)

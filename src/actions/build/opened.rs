@@ -17,7 +17,7 @@ use crate::dockerfile::{Ignore, IgnoreError};
 use crate::limits::MAX_IMAGE_FILE_BYTES;
 use crate::oci::archive::reader::looks_like_archive;
 use crate::oci::{Digest, Reference, ReferenceError};
-use crate::store::files::{TemporaryFolder, exists, read_user_file, read_user_file_if_present};
+use crate::store::files::{TemporaryFolder, exists, read_found_file, read_user_file};
 use crate::store::streams::open_user_file;
 use crate::store::{ImageLayout, ImageLayoutError, StoreError};
 
@@ -241,11 +241,15 @@ fn open_folder(
         }
         DockerfileAt::OfTheContext => {
             let candidates = DOCKERFILES.map(|name| folder.join(name));
-            let Some(path) = candidates.into_iter().find(|path| exists(path)) else {
+            let path = candidates.into_iter().find(|path| exists(path));
+            let text = match &path {
+                Some(path) => read_found_file(path, MAX_IMAGE_FILE_BYTES)?,
+                None => None,
+            };
+            let (Some(path), Some(text)) = (path, text) else {
                 let (name, context) = ("Dockerfile".to_owned(), folder.display().to_string());
                 return Err(OpenError::NoDockerfile { name, context });
             };
-            let text = read_user_file(&path, MAX_IMAGE_FILE_BYTES)?;
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             (text, name, Some(path))
         }
@@ -256,7 +260,7 @@ fn open_folder(
             name.push(".dockerignore");
             let path = PathBuf::from(name);
             let shown = path.display().to_string();
-            read_user_file_if_present(&path, MAX_IMAGE_FILE_BYTES)?
+            read_found_file(&path, MAX_IMAGE_FILE_BYTES)?
                 .map(|bytes| parse_ignore(&bytes, &shown))
                 .transpose()?
         }
@@ -453,7 +457,7 @@ impl Exclusion for LeftOut<'_> {
 
 fn ignore_of_folder(folder: &Path) -> Result<Option<Ignore>, OpenError> {
     let path = folder.join(".dockerignore");
-    let bytes = read_user_file_if_present(&path, MAX_IMAGE_FILE_BYTES)?;
+    let bytes = read_found_file(&path, MAX_IMAGE_FILE_BYTES)?;
     bytes.map(|bytes| parse_ignore(&bytes, &path.display().to_string())).transpose()
 }
 

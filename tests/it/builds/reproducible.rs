@@ -258,7 +258,7 @@ COPY busybox /bin/busybox
 COPY gone /d/gone
 SHELL [\"/bin/busybox\", \"sh\", \"-c\"]
 RUN cd /d && b=/bin/busybox && $b mkdir -p e && echo hi > f && $b ln f g && $b chmod 2750 e \
-    && $b chown 7:8 f && $b rm gone && $b touch -d 2001-01-01 f && $b mkfifo p && $b ln -s f l \
+    && $b chown 7:8 f && $b rm gone && $b touch -d '2001-01-01 00:00:00' f && $b mkfifo p && $b ln -s f l \
     && $b hostname > name && $b env | $b sort > variables && $b date -r f +%s > time
 ";
     let layer = |words: &[&str], variables: &[(&str, &str)]| {
@@ -319,7 +319,9 @@ fn the_real_programs_take_it() {
         let (from, to) = (format!("oci:{folder}:{name}"), format!("oci:{copy}:1"));
         world.user.program("skopeo", &["copy", &from, &to]).success();
         let copied = Layout::at(Path::new(&copy)).read_index();
-        assert_eq!(copied["manifests"][0]["digest"], digest.as_str(), "{compression}");
+        // It compresses what is not.
+        let is_same = copied["manifests"][0]["digest"] == digest.as_str();
+        assert_eq!(is_same, compression != "none", "{compression}");
         if compression == "gzip" {
             let bundle = world.text("bundle");
             let image = format!("{copy}:1");
@@ -361,4 +363,4 @@ const GOLDEN: [(&[&str], &str); 3] = [
 ];
 /// The diff id of what a command made.
 const GOLDEN_COMMAND: &str =
-    "sha256:f21eee83549438d29f560ca93c81b1585fae7d66387dea8078f7fd90168cbf6a";
+    "sha256:c9d6203ce6c3471f63884adcd60cd5db649a2b5ef0defba2f85fdf7a4a29e592";
