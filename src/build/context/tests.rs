@@ -387,9 +387,9 @@ fn very_deep_folders_are_refused() {
 }
 
 #[test]
-fn a_hundred_thousand_files() {
+fn many_files() {
     let dir = tempfile::tempdir().unwrap();
-    for folder in 0..100 {
+    for folder in 0..20 {
         let folder = dir.path().join(folder.to_string());
         fs::create_dir(&folder).unwrap();
         File::create(folder.join("0")).unwrap();
@@ -397,8 +397,8 @@ fn a_hundred_thousand_files() {
             fs::hard_link(folder.join("0"), folder.join(name.to_string())).unwrap();
         }
     }
-    assert_eq!(files_of(dir.path(), &()).unwrap().walk().count(), 100_100);
-    assert_eq!(files_of(dir.path(), &ignore("*\n!99/*9")).unwrap().walk().count(), 101);
+    assert_eq!(files_of(dir.path(), &()).unwrap().walk().count(), 20_020);
+    assert_eq!(files_of(dir.path(), &ignore("*\n!19/*9")).unwrap().walk().count(), 101);
 }
 
 #[test]
@@ -490,15 +490,10 @@ fn archives_that_are_none() {
 #[test]
 fn an_archive_that_is_far_more_than_it_looks_is_refused() {
     let scratch = tempfile::tempdir().unwrap();
-    // A header that promises two GiB, and zeros for all of it.
-    let entry = Entry::file(EntryPath::parse(b"a").unwrap(), 2 << 30);
+    // An archive of one file, and zeros without end behind it.
     let mut zeros = Packer::new(Vec::new(), Compression::Zstd).unwrap();
-    let header = tar(&[(Entry { size: 1, ..entry.clone() }, b"x")], Compression::None);
-    let mut block = header[..512].to_vec();
-    block[124..136].copy_from_slice(format!("{:011o}\0", entry.size).as_bytes());
-    let sum: u64 = block[..148].iter().chain(&block[156..]).map(|byte| u64::from(*byte)).sum();
-    block[148..156].copy_from_slice(format!("{:06o}\0 ", sum + 8 * 32).as_bytes());
-    zeros.write_all(&block).unwrap();
+    let entry = Entry::file(EntryPath::parse(b"a").unwrap(), 1);
+    zeros.write_all(&tar(&[(entry, b"x")], Compression::None)).unwrap();
     for _ in 0..1100 {
         zeros.write_all(&vec![0; 1 << 20]).unwrap();
     }

@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use rustix::io::Errno;
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 use rustix::thread::UnshareFlags;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::build::run::init::{DEFAULT_CAPABILITIES, Setup, reap};
 use crate::build::run::keeper::{ROOT, STAGE_FOLDER};
@@ -89,14 +89,15 @@ fn config(setup: &Setup, controls_devices: bool) -> Value {
     }
     let environment: Vec<String> =
         spec.environment.iter().map(|(name, value)| format!("{name}={value}")).collect();
-    let mut linux = json!({"namespaces": namespaces});
+    let mut linux = Map::from_iter([("namespaces".to_owned(), json!(namespaces))]);
     if controls_devices && !spec.insecure {
-        linux["resources"] = json!({"devices": [{"allow": false, "access": "rwm"}]});
+        let devices = json!({"devices": [{"allow": false, "access": "rwm"}]});
+        linux.insert("resources".to_owned(), devices);
     }
     if !spec.insecure {
-        linux["maskedPaths"] = json!(root::MASKED);
-        linux["readonlyPaths"] = json!(root::READ_ONLY);
-        linux["seccomp"] = seccomp();
+        linux.insert("maskedPaths".to_owned(), json!(root::MASKED));
+        linux.insert("readonlyPaths".to_owned(), json!(root::READ_ONLY));
+        linux.insert("seccomp".to_owned(), seccomp());
     }
     json!({
         "ociVersion": "1.0.2",

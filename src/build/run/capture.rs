@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use crate::build::changes::{Change, Changes};
 use crate::build::content::{Bytes, Content, Files};
-use crate::build::run::messages::{Answer, Form, Listed, Order, Raw};
+use crate::build::run::messages::{Answer, Form, Listed, Order, Raw, surprise};
 use crate::build::run::sandbox::{Attempt, Keeper};
 use crate::build::runner::RunError;
 use crate::crypto::hash::Sha256Hash;
@@ -53,7 +53,7 @@ pub(super) fn changes(
     let mut after: BTreeMap<EntryPath, (Found, bool)> = BTreeMap::new();
     for listed in left.found {
         let untouched = listed.untouched;
-        let found = listed.into_found().ok_or_else(|| keeper.surprise())?;
+        let found = listed.into_found().ok_or_else(surprise)?;
         after.insert(found.path.clone(), (found, untouched));
     }
     let stubs: BTreeSet<EntryPath> =

@@ -258,6 +258,11 @@ impl Failure {
     }
 }
 
+/// What is said of an answer that was not to be expected.
+pub(super) fn surprise() -> Failure {
+    Failure::new(FailureKind::Unsupported, "the sandbox answered something else")
+}
+
 impl From<RootsError> for Failure {
     fn from(error: RootsError) -> Self {
         if let RootsError::Owner { .. } = &error {

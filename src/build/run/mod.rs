@@ -43,7 +43,9 @@ const KEEPER: &str = "keeper";
 const INIT: &str = "init";
 
 /// Goes on whatever came of a call.
-fn regardless<T>(_outcome: rustix::io::Result<T>) {}
+fn regardless<T>(outcome: rustix::io::Result<T>) {
+    drop(outcome);
+}
 
 /// Does the work of a sandbox, if these arguments say that this process is one of its: then it
 /// returns whether that was done. To be asked before anything else is done in a process.

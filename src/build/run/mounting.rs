@@ -16,7 +16,7 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use crate::build::content::Files;
 use crate::build::run::channel::MAX_DESCRIPTORS;
 use crate::build::run::messages::{
-    Answer, Failure, FailureKind, Hold, Isolated, Mount, MountKind, Order, Raw,
+    Answer, Failure, FailureKind, Hold, Isolated, Mount, MountKind, Order, Raw, surprise,
 };
 use crate::build::run::sandbox::{Attempt, Keeper};
 use crate::build::runner::{Mountable, Mounted, RunError};
@@ -119,7 +119,7 @@ fn cache(
     };
     let id = Digest::sha256_of(id.as_bytes()).hex().to_owned();
     let (answer, _) = keeper.ask(&Order::Cache { id, hold, mode, owner }, &[])?;
-    let Answer::Cache { folder, is_new } = answer else { return Err(keeper.surprise().into()) };
+    let Answer::Cache { folder, is_new } = answer else { return Err(surprise().into()) };
     if !is_new {
         return Ok(folder.into_path());
     }
@@ -153,7 +153,7 @@ fn fill(
         (asked, writer.join())
     });
     match (asked, written) {
-        (_, Err(_)) => Err(keeper.surprise().into()),
+        (_, Err(_)) => Err(surprise().into()),
         // Whoever does not read any more says why.
         (Err(failure), Ok(Ok(()))) => Err(failure.into()),
         (Err(failure), Ok(Err(error))) if error.kind() == io::ErrorKind::BrokenPipe => {
@@ -280,13 +280,11 @@ fn talk(one: UnixStream, other: UnixStream) -> io::Result<()> {
 }
 
 fn of_mount(error: io::Error) -> Attempt {
-    match error.raw_os_error() {
-        Some(_) => Failure::system("to prepare a mount", error).into(),
-        None => {
-            let words = format!("a mount cannot be prepared: {error}");
-            Failure::new(FailureKind::Unsupported, words).into()
-        }
+    if error.raw_os_error().is_some() {
+        return Failure::system("to prepare a mount", error).into();
     }
+    let words = format!("a mount cannot be prepared: {error}");
+    Failure::new(FailureKind::Unsupported, words).into()
 }
 
 /// The name of a file that is mounted by itself.

@@ -13,7 +13,7 @@ use rustix::termios::{
 };
 
 use crate::build::run::channel::retry;
-use crate::build::run::messages::{Answer, Failure, Input};
+use crate::build::run::messages::{Answer, Failure, Input, surprise};
 use crate::build::run::regardless;
 use crate::build::run::sandbox::{Keeper, Pipes};
 use crate::build::runner::Stream;
@@ -61,6 +61,7 @@ impl Relay {
         let mut raw: Option<RawTerminal> = None;
         let mut buffer: VecDeque<u8> = VecDeque::new();
         let mut reads_stdin = self.typed.is_some();
+        let mut scrap = Scrap::new();
         loop {
             let stdin = rustix::stdio::stdin();
             let wants_input = reads_stdin && buffer.is_empty() && self.typed.is_some();
@@ -87,9 +88,8 @@ impl Relay {
                 retry(|| poll(&mut watched, timeout))?;
                 Ok(watched.iter().map(PollFd::revents).collect::<Vec<PollFlags>>())
             });
-            let ready = ready.ok_or_else(|| keeper.surprise())?.map_err(of)?;
+            let ready = ready.ok_or_else(surprise)?.map_err(of)?;
             let is_ready = |at: usize| ready.get(at).is_some_and(|events| !events.is_empty());
-            let mut scrap = Scrap::new();
             for (at, stream) in [(1, Stream::Output), (2, Stream::Error)] {
                 if is_ready(at) {
                     let from = if at == 1 { &self.pipes.output } else { &self.pipes.error };
@@ -125,7 +125,7 @@ impl Relay {
             if is_ready(0) {
                 match keeper.next()? {
                     (Answer::Terminal, with) => {
-                        let terminal = with.into_iter().next().ok_or_else(|| keeper.surprise())?;
+                        let terminal = with.into_iter().next().ok_or_else(surprise)?;
                         unblock(&terminal).map_err(of)?;
                         raw = RawTerminal::new();
                         self.typed = Some(terminal);
@@ -153,11 +153,11 @@ impl Relay {
 }
 
 /// Room for what is passed on.
-struct Scrap(Box<[u8; 32 << 10]>);
+struct Scrap(Vec<u8>);
 
 impl Scrap {
     fn new() -> Self {
-        Self(Box::new([0; 32 << 10]))
+        Self(vec![0; 32 << 10])
     }
 
     /// Passes on what is there; returns whether there was something.

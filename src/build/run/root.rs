@@ -179,7 +179,8 @@ fn mount_root(setup: &Setup, run: &OwnedFd) -> Result<(), Failure> {
     let plain = if setup.marks_for_user { "" } else { ",index=off,metacopy=off,redirect_dir=off" };
     let mut outcome = Err(Errno::INVAL);
     // `volatile`: what a command syncs need not survive a power cut; it is thrown away then.
-    for further in [&format!("{plain},volatile")[..], plain, ""] {
+    let volatile = format!("{plain},volatile");
+    for further in [volatile.as_str(), plain, ""] {
         let options = c_string(format!("{base}{always}{further}"))?;
         outcome = mount("overlay", path_of(&target), "overlay", flags, options.as_c_str());
         if outcome != Err(Errno::INVAL) {
@@ -222,6 +223,7 @@ struct Inside {
 }
 
 /// What is bound.
+#[derive(Clone, Copy)]
 enum Source<'a> {
     Path(&'a std::path::Path),
     At(&'a OwnedFd, &'a str),
@@ -257,7 +259,7 @@ impl Inside {
         bound_processes(&proc);
         let dev = self.plain_folder("dev")?;
         let devices = MountFlags::NOSUID | self.no_devices;
-        self.mount_new(&dev, "tmpfs", devices, "mode=0755,size=65536k")?;
+        mount_new(&dev, "tmpfs", devices, "mode=0755,size=65536k")?;
         for name in ["null", "zero", "full", "random", "urandom", "tty"] {
             let path = format!("/dev/{name}");
             self.file_in_dev(name)?;
@@ -286,17 +288,17 @@ impl Inside {
         // A user namespace need not have a group of that number.
         let mounted = mount("devpts", path_of(&pts), "devpts", terminals, with_group.as_c_str());
         if mounted.is_err() {
-            self.mount_new(&pts, "devpts", terminals, options)?;
+            mount_new(&pts, "devpts", terminals, options)?;
         }
         let shm = self.find("/dev/shm", Want::Folder)?;
-        self.mount_new(&shm, "tmpfs", kernel, "mode=1777,size=65536k")?;
+        mount_new(&shm, "tmpfs", kernel, "mode=1777,size=65536k")?;
         let mqueue = self.find("/dev/mqueue", Want::Folder)?;
-        self.mount_new(&mqueue, "mqueue", kernel, "")?;
+        mount_new(&mqueue, "mqueue", kernel, "")?;
         let sys = self.plain_folder("sys")?;
         let flags = if insecure { kernel } else { kernel | MountFlags::RDONLY };
         if mount("sysfs", path_of(&sys), "sysfs", flags, None).is_err() {
             // It shows the network's devices, so it takes a network of our own.
-            self.mount_new(&sys, "tmpfs", kernel | MountFlags::RDONLY, "mode=0555")?;
+            mount_new(&sys, "tmpfs", kernel | MountFlags::RDONLY, "mode=0555")?;
         }
         Ok(())
     }
@@ -356,18 +358,6 @@ impl Inside {
         })
     }
 
-    fn mount_new(
-        &self,
-        target: &OwnedFd,
-        kind: &str,
-        flags: MountFlags,
-        options: &str,
-    ) -> Result<(), Failure> {
-        let options = c_string(options)?;
-        mount(kind, path_of(target), kind, flags, options.as_c_str())
-            .map_err(|error| failed(format!("to mount a file system of the kind {kind}"), error))
-    }
-
     fn mount(
         &mut self,
         one: &Mount,
@@ -384,7 +374,7 @@ impl Inside {
                 let target = self.find(&one.target, Want::Folder)?;
                 let options = size.map(|size| format!("size={size}")).unwrap_or_default();
                 let flags = MountFlags::NOSUID | self.no_devices;
-                self.mount_new(&target, "tmpfs", flags, &options)
+                mount_new(&target, "tmpfs", flags, &options)
             }
             MountKind::Held { descriptor, mode, owner } => {
                 let name = format!("held-{number}");
@@ -437,7 +427,7 @@ impl Inside {
             let of = |error| failed(format!("to hide {path}"), error);
             let stat = fstat(&target).map_err(of)?;
             if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
-                self.mount_new(&target, "tmpfs", hidden, "mode=0555")?;
+                mount_new(&target, "tmpfs", hidden, "mode=0555")?;
             } else {
                 mount_bind("/dev/null", path_of(&target)).map_err(of)?;
             }
@@ -550,6 +540,17 @@ impl Inside {
         unmount(".", UnmountFlags::DETACH).map_err(of)?;
         rustix::process::chdir("/").map_err(of)
     }
+}
+
+fn mount_new(
+    target: &OwnedFd,
+    kind: &str,
+    flags: MountFlags,
+    options: &str,
+) -> Result<(), Failure> {
+    let options = c_string(options)?;
+    mount(kind, path_of(target), kind, flags, options.as_c_str())
+        .map_err(|error| failed(format!("to mount a file system of the kind {kind}"), error))
 }
 
 /// Changes how something that is mounted may be used; what was forbidden before stays forbidden.

@@ -14,7 +14,7 @@ use crate::build::accounts::{self, AccountError};
 use crate::build::run::capture::{self, Adoption, Left};
 use crate::build::run::channel::Channel;
 use crate::build::run::messages::{
-    Answer, Failure, FailureKind, Form, Input, Isolated, Layer, Order, Raw, Spec,
+    Answer, Failure, FailureKind, Form, Input, Isolated, Layer, Order, Raw, Spec, surprise,
 };
 use crate::build::run::mounting::Prepared;
 use crate::build::run::program::Program;
@@ -189,7 +189,7 @@ impl Sandbox {
         keeper.send(&Order::Run(Box::new(spec)), &with)?;
         drop(with);
         let answer = relay.follow(&keeper, output)?;
-        let Answer::Ended { status, stubs } = answer else { return Err(keeper.surprise().into()) };
+        let Answer::Ended { status, stubs } = answer else { return Err(surprise().into()) };
         let left = keeper.list()?;
         let mut warnings = warnings(plan);
         if status != 0 {
@@ -209,7 +209,7 @@ impl Sandbox {
         job: &Job<'_>,
         prepared: &Prepared,
     ) -> Result<Spec, Attempt> {
-        let user = accounts::user(root.files, &job.user).map_err(no_account)?;
+        let user = accounts::user(root.files, &job.user).map_err(|error| no_account(&error))?;
         let mut environment = job.environment.clone();
         if !environment.iter().any(|(name, _)| name == "HOME") {
             environment.push(("HOME".to_owned(), user.home));
@@ -220,7 +220,7 @@ impl Sandbox {
             job.hostname
         );
         for (name, address) in &job.hosts {
-            hosts.push_str(&format!("{address}\t{name}\n"));
+            hosts.extend([address, "\t", name, "\n"]);
         }
         let resolv_conf = if host_network { resolv_conf() } else { Vec::new() };
         let input = match (job.interactive, self.options.terminal) {
@@ -375,7 +375,7 @@ impl Keeper {
             keeper.map(map)?;
             answer = keeper.ask(&Order::Mapped, &[])?.0;
         }
-        let Answer::Begun { run } = answer else { return Err(keeper.surprise().into()) };
+        let Answer::Begun { run } = answer else { return Err(surprise().into()) };
         keeper.run = run.into_path();
         Ok((Arc::new(keeper), Pipes { output, error }))
     }
@@ -383,7 +383,7 @@ impl Keeper {
     fn map(&self, map: &Map) -> Result<(), Failure> {
         let id = self.process.lock().unwrap_or_else(PoisonError::into_inner).id();
         let pid = i32::try_from(id).ok().and_then(Pid::from_raw);
-        map.apply(pid.ok_or_else(|| self.surprise())?).map(drop)
+        map.apply(pid.ok_or_else(surprise)?).map(drop)
     }
 
     /// The folder of the run.
@@ -398,7 +398,7 @@ impl Keeper {
         with: &[BorrowedFd<'_>],
     ) -> Result<(Answer, Vec<OwnedFd>), Failure> {
         let channel = self.channel();
-        let Some(channel) = channel.as_ref() else { return Err(self.surprise()) };
+        let Some(channel) = channel.as_ref() else { return Err(surprise()) };
         channel.send(order, with).map_err(|_| self.ended())?;
         self.answer(channel)
     }
@@ -406,14 +406,14 @@ impl Keeper {
     /// Sends an order whose answer is waited for elsewhere.
     fn send(&self, order: &Order, with: &[BorrowedFd<'_>]) -> Result<(), Failure> {
         let channel = self.channel();
-        let Some(channel) = channel.as_ref() else { return Err(self.surprise()) };
+        let Some(channel) = channel.as_ref() else { return Err(surprise()) };
         channel.send(order, with).map_err(|_| self.ended())
     }
 
     /// The next answer, which is there or is waited for.
     pub(super) fn next(&self) -> Result<(Answer, Vec<OwnedFd>), Failure> {
         let channel = self.channel();
-        let Some(channel) = channel.as_ref() else { return Err(self.surprise()) };
+        let Some(channel) = channel.as_ref() else { return Err(surprise()) };
         self.answer(channel)
     }
 
@@ -433,7 +433,7 @@ impl Keeper {
             match answer {
                 Answer::Found(some) => all.extend(some),
                 Answer::Done => return Ok(all),
-                _ => return Err(self.surprise()),
+                _ => return Err(surprise()),
             }
             answer = self.next()?.0;
         }
@@ -447,10 +447,6 @@ impl Keeper {
 
     fn channel(&self) -> MutexGuard<'_, Option<Channel>> {
         self.channel.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn surprise(&self) -> Failure {
-        Failure::new(FailureKind::Unsupported, "the sandbox answered something else")
     }
 
     /// Why nobody answers.
@@ -483,9 +479,9 @@ fn began(error: io::Error) -> Attempt {
     RunError::System { doing: "to start a sandbox".to_owned(), cause: error }.into()
 }
 
-fn no_account(error: AccountError) -> Attempt {
+fn no_account(error: &AccountError) -> Attempt {
     let mut what = error.to_string();
-    if let Some(cause) = std::error::Error::source(&error) {
+    if let Some(cause) = std::error::Error::source(error) {
         what = format!("{what}: {cause}");
     }
     RunError::NotInImage { what }.into()

@@ -1,5 +1,5 @@
 //! Whose files they are for a command of somebody who is not root: the numbers of users and groups
-//! in a user namespace (user_namespaces(7)).
+//! in a user namespace (`user_namespaces(7)`).
 
 use std::path::Path;
 use std::process::Command;

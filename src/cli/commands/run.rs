@@ -23,7 +23,6 @@ use crate::store::files::create_user_folder;
 /// keeps it. Exit codes: that of the command; 125 it was not run, 126 it cannot be run, 127 it is
 /// not there.
 #[derive(Debug, clap::Args)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct Args {
     /// Image, and the command with its arguments [default: what the image says]
     #[arg(required = true, trailing_var_arg = true, value_name = "IMAGE [COMMAND…]")]
@@ -261,8 +260,10 @@ fn absolute(path: &str) -> Result<String, CliError> {
 /// the three that docker uses.
 fn not_run(error: CliError) -> CliError {
     let kind = match error.kind {
-        ErrorKind::Interrupted | ErrorKind::OutputClosed => error.kind,
-        ErrorKind::NotExecutable | ErrorKind::NoProgram => error.kind,
+        ErrorKind::Interrupted
+        | ErrorKind::OutputClosed
+        | ErrorKind::NotExecutable
+        | ErrorKind::NoProgram => error.kind,
         _ => ErrorKind::NotRun,
     };
     CliError { kind, ..error }

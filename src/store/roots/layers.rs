@@ -82,7 +82,8 @@ impl Layers {
     ) -> Result<OwnedFd, RootsError> {
         let of = |action, error| failed(action, name.as_bytes(), error);
         let temporary = format!("{UNFINISHED}{}", Uuid::new_v4());
-        mkdirat(&self.folder, &temporary[..], Mode::RWXU).map_err(|error| of("create", error))?;
+        mkdirat(&self.folder, temporary.as_str(), Mode::RWXU)
+            .map_err(|error| of("create", error))?;
         let folder = beneath::open_folder(self.folder.as_fd(), temporary.as_bytes());
         let folder = folder.map_err(|error| of("open", error))?;
         let below: Result<Vec<OwnedFd>, _> = below.iter().map(OwnedFd::try_clone).collect();
@@ -110,7 +111,8 @@ impl Layers {
             return Err(error);
         }
         let folder_fd = self.folder.as_fd();
-        match renameat_with(folder_fd, &temporary[..], folder_fd, name, RenameFlags::NOREPLACE) {
+        match renameat_with(folder_fd, temporary.as_str(), folder_fd, name, RenameFlags::NOREPLACE)
+        {
             Ok(()) => {}
             // Somebody else made the same one meanwhile.
             Err(Errno::EXIST) => remove::remove(folder_fd, temporary.as_bytes())?,

@@ -69,7 +69,7 @@ pub fn survey(
             }
             let child = [path.as_bytes(), b"/", &name].concat();
             let child = EntryPath::parse(&child)?;
-            let found = one(rustix::fd::AsFd::as_fd(&open), &name, child, marks)?;
+            let found = one(rustix::fd::AsFd::as_fd(&open), &name, &child, marks)?;
             if matches!(found.kind, FoundKind::Image(Kind::Folder) | FoundKind::OpaqueFolder) {
                 pending.push(found.path.clone());
             }
@@ -82,7 +82,7 @@ pub fn survey(
 fn one(
     folder: BorrowedFd<'_>,
     name: &[u8],
-    path: EntryPath,
+    path: &EntryPath,
     marks: Option<Marks>,
 ) -> Result<Found, RootsError> {
     let of = |error| failed("inspect", path.as_bytes(), error);

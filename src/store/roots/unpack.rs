@@ -195,7 +195,7 @@ impl Unpacker {
         let made = match &entry.kind {
             Kind::Folder => Ok(()),
             Kind::File => {
-                return self.write(&folder, name, &path, entry, &attributes, content);
+                return write_file(&folder, name, &path, entry, &attributes, content);
             }
             Kind::Symlink(target) => symlinkat(&target[..], &folder, name),
             Kind::Hardlink(_) => {
@@ -222,44 +222,6 @@ impl Unpacker {
         }
         attributes.apply(&folder, name, &path)?;
         set_time(&folder, name, entry.mtime).map_err(|error| of("date", error))
-    }
-
-    fn write(
-        &self,
-        folder: &OwnedFd,
-        name: &[u8],
-        path: &[u8],
-        entry: &Entry,
-        attributes: &Attributes<'_>,
-        content: &mut dyn Read,
-    ) -> Result<(), RootsError> {
-        let of = |action, error| failed(action, path, error);
-        let flags =
-            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = openat(folder, name, flags, Mode::RUSR | Mode::WUSR);
-        let mut file = std::fs::File::from(file.map_err(|error| of("create", error))?);
-        let mut left = entry.size;
-        let mut buffer = [0; 64 << 10];
-        while left > 0 {
-            let most = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
-            let piece = buffer.get_mut(..most).unwrap_or_default();
-            let count = match content.read(piece) {
-                Ok(0) => return Err(ArchiveError::Truncated.into()),
-                Ok(count) => count,
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(ArchiveError::from(error).into()),
-            };
-            let piece = piece.get(..count).unwrap_or_default();
-            file.write_all(piece).map_err(|cause| RootsError::Io {
-                action: "write",
-                path: shown(path),
-                cause,
-            })?;
-            left -= count as u64;
-        }
-        attributes.apply_to_file(&file, path)?;
-        let time = times(entry.mtime);
-        rustix::fs::futimens(&file, &time).map_err(|error| of("date", error))
     }
 
     /// The folder that a path as written is in, made if only layers below have it, and where it is.
@@ -627,6 +589,44 @@ impl Unpacker {
     }
 }
 
+/// Makes a file.
+fn write_file(
+    folder: &OwnedFd,
+    name: &[u8],
+    path: &[u8],
+    entry: &Entry,
+    attributes: &Attributes<'_>,
+    content: &mut dyn Read,
+) -> Result<(), RootsError> {
+    let of = |action, error| failed(action, path, error);
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let file = openat(folder, name, flags, Mode::RUSR | Mode::WUSR);
+    let mut file = std::fs::File::from(file.map_err(|error| of("create", error))?);
+    let mut left = entry.size;
+    let most = usize::try_from(left).unwrap_or(usize::MAX).min(PIECE);
+    let mut buffer = vec![0; most];
+    while left > 0 {
+        let most = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
+        let piece = buffer.get_mut(..most).unwrap_or_default();
+        let count = match content.read(piece) {
+            Ok(0) => return Err(ArchiveError::Truncated.into()),
+            Ok(count) => count,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(ArchiveError::from(error).into()),
+        };
+        let piece = piece.get(..count).unwrap_or_default();
+        file.write_all(piece).map_err(|cause| RootsError::Io {
+            action: "write",
+            path: shown(path),
+            cause,
+        })?;
+        left -= count as u64;
+    }
+    attributes.apply_to_file(&file, path)?;
+    let time = times(entry.mtime);
+    rustix::fs::futimens(&file, &time).map_err(|error| of("date", error))
+}
+
 /// What a file has besides its content.
 struct Attributes<'a> {
     mode: u32,
@@ -722,10 +722,7 @@ fn time_of(stat: &Stat) -> Time {
 
 fn times(time: Time) -> Timestamps {
     let time = Timespec { tv_sec: time.seconds, tv_nsec: time.nanoseconds.into() };
-    Timestamps {
-        last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT.into() },
-        last_modification: time,
-    }
+    Timestamps { last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT }, last_modification: time }
 }
 
 pub(super) fn set_time(folder: &OwnedFd, name: &[u8], time: Time) -> Result<(), Errno> {
@@ -760,9 +757,104 @@ fn parts(path: &[u8]) -> Vec<Vec<u8>> {
     names.rev().map(<[u8]>::to_vec).collect()
 }
 
+/// How much of a file is written at once, in bytes.
+const PIECE: usize = 64 << 10;
 const WHITEOUT: &[u8] = b".wh.";
 const OPAQUE: &[u8] = b".wh..wh..opq";
 /// What AUFS keeps for itself begins so.
 const AUFS: &[u8] = b".wh..wh.";
 const AUFS_LINKS: &[u8] = b".wh..wh.plnk";
 const CAPABILITY: &str = crate::store::roots::survey::CAPABILITY;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(text: &str) -> EntryPath {
+        EntryPath::parse(text.as_bytes()).unwrap()
+    }
+
+    /// `d/` is a folder, `l>t` a symbolic link, all else a file of its own name.
+    fn put(unpacker: &mut Unpacker, text: &str) -> Result<(), RootsError> {
+        if let Some(folder) = text.strip_suffix('/') {
+            let entry = Entry::new(path(folder), Kind::Folder);
+            return unpacker.entry(&entry, &mut std::io::empty());
+        }
+        if let Some((link, target)) = text.split_once('>') {
+            let entry = Entry::new(path(link), Kind::Symlink(target.as_bytes().into()));
+            return unpacker.entry(&entry, &mut std::io::empty());
+        }
+        let entry = Entry::file(path(text), text.len() as u64);
+        unpacker.entry(&entry, &mut text.as_bytes())
+    }
+
+    /// One folder of these layers; nobody but root of the machine can make more of them here.
+    fn flat(layers: &[&[&str]]) -> Result<tempfile::TempDir, RootsError> {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = beneath::folder(dir.path()).unwrap();
+        let mut unpacker = Unpacker::new(folder, Vec::new(), Style::Flat)?;
+        for layer in layers {
+            unpacker.begin_layer();
+            for text in *layer {
+                put(&mut unpacker, text)?;
+            }
+        }
+        unpacker.finish()?;
+        Ok(dir)
+    }
+
+    /// The files below a folder, no link followed.
+    fn files(dir: &std::path::Path) -> Vec<String> {
+        let top = beneath::folder(dir).unwrap();
+        let mut found = Vec::new();
+        crate::store::roots::survey::survey(top.as_fd(), None, &mut |one| {
+            if one.kind == crate::store::roots::FoundKind::Image(Kind::File) {
+                found.push(one.path.to_string());
+            }
+            Ok(())
+        })
+        .unwrap();
+        found.sort();
+        found
+    }
+
+    #[test]
+    fn layers_come_to_what_they_come_to_elsewhere() {
+        let base: &[&str] = &["a/", "a/x", "a/y", "b", "c/", "c/d/", "c/d/z", "s>c/d"];
+        for (layer, expected) in [
+            (&["a/.wh.x"][..], &["a/y", "b", "c/d/z"][..]),
+            (&[".wh.a", ".wh.c"], &["b"]),
+            (&["a/n", "a/.wh..wh..opq"], &["a/n", "b", "c/d/z"]),
+            (&["s/n", "s/.wh.z"], &["a/x", "a/y", "b", "c/d/n"]),
+            (&["c/d/n", ".wh.c", "b/", "b/n"], &["a/x", "a/y", "b/n", "c/d/n"]),
+            (&["a"], &["a", "b", "c/d/z"]),
+        ] {
+            let dir = flat(&[base, layer]).unwrap();
+            assert_eq!(files(dir.path()), expected, "{layer:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_written_outside() {
+        let outside = tempfile::tempdir().unwrap();
+        let link = format!("out>{}", outside.path().display());
+        let climbing = format!("up>../../../../../../..{}", outside.path().display());
+        let dir =
+            flat(&[&[&link, &climbing], &["out/one", "up/two", "out/.wh.x", "up/.wh..wh..opq"]]);
+        dir.unwrap();
+        assert_eq!(files(outside.path()), Vec::<String>::new());
+    }
+
+    #[test]
+    fn layers_that_cannot_be() {
+        let refused = |layer: &[&str]| flat(&[layer]).unwrap_err();
+        let archive = |error: RootsError| match error {
+            RootsError::Archive(error) => error,
+            other => panic!("{other}"),
+        };
+        assert!(matches!(archive(refused(&["a>b", "b>a", "a/x"])), ArchiveError::LinkLoop { .. }));
+        assert!(matches!(archive(refused(&["a", "a/x"])), ArchiveError::NotAFolder { .. }));
+        assert!(matches!(archive(refused(&["s>.wh.x", "s/y"])), ArchiveError::Name { .. }));
+        assert!(matches!(archive(refused(&[".wh.."])), ArchiveError::Name { .. }));
+    }
+}

@@ -241,7 +241,7 @@ fn rules_of_what_is_left_out() {
             fs::write(world.path("app/.dockerignore"), rule).unwrap();
             let dockerfile = format!("FROM scratch\n{copy}\n");
             fs::write(world.path("app/Dockerfile"), dockerfile).unwrap();
-            let (ours, theirs) = (ours(&world, &[]).unwrap(), buildah(&world, &[]));
+            let (ours, theirs) = (ours(&world).unwrap(), buildah(&world));
             // Where nothing is left of a pattern, buildah fails.
             let theirs = theirs.unwrap_or_else(|_| ours.clone());
             assert_eq!(ours, theirs, "{rule:?} {copy}");
@@ -329,120 +329,22 @@ fn what_neither_takes() {
     ];
     for (text, words) in cases {
         fs::write(world.path("app/Dockerfile"), format!("FROM scratch\n{text}\n")).unwrap();
-        let error = ours(&world, &[]).unwrap_err();
+        let error = ours(&world).unwrap_err();
         assert!(error.contains(words), "{text}: {error}");
         assert!(error.contains(" --> Dockerfile:"), "{text}: {error}");
-        assert!(buildah(&world, &[]).is_err(), "{text}");
+        assert!(buildah(&world).is_err(), "{text}");
     }
 }
 
 /// What BuildKit does, and buildah 1.28 otherwise or not at all.
 #[test]
 fn where_buildkit_has_it_otherwise() {
-    let nothing: &[&str] = &[];
-    let cases: &[(&str, &[&str], &str)] = &[
-        // A pattern may match nothing.
-        ("COPY nothing* /x/", nothing, "{}"),
-        // Without a slash the destination is no folder: the last file stays.
-        ("COPY a.txt b.txt /d", &["d f 0644 0:0 b"], "{}"),
-        // The mode is also that of folders which are made for the file.
-        (
-            "COPY --chmod=0750 a.txt /x/y/",
-            &["x d 0750 0:0", "x/y d 0750 0:0", "x/y/a.txt f 0750 0:0 a"],
-            "{}",
-        ),
-        ("COPY --chmod=u=rw,go= a.txt /x", &["x f 0600 0:0 a"], "{}"),
-        // What is left out is seen from the folder that is copied.
-        (
-            "COPY --exclude=*.md --exclude=sub/deep dir/sub /d/\nCOPY --exclude=**/*.md dir/sub/deep /e/",
-            &[
-                "d d 0755 0:0",
-                "d/deep d 0755 0:0",
-                "d/deep/q.md f 0644 0:0 q",
-                "d/y f 0644 0:0 y",
-                "e d 0755 0:0",
-            ],
-            "{}",
-        ),
-        // Paths are kept, from the pivot on.
-        (
-            "COPY --parents dir/sub/y /p/\nCOPY --parents dir/./sub/*.md /q/",
-            &[
-                "p d 0755 0:0",
-                "p/dir d 0755 0:0",
-                "p/dir/sub d 0755 0:0",
-                "p/dir/sub/y f 0644 0:0 y",
-                "q d 0755 0:0",
-                "q/sub d 0755 0:0",
-                "q/sub/z.md f 0644 0:0 z",
-            ],
-            "{}",
-        ),
-        ("COPY --link a.txt /x/", &["x d 0755 0:0", "x/a.txt f 0644 0:0 a"], "{}"),
-        // A bracket in brackets is one.
-        ("COPY q[[]1] /x", &["x f 0644 0:0 bracket"], "{}"),
-        // A link to a file is written through.
-        (
-            "COPY tree/real /real\nCOPY dir/link /\nCOPY tree/near/k /n\nCOPY a.txt /n",
-            &["link f 0644 0:0 a", "n f 0644 0:0 a", "real d 0755 0:0", "real/k f 0644 0:0 k"],
-            "{}",
-        ),
-        // Names of stages know no case, and those below are no images.
-        (
-            "COPY a.txt /\nFROM scratch AS Second\nCOPY --from=0 /a.txt /b\nFROM SECOND\nCOPY --from=second /b /c",
-            &["b f 0644 0:0 a", "c f 0644 0:0 a"],
-            "{}",
-        ),
-        // What is unpacked belongs to whom it is given.
-        ("ADD --chown=9:9 t.tgz /x/", &["x d 0755 9:9", "x/g f 0640 9:9 1"], "{}"),
-        ("ADD --unpack=false t.tgz /x/t", &["x d 0755 0:0"], "{}"),
-        // Here-documents.
-        (
-            "ENV v=1\nCOPY <<EOF /f\nhello $v\n\"q\" \\$v\nEOF\nCOPY <<\"E2\" <<-E3 /d/\n$v\nE2\n\t${v}x\n\tE3",
-            &[
-                "d d 0755 0:0",
-                "d/E2 f 0644 0:0 $v\n",
-                "d/E3 f 0644 0:0 1x\n",
-                "f f 0644 0:0 hello 1\n\"q\" $v\n",
-            ],
-            r#"{"Env":["v=1"]}"#,
-        ),
-        // The shell is that of SHELL.
-        (
-            "SHELL [\"/s\",\"-x\"]\nCMD a b\nENTRYPOINT c",
-            nothing,
-            r#"{"Cmd":["/s","-x","a b"],"Entrypoint":["/s","-x","c"],"Shell":["/s","-x"]}"#,
-        ),
-        // Volumes are not made.
-        ("VOLUME /v /w", nothing, r#"{"Volumes":{"/v":{},"/w":{}}}"#),
-        // A range is its ports.
-        (
-            "ENV P=8000-8001\nEXPOSE $P/udp 80",
-            nothing,
-            r#"{"Env":["P=8000-8001"],"ExposedPorts":{"80/tcp":{},"8000/udp":{},"8001/udp":{}}}"#,
-        ),
-        // An argument that is declared after a variable of its name counts; the image keeps the
-        // variable.
-        ("ENV x=1\nARG x=2\nLABEL x=$x", nothing, r#"{"Env":["x=1"],"Labels":{"x":"2"}}"#),
-        // A stage has the arguments of its base.
-        (
-            "ARG a=1\nFROM scratch AS one\nARG b=2\nFROM one\nLABEL b=$b",
-            nothing,
-            r#"{"Labels":{"b":"2"}}"#,
-        ),
-        // Patterns in variables.
-        (
-            "ENV P=/usr/lib.tar.gz\nLABEL a=${P#*/} b=${P##*/} c=${P%.*} d=${P%%.*} e=${P/l/L} f=${P//r/R}",
-            nothing,
-            r#"{"Env":["P=/usr/lib.tar.gz"],"Labels":{"a":"usr/lib.tar.gz","b":"lib.tar.gz","c":"/usr/lib.tar","d":"/usr/lib","e":"/usr/Lib.tar.gz","f":"/usR/lib.taR.gz"}}"#,
-        ),
-    ];
     let world = World::new();
-    for (text, files, config) in cases {
+    for (text, files, config) in OTHERWISE {
         let text = format!("FROM scratch\n{text}\n");
         write(&world.path("app"), STOCK);
         fs::write(world.path("app/Dockerfile"), &text).unwrap();
-        let found = ours(&world, &[]).unwrap_or_else(|error| panic!("{text}: {error}"));
+        let found = ours(&world).unwrap_or_else(|error| panic!("{text}: {error}"));
         if text.contains("--unpack=false") {
             // Its bytes are what gzip makes of it.
             assert!(found.files.0["x/t"].starts_with("f 0644 0:0 "), "{text}");
@@ -452,18 +354,29 @@ fn where_buildkit_has_it_otherwise() {
         let config: Map<String, Value> = serde_json::from_str(config).unwrap();
         assert_eq!(found.config, config, "{text}");
     }
-    // An escape character of its own.
+}
+
+#[test]
+fn an_escape_character_of_its_own() {
+    let world = World::new();
+    write(&world.path("app"), STOCK);
     let text = "# escape=`\nFROM scratch\nENV a=`$x b=c:\\d\nCOPY a.txt `\n /x\n";
     fs::write(world.path("app/Dockerfile"), text).unwrap();
-    let found = ours(&world, &[]).unwrap();
+    let found = ours(&world).unwrap();
     assert_eq!(found.files.lines(), ["x f 0644 0:0 a"]);
     assert_eq!(found.config["Env"], serde_json::json!(["a=$x", "b=c:\\d"]));
-    // Exceptions by a pattern reach below a folder that is left out; blanks follow the mark.
+}
+
+/// Exceptions by a pattern reach below a folder that is left out; blanks follow the mark.
+#[test]
+fn exceptions_of_what_is_left_out() {
+    let world = World::new();
+    write(&world.path("app"), STOCK);
     let ignore = "dir\n!**/*.md\n*.txt\n! b.txt\n";
     fs::write(world.path("app/.dockerignore"), ignore).unwrap();
     fs::write(world.path("app/Dockerfile"), "FROM scratch\nCOPY dir *.txt /\n").unwrap();
     assert_eq!(
-        ours(&world, &[]).unwrap().files.lines(),
+        ours(&world).unwrap().files.lines(),
         [
             "b.txt f 0644 0:0 b",
             "sub d 0755 0:0",
@@ -472,13 +385,17 @@ fn where_buildkit_has_it_otherwise() {
             "sub/z.md f 0644 0:0 z"
         ]
     );
-    // Nested files and folders do not take each other's place.
+}
+
+#[test]
+fn nested_files_and_folders_do_not_take_each_others_place() {
+    let world = World::new();
     for (first, second) in [("one", "two"), ("two", "one")] {
         let files = [("one/n", Text("file")), ("two/n/z", Text("z"))];
         write(&world.path("app"), &files);
         let text = format!("FROM scratch\nCOPY {first} /\nCOPY {second} /\n");
         fs::write(world.path("app/Dockerfile"), text).unwrap();
-        assert!(ours(&world, &[]).unwrap_err().contains('n'));
+        assert!(ours(&world).unwrap_err().contains('n'));
     }
 }
 
@@ -497,8 +414,8 @@ fn agree_on(files: Files<'_>, dockerfiles: &[&str]) {
     write(&world.path("app"), files);
     for text in dockerfiles {
         fs::write(world.path("app/Dockerfile"), format!("{text}\n")).unwrap();
-        let mut ours = ours(&world, &[]).unwrap_or_else(|error| panic!("{text}\n{error}"));
-        let mut theirs = buildah(&world, &[]).unwrap_or_else(|error| panic!("{text}\n{error}"));
+        let mut ours = ours(&world).unwrap_or_else(|error| panic!("{text}\n{error}"));
+        let mut theirs = buildah(&world).unwrap_or_else(|error| panic!("{text}\n{error}"));
         // Buildah makes volumes and takes the slash off a folder.
         for config in [&mut ours.config, &mut theirs.config] {
             if let Some(Value::String(folder)) = config.get_mut("WorkingDir") {
@@ -582,8 +499,8 @@ impl Flat {
 }
 
 /// Builds `app` by us.
-fn ours(world: &World, words: &[&str]) -> Result<Image, String> {
-    let built = world.build(&[words, &["app"]].concat());
+fn ours(world: &World) -> Result<Image, String> {
+    let built = world.build(&["app"]);
     if built.code != 0 {
         return Err(built.stderr);
     }
@@ -593,13 +510,13 @@ fn ours(world: &World, words: &[&str]) -> Result<Image, String> {
 }
 
 /// Builds `app` by buildah.
-fn buildah(world: &World, words: &[&str]) -> Result<Image, String> {
+fn buildah(world: &World) -> Result<Image, String> {
     let folder = |name: &str| world.path(name).display().to_string();
     fs::write(world.user.docker_config().join("config.json"), "{}").unwrap();
     let (root, run_root, out) = (folder("storage"), folder("run"), folder("out"));
     let storage = ["--root", &root, "--runroot", &run_root, "--storage-driver", "vfs"];
     let build = ["bud", "-q", "--isolation", "chroot", "--format", "docker", "--layers=false"];
-    let build = [&storage[..], &build, &["-t", "built"], words, &["app"]].concat();
+    let build = [&storage[..], &build, &["-t", "built", "app"]].concat();
     let built = world.user.program("buildah", &build);
     if built.code != 0 {
         return Err(built.stderr);
@@ -741,4 +658,100 @@ const MEMBERS: [&str; 12] = [
     "Shell",
     "OnBuild",
     "Healthcheck",
+];
+
+/// What BuildKit does otherwise than buildah, or buildah not at all: what follows FROM, the files,
+/// and the configuration.
+const OTHERWISE: &[(&str, &[&str], &str)] = &[
+    // A pattern may match nothing.
+    ("COPY nothing* /x/", &[], "{}"),
+    // Without a slash the destination is no folder: the last file stays.
+    ("COPY a.txt b.txt /d", &["d f 0644 0:0 b"], "{}"),
+    // The mode is also that of folders which are made for the file.
+    (
+        "COPY --chmod=0750 a.txt /x/y/",
+        &["x d 0750 0:0", "x/y d 0750 0:0", "x/y/a.txt f 0750 0:0 a"],
+        "{}",
+    ),
+    ("COPY --chmod=u=rw,go= a.txt /x", &["x f 0600 0:0 a"], "{}"),
+    // What is left out is seen from the folder that is copied.
+    (
+        "COPY --exclude=*.md --exclude=sub/deep dir/sub /d/\nCOPY --exclude=**/*.md dir/sub/deep /e/",
+        &[
+            "d d 0755 0:0",
+            "d/deep d 0755 0:0",
+            "d/deep/q.md f 0644 0:0 q",
+            "d/y f 0644 0:0 y",
+            "e d 0755 0:0",
+        ],
+        "{}",
+    ),
+    // Paths are kept, from the pivot on.
+    (
+        "COPY --parents dir/sub/y /p/\nCOPY --parents dir/./sub/*.md /q/",
+        &[
+            "p d 0755 0:0",
+            "p/dir d 0755 0:0",
+            "p/dir/sub d 0755 0:0",
+            "p/dir/sub/y f 0644 0:0 y",
+            "q d 0755 0:0",
+            "q/sub d 0755 0:0",
+            "q/sub/z.md f 0644 0:0 z",
+        ],
+        "{}",
+    ),
+    ("COPY --link a.txt /x/", &["x d 0755 0:0", "x/a.txt f 0644 0:0 a"], "{}"),
+    // A bracket in brackets is one.
+    ("COPY q[[]1] /x", &["x f 0644 0:0 bracket"], "{}"),
+    // A link to a file is written through.
+    (
+        "COPY tree/real /real\nCOPY dir/link /\nCOPY tree/near/k /n\nCOPY a.txt /n",
+        &["link f 0644 0:0 a", "n f 0644 0:0 a", "real d 0755 0:0", "real/k f 0644 0:0 k"],
+        "{}",
+    ),
+    // Names of stages know no case, and those below are no images.
+    (
+        "COPY a.txt /\nFROM scratch AS Second\nCOPY --from=0 /a.txt /b\nFROM SECOND\nCOPY --from=second /b /c",
+        &["b f 0644 0:0 a", "c f 0644 0:0 a"],
+        "{}",
+    ),
+    // What is unpacked belongs to whom it is given.
+    ("ADD --chown=9:9 t.tgz /x/", &["x d 0755 9:9", "x/g f 0640 9:9 1"], "{}"),
+    ("ADD --unpack=false t.tgz /x/t", &["x d 0755 0:0"], "{}"),
+    // Here-documents.
+    (
+        "ENV v=1\nCOPY <<EOF /f\nhello $v\n\"q\" \\$v\nEOF\nCOPY <<\"E2\" <<-E3 /d/\n$v\nE2\n\t${v}x\n\tE3",
+        &[
+            "d d 0755 0:0",
+            "d/E2 f 0644 0:0 $v\n",
+            "d/E3 f 0644 0:0 1x\n",
+            "f f 0644 0:0 hello 1\n\"q\" $v\n",
+        ],
+        r#"{"Env":["v=1"]}"#,
+    ),
+    // The shell is that of SHELL.
+    (
+        "SHELL [\"/s\",\"-x\"]\nCMD a b\nENTRYPOINT c",
+        &[],
+        r#"{"Cmd":["/s","-x","a b"],"Entrypoint":["/s","-x","c"],"Shell":["/s","-x"]}"#,
+    ),
+    // Volumes are not made.
+    ("VOLUME /v /w", &[], r#"{"Volumes":{"/v":{},"/w":{}}}"#),
+    // A range is its ports.
+    (
+        "ENV P=8000-8001\nEXPOSE $P/udp 80",
+        &[],
+        r#"{"Env":["P=8000-8001"],"ExposedPorts":{"80/tcp":{},"8000/udp":{},"8001/udp":{}}}"#,
+    ),
+    // An argument that is declared after a variable of its name counts; the image keeps the
+    // variable.
+    ("ENV x=1\nARG x=2\nLABEL x=$x", &[], r#"{"Env":["x=1"],"Labels":{"x":"2"}}"#),
+    // A stage has the arguments of its base.
+    ("ARG a=1\nFROM scratch AS one\nARG b=2\nFROM one\nLABEL b=$b", &[], r#"{"Labels":{"b":"2"}}"#),
+    // Patterns in variables.
+    (
+        "ENV P=/usr/lib.tar.gz\nLABEL a=${P#*/} b=${P##*/} c=${P%.*} d=${P%%.*} e=${P/l/L} f=${P//r/R}",
+        &[],
+        r#"{"Env":["P=/usr/lib.tar.gz"],"Labels":{"a":"usr/lib.tar.gz","b":"lib.tar.gz","c":"/usr/lib.tar","d":"/usr/lib","e":"/usr/Lib.tar.gz","f":"/usR/lib.taR.gz"}}"#,
+    ),
 ];

@@ -132,5 +132,5 @@ fn what_a_command_changed_becomes_an_image() {
     assert_eq!(person.code(&["commit", "nothing", "localhost/x:1"]).0, 8);
     // Nothing is kept that nobody asked for.
     person.says(&["run", IMAGE, "touch", "/x"]);
-    assert_eq!(person.says(&["image", "ls", "-q"]).lines().count(), 5);
+    assert_eq!(person.says(&["images", "-q"]).lines().count(), 5);
 }
