@@ -1,5 +1,6 @@
 //! Building images, beside buildah, docker's own builder and umoci.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -276,7 +277,7 @@ fn tiny_layers(context: &Path) {
     fs::create_dir_all(context).unwrap();
     for at in 0..LAYERS {
         fs::write(context.join(format!("file-{at}")), vec![b'x'; 1000 + at]).unwrap();
-        recipe.push_str(&format!("COPY file-{at} /file-{at}\n"));
+        writeln!(recipe, "COPY file-{at} /file-{at}").unwrap();
     }
     write(context, &recipe);
 }

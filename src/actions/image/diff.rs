@@ -34,6 +34,7 @@ pub struct Difference {
 
 /// What is to be compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a part that may be asked for")]
 pub struct Parts {
     /// The layers.
     pub layers: bool,

@@ -240,7 +240,7 @@ mod tests {
         let entries = arrange(&before, changes(texts), 7)?;
         let mut writer = LayerWriter::new(std::io::sink(), 7);
         let mut lines = Vec::new();
-        let mut after = before.clone();
+        let mut after = before;
         after.begin_layer();
         for (entry, content) in entries {
             writer.append(&entry, &mut std::io::repeat(0)).unwrap();
@@ -325,7 +325,7 @@ mod tests {
     fn what_unpacks_is_what_was_meant() {
         let before = tree(&["a/", "a/b", "a/c/", "a/c/d", "x"]);
         let entries = arrange(&before, changes(&["!a/", "a/c/", "a/c/n", "-x"]), 0).unwrap();
-        let mut after = before.clone();
+        let mut after = before;
         after.begin_layer();
         for (entry, _) in &entries {
             after.apply(entry).unwrap();

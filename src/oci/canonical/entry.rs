@@ -23,7 +23,7 @@ pub fn normalized(entry: Entry, epoch: i64) -> Entry {
         _ => BTreeMap::new(),
     };
     let mtime = Time { seconds: epoch, nanoseconds: 0 };
-    Entry { mode, size, xattrs, mtime, ..entry }
+    Entry { mode, mtime, size, xattrs, ..entry }
 }
 
 /// The entry that says that `path` of older layers is gone. For the top there is none.

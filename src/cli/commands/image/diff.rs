@@ -29,6 +29,7 @@ use crate::oci::media_type::Compression;
 /// If the files are the same and the layers are not, their entries follow, with each field of their
 /// headers that differs.
 #[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct Args {
     /// First image: a name, an id or a digest
     #[arg(value_name = "IMAGE")]
@@ -96,10 +97,12 @@ impl Args {
             config: self.configuration || all,
             manifest: self.manifest || all,
             files: self.files || all,
-            archives: match self.entries {
-                true => Archives::Compared,
-                false if all => Archives::WithoutOtherReason,
-                false => Archives::Left,
+            archives: if self.entries {
+                Archives::Compared
+            } else if all {
+                Archives::WithoutOtherReason
+            } else {
+                Archives::Left
             },
         };
         let difference = diff(&layout, &before, &after, parts, self.expansion.expansion())?;
@@ -310,10 +313,12 @@ impl ArchiveRow<'_> {
         }
         if let Some([one, other]) = &self.order {
             let (one, other) = (printable(one), printable(other));
-            text.push_str(&format!("  order: {one} before {other}, which it comes after\n"));
+            let line = format!("  order: {one} before {other}, which it comes after\n");
+            text.push_str(&line);
         }
         if let Some([before, after]) = self.end {
-            text.push_str(&format!("  end: {before} bytes, {after} bytes\n"));
+            let line = format!("  end: {before} bytes, {after} bytes\n");
+            text.push_str(&line);
         }
         text
     }
