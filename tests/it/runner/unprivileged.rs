@@ -1,8 +1,9 @@
 //! Users who are not root, and machines where nothing may be mounted.
 
 use std::os::unix::fs::chown;
+use std::path::Path;
 
-use trust::build::run::Isolation;
+use trust::build::run::{Isolation, Sandbox};
 use trust::build::runner::{Job, RunError};
 
 use super::world::{World, file, folder, job, owned};
@@ -22,7 +23,7 @@ fn as_user<T: Send>(uid: u32, world: &World, work: impl FnOnce() -> T + Send) ->
     })
 }
 
-fn give_all(path: &std::path::Path, uid: u32) {
+fn give_all(path: &Path, uid: u32) {
     chown(path, Some(uid), Some(uid)).unwrap();
     if path.is_dir() {
         for entry in std::fs::read_dir(path).unwrap() {
@@ -103,6 +104,10 @@ fn the_same_changes_however_the_files_are_laid_out() {
     let mut copied = World::with(&layers());
     copied.options.isolation = Isolation::Chroot;
     assert_eq!(copied.sh(line).changes(), overlay);
+    // docker's runtime comes with it.
+    let runtime = World::with(&layers());
+    let runc = Sandbox::with_runtime(runtime.options.clone(), Path::new("/usr/sbin/runc"));
+    assert_eq!(runtime.run_in(&runc, &job(line)).unwrap().changes(), overlay);
     let user = World::with(&layers());
     assert_eq!(as_user(20_000, &user, || user.sh(line).changes()), overlay);
 }
