@@ -12,7 +12,7 @@ use crate::build::accounts;
 use crate::build::changes::Changes;
 use crate::build::content::{Content, Files};
 use crate::build::copy::{CopyError, Job, Source as Copied, copy, make_folder};
-use crate::build::engine::{Builder, From, Place, Stage};
+use crate::build::engine::{Builder, From, Place, Recalled, Stage};
 use crate::build::error::{BuildError, Problem};
 use crate::build::held::Held;
 use crate::build::image::Layered;
@@ -94,7 +94,7 @@ impl Builder<'_> {
                     let (identity, at) = (identity.clone(), word.at.clone());
                     Taken::Path { files, identity, path, at, context, unpack: false }
                 }
-                Source::Heredoc(document) => self.heredoc(stage, document)?,
+                Source::Heredoc(document) => Self::heredoc(stage, document)?,
             });
         }
         let wanted = Wanted {
@@ -128,7 +128,7 @@ impl Builder<'_> {
             let word = match source {
                 Source::Path(word) => word,
                 Source::Heredoc(document) => {
-                    sources.push(self.heredoc(stage, document)?);
+                    sources.push(Self::heredoc(stage, document)?);
                     continue;
                 }
             };
@@ -201,7 +201,7 @@ impl Builder<'_> {
         is_url || self.shop.outside.is_repository(source)
     }
 
-    fn heredoc<'a>(&self, stage: &Stage, document: &Heredoc) -> Result<Taken<'a>, BuildError> {
+    fn heredoc<'a>(stage: &Stage, document: &Heredoc) -> Result<Taken<'a>, BuildError> {
         let lookup = |name: &str| stage.variables.get(name).map(str::to_owned);
         let text = dockerfile::expand_heredoc(document, &lookup)
             .map_err(|error| BuildError::at(&document.at, error))?;
@@ -222,7 +222,7 @@ impl Builder<'_> {
     /// The whole context as a digest, if it is known without reading it.
     fn context_identity(&mut self) -> Option<Digest> {
         let request = self.request;
-        self.context.get_or_insert_with(|| identity_of(&request.context)).clone()
+        self.context.get_or_init(|| identity_of(&request.context)).clone()
     }
 
     fn carry_out(
@@ -238,10 +238,11 @@ impl Builder<'_> {
             key.finish()
         });
         if let Some(whole) = &whole
-            && let Some(layer) = self.recall(whole, place)?
+            && let Some(Recalled(layer)) = self.recall(whole, place)?
         {
             self.was_found();
-            return self.took(stage, layer, wanted);
+            self.took(stage, layer, wanted);
+            return Ok(());
         }
         let files = self.files(stage, place.at)?;
         let changes = self.changes(stage, &files, wanted, place)?;
@@ -250,21 +251,15 @@ impl Builder<'_> {
             self.learn(whole, layer.as_ref(), place.text);
         }
         drop(files);
-        self.applied(stage, &changes, layer.clone(), place)?;
+        Self::applied(stage, &changes, layer.clone(), place)?;
         self.history(stage, layer.is_some(), wanted);
         Ok(())
     }
 
-    fn took(
-        &mut self,
-        stage: &mut Stage,
-        layer: Option<StoredLayer>,
-        wanted: &Wanted<'_>,
-    ) -> Result<(), BuildError> {
+    fn took(&mut self, stage: &mut Stage, layer: Option<StoredLayer>, wanted: &Wanted<'_>) {
         let made = layer.is_some();
         stage.push(layer);
         self.history(stage, made, wanted);
-        Ok(())
     }
 
     fn history(&self, stage: &mut Stage, made: bool, wanted: &Wanted<'_>) {
@@ -354,7 +349,7 @@ impl Builder<'_> {
         // Were these words never carried out, nothing is known of their outcome.
         if self.recall(words, place)?.is_some() {
             let key = by_changes(changes)?;
-            if let Some(layer) = self.recall(&key, place)? {
+            if let Some(Recalled(layer)) = self.recall(&key, place)? {
                 self.was_found();
                 return Ok(layer);
             }
@@ -370,7 +365,6 @@ impl Builder<'_> {
 
     /// Puts a layer onto a stage whose changes are at hand.
     fn applied(
-        &self,
         stage: &mut Stage,
         changes: &Changes,
         layer: Option<StoredLayer>,
@@ -400,7 +394,7 @@ impl Builder<'_> {
         words.text(&folder).text(stage.image.text("User"));
         self.format_into(&mut words);
         let words = words.finish();
-        let layer = if let Some(layer) = self.recall(&words, place)? {
+        let layer = if let Some(Recalled(layer)) = self.recall(&words, place)? {
             self.was_found();
             stage.push(layer.clone());
             layer
@@ -415,7 +409,7 @@ impl Builder<'_> {
                 .map_err(|error| BuildError::at(place.at, error))?;
             let layer = self.layer(stage, &files, &changes, &words, place)?;
             drop(files);
-            self.applied(stage, &changes, layer.clone(), place)?;
+            Self::applied(stage, &changes, layer.clone(), place)?;
             self.learn(words, layer.as_ref(), place.text);
             layer
         };
@@ -440,7 +434,7 @@ impl Builder<'_> {
         }
         let nothing = Files::default();
         let layer = self.layer(stage, &nothing, &changes, &Key::of("context").finish(), place)?;
-        self.applied(stage, &changes, layer, place)
+        Self::applied(stage, &changes, layer, place)
     }
 }
 

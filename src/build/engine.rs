@@ -3,7 +3,7 @@
 //! A stage that nothing leads to is never built. What a stage has come to is held as the list of its
 //! layers, and the files they come to are put together only when a step asks for them.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::Path;
@@ -62,7 +62,7 @@ pub(super) struct Builder<'a> {
     used: RefCell<BTreeSet<Digest>>,
     pub(super) inputs: Inputs,
     /// What the whole context is, as a digest, if that is known without reading it.
-    pub(super) context: Option<Option<Digest>>,
+    pub(super) context: OnceCell<Option<Digest>>,
     /// How many steps were carried out or found, and how many of them found.
     done: usize,
     found: usize,
@@ -103,6 +103,9 @@ pub(super) struct Place<'a> {
     pub(super) fresh: bool,
 }
 
+/// What a step came to before: a layer, or none because it changed nothing.
+pub(super) struct Recalled(pub(super) Option<StoredLayer>);
+
 /// Files that something is copied from, or mounted.
 pub(super) enum From {
     Context,
@@ -141,7 +144,7 @@ pub fn build(request: &Request, shop: Workshop<'_>) -> Result<Built, BuildError>
             labels: request.labels.iter().cloned().collect(),
             ..Inputs::default()
         },
-        context: None,
+        context: OnceCell::new(),
         done: 0,
         found: 0,
     };
@@ -190,7 +193,7 @@ fn stage_name(dockerfile: &Dockerfile, index: usize) -> String {
     name.unwrap_or_else(|| index.to_string())
 }
 
-impl<'a> Builder<'a> {
+impl Builder<'_> {
     /// Gives the arguments before the first stage their values.
     fn globals(&mut self) -> Result<(), BuildError> {
         let last = self.dockerfile.stages.last().and_then(|stage| stage.from.name.as_deref());
@@ -585,19 +588,19 @@ impl<'a> Builder<'a> {
         &self,
         inputs: &Digest,
         place: Place<'_>,
-    ) -> Result<Option<Option<StoredLayer>>, BuildError> {
+    ) -> Result<Option<Recalled>, BuildError> {
         let Some(record) = self.known.get(inputs).filter(|_| !place.fresh) else {
             return Ok(None);
         };
         let Some(layer) = record.layer() else {
             self.used.borrow_mut().insert(inputs.clone());
-            return Ok(Some(None));
+            return Ok(Some(Recalled(None)));
         };
         let is_there = self.shop.lease.has_kept(&layer.descriptor);
         let is_there = is_there.map_err(|error| BuildError::at(place.at, error))?;
         Ok(is_there.then(|| {
             self.used.borrow_mut().insert(inputs.clone());
-            Some(layer)
+            Recalled(Some(layer))
         }))
     }
 }

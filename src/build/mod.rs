@@ -39,4 +39,5 @@ pub mod unpack;
 pub mod variables;
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests look at the disk themselves")]
 mod tests;

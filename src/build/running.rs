@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use crate::build::content::Files;
 use crate::build::copying::identity_of;
-use crate::build::engine::{Builder, From, Place, Stage};
+use crate::build::engine::{Builder, From, Place, Recalled, Stage};
 use crate::build::error::{BuildError, Problem};
 use crate::build::image::Layered;
 use crate::build::key::Key;
@@ -99,8 +99,8 @@ impl Builder<'_> {
             }
         }
         self.holes(run, &ready, place);
-        let text = format!("RUN {}", self.shown(stage, &ready.arguments));
-        if let Some(layer) = self.recall(&inputs, place)? {
+        let text = format!("RUN {}", Self::shown(stage, &ready.arguments));
+        if let Some(Recalled(layer)) = self.recall(&inputs, place)? {
             self.was_found();
             let layered = if layer.is_some() { Layered::Yes } else { Layered::No };
             stage.push(layer);
@@ -489,7 +489,7 @@ impl Builder<'_> {
     }
 
     /// A command as the history has it: the arguments that are in force before it.
-    fn shown(&self, stage: &Stage, arguments: &[String]) -> String {
+    fn shown(stage: &Stage, arguments: &[String]) -> String {
         let mut words = Vec::new();
         if !stage.arguments.is_empty() {
             words.push(format!("|{}", stage.arguments.len()));

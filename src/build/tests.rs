@@ -76,7 +76,7 @@ impl World {
 
     fn problem(&self, dockerfile: &str) -> (String, Problem) {
         let error = self.build(&request(dockerfile)).unwrap_err();
-        let at = error.at.map(|at| dockerfile[at].to_owned()).unwrap_or_default();
+        let at = error.at.map(|at| dockerfile.get(at).unwrap().to_owned()).unwrap_or_default();
         (at, *error.problem)
     }
 
@@ -153,7 +153,7 @@ impl Outside for World {
     }
 
     fn is_repository(&self, source: &str) -> bool {
-        source.ends_with(".git")
+        source.contains(".git#")
     }
 
     fn download(&self, _url: &str, checksum: Option<&str>) -> Result<Download, OutsideError> {
@@ -281,8 +281,9 @@ fn a_stage_below_is_refused_where_it_is_named() {
 #[test]
 fn a_chain_of_stages_may_be_long() {
     let world = World::new();
-    let stages: String =
+    let stages: Vec<String> =
         (1..300).map(|n| format!("FROM s{} AS s{n}\nENV N={n}\n", n - 1)).collect();
+    let stages = stages.concat();
     let config = world.built(&format!("FROM scratch AS s0\n{stages}"));
     assert!(config["Env"].to_string().contains("N=299"));
 }
@@ -462,7 +463,9 @@ fn a_kind_of_file_is_what_it_is_in_the_layer() {
         panic!("no manifest");
     };
     let layer = world.layout.open_blob(&manifest.layers[0]).unwrap();
-    let expander = crate::oci::archive::Expander::new(layer, Default::default()).unwrap();
+    let expander =
+        crate::oci::archive::Expander::new(layer, crate::oci::archive::Expansion::default())
+            .unwrap();
     let mut archive = crate::oci::archive::ArchiveReader::new(expander);
     let mut found = Vec::new();
     while let Some(entry) = archive.next_entry().unwrap() {

@@ -173,12 +173,13 @@ fn of_problem(problem: Problem) -> CliError {
         | Problem::Run(RunError::NotInImage { .. } | RunError::NotExecutable { .. }) => {
             (ErrorKind::Failed, Vec::new())
         }
-        Problem::Run(RunError::Interrupted) => (ErrorKind::Interrupted, Vec::new()),
         Problem::Run(RunError::Unable { .. }) => (ErrorKind::Policy, Vec::new()),
         Problem::Run(RunError::Unsupported { .. }) => {
             (ErrorKind::Usage, vec!["`--runtime` chooses another way to run commands".to_owned()])
         }
-        Problem::Stopped => (ErrorKind::Interrupted, Vec::new()),
+        Problem::Stopped | Problem::Run(RunError::Interrupted) => {
+            (ErrorKind::Interrupted, Vec::new())
+        }
         _ => (ErrorKind::Storage, Vec::new()),
     };
     with_hints(problem, (kind, hints))

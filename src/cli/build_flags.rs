@@ -104,16 +104,13 @@ pub fn secrets(
         let mut variable = of.take(&["env"]);
         of.finish("id, src, env and type")?;
         match (kind.as_deref(), &file, &variable) {
-            (Some("file"), _, Some(_))
-            | (Some("env"), Some(_), Some(_))
-            | (_, Some(_), Some(_)) => {
+            (Some("file"), None, Some(_)) | (_, Some(_), Some(_)) => {
                 return Err(CliError::usage(format!("`--secret {text}` has two sources")));
             }
             (Some("env"), Some(name), None) => (variable, file) = (Some(name.clone()), None),
             (Some("env"), None, None) => variable = Some(id.clone()),
-            (Some("file"), None, None) => file = Some(id.clone()),
             (None, None, None) if environment.value(&id).is_some() => variable = Some(id.clone()),
-            (None, None, None) => file = Some(id.clone()),
+            (None | Some("file"), None, None) => file = Some(id.clone()),
             (None | Some("file" | "env"), _, _) => {}
             (Some(kind), _, _) => {
                 return Err(CliError::usage(format!("`{kind}` is no type of a secret"))
@@ -322,7 +319,7 @@ pub fn caches(flag: &'static str, typed: &[String]) -> Result<Vec<CacheAt>, CliE
 struct Members<'a> {
     flag: &'static str,
     text: &'a str,
-    members: BTreeMap<String, String>,
+    given: BTreeMap<String, String>,
 }
 
 impl<'a> Members<'a> {
@@ -338,12 +335,12 @@ impl<'a> Members<'a> {
                 return Err(CliError::usage(format!("`{flag} {text}` says `{name}` twice")));
             }
         }
-        Ok(Self { flag, text, members })
+        Ok(Self { flag, text, given: members })
     }
 
     /// Takes the member of one of these names.
     fn take(&mut self, names: &[&str]) -> Option<String> {
-        names.iter().find_map(|name| self.members.remove(*name))
+        names.iter().find_map(|name| self.given.remove(*name))
     }
 
     fn lacks(&self, name: &str) -> CliError {
@@ -353,7 +350,7 @@ impl<'a> Members<'a> {
 
     /// Nothing must be left.
     fn finish(self, known: &str) -> Result<(), CliError> {
-        match self.members.keys().next() {
+        match self.given.keys().next() {
             None => Ok(()),
             Some(name) => {
                 let words = format!("`{} {}`: `{name}` is not known", self.flag, self.text);
@@ -405,6 +402,7 @@ impl From<PlaceError> for CliError {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests look at the disk themselves")]
 mod tests {
     use test_case::test_case;
 

@@ -293,13 +293,12 @@ fn without_colours(text: &str) -> String {
         plain.push_str(before);
         let parameters = |c: char| c.is_ascii_digit() || matches!(c, ';' | '?' | ':');
         let end = after.trim_start_matches(parameters);
-        rest = match end.strip_prefix(['m', 'K', 'J', 'A', 'G', 'h', 'l']) {
-            Some(rest) => rest,
+        rest = if let Some(rest) = end.strip_prefix(['m', 'K', 'J', 'A', 'G', 'h', 'l']) {
+            rest
+        } else {
             // Something else: it is spelt out.
-            None => {
-                plain.push_str("\x1b[");
-                after
-            }
+            plain.push_str("\x1b[");
+            after
         };
     }
     plain.push_str(rest);

@@ -232,7 +232,7 @@ impl<'a> Lexer<'a> {
                 _ if end == End::At(char) => return Ok(output),
                 '\'' if self.style.quotes != Quotes::Plain => self.single_quoted(&mut output)?,
                 '"' if self.style.quotes != Quotes::Plain => {
-                    self.double_quoted(&mut output, depth)?
+                    self.double_quoted(&mut output, depth)?;
                 }
                 '$' => {
                     let value = self.dollar(depth)?;

@@ -330,6 +330,7 @@ mod tests {
         mount(&Spliced::at(text, 10))
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "as the members of a mount have it")]
     fn word(text: &str, at: usize) -> Option<Word> {
         Some(Word { text: text.to_owned(), at: at..at + text.len() })
     }
@@ -390,7 +391,7 @@ mod tests {
     #[test_case("\"a\"b", Problem::Fields; "more behind a quote")]
     #[test_case("", Problem::UnknownMountOption { key: String::new() }; "nothing")]
     fn refused(text: &str, problem: Problem) {
-        assert_eq!(read(text).unwrap_err().problem, problem);
+        assert_eq!((read(text).unwrap_err().problem,), (problem,));
     }
 
     #[test]

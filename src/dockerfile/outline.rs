@@ -30,7 +30,7 @@ pub struct Rough {
     /// What its flags take files from: `--from`, and `from` of `--mount`.
     pub sources: Vec<Word>,
     /// What `ONBUILD` keeps.
-    pub trigger: Option<Box<Rough>>,
+    pub trigger: Option<Box<Self>>,
     /// Where it stands.
     pub at: Range<usize>,
 }

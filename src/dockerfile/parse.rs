@@ -192,7 +192,7 @@ impl<'b> Reader<'_, 'b> {
         };
         let none = || wrong(Problem::NoArgument { instruction: name });
         Ok(match name {
-            "ADD" => Instruction::Add(self.add(parts, documents, at)?),
+            "ADD" => Instruction::Add(Self::add(parts, documents, at)?),
             "ARG" => {
                 let words = words::quoted(&parts.rest, self.escape);
                 let arguments: Vec<_> = words.iter().map(argument).collect::<Result<_, _>>()?;
@@ -264,7 +264,6 @@ impl<'b> Reader<'_, 'b> {
     }
 
     fn add(
-        &self,
         parts: &Parts,
         documents: &[Document<'_>],
         at: &Range<usize>,
@@ -749,13 +748,14 @@ mod tests {
             Instruction::Cmd(command) => command,
             other => panic!("{other:?}"),
         };
-        assert_eq!(command, expected);
+        let is_exec = matches!(expected, Command::Exec(_));
+        assert_eq!((command,), (expected,));
         let Instruction::Entrypoint(entrypoint) =
             step(&text.to_uppercase().replacen("CMD", "ENTRYPOINT", 1)).instruction
         else {
             panic!()
         };
-        assert_eq!(matches!(entrypoint, Command::Exec(_)), matches!(expected, Command::Exec(_)));
+        assert_eq!(matches!(entrypoint, Command::Exec(_)), is_exec);
     }
 
     #[test_case("ENV a=b  c=\"d e\" f='g h' i=j\\ k l=", &[("a", "b"), ("c", "\"d e\""), ("f", "'g h'"), ("i", "j\\ k"), ("l", "")]; "several")]
@@ -892,7 +892,7 @@ mod tests {
     #[test_case("# x", Problem::NoInstructions)]
     #[test_case("WHAT x", Problem::UnknownInstruction { name: "WHAT".to_owned() })]
     fn what_is_no_trigger(text: &str, problem: Problem) {
-        assert_eq!(parse_trigger(text, '\\').unwrap_err().problem, problem);
+        assert_eq!((parse_trigger(text, '\\').unwrap_err().problem,), (problem,));
     }
 
     #[test_case("", Problem::NoInstructions)]
@@ -900,7 +900,7 @@ mod tests {
     #[test_case("ARG X=1", Problem::NoStage)]
     #[test_case("ARG X\nRUN x\nFROM y", Problem::BeforeFrom { instruction: "RUN" })]
     fn what_is_no_file(text: &str, problem: Problem) {
-        assert_eq!(parse(text).unwrap_err().problem, problem);
+        assert_eq!((parse(text).unwrap_err().problem,), (problem,));
     }
 
     #[test_case("RNU x", Problem::UnknownInstruction { name: "RNU".to_owned() }, "RNU"; "misspelt")]
@@ -977,7 +977,7 @@ mod tests {
     #[test]
     fn large_files_are_read_in_time() {
         let many = "a ".repeat(100_000) + "/b";
-        let lines = many.replace(" ", " \\\n");
+        let lines = many.replace(' ', " \\\n");
         let Instruction::Copy(copy) = step(&format!("COPY \\\n{lines}")).instruction else {
             panic!()
         };

@@ -110,8 +110,7 @@ impl ShellPattern {
             if next == start {
                 // Where any characters of the line do not fit, fewer do not either.
                 let of_line = end.is_none() && self.tokens.first() == Some(&Token::Many);
-                loop {
-                    let Some(char) = chars.get(next) else { break };
+                while let Some(char) = chars.get(next) {
                     result.push(*char);
                     next += 1;
                     if !of_line || *char == '\n' {

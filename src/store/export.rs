@@ -175,6 +175,7 @@ fn settle(parent: impl AsFd, name: &OsStr, entry: &Entry) -> io::Result<()> {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests look at the disk themselves")]
 mod tests {
     use std::fs;
     use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};

@@ -222,6 +222,7 @@ const VERSION: u64 = 1;
 const FILE_MODE: u32 = 0o644;
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests look at the disk themselves")]
 mod tests {
     use test_case::test_case;
 

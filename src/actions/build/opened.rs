@@ -170,7 +170,7 @@ pub fn open(sources: &Sources<'_>, place: &Place, how: &Opening<'_>) -> Result<O
             let url = address.at_commit(address.reference.as_deref().unwrap_or_default());
             let out = sources.check_out(&url, address, None, how.keeps_git_dir, For::Context)?;
             let shown = address.at_commit(&out.commit);
-            of_files(out.files, Origin::Commit(shown.clone()), &shown, how)
+            of_files(&out.files, Origin::Commit(shown.clone()), &shown, how)
         }
     }
 }
@@ -309,7 +309,7 @@ fn open_stream(
         let reading = reading(how.keeps_modes, sources, Arc::default());
         let spool = spool_folder(sources)?;
         let files = from_archive(&mut whole, &spool, &reading)?;
-        return of_files(files, Origin::Files, shown, how);
+        return of_files(&files, Origin::Files, shown, how);
     }
     if let DockerfileAt::File(path) = how.dockerfile {
         return Err(OpenError::NotAnArchive { name: path.display().to_string() });
@@ -330,7 +330,7 @@ fn open_stream(
 
 /// A context whose files are all here: its Dockerfile is one of them.
 fn of_files(
-    files: Files,
+    files: &Files,
     origin: Origin,
     shown: &str,
     how: &Opening<'_>,
@@ -349,7 +349,7 @@ fn of_files(
     }
     for name in &candidates {
         if found.is_none()
-            && let Some(text) = read_file(&files, name, MAX_IMAGE_FILE_BYTES)?
+            && let Some(text) = read_file(files, name, MAX_IMAGE_FILE_BYTES)?
         {
             found = Some((name.clone(), text));
         }
@@ -361,7 +361,7 @@ fn of_files(
     let mut ignored = None;
     for ignore in [format!("{name}.dockerignore"), ".dockerignore".to_owned()] {
         if ignored.is_none()
-            && let Some(bytes) = read_file(&files, &ignore, MAX_IMAGE_FILE_BYTES)?
+            && let Some(bytes) = read_file(files, &ignore, MAX_IMAGE_FILE_BYTES)?
         {
             ignored = Some(parse_ignore(&bytes, &ignore)?);
         }
@@ -371,7 +371,7 @@ fn of_files(
         None => LOCK_FILE.to_owned(),
     };
     let left_out = LeftOut { ignored: ignored.as_ref(), lock: Some(lock.into_bytes()) };
-    let files = without(&files, &left_out)?;
+    let files = without(files, &left_out)?;
     Ok(Opened {
         dockerfile: text_of(text, &name)?,
         dockerfile_name: name,

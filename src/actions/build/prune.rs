@@ -66,6 +66,7 @@ pub fn prune(
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests look at the disk themselves")]
 mod tests {
     use super::*;
     use crate::actions::image::find::find;

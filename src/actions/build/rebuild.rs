@@ -77,19 +77,18 @@ pub async fn original(
 ) -> Result<Original, RebuildError> {
     let here = find_for(layout, &reference.to_string(), platform);
     let mut verdict = None;
-    let image = match (here, trusted) {
-        // Without trust, what is here will do.
-        (Ok(image), None) => image,
-        _ => {
-            let request = pull::Request {
-                reference: reference.clone(),
-                trusted: trusted.map(<[String]>::to_vec),
-                platforms: Platforms::One(platform.clone()),
-            };
-            let pulled = Box::pin(pull(context, layout, &request, progress)).await?;
-            verdict = pulled.verdict;
-            find_for(layout, &pulled.name.to_string(), platform)?
-        }
+    // Without trust, what is here will do.
+    let image = if let (Ok(image), None) = (here, trusted) {
+        image
+    } else {
+        let request = pull::Request {
+            reference: reference.clone(),
+            trusted: trusted.map(<[String]>::to_vec),
+            platforms: Platforms::One(platform.clone()),
+        };
+        let pulled = Box::pin(pull(context, layout, &request, progress)).await?;
+        verdict = pulled.verdict;
+        find_for(layout, &pulled.name.to_string(), platform)?
     };
     let inputs = inputs_of(&image, &reference.familiar())?;
     Ok(Original { image, inputs, verdict })

@@ -40,7 +40,7 @@ pub(crate) use list::commands;
 commands! {
     /// A command and what was typed after it.
     pub enum Command {
-        Build(build::Command),
+        Build(Box<build::Command>),
         Pull(pull::Args),
         Push(push::Args),
         Copy(copy::Args),

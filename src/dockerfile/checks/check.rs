@@ -33,8 +33,11 @@ pub struct Known<'a> {
     pub ignore: Option<&'a Ignore>,
     /// The environment that an image gives its containers. None if that is not known: then nobody
     /// can tell which variables are not defined.
-    pub environment: &'a dyn Fn(&str) -> Option<Vec<(String, String)>>,
+    pub environment: &'a Environments<'a>,
 }
+
+/// The environment of an image by its name.
+pub type Environments<'a> = dyn Fn(&str) -> Option<Vec<(String, String)>> + 'a;
 
 /// Checks a file; findings come in the order of the file. Those that the file says not to look for
 /// are not among them.

@@ -211,7 +211,9 @@ impl Walk<'_, '_> {
     fn step(&mut self, step: &Step) {
         match &step.instruction {
             Instruction::Arg(arguments) => {
-                arguments.iter().for_each(|argument| self.argument(argument, step));
+                for argument in arguments {
+                    self.argument(argument, step);
+                }
             }
             Instruction::Env(assignments) => self.environment(assignments, step),
             Instruction::Label(assignments) => {
@@ -222,13 +224,17 @@ impl Walk<'_, '_> {
             }
             Instruction::Add(add) => {
                 let words = [&add.chown, &add.chmod, &add.checksum];
-                words.into_iter().flatten().for_each(|word| drop(self.expand(word, step)));
+                for word in words.into_iter().flatten() {
+                    self.expand(word, step);
+                }
                 self.sources(&add.sources, Some("ADD"), step);
                 self.expand(&add.destination, step);
             }
             Instruction::Copy(copy) => {
                 let words = [&copy.chown, &copy.chmod];
-                words.into_iter().flatten().for_each(|word| drop(self.expand(word, step)));
+                for word in words.into_iter().flatten() {
+                    self.expand(word, step);
+                }
                 let of_context = copy.from.is_none().then_some("COPY");
                 self.sources(&copy.sources, of_context, step);
                 self.expand(&copy.destination, step);
@@ -239,13 +245,19 @@ impl Walk<'_, '_> {
                 }
             }
             Instruction::User(word) | Instruction::Stopsignal(word) => {
-                drop(self.expand(word, step))
+                drop(self.expand(word, step));
             }
             Instruction::Volume(words) => {
-                words.iter().for_each(|word| drop(self.expand(word, step)));
+                for word in words {
+                    self.expand(word, step);
+                }
             }
             Instruction::Workdir(word) => self.folder(word, step),
-            Instruction::Expose(words) => words.iter().for_each(|word| self.port(word, step)),
+            Instruction::Expose(words) => {
+                for word in words {
+                    self.port(word, step);
+                }
+            }
             Instruction::Shell(_) => self.state.has_shell = true,
             Instruction::Cmd(command) => {
                 let before = self.state.command.replace(step.at.clone());

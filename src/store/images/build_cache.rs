@@ -252,7 +252,7 @@ mod tests {
             let inputs = Digest::sha256_of(&made.to_be_bytes());
             (inputs, StepRecord::new(None, String::new(), made))
         };
-        steps.add((0..=MAX_BUILD_STEPS_KEPT as i64).map(step));
+        steps.add((0..=i64::try_from(MAX_BUILD_STEPS_KEPT).unwrap()).map(step));
         assert_eq!(steps.len(), MAX_BUILD_STEPS_KEPT);
         assert!(steps.get(&step(0).0).is_none() && steps.get(&step(1).0).is_some());
     }

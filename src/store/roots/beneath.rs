@@ -61,6 +61,7 @@ const FOLDER: OFlags =
     OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests look at the disk themselves")]
 mod tests {
     use std::os::unix::fs::symlink;
 

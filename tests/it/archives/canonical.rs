@@ -159,7 +159,10 @@ fn differences_down_to_the_header() {
         header.set_path(name).unwrap();
         header.set_entry_type(kind);
         header.set_mode(0o644);
-        (header.set_uid(0), header.set_gid(0), header.set_size(0), header.set_mtime(0));
+        header.set_uid(0);
+        header.set_gid(0);
+        header.set_size(0);
+        header.set_mtime(0);
         header.set_cksum();
         header
     };

@@ -100,15 +100,13 @@ pub(crate) fn entries(archive: &[u8]) -> Vec<String> {
         let mut entry = entry.unwrap();
         let path = entry.path().unwrap().display().to_string();
         let mode = entry.header().mode().unwrap();
-        let mut content = String::new();
-        match entry.link_name().unwrap() {
-            Some(target) => content = format!("-> {}", target.display()),
-            None => {
-                let mut bytes = Vec::new();
-                entry.read_to_end(&mut bytes).unwrap();
-                content = String::from_utf8_lossy(&bytes).into_owned();
-            }
-        }
+        let content = if let Some(target) = entry.link_name().unwrap() {
+            format!("-> {}", target.display())
+        } else {
+            let mut bytes = Vec::new();
+            entry.read_to_end(&mut bytes).unwrap();
+            String::from_utf8_lossy(&bytes).into_owned()
+        };
         found.push(format!("{path} {mode:04o} {content}").trim_end().to_owned());
     }
     found

@@ -641,12 +641,17 @@ impl Worker {
 fn differs(words: &str, found: &Mismatch, outcome: &Outcome) -> CliError {
     let mut words = words.to_owned();
     if let Some(path) = &found.path {
-        words.push_str(&format!(": the first path that is different is {path}"));
+        words += ": the first path that is different is ";
+        words += path;
         if !found.changed.is_empty() {
-            words.push_str(&format!(" ({})", found.changed.join(", ")));
+            words += " (";
+            words += &found.changed.join(", ");
+            words += ")";
         }
     } else if let Some(member) = &found.member {
-        words.push_str(&format!(": the configuration is different in `{member}`"));
+        words += ": the configuration is different in `";
+        words += member;
+        words += "`";
     }
     let mut error = CliError::new(ErrorKind::Policy, words);
     if let Some(step) = &found.step {
