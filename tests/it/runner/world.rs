@@ -70,7 +70,7 @@ impl World {
     /// An image, worked on in this folder.
     pub(super) fn with_work(work: &std::path::Path) -> Self {
         let mut world = Self::new();
-        world.options.work = work.to_owned();
+        work.clone_into(&mut world.options.work);
         world
     }
 
@@ -222,9 +222,13 @@ pub(super) fn tagged(world: &World, name: &str) -> PathBuf {
     let described =
         Descriptor::new("application/vnd.oci.image.config.v1+json", id, config.len() as u64);
     let layers: Vec<Descriptor> = world.layers.iter().map(|(layer, _)| layer.clone()).collect();
-    let manifest =
-        trust::oci::canonical::manifest_bytes(&described, &layers, &Default::default(), None)
-            .unwrap();
+    let manifest = trust::oci::canonical::manifest_bytes(
+        &described,
+        &layers,
+        &std::collections::BTreeMap::default(),
+        None,
+    )
+    .unwrap();
     let digest = lease.put(&manifest).unwrap();
     let manifest = Descriptor::new(
         "application/vnd.oci.image.manifest.v1+json",
