@@ -1,7 +1,7 @@
 //! Dockerfiles, as BuildKit reads them: their text, and nothing of what it is about.
 //!
 //! * the parts of a file: [`instruction`]
-//! * a text read as one: [`parse`]; what is wrong with it: [`error`]
+//! * a text read as one: [`parse()`]; what is wrong with it: [`error`]
 //! * the same with nothing refused because it is not known: [`outline`]
 //! * variables in words: [`expansion`]
 //! * what is worth a warning: [`checks`]

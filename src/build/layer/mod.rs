@@ -1,6 +1,6 @@
 //! Layers: what a step changes as an archive in the layout, and what archives come to.
 //!
-//! * changes written as a layer: [`write()`]; the files after a step: [`apply`]
+//! * changes written as a layer: [`write()`]; the files after a step: [`apply()`]
 //! * layers that are there, on top of each other: [`read()`]
 
 pub mod apply;

@@ -44,7 +44,7 @@ pub struct Args {
     #[arg(long, short = 'w', value_name = "DIR")]
     pub workdir: Option<String>,
 
-    /// User to run it as, USER[:GROUP], names of the image or numbers [default: as the image says]
+    /// User to run it as, USER or USER:GROUP, names of the image or numbers [default: as the image says]
     #[arg(long, short = 'u', value_name = "USER")]
     pub user: Option<String>,
 

@@ -2,8 +2,8 @@
 //! the same digest on every machine (spec/canonical-image.md).
 //!
 //! * an entry of a layer in its normal form: [`entry`]
-//! * which entries a layer has, and in which order: [`arrange`]
-//! * what changes a layer makes, told by the files: [`between`]
+//! * which entries a layer has, and in which order: [`arrange()`]
+//! * what changes a layer makes, told by the files: [`between()`]
 //! * writing a layer, refusing what is not canonical: [`writer`]
 //! * configurations, manifests and indexes as bytes: [`config`], [`manifest`], over [`json`]
 //!
