@@ -3,8 +3,6 @@
 use std::fmt;
 use std::io::{self, Read};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 
 use sha2::Digest as _;
 
@@ -47,35 +45,8 @@ pub fn hash_of(reader: &mut dyn Read) -> io::Result<(Sha256Hash, u64)> {
     }
 }
 
-/// Learns the SHA-256 of all of these that are not known yet, on several threads.
-pub fn hash_all(contents: &[&Content]) -> io::Result<()> {
-    let unknown: Vec<&Content> =
-        contents.iter().copied().filter(|content| content.known_sha256().is_none()).collect();
-    let next = AtomicUsize::new(0);
-    let work = || -> io::Result<()> {
-        while let Some(content) = unknown.get(next.fetch_add(1, Ordering::Relaxed)) {
-            content.sha256()?;
-        }
-        Ok(())
-    };
-    let threads = thread::available_parallelism().map_or(1, usize::from);
-    let threads = threads.min(MAX_THREADS).min(unknown.len());
-    thread::scope(|scope| {
-        let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
-        let mine = work();
-        let theirs = others.into_iter().map(|thread| {
-            thread
-                .join()
-                .unwrap_or_else(|_| Err(io::Error::other("a thread that hashes has ended")))
-        });
-        theirs.fold(mine, Result::and)
-    })
-}
-
 /// Files and what is in them: of a context, or of a stage as it is at some moment.
 pub type Files = Tree<Content>;
 
 /// How much is read at once, in bytes.
 const PIECE: usize = 256 << 10;
-/// More only wait for the same disk.
-const MAX_THREADS: usize = 8;

@@ -12,12 +12,11 @@ use crate::build::accounts;
 use crate::build::changes::Changes;
 use crate::build::content::{Content, Files};
 use crate::build::copy::{CopyError, Job, Source as Copied, copy, make_folder};
-use crate::build::engine::{Builder, From, Place, Recalled, Stage};
+use crate::build::engine::{Builder, Origin, Place, Recalled, Sourced, Stage};
 use crate::build::error::{BuildError, Problem};
 use crate::build::held::Held;
-use crate::build::image::Layered;
 use crate::build::key::Key;
-use crate::build::layer::{self, Format};
+use crate::build::layer;
 use crate::build::outside::{Checkout, Download};
 use crate::dockerfile::{self, Add, Copy, Heredoc, Source, Word};
 use crate::oci::Digest;
@@ -25,9 +24,9 @@ use crate::oci::archive::{Entry, Kind};
 use crate::store::images::layer_archive::StoredLayer;
 
 /// A copy with its words expanded.
-struct Wanted<'a> {
+struct Wanted {
     name: &'static str,
-    sources: Vec<Taken<'a>>,
+    sources: Vec<Taken>,
     destination: String,
     chown: Option<String>,
     chmod: Option<String>,
@@ -37,16 +36,9 @@ struct Wanted<'a> {
 }
 
 /// Something that is copied.
-enum Taken<'a> {
-    /// A path in files that have this identity, if it is known; and where it is written.
-    Path {
-        files: &'a Files,
-        identity: Option<Digest>,
-        path: String,
-        at: Range<usize>,
-        context: bool,
-        unpack: bool,
-    },
+enum Taken {
+    /// A path in files, and where it is written.
+    Path { from: Sourced, path: String, at: Range<usize>, unpack: bool },
     /// A file.
     File { name: String, content: Content, size: u64, mode: u32, unpack: bool },
     /// All files of a repository, by its commit.
@@ -61,27 +53,7 @@ impl Builder<'_> {
         copy: &Copy,
         place: Place<'_>,
     ) -> Result<(), BuildError> {
-        let request = self.request;
-        let from = match &copy.from {
-            Some(word) => self.from(word, place.stage, place.at)?,
-            None => From::Context,
-        };
-        let mut source_stage;
-        let stage_files;
-        let (files, identity, context) = match from {
-            From::Context => (&request.context, self.context_identity(), true),
-            From::Named(name) => match request.contexts.get(&name) {
-                Some(crate::build::request::NamedContext::Files(files)) => {
-                    (files, identity_of(files), false)
-                }
-                _ => (&request.context, None, false),
-            },
-            From::Stage(found) => {
-                source_stage = (*found).clone();
-                stage_files = self.files(&mut source_stage, place.at)?;
-                (&*stage_files, source_stage.chain(), false)
-            }
-        };
+        let sourced = self.source(copy.from.as_ref(), place)?;
         let mut sources = Vec::new();
         for source in &copy.sources {
             sources.push(match source {
@@ -91,8 +63,8 @@ impl Builder<'_> {
                         let source_text = path;
                         return Err(BuildError::at(&word.at, Problem::RemoteCopy { source_text }));
                     }
-                    let (identity, at) = (identity.clone(), word.at.clone());
-                    Taken::Path { files, identity, path, at, context, unpack: false }
+                    let (from, at) = (sourced.clone(), word.at.clone());
+                    Taken::Path { from, path, at, unpack: false }
                 }
                 Source::Heredoc(document) => Self::heredoc(stage, document)?,
             });
@@ -117,12 +89,11 @@ impl Builder<'_> {
         add: &Add,
         place: Place<'_>,
     ) -> Result<(), BuildError> {
-        let request = self.request;
         let checksum = self.expand_some(stage, add.checksum.as_ref())?;
         if checksum.is_some() && add.sources.len() != 1 {
             return Err(BuildError::at(place.at, Problem::Checksum));
         }
-        let identity = self.context_identity();
+        let context = self.source(None, place)?;
         let mut sources = Vec::new();
         for source in &add.sources {
             let word = match source {
@@ -141,11 +112,9 @@ impl Builder<'_> {
                 return Err(BuildError::at(&word.at, Problem::Checksum));
             }
             sources.push(Taken::Path {
-                files: &request.context,
-                identity: identity.clone(),
+                from: context.clone(),
                 path,
                 at: word.at.clone(),
-                context: true,
                 unpack: add.unpack.unwrap_or(true),
             });
         }
@@ -163,13 +132,13 @@ impl Builder<'_> {
     }
 
     /// What a URL or a repository of `ADD` is.
-    fn fetch<'a>(
+    fn fetch(
         &mut self,
         url: &str,
         add: &Add,
         checksum: Option<&str>,
         word: &Word,
-    ) -> Result<Taken<'a>, BuildError> {
+    ) -> Result<Taken, BuildError> {
         let outside = self.shop.outside;
         let failed = |cause| {
             let url = url.to_owned();
@@ -201,7 +170,7 @@ impl Builder<'_> {
         is_url || self.shop.outside.is_repository(source)
     }
 
-    fn heredoc<'a>(stage: &Stage, document: &Heredoc) -> Result<Taken<'a>, BuildError> {
+    fn heredoc(stage: &Stage, document: &Heredoc) -> Result<Taken, BuildError> {
         let lookup = |name: &str| stage.variables.get(name).map(str::to_owned);
         let text = dockerfile::expand_heredoc(document, &lookup)
             .map_err(|error| BuildError::at(&document.at, error))?;
@@ -211,64 +180,36 @@ impl Builder<'_> {
         Ok(Taken::File { name, content, size, mode: 0o644, unpack: false })
     }
 
-    fn expand_some(
-        &self,
-        stage: &Stage,
-        word: Option<&Word>,
-    ) -> Result<Option<String>, BuildError> {
-        word.map(|word| self.expand(stage, word)).transpose()
-    }
-
-    /// The whole context as a digest, if it is known without reading it.
-    fn context_identity(&mut self) -> Option<Digest> {
-        let request = self.request;
-        self.context.get_or_init(|| identity_of(&request.context)).clone()
-    }
-
     fn carry_out(
         &mut self,
         stage: &mut Stage,
-        wanted: &Wanted<'_>,
+        wanted: &Wanted,
         place: Place<'_>,
     ) -> Result<(), BuildError> {
         let words = self.words(stage, wanted);
-        let whole = wanted.identity().map(|sources| {
-            let mut key = Key::of("copy, by its sources");
-            key.digest(&words).texts(&sources);
-            key.finish()
-        });
+        let whole = wanted.identity(&words);
         if let Some(whole) = &whole
             && let Some(Recalled(layer)) = self.recall(whole, place)?
         {
             self.was_found();
-            self.took(stage, layer, wanted);
+            stage.record(&wanted.text(), layer.as_ref(), &self.created);
+            stage.push(layer);
             return Ok(());
         }
         let files = self.files(stage, place.at)?;
         let changes = self.changes(stage, &files, wanted, place)?;
         let layer = self.layer(stage, &files, &changes, &words, place)?;
-        if let Some(whole) = wanted.identity_now(whole, &words) {
+        // What was not known before may be now that it was read.
+        if let Some(whole) = whole.or_else(|| wanted.identity(&words)) {
             self.learn(whole, layer.as_ref(), place.text);
         }
         drop(files);
-        Self::applied(stage, &changes, layer.clone(), place)?;
-        self.history(stage, layer.is_some(), wanted);
-        Ok(())
-    }
-
-    fn took(&mut self, stage: &mut Stage, layer: Option<StoredLayer>, wanted: &Wanted<'_>) {
-        let made = layer.is_some();
-        stage.push(layer);
-        self.history(stage, made, wanted);
-    }
-
-    fn history(&self, stage: &mut Stage, made: bool, wanted: &Wanted<'_>) {
-        let layered = if made { Layered::Yes } else { Layered::No };
-        stage.record(&wanted.text(), layered, &self.created);
+        stage.record(&wanted.text(), layer.as_ref(), &self.created);
+        Self::applied(stage, &changes, layer, place)
     }
 
     /// What a copy is, but for the files it takes.
-    fn words(&self, stage: &Stage, wanted: &Wanted<'_>) -> Digest {
+    fn words(&self, stage: &Stage, wanted: &Wanted) -> Digest {
         let mut key = Key::of("copy");
         key.text(wanted.name).texts(stage.chain().as_ref().map(Digest::as_str));
         key.text(stage.folder()).text(&wanted.destination);
@@ -288,15 +229,17 @@ impl Builder<'_> {
         &self,
         stage: &Stage,
         files: &Files,
-        wanted: &Wanted<'_>,
+        wanted: &Wanted,
         place: Place<'_>,
     ) -> Result<Changes, BuildError> {
         let left_out = self.request.left_out.as_ref();
         let sources = wanted.sources.iter().map(|source| match source {
-            Taken::Path { files, path, context, unpack, .. } => Copied::Path {
-                files,
+            Taken::Path { from, path, unpack, .. } => Copied::Path {
+                files: &from.files,
                 path,
-                ignored: left_out.filter(|_| *context).map(|left_out| &*left_out.0 as _),
+                ignored: left_out
+                    .filter(|_| from.origin == Origin::Context)
+                    .map(|left_out| &*left_out.0 as _),
                 unpack: *unpack,
             },
             Taken::File { name, content, size, mode, unpack } => Copied::File {
@@ -354,8 +297,7 @@ impl Builder<'_> {
                 return Ok(layer);
             }
         }
-        let format = Format { compression: self.request.compression, epoch: self.request.epoch };
-        let layer = layer::write(self.shop.lease, files, changes, format, self.shop.folder)
+        let layer = layer::write(self.shop.lease, files, changes, self.format(), self.shop.folder)
             .map_err(|error| BuildError::at(place.at, error))?;
         let key = by_changes(changes)?;
         self.learn(key, Some(&layer), place.text);
@@ -382,7 +324,12 @@ impl Builder<'_> {
         place: Place<'_>,
     ) -> Result<(), BuildError> {
         let written = self.expand(stage, word)?;
-        let folder = joined(stage.folder(), &written);
+        // As BuildKit has it, an absolute path stays as it is written.
+        let folder = match written.as_str() {
+            "" => stage.folder().to_owned(),
+            absolute if absolute.starts_with('/') => absolute.to_owned(),
+            relative => dockerfile::joined(stage.folder(), relative),
+        };
         stage.image.set("WorkingDir", serde_json::json!(folder));
         let text = format!("WORKDIR {folder}");
         if folder == "/" {
@@ -413,8 +360,7 @@ impl Builder<'_> {
             self.learn(words, layer.as_ref(), place.text);
             layer
         };
-        let layered = if layer.is_some() { Layered::Yes } else { Layered::No };
-        stage.record(&text, layered, &self.created);
+        stage.record(&text, layer.as_ref(), &self.created);
         Ok(())
     }
 
@@ -438,7 +384,7 @@ impl Builder<'_> {
     }
 }
 
-impl Wanted<'_> {
+impl Wanted {
     /// The source that an error is about.
     fn place_of(&self, error: &CopyError) -> Option<&Range<usize>> {
         let CopyError::NoSource { path: missing, .. } = error else { return None };
@@ -448,39 +394,26 @@ impl Wanted<'_> {
         })
     }
 
-    /// What it takes, if all of it is known without reading anything.
-    fn identity(&self) -> Option<Vec<String>> {
-        self.sources
-            .iter()
-            .map(|source| match source {
-                Taken::Path { identity, path, unpack, .. } => {
-                    let identity = identity.as_ref()?;
-                    Some(format!("{identity} {unpack} {path}"))
-                }
-                Taken::File { name, content, mode, unpack, .. } => {
-                    let hash = content.known_sha256()?;
-                    Some(format!("{hash} {unpack} {mode} {name}"))
-                }
-                Taken::All { commit, .. } => Some(commit.clone()),
-            })
-            .collect()
-    }
-
-    /// The key that was looked up; or, if it could not be made before, what it is now that contents
-    /// were read.
-    fn identity_now(&self, before: Option<Digest>, words: &Digest) -> Option<Digest> {
-        before.or_else(|| {
-            let again = self.sources.iter().map(|source| match source {
-                Taken::Path { files, path, unpack, context: true, .. } => {
-                    Some(format!("{} {unpack} {path}", identity_of(files)?))
-                }
-                _ => None,
-            });
-            let sources: Vec<String> = again.collect::<Option<_>>()?;
-            let mut key = Key::of("copy, by its sources");
-            key.digest(words).texts(&sources);
-            Some(key.finish())
-        })
+    /// The copy as a digest, if all that it takes is known without reading anything.
+    fn identity(&self, words: &Digest) -> Option<Digest> {
+        let sources = self.sources.iter().map(|source| match source {
+            Taken::Path { from, path, unpack, .. } => {
+                let identity = match &from.identity {
+                    Some(identity) => identity.clone(),
+                    None => identity_of(&from.files)?,
+                };
+                Some(format!("{identity} {unpack} {path}"))
+            }
+            Taken::File { name, content, mode, unpack, .. } => {
+                let hash = content.known_sha256()?;
+                Some(format!("{hash} {unpack} {mode} {name}"))
+            }
+            Taken::All { commit, .. } => Some(commit.clone()),
+        });
+        let sources: Vec<String> = sources.collect::<Option<_>>()?;
+        let mut key = Key::of("copy, by its sources");
+        key.digest(words).texts(&sources);
+        Some(key.finish())
     }
 
     /// The line of the history.
@@ -549,25 +482,6 @@ fn entry_into(key: &mut Key, entry: &Entry) {
     for (name, value) in &entry.xattrs {
         key.bytes(name).bytes(value);
     }
-}
-
-/// A folder seen from another; an absolute one is left as it is written.
-fn joined(current: &str, folder: &str) -> String {
-    if folder.is_empty() {
-        return current.to_owned();
-    }
-    if folder.starts_with('/') {
-        return folder.to_owned();
-    }
-    let mut names: Vec<&str> = Vec::new();
-    for name in current.split('/').chain(folder.split('/')) {
-        match name {
-            "" | "." => {}
-            ".." => drop(names.pop()),
-            name => names.push(name),
-        }
-    }
-    format!("/{}", names.join("/"))
 }
 
 /// The name that what comes from a URL gets: the last one of its path.

@@ -12,10 +12,11 @@ use std::rc::Rc;
 use crate::build::built::{Built, Inputs};
 use crate::build::changes::Changes;
 use crate::build::content::Files;
+use crate::build::copying::identity_of;
 use crate::build::error::{BuildError, Problem};
 use crate::build::finish;
 use crate::build::image::{Image, Layered};
-use crate::build::layer;
+use crate::build::layer::{self, Format};
 use crate::build::outside::{Base, Event, Outside, Pinned};
 use crate::build::request::{Fresh, NamedContext, Request};
 use crate::build::runner::Runner;
@@ -25,7 +26,7 @@ use crate::limits::{MAX_LAYERS, MAX_TRIGGERS};
 use crate::oci::archive::ArchiveError;
 use crate::oci::canonical;
 use crate::oci::image_config::chain_ids;
-use crate::oci::{Digest, Platform, Reference};
+use crate::oci::{Descriptor, Digest, Platform, Reference};
 use crate::store::Lease;
 use crate::store::images::layer_archive::{StoredLayer, pairs};
 use crate::store::images::{BuildSteps, StepRecord};
@@ -61,8 +62,9 @@ pub(super) struct Builder<'a> {
     /// The inputs of steps that were found or made.
     used: RefCell<BTreeSet<Digest>>,
     pub(super) inputs: Inputs,
+    context: Rc<Files>,
     /// What the whole context is, as a digest, if that is known without reading it.
-    pub(super) context: OnceCell<Option<Digest>>,
+    context_identity: OnceCell<Option<Digest>>,
     /// How many steps were carried out or found, and how many of them found.
     done: usize,
     found: usize,
@@ -107,8 +109,27 @@ pub(super) struct Place<'a> {
 pub(super) struct Recalled(pub(super) Option<StoredLayer>);
 
 /// Files that something is copied from, or mounted.
-pub(super) enum From {
+#[derive(Clone)]
+pub(super) struct Sourced {
+    pub(super) files: Rc<Files>,
+    /// What they are, as a digest, if that is known without reading them.
+    pub(super) identity: Option<Digest>,
+    pub(super) origin: Origin,
+}
+
+/// Where files come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// The context of the build.
     Context,
+    /// Another context.
+    Named,
+    /// A stage, or an image.
+    Stage,
+}
+
+/// What `--from` means.
+enum From {
     Named(String),
     Stage(Rc<Stage>),
 }
@@ -144,7 +165,8 @@ pub fn build(request: &Request, shop: Workshop<'_>) -> Result<Built, BuildError>
             labels: request.labels.iter().cloned().collect(),
             ..Inputs::default()
         },
-        context: OnceCell::new(),
+        context: Rc::new(request.context.clone()),
+        context_identity: OnceCell::new(),
         done: 0,
         found: 0,
     };
@@ -264,18 +286,9 @@ impl Builder<'_> {
         let Some(stage) = self.dockerfile.stages.get(index) else { return Ok(Vec::new()) };
         let base = self.expand_global(&stage.from.image)?;
         let mut found: Vec<usize> = self.stage_above(&base, index).into_iter().collect();
-        for step in &stage.steps {
-            let sources: Vec<&Word> = match &step.instruction {
-                Instruction::Copy(copy) => copy.from.iter().collect(),
-                Instruction::Run(run) => {
-                    run.mounts.iter().filter_map(|mount| mount.kind.from()).collect()
-                }
-                _ => Vec::new(),
-            };
-            for word in sources {
-                let number = word.text.parse().ok();
-                found.extend(number.or_else(|| named(self.dockerfile, &word.text)));
-            }
+        for word in stage.steps.iter().flat_map(sources_of) {
+            let number = word.text.parse().ok();
+            found.extend(number.or_else(|| named(self.dockerfile, &word.text)));
         }
         found.retain(|other| *other < index);
         Ok(found)
@@ -319,8 +332,11 @@ impl Builder<'_> {
             Fresh::All => true,
             Fresh::Stages(stages) => stages.contains(&name) || stages.contains(&index.to_string()),
         };
+        // What a step takes files from is there before the first step begins.
         for (step, trigger) in &steps {
-            self.prepare(step, index, if *trigger { &from.at } else { &step.at })?;
+            for word in sources_of(step) {
+                self.from(word, index, if *trigger { &from.at } else { &step.at })?;
+            }
         }
         let of = steps.len();
         for (number, (step, trigger)) in steps.iter().enumerate() {
@@ -389,9 +405,13 @@ impl Builder<'_> {
             };
             return Ok((stage, earlier.triggers.clone()));
         }
-        if self.request.contexts.contains_key(&base) {
-            return Ok((self.context_stage(&base, &platform, &from.image.at)?, Vec::new()));
-        }
+        let base = match self.request.contexts.get(&base) {
+            Some(NamedContext::Files(_)) => {
+                return Ok((self.context_stage(&base, &platform, &from.image.at)?, Vec::new()));
+            }
+            Some(NamedContext::Image(reference)) => reference.to_string(),
+            None => base,
+        };
         let found = self.image(&base, &platform, &from.image.at)?;
         let mut stage = (*found).clone();
         let triggers = stage.image.take_triggers();
@@ -459,48 +479,14 @@ impl Builder<'_> {
             diff_id: diff_id.clone(),
             descriptor: layer.clone(),
         });
-        let image = Image::of_base(&config);
-        let mut variables = Variables::default();
-        for (name, value) in image.environment() {
-            variables.set(&name, &value);
-        }
-        let stage = Rc::new(Stage { layers: layers.collect(), variables, ..Stage::empty(image) });
+        let stage = Stage { layers: layers.collect(), ..Stage::of(Image::of_base(&config)) };
+        let stage = Rc::new(stage);
         self.images.insert(asked, Rc::clone(&stage));
         Ok(stage)
     }
 
-    /// Builds what a step takes files from, so that it is there when the step begins.
-    fn prepare(&mut self, step: &Step, index: usize, at: &Range<usize>) -> Result<(), BuildError> {
-        match &step.instruction {
-            Instruction::Copy(copy) => {
-                if let Some(from) = &copy.from {
-                    self.from(from, index, at)?;
-                }
-            }
-            Instruction::Run(run) => {
-                for mount in &run.mounts {
-                    if let Some(from) = mount.kind.from() {
-                        self.from(from, index, at)?;
-                    }
-                }
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-
     /// What `--from` means: an earlier stage by name or number, a named context, or an image.
-    pub(super) fn from(
-        &mut self,
-        word: &Word,
-        index: usize,
-        at: &Range<usize>,
-    ) -> Result<From, BuildError> {
-        let escape = self.dockerfile.directives.escape;
-        let plain = dockerfile::expand(word, escape, &|_| None);
-        if plain.as_ref() != Ok(&word.text) {
-            return Err(BuildError::at(at, Problem::VariableInFrom));
-        }
+    fn from(&mut self, word: &Word, index: usize, at: &Range<usize>) -> Result<From, BuildError> {
         let name = word.text.as_str();
         let number = name.parse::<usize>().ok();
         if let Some(found) = number.or_else(|| named(self.dockerfile, name)) {
@@ -531,6 +517,35 @@ impl Builder<'_> {
         }
     }
 
+    /// The files that a step takes something from: without a name those of the context.
+    pub(super) fn source(
+        &mut self,
+        from: Option<&Word>,
+        place: Place<'_>,
+    ) -> Result<Sourced, BuildError> {
+        let request = self.request;
+        let Some(word) = from else {
+            let files = Rc::clone(&self.context);
+            let identity = self.context_identity.get_or_init(|| identity_of(&files)).clone();
+            return Ok(Sourced { files, identity, origin: Origin::Context });
+        };
+        match self.from(word, place.stage, place.at)? {
+            From::Named(name) => {
+                let files = match request.contexts.get(&name) {
+                    Some(NamedContext::Files(files)) => files.clone(),
+                    _ => Files::default(),
+                };
+                let identity = identity_of(&files);
+                Ok(Sourced { files: Rc::new(files), identity, origin: Origin::Named })
+            }
+            From::Stage(stage) => {
+                let mut stage = (*stage).clone();
+                let files = self.files(&mut stage, place.at)?;
+                Ok(Sourced { files, identity: stage.chain(), origin: Origin::Stage })
+            }
+        }
+    }
+
     /// Expands a word with the variables of a stage.
     pub(super) fn expand(&self, stage: &Stage, word: &Word) -> Result<String, BuildError> {
         let lookup = |name: &str| stage.variables.get(name).map(str::to_owned);
@@ -545,6 +560,20 @@ impl Builder<'_> {
         words: &[Word],
     ) -> Result<Vec<String>, BuildError> {
         words.iter().map(|word| self.expand(stage, word)).collect()
+    }
+
+    /// Expands a word that may not be there.
+    pub(super) fn expand_some(
+        &self,
+        stage: &Stage,
+        word: Option<&Word>,
+    ) -> Result<Option<String>, BuildError> {
+        word.map(|word| self.expand(stage, word)).transpose()
+    }
+
+    /// How layers are written.
+    pub(super) fn format(&self) -> Format {
+        Format { compression: self.request.compression, epoch: self.request.epoch }
     }
 
     /// The files that a stage has come to.
@@ -607,19 +636,19 @@ impl Builder<'_> {
 
 impl Stage {
     /// Nothing, for this platform.
-    pub(super) fn scratch(platform: Platform) -> Self {
-        let image = Image::scratch(platform);
-        let mut stage = Self::empty(image);
-        for (name, value) in stage.image.environment() {
-            stage.variables.set(&name, &value);
-        }
-        stage
+    fn scratch(platform: Platform) -> Self {
+        Self::of(Image::scratch(platform))
     }
 
-    fn empty(image: Image) -> Self {
+    /// No layers, with this configuration.
+    fn of(image: Image) -> Self {
+        let mut variables = Variables::default();
+        for (name, value) in image.environment() {
+            variables.set(&name, &value);
+        }
         Self {
             image,
-            variables: Variables::default(),
+            variables,
             arguments: Vec::new(),
             layers: Vec::new(),
             files: Rc::default(),
@@ -633,6 +662,12 @@ impl Stage {
     pub(super) fn chain(&self) -> Option<Digest> {
         let diff_ids: Vec<Digest> = self.layers.iter().map(|layer| layer.diff_id.clone()).collect();
         chain_ids(&diff_ids).pop()
+    }
+
+    /// Its layers, as a runner takes them.
+    pub(super) fn stack(&self) -> Vec<(Descriptor, Digest)> {
+        let layers = self.layers.iter();
+        layers.map(|layer| (layer.descriptor.clone(), layer.diff_id.clone())).collect()
     }
 
     /// Takes a layer on. Its files are read from it when they are wanted.
@@ -666,9 +701,19 @@ impl Stage {
         }
     }
 
-    /// Adds to its history.
-    pub(super) fn record(&mut self, text: &str, layered: Layered, created: &str) {
+    /// Adds a step to its history, with the layer it made.
+    pub(super) fn record(&mut self, text: &str, layer: Option<&StoredLayer>, created: &str) {
+        let layered = if layer.is_some() { Layered::Yes } else { Layered::No };
         self.image.record(text, layered, created);
+    }
+}
+
+/// What a step takes files from, where it names something.
+fn sources_of(step: &Step) -> Vec<&Word> {
+    match &step.instruction {
+        Instruction::Copy(copy) => copy.from.iter().collect(),
+        Instruction::Run(run) => run.mounts.iter().filter_map(|mount| mount.kind.from()).collect(),
+        _ => Vec::new(),
     }
 }
 

@@ -90,9 +90,6 @@ pub enum Problem {
         #[source]
         cause: OutsideError,
     },
-    /// A variable in `--from`.
-    #[error("`--from` takes no variables: name a stage, and use the variable in its FROM")]
-    VariableInFrom,
     /// `--checksum` that is about nothing.
     #[error("a checksum needs one source that is a URL or a git repository")]
     Checksum,

@@ -1,23 +1,20 @@
 //! `RUN` in a stage: what the command is, what it sees, and what was kept of it.
 
-use std::rc::Rc;
-
 use crate::build::content::Files;
-use crate::build::copying::identity_of;
-use crate::build::engine::{Builder, From, Place, Recalled, Stage};
+use crate::build::engine::{Builder, Origin, Place, Recalled, Sourced, Stage};
 use crate::build::error::{BuildError, Problem};
-use crate::build::image::Layered;
 use crate::build::key::Key;
+use crate::build::layer;
 use crate::build::outside::Event;
-use crate::build::request::NamedContext;
 use crate::build::runner::{Job, Mountable, Mounted, Root};
 use crate::build::variables::is_proxy;
 use crate::crypto::secret::SecretBytes;
 use crate::dockerfile::{
-    Command, Heredoc, Mount, MountKind, Network, Run, Security, Sharing, Word,
+    self, Command, Heredoc, Mount, MountKind, Network, Run, Security, Sharing, Word,
 };
+use crate::oci::Digest;
 use crate::oci::archive::Kind;
-use crate::oci::{Descriptor, Digest};
+use crate::store::images::layer_archive::StoredLayer;
 
 /// The name of the machine that commands see.
 const HOSTNAME: &str = "buildkitsandbox";
@@ -36,36 +33,56 @@ struct Ready {
 
 enum ReadyKind {
     Files {
-        files: Rc<Files>,
-        identity: Digest,
+        from: Sourced,
+        /// What the mounted part is, as a digest.
+        part: Digest,
         source: String,
         writable: bool,
-        context: bool,
     },
     Cache {
         id: String,
         sharing: Sharing,
         read_only: bool,
-        seed: Option<(Rc<Files>, String)>,
-        mode: u32,
-        owner: (u32, u32),
+        seed: Option<Seed>,
+        access: Access,
     },
     Tmpfs {
         size: Option<u64>,
     },
     Secret {
+        id: String,
         bytes: SecretBytes,
-        mode: u32,
-        owner: (u32, u32),
+        access: Access,
     },
     Script {
         text: String,
     },
     Ssh {
         id: String,
-        mode: u32,
-        owner: (u32, u32),
+        access: Access,
     },
+}
+
+/// What a cache begins as.
+struct Seed {
+    from: Sourced,
+    /// What it is, as a digest.
+    part: Digest,
+    source: String,
+}
+
+/// Permission bits, owner and group of something that is mounted.
+#[derive(Debug, Clone, Copy)]
+struct Access {
+    mode: u32,
+    owner: (u32, u32),
+}
+
+/// A secret in the environment.
+struct Variable {
+    name: String,
+    id: String,
+    value: String,
 }
 
 /// A command, all of it known.
@@ -73,7 +90,7 @@ struct Prepared {
     arguments: Vec<String>,
     mounts: Vec<Ready>,
     /// Secrets in the environment.
-    secrets: Vec<(String, String)>,
+    secrets: Vec<Variable>,
     /// Where the socket of an SSH agent is.
     agent: Option<String>,
     network: Network,
@@ -89,79 +106,47 @@ impl Builder<'_> {
         place: Place<'_>,
     ) -> Result<(), BuildError> {
         let ready = self.ready(stage, run, place)?;
-        let environment = environment(stage);
-        let inputs = self.run_key(stage, run, &ready, &environment);
+        let inputs = self.run_key(stage, run, &ready);
         for mount in &ready.mounts {
-            if let ReadyKind::Files { identity, context: true, .. } = &mount.kind {
+            if let ReadyKind::Files { from, part, .. } = &mount.kind
+                && from.origin != Origin::Stage
+            {
                 let mut key = Key::of("mounted");
-                key.texts(self.inputs.mounted.as_ref().map(Digest::as_str)).digest(identity);
+                key.texts(self.inputs.mounted.as_ref().map(Digest::as_str)).digest(part);
                 self.inputs.mounted = Some(key.finish());
             }
         }
         self.holes(run, &ready, place);
         let text = format!("RUN {}", Self::shown(stage, &ready.arguments));
-        if let Some(Recalled(layer)) = self.recall(&inputs, place)? {
+        let layer = if let Some(Recalled(layer)) = self.recall(&inputs, place)? {
             self.was_found();
-            let layered = if layer.is_some() { Layered::Yes } else { Layered::No };
-            stage.push(layer);
-            stage.record(&text, layered, &self.created);
-            return Ok(());
-        }
-        let files = self.files(stage, place.at)?;
-        let changes = self.execute(stage, &files, run, &ready, environment, place)?;
-        let layer = if changes.changes.is_empty() {
-            None
+            layer
         } else {
-            let format = crate::build::layer::Format {
-                compression: self.request.compression,
-                epoch: self.request.epoch,
-            };
-            let layer = crate::build::layer::write(
-                self.shop.lease,
-                &files,
-                &changes.changes,
-                format,
-                self.shop.folder,
-            );
-            let layer = layer.map_err(|error| BuildError::at(place.at, error))?;
-            let made = (layer.descriptor.clone(), layer.diff_id.clone());
-            let below = stage.layers.iter();
-            let below = below.map(|layer| (layer.descriptor.clone(), layer.diff_id.clone()));
-            self.shop.runner.stored(&below.chain([made]).collect::<Vec<_>>());
-            Some(layer)
+            let layer = self.execute(stage, run, &ready, place)?;
+            self.learn(inputs, layer.as_ref(), place.text);
+            layer
         };
-        drop(changes);
-        self.learn(inputs, layer.as_ref(), place.text);
-        let layered = if layer.is_some() { Layered::Yes } else { Layered::No };
+        stage.record(&text, layer.as_ref(), &self.created);
         stage.push(layer);
-        stage.record(&text, layered, &self.created);
         Ok(())
     }
 
+    /// Runs the command; returns the layer of what it changed, if it changed anything.
     fn execute(
         &self,
-        stage: &Stage,
-        files: &Files,
+        stage: &mut Stage,
         run: &Run,
         ready: &Prepared,
-        mut environment: Vec<(String, String)>,
         place: Place<'_>,
-    ) -> Result<crate::build::runner::Outcome, BuildError> {
-        let proxies = self.request.arguments.iter().filter(|(name, _)| is_proxy(name));
-        for (name, value) in proxies {
-            environment.push((name.clone(), value.clone()));
-        }
-        environment.extend(ready.secrets.iter().cloned());
-        if let Some(socket) = &ready.agent {
-            environment.push(("SSH_AUTH_SOCK".to_owned(), socket.clone()));
-        }
+    ) -> Result<Option<StoredLayer>, BuildError> {
+        let files = self.files(stage, place.at)?;
         let mut mounts = Vec::new();
         for mount in &ready.mounts {
             mounts.push(self.mounted(mount, place)?);
         }
         let job = Job {
             arguments: ready.arguments.clone(),
-            environment,
+            environment: self.seen(stage, ready),
             folder: stage.folder().to_owned(),
             user: stage.image.text("User").to_owned(),
             hostname: ready.hostname.clone(),
@@ -172,12 +157,8 @@ impl Builder<'_> {
             interactive: false,
             epoch: self.request.epoch,
         };
-        let layers: Vec<(Descriptor, Digest)> = stage
-            .layers
-            .iter()
-            .map(|layer| (layer.descriptor.clone(), layer.diff_id.clone()))
-            .collect();
-        let root = Root { layers: &layers, files };
+        let mut stack = stage.stack();
+        let root = Root { layers: &stack, files: &files };
         let step = place.number;
         let mut output = |stream, bytes: &[u8]| {
             self.report(Event::Wrote { step, stream, bytes });
@@ -191,24 +172,50 @@ impl Builder<'_> {
             let (command, status) = (ready.arguments.join(" "), outcome.status);
             return Err(BuildError::at(place.at, Problem::Failed { command, status }));
         }
-        Ok(outcome)
+        if outcome.changes.is_empty() {
+            return Ok(None);
+        }
+        let (lease, folder) = (self.shop.lease, self.shop.folder);
+        let layer = layer::write(lease, &files, &outcome.changes, self.format(), folder)
+            .map_err(|error| BuildError::at(place.at, error))?;
+        stack.push((layer.descriptor.clone(), layer.diff_id.clone()));
+        self.shop.runner.stored(&stack);
+        Ok(Some(layer))
+    }
+
+    /// What the command finds in its environment: the variables of the stage, where proxies are,
+    /// and what it alone is given.
+    fn seen(&self, stage: &Stage, ready: &Prepared) -> Vec<(String, String)> {
+        let mut variables = stage.variables.clone();
+        for (name, value) in self.request.arguments.iter().filter(|(name, _)| is_proxy(name)) {
+            variables.set(&name.to_ascii_uppercase(), value);
+            variables.set(&name.to_ascii_lowercase(), value);
+        }
+        for Variable { name, value, .. } in &ready.secrets {
+            variables.set(name, value);
+        }
+        if let Some(socket) = &ready.agent {
+            variables.set("SSH_AUTH_SOCK", socket);
+        }
+        variables.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
     }
 
     fn mounted<'m>(&self, mount: &'m Ready, place: Place<'_>) -> Result<Mounted<'m>, BuildError> {
         let what = match &mount.kind {
-            ReadyKind::Files { files, source, writable, .. } => {
-                Mountable::Files { files, source: source.clone(), writable: *writable }
+            ReadyKind::Files { from, source, writable, .. } => {
+                let (source, writable) = (source.clone(), *writable);
+                Mountable::Files { files: &from.files, source, writable }
             }
-            ReadyKind::Cache { id, sharing, read_only, seed, mode, owner } => Mountable::Cache {
+            ReadyKind::Cache { id, sharing, read_only, seed, access } => Mountable::Cache {
                 id: id.clone(),
                 sharing: *sharing,
                 read_only: *read_only,
-                seed: seed.as_ref().map(|(files, source)| (&**files, source.clone())),
-                mode: *mode,
-                owner: *owner,
+                seed: seed.as_ref().map(|seed| (&*seed.from.files, seed.source.clone())),
+                mode: access.mode,
+                owner: access.owner,
             },
             ReadyKind::Tmpfs { size } => Mountable::Tmpfs { size: *size },
-            ReadyKind::Secret { bytes, mode, owner } => {
+            ReadyKind::Secret { bytes, access: Access { mode, owner }, .. } => {
                 Mountable::Held { bytes: bytes.clone(), mode: *mode, owner: *owner }
             }
             ReadyKind::Script { text } => Mountable::Held {
@@ -216,7 +223,7 @@ impl Builder<'_> {
                 mode: 0o755,
                 owner: (0, 0),
             },
-            ReadyKind::Ssh { id, mode, owner } => {
+            ReadyKind::Ssh { id, access: Access { mode, owner } } => {
                 let Some(socket) = self.request.ssh.get(id) else {
                     return Err(BuildError::at(place.at, Problem::NoSsh { id: id.clone() }));
                 };
@@ -273,126 +280,150 @@ impl Builder<'_> {
         place: Place<'_>,
         prepared: &mut Prepared,
     ) -> Result<(), BuildError> {
-        let written = self.some(stage, mount.target.as_ref())?;
+        let written = self.expand_some(stage, mount.target.as_ref())?;
         let kind = match &mount.kind {
             MountKind::Bind { from, source } => {
-                let source = self.some(stage, source.as_ref())?.unwrap_or_default();
-                let (files, context) = self.mount_files(from.as_ref(), place)?;
-                let identity = part_identity(&files, &source)
-                    .map_err(|problem| BuildError::at(&mount.at, problem))?;
+                let Seed { from, part, source } =
+                    self.part(stage, from.as_ref(), source.as_ref(), mount, place)?;
                 let writable = mount.read_only == Some(false);
-                ReadyKind::Files { files, identity, source, writable, context }
+                ReadyKind::Files { from, part, source, writable }
             }
             MountKind::Cache { id, from, source, sharing, mode, uid, gid } => {
-                let source = self.some(stage, source.as_ref())?.unwrap_or_default();
                 let seed = match from {
-                    Some(_) => Some((self.mount_files(from.as_ref(), place)?.0, source)),
+                    Some(_) => {
+                        Some(self.part(stage, from.as_ref(), source.as_ref(), mount, place)?)
+                    }
                     None => None,
                 };
-                let target = target(stage, written.as_deref(), &mount.at)?;
+                let id = match self.expand_some(stage, id.as_ref())? {
+                    Some(id) => id,
+                    None => target(stage, written.as_deref(), &mount.at)?,
+                };
                 ReadyKind::Cache {
-                    id: self.some(stage, id.as_ref())?.unwrap_or(target),
+                    id,
                     sharing: sharing.unwrap_or(Sharing::Shared),
                     read_only: mount.read_only == Some(true),
                     seed,
-                    mode: self.mode(stage, mode.as_ref(), 0o755)?,
-                    owner: self.owner(stage, uid.as_ref(), gid.as_ref())?,
+                    access: self.access(
+                        stage,
+                        mode.as_ref(),
+                        0o755,
+                        [uid.as_ref(), gid.as_ref()],
+                    )?,
                 }
             }
             MountKind::Tmpfs { size } => {
-                let size = match (size, self.some(stage, size.as_ref())?) {
-                    (Some(word), Some(text)) => Some(bytes(&text).ok_or_else(|| {
-                        let problem = format!("`{text}` is not a size");
-                        BuildError::at(&word.at, Problem::Mount { problem })
-                    })?),
+                let size = match (size, self.expand_some(stage, size.as_ref())?) {
+                    (Some(word), Some(text)) => {
+                        Some(dockerfile::bytes(&text).ok_or_else(|| {
+                            let problem = format!("`{text}` is not a size");
+                            BuildError::at(&word.at, Problem::Mount { problem })
+                        })?)
+                    }
                     _ => None,
                 };
                 ReadyKind::Tmpfs { size }
             }
-            MountKind::Secret { id, env, required, mode, uid, gid } => {
-                let id = self.some(stage, id.as_ref())?;
-                let last = written.as_deref().and_then(|path| path.rsplit('/').next());
-                let id = id.or(last.map(str::to_owned)).unwrap_or_default();
-                let Some(bytes) = self.request.secrets.get(&id).cloned() else {
-                    if *required {
-                        return Err(BuildError::at(&mount.at, Problem::NoSecret { id }));
-                    }
-                    return Ok(());
-                };
-                if let Some(name) = self.some(stage, env.as_ref())? {
-                    let value = std::str::from_utf8(bytes.expose()).map_err(|_| {
-                        let problem = format!("the secret `{id}` is no text");
-                        BuildError::at(&mount.at, Problem::Mount { problem })
-                    })?;
-                    let name = if name.is_empty() { id.clone() } else { name };
-                    prepared.secrets.push((name, value.to_owned()));
-                    if written.is_none() {
-                        return Ok(());
-                    }
-                }
-                let name = id.rsplit('/').next().unwrap_or_default();
-                let path = written.unwrap_or_else(|| format!("{SECRETS}/{name}"));
-                let kind = ReadyKind::Secret {
-                    bytes,
-                    mode: self.mode(stage, mode.as_ref(), 0o400)?,
-                    owner: self.owner(stage, uid.as_ref(), gid.as_ref())?,
-                };
-                let target = target(stage, Some(&path), &mount.at)?;
-                prepared.mounts.push(Ready { target, kind });
-                return Ok(());
-            }
-            MountKind::Ssh { id, required, mode, uid, gid } => {
-                let id = self.some(stage, id.as_ref())?.unwrap_or_else(|| "default".to_owned());
-                if !self.request.ssh.contains_key(&id) {
-                    if *required {
-                        return Err(BuildError::at(&mount.at, Problem::NoSsh { id }));
-                    }
-                    return Ok(());
-                }
-                let number = prepared
-                    .mounts
-                    .iter()
-                    .filter(|mount| matches!(mount.kind, ReadyKind::Ssh { .. }))
-                    .count();
-                let path = written.unwrap_or_else(|| format!("{AGENTS}.{number}"));
-                let target = target(stage, Some(&path), &mount.at)?;
-                prepared.agent.get_or_insert_with(|| target.clone());
-                let kind = ReadyKind::Ssh {
-                    id,
-                    mode: self.mode(stage, mode.as_ref(), 0o600)?,
-                    owner: self.owner(stage, uid.as_ref(), gid.as_ref())?,
-                };
-                prepared.mounts.push(Ready { target, kind });
-                return Ok(());
-            }
+            MountKind::Secret { .. } => return self.secret(stage, mount, written, prepared),
+            MountKind::Ssh { .. } => return self.agent(stage, mount, written, prepared),
         };
         let target = target(stage, written.as_deref(), &mount.at)?;
         prepared.mounts.push(Ready { target, kind });
         Ok(())
     }
 
-    /// The files that are mounted, and whether they are of a context.
-    fn mount_files(
-        &mut self,
-        from: Option<&Word>,
-        place: Place<'_>,
-    ) -> Result<(Rc<Files>, bool), BuildError> {
-        let Some(word) = from else { return Ok((Rc::new(self.request.context.clone()), true)) };
-        match self.from(word, place.stage, place.at)? {
-            From::Context => Ok((Rc::new(self.request.context.clone()), true)),
-            From::Named(name) => match self.request.contexts.get(&name) {
-                Some(NamedContext::Files(files)) => Ok((Rc::new(files.clone()), true)),
-                _ => Ok((Rc::default(), true)),
-            },
-            From::Stage(stage) => {
-                let mut stage = (*stage).clone();
-                Ok((self.files(&mut stage, place.at)?, false))
+    /// A secret: a file, a variable, or both; nothing if it is not given and need not be.
+    fn secret(
+        &self,
+        stage: &Stage,
+        mount: &Mount,
+        written: Option<String>,
+        prepared: &mut Prepared,
+    ) -> Result<(), BuildError> {
+        let MountKind::Secret { id, env, required, mode, uid, gid } = &mount.kind else {
+            return Ok(());
+        };
+        let last = written.as_deref().and_then(|path| path.rsplit('/').next());
+        let id = self.expand_some(stage, id.as_ref())?.or(last.map(str::to_owned));
+        let id = id.unwrap_or_default();
+        let Some(bytes) = self.request.secrets.get(&id).cloned() else {
+            if *required {
+                return Err(BuildError::at(&mount.at, Problem::NoSecret { id }));
+            }
+            return Ok(());
+        };
+        if let Some(name) = self.expand_some(stage, env.as_ref())? {
+            let value = std::str::from_utf8(bytes.expose()).map_err(|_| {
+                let problem = format!("the secret `{id}` is no text");
+                BuildError::at(&mount.at, Problem::Mount { problem })
+            })?;
+            let name = if name.is_empty() { id.clone() } else { name };
+            let (id, value) = (id.clone(), value.to_owned());
+            prepared.secrets.push(Variable { name, id, value });
+            if written.is_none() {
+                return Ok(());
             }
         }
+        let name = id.rsplit('/').next().unwrap_or_default();
+        let path = written.unwrap_or_else(|| format!("{SECRETS}/{name}"));
+        let target = target(stage, Some(&path), &mount.at)?;
+        let access = self.access(stage, mode.as_ref(), 0o400, [uid.as_ref(), gid.as_ref()])?;
+        prepared.mounts.push(Ready { target, kind: ReadyKind::Secret { id, bytes, access } });
+        Ok(())
     }
 
-    fn some(&self, stage: &Stage, word: Option<&Word>) -> Result<Option<String>, BuildError> {
-        word.map(|word| self.expand(stage, word)).transpose()
+    /// The socket of an SSH agent; nothing if it is not given and need not be.
+    fn agent(
+        &self,
+        stage: &Stage,
+        mount: &Mount,
+        written: Option<String>,
+        prepared: &mut Prepared,
+    ) -> Result<(), BuildError> {
+        let MountKind::Ssh { id, required, mode, uid, gid } = &mount.kind else { return Ok(()) };
+        let id = self.expand_some(stage, id.as_ref())?.unwrap_or_else(|| "default".to_owned());
+        if !self.request.ssh.contains_key(&id) {
+            if *required {
+                return Err(BuildError::at(&mount.at, Problem::NoSsh { id }));
+            }
+            return Ok(());
+        }
+        let is_agent = |mount: &&Ready| matches!(mount.kind, ReadyKind::Ssh { .. });
+        let number = prepared.mounts.iter().filter(is_agent).count();
+        let path = written.unwrap_or_else(|| format!("{AGENTS}.{number}"));
+        let target = target(stage, Some(&path), &mount.at)?;
+        prepared.agent.get_or_insert_with(|| target.clone());
+        let access = self.access(stage, mode.as_ref(), 0o600, [uid.as_ref(), gid.as_ref()])?;
+        prepared.mounts.push(Ready { target, kind: ReadyKind::Ssh { id, access } });
+        Ok(())
+    }
+
+    /// A part of the files that a mount names, and what it is.
+    fn part(
+        &mut self,
+        stage: &Stage,
+        from: Option<&Word>,
+        source: Option<&Word>,
+        mount: &Mount,
+        place: Place<'_>,
+    ) -> Result<Seed, BuildError> {
+        let source = self.expand_some(stage, source)?.unwrap_or_default();
+        let from = self.source(from, place)?;
+        let part = part_identity(&from.files, &source)
+            .map_err(|problem| BuildError::at(&mount.at, problem))?;
+        Ok(Seed { from, part, source })
+    }
+
+    fn access(
+        &self,
+        stage: &Stage,
+        mode: Option<&Word>,
+        default: u32,
+        owner: [Option<&Word>; 2],
+    ) -> Result<Access, BuildError> {
+        let [uid, gid] = owner;
+        let owner = (self.owner(stage, uid)?, self.owner(stage, gid)?);
+        Ok(Access { mode: self.mode(stage, mode, default)?, owner })
     }
 
     fn mode(&self, stage: &Stage, word: Option<&Word>, default: u32) -> Result<u32, BuildError> {
@@ -405,36 +436,22 @@ impl Builder<'_> {
         })
     }
 
-    fn owner(
-        &self,
-        stage: &Stage,
-        uid: Option<&Word>,
-        gid: Option<&Word>,
-    ) -> Result<(u32, u32), BuildError> {
-        let number = |word: Option<&Word>| -> Result<u32, BuildError> {
-            let Some(word) = word else { return Ok(0) };
-            let text = self.expand(stage, word)?;
-            text.parse().map_err(|_| {
-                let problem = format!("`{text}` is not the number of a user or group");
-                BuildError::at(&word.at, Problem::Mount { problem })
-            })
-        };
-        Ok((number(uid)?, number(gid)?))
+    fn owner(&self, stage: &Stage, word: Option<&Word>) -> Result<u32, BuildError> {
+        let Some(word) = word else { return Ok(0) };
+        let text = self.expand(stage, word)?;
+        text.parse().map_err(|_| {
+            let problem = format!("`{text}` is not the number of a user or group");
+            BuildError::at(&word.at, Problem::Mount { problem })
+        })
     }
 
     /// Everything that the outcome of a command depends on; values of secrets are not among it, and
     /// neither are proxies.
-    fn run_key(
-        &self,
-        stage: &Stage,
-        run: &Run,
-        ready: &Prepared,
-        environment: &[(String, String)],
-    ) -> Digest {
+    fn run_key(&self, stage: &Stage, run: &Run, ready: &Prepared) -> Digest {
         let mut key = Key::of("run");
         key.texts(stage.chain().as_ref().map(Digest::as_str));
         key.texts(&ready.arguments);
-        key.texts(environment.iter().map(|(name, value)| format!("{name}={value}")));
+        key.texts(stage.variables.iter().map(|(name, value)| format!("{name}={value}")));
         key.text(stage.folder()).text(stage.image.text("User"));
         key.text(&ready.hostname).text(&self.request.platform.to_string());
         key.texts(self.request.hosts.iter().map(|(name, address)| format!("{name}={address}")));
@@ -444,25 +461,35 @@ impl Builder<'_> {
         for mount in &ready.mounts {
             key.text(&mount.target);
             match &mount.kind {
-                ReadyKind::Files { identity, source, writable, .. } => {
-                    key.text("files").digest(identity).text(source);
-                    key.number(u64::from(*writable))
+                ReadyKind::Files { part, source, writable, .. } => {
+                    key.text("files").digest(part).text(source);
+                    key.number(u64::from(*writable));
                 }
-                ReadyKind::Cache { id, read_only, mode, owner, .. } => {
+                ReadyKind::Cache { id, read_only, seed, access, .. } => {
                     key.text("cache").text(id).number(u64::from(*read_only));
-                    key.number(u64::from(*mode)).text(&format!("{owner:?}"))
+                    key.texts(seed.as_ref().map(|seed| seed.part.as_str()));
+                    access.into_key(&mut key);
                 }
-                ReadyKind::Tmpfs { size } => key.text("tmpfs").number(size.unwrap_or(u64::MAX)),
-                ReadyKind::Secret { mode, owner, .. } => {
-                    key.text("secret").number(u64::from(*mode)).text(&format!("{owner:?}"))
+                ReadyKind::Tmpfs { size } => {
+                    key.text("tmpfs").number(size.unwrap_or(u64::MAX));
                 }
-                ReadyKind::Script { text } => key.text("script").text(text),
-                ReadyKind::Ssh { id, mode, owner } => {
-                    key.text("ssh").text(id).number(u64::from(*mode)).text(&format!("{owner:?}"))
+                ReadyKind::Secret { id, access, .. } => {
+                    key.text("secret").text(id);
+                    access.into_key(&mut key);
                 }
-            };
+                ReadyKind::Script { text } => {
+                    key.text("script").text(text);
+                }
+                ReadyKind::Ssh { id, access } => {
+                    key.text("ssh").text(id);
+                    access.into_key(&mut key);
+                }
+            }
         }
-        key.texts(ready.secrets.iter().map(|(name, _)| name));
+        key.number(ready.secrets.len() as u64);
+        for Variable { name, id, .. } in &ready.secrets {
+            key.text(name).text(id);
+        }
         self.format_into(&mut key);
         key.finish()
     }
@@ -502,10 +529,11 @@ impl Builder<'_> {
     }
 }
 
-/// What a command's environment is of, but for secrets and proxies.
-fn environment(stage: &Stage) -> Vec<(String, String)> {
-    let variables = stage.variables.iter();
-    variables.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+impl Access {
+    fn into_key(self, key: &mut Key) {
+        let (uid, gid) = self.owner;
+        key.number(self.mode.into()).number(uid.into()).number(gid.into());
+    }
 }
 
 /// The command line; a script that names its interpreter is mounted.
@@ -539,33 +567,21 @@ fn target(
     written: Option<&str>,
     at: &std::ops::Range<usize>,
 ) -> Result<String, BuildError> {
-    let written = written.unwrap_or_default();
-    let from = if written.starts_with('/') { "" } else { stage.folder() };
-    let mut names: Vec<&str> = Vec::new();
-    for name in from.split('/').chain(written.split('/')) {
-        match name {
-            "" | "." => {}
-            ".." => drop(names.pop()),
-            name => names.push(name),
-        }
-    }
-    if names.is_empty() {
+    let target = dockerfile::joined(stage.folder(), written.unwrap_or_default());
+    if target == "/" {
         let problem = "nothing can be mounted over the root".to_owned();
         return Err(BuildError::at(at, Problem::Mount { problem }));
     }
-    Ok(format!("/{}", names.join("/")))
+    Ok(target)
 }
 
-/// A part of files as a digest; contents that are not known are read.
+/// A part of files as a digest. It is recorded in the image, so it must not depend on what happens
+/// to be known: contents that are not are read.
 fn part_identity(files: &Files, source: &str) -> Result<Digest, Problem> {
     let Some((path, found)) = files.find(source.as_bytes()).map_err(Problem::Files)? else {
         let problem = format!("there is no `{source}`");
         return Err(Problem::Mount { problem });
     };
-    let whole = path.is_top().then(|| identity_of(files)).flatten();
-    if let Some(whole) = whole {
-        return Ok(whole);
-    }
     let mut key = Key::of("part of files");
     let below = files.walk_below(&path, found);
     for (path, id) in std::iter::once((path.clone(), found)).chain(below) {
@@ -584,17 +600,4 @@ fn part_identity(files: &Files, source: &str) -> Result<Digest, Problem> {
         }
     }
     Ok(key.finish())
-}
-
-/// A size as people write it: a number, and `k`, `m`, `g` or `t` after it.
-fn bytes(text: &str) -> Option<u64> {
-    let lower = text.trim().to_ascii_lowercase();
-    let bare = lower.trim_end_matches('b').trim_end_matches('i');
-    let unit = |unit: char| bare.strip_suffix(unit).map(str::trim);
-    let units = [('k', 10), ('m', 20), ('g', 30), ('t', 40)];
-    let (number, shift) = units
-        .iter()
-        .find_map(|(name, shift)| Some((unit(*name)?, *shift)))
-        .unwrap_or((bare.trim(), 0));
-    number.parse::<u64>().ok()?.checked_mul(1 << shift)
 }

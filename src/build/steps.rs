@@ -6,7 +6,6 @@ use serde_json::{Value, json};
 
 use crate::build::engine::{Builder, Place, Stage};
 use crate::build::error::{BuildError, Problem};
-use crate::build::image::Layered;
 use crate::dockerfile::{
     self, Argument, Assignment, Command, Healthcheck, Instruction, Step, Word,
 };
@@ -104,7 +103,7 @@ impl Builder<'_> {
 
     /// Adds a step that made no layer to the history.
     pub(super) fn note(&self, stage: &mut Stage, text: &str) {
-        stage.record(text, Layered::No, &self.created);
+        stage.record(text, None, &self.created);
     }
 
     /// `ARG`: what is given goes before the default, and that before what is said above the stages.

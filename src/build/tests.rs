@@ -8,14 +8,15 @@ use serde_json::{Value, json};
 
 use crate::build::built::Built;
 use crate::build::changes::Changes;
-use crate::build::content::{Content, Files};
+use crate::build::content::{Bytes, Content, Files};
 use crate::build::copy::CopyError;
 use crate::build::engine::{Workshop, build};
 use crate::build::error::{BuildError, Problem};
 use crate::build::held::Held;
 use crate::build::outside::{Base, Checkout, Download, Event, Outside, OutsideError, Pinned};
-use crate::build::request::{Fresh, Request};
+use crate::build::request::{Fresh, NamedContext, Request};
 use crate::build::runner::{Job, Mountable, Outcome, Root, RunError, Runner, Stream};
+use crate::crypto::hash::Sha256Hash;
 use crate::crypto::secret::SecretBytes;
 use crate::dockerfile::Network;
 use crate::oci::archive::{Entry, EntryPath, Kind};
@@ -171,6 +172,24 @@ impl Outside for World {
     }
 
     fn report(&self, _event: Event<'_>) {}
+}
+
+/// Bytes that nobody has read yet.
+#[derive(Debug)]
+struct Unread(&'static [u8]);
+
+impl Bytes for Unread {
+    fn open(&self) -> std::io::Result<Box<dyn std::io::Read + Send + '_>> {
+        Ok(Box::new(self.0))
+    }
+
+    fn sha256(&self) -> std::io::Result<Sha256Hash> {
+        Ok(Sha256Hash::of(self.0))
+    }
+
+    fn known_sha256(&self) -> Option<Sha256Hash> {
+        None
+    }
 }
 
 fn request(dockerfile: &str) -> Request {
@@ -390,6 +409,66 @@ fn a_secret_is_seen_by_the_command_and_written_nowhere() {
     let (_, problem) =
         world.problem("FROM scratch\nRUN --mount=type=secret,id=no,required write r x\n");
     assert!(matches!(problem, Problem::NoSecret { id } if id == "no"));
+}
+
+#[test]
+fn files_that_are_mounted_are_the_same_whether_they_were_read_before_or_not() {
+    let dockerfile = "FROM scratch\nRUN --mount=target=/m write r x\n";
+    let digests = [false, true].map(|known| {
+        let mut wanted = request(dockerfile);
+        let mut files = Files::default();
+        let content: Content =
+            if known { Arc::new(Held::new(b"alpha".to_vec())) } else { Arc::new(Unread(b"alpha")) };
+        let entry = Entry::file(EntryPath::parse(b"a").unwrap(), 5);
+        files.put(&entry, Some(content)).unwrap();
+        wanted.context = files;
+        let built = World::new().build(&wanted).unwrap();
+        assert!(built.inputs.mounted.is_some());
+        built.descriptor.digest
+    });
+    assert_eq!(digests[0], digests[1]);
+}
+
+#[test]
+fn a_command_with_another_secret_is_another_command() {
+    let world = World::new();
+    let with = |id: &str| {
+        let mut wanted = request(&format!(
+            "FROM scratch\nENV S=of-the-image\nRUN --mount=type=secret,id={id},target=/s,env=S write r x\n"
+        ));
+        wanted.secrets.insert(id.to_owned(), SecretBytes::new(b"of-the-secret".to_vec()));
+        world.build(&wanted).unwrap()
+    };
+    assert_eq!(with("one").cached, (0, 2));
+    assert_eq!(with("one").cached, (1, 2));
+    assert_eq!(with("two").cached, (0, 2));
+    let commands = world.commands.borrow();
+    assert_eq!(commands.len(), 2);
+    assert!(commands.iter().all(|seen| seen.contains("S=of-the-secret")), "{commands:?}");
+    assert!(!commands.iter().any(|seen| seen.contains("S=of-the-image")), "{commands:?}");
+}
+
+#[test]
+fn proxies_are_seen_by_commands_and_leave_no_trace() {
+    let world = World::new();
+    let mut wanted = request("FROM scratch\nRUN write r x\n");
+    wanted.arguments.insert("HTTP_PROXY".to_owned(), "http://proxy".to_owned());
+    let with = world.build(&wanted).unwrap();
+    let seen = world.commands.borrow()[0].clone();
+    assert!(seen.contains("HTTP_PROXY=http://proxy") && seen.contains("http_proxy=http://proxy"));
+    let without = World::new().build(&request("FROM scratch\nRUN write r x\n")).unwrap();
+    assert_eq!(with.descriptor, without.descriptor);
+}
+
+#[test]
+fn an_image_in_the_place_of_a_base_brings_its_triggers() {
+    let world = World::new();
+    world.base("other", &json!({"OnBuild": ["LABEL l=1"]}));
+    let mut wanted = request("FROM base\n");
+    let other = NamedContext::Image(Reference::parse("other").unwrap());
+    wanted.contexts.insert("base".to_owned(), other);
+    let built = world.build(&wanted).unwrap();
+    assert_eq!(world.config(&built)["config"]["Labels"], json!({"l": "1"}));
 }
 
 #[test]

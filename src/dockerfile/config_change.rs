@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use crate::dockerfile::expansion::{expand, expand_words};
 use crate::dockerfile::instruction::{Assignment, Command, Healthcheck, Instruction, Word};
 use crate::dockerfile::parse::parse_trigger;
+use crate::dockerfile::path::joined;
 use crate::dockerfile::ports::ports;
 use crate::dockerfile::signal::is_signal;
 
@@ -180,21 +181,6 @@ fn insert_into(config: &mut Map<String, Value>, member: &str, key: String, value
         map.insert(key, value);
         map.sort_keys();
     }
-}
-
-/// A folder, seen from another one.
-fn joined(before: &str, folder: &str) -> String {
-    let whole =
-        if folder.starts_with('/') { folder.to_owned() } else { format!("{before}/{folder}") };
-    let mut names: Vec<&str> = Vec::new();
-    for name in whole.split('/') {
-        match name {
-            "" | "." => {}
-            ".." => drop(names.pop()),
-            name => names.push(name),
-        }
-    }
-    format!("/{}", names.join("/"))
 }
 
 fn health_check(check: &Healthcheck) -> Value {

@@ -24,6 +24,7 @@ mod lines;
 mod mounts;
 pub mod outline;
 mod parse;
+mod path;
 pub mod pattern;
 mod ports;
 mod shell_pattern;
@@ -45,6 +46,7 @@ pub use instruction::{
 pub use mounts::bytes;
 pub use outline::{Outline, Rough};
 pub use parse::{parse, parse_trigger};
+pub use path::joined;
 pub use pattern::{Pattern, PatternError, Patterns};
 pub use ports::ports;
 pub use signal::is_signal;
