@@ -221,8 +221,8 @@ impl Builder<'_> {
 
     /// Adds to a key how layers are written.
     pub(super) fn format_into(&self, key: &mut Key) {
-        key.number(self.request.epoch.cast_unsigned());
-        key.text(self.request.compression.oci_layer());
+        key.number(self.request.settings.epoch.cast_unsigned());
+        key.text(self.request.settings.compression.oci_layer());
     }
 
     fn changes(
@@ -260,7 +260,7 @@ impl Builder<'_> {
             link: wanted.link,
             parents: wanted.parents,
             exclude: &wanted.exclude,
-            epoch: self.request.epoch,
+            epoch: self.request.settings.epoch,
             scratch: self.shop.folder,
         };
         copy(&job, files).map_err(|error| {
@@ -352,7 +352,7 @@ impl Builder<'_> {
                 user => accounts::owner(&files, user)
                     .map_err(|error| BuildError::at(place.at, error))?,
             };
-            let changes = make_folder(&files, &folder, owner, self.request.epoch)
+            let changes = make_folder(&files, &folder, owner, self.request.settings.epoch)
                 .map_err(|error| BuildError::at(place.at, error))?;
             let layer = self.layer(stage, &files, &changes, &words, place)?;
             drop(files);

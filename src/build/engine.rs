@@ -140,12 +140,12 @@ pub fn build(request: &Request, shop: Workshop<'_>) -> Result<Built, BuildError>
     let dockerfile = dockerfile::parse(&request.dockerfile)
         .map_err(|error| BuildError::at(&error.at.clone(), error))?;
     let last = dockerfile.stages.len().saturating_sub(1);
-    let target = target(&dockerfile, request.target.as_deref())?;
+    let target = target(&dockerfile, request.settings.target.as_deref())?;
     let known = match request.fresh {
         Fresh::All => BuildSteps::default(),
         _ => shop.lease.layout().build_steps().map_err(BuildError::anywhere)?,
     };
-    let created = canonical::created(request.epoch).map_err(BuildError::anywhere)?;
+    let created = canonical::created(request.settings.epoch).map_err(BuildError::anywhere)?;
     let mut builder = Builder {
         request,
         shop,
@@ -160,9 +160,9 @@ pub fn build(request: &Request, shop: Workshop<'_>) -> Result<Built, BuildError>
         inputs: Inputs {
             dockerfile: Some(Digest::sha256_of(request.dockerfile.as_bytes())),
             target: (target != last).then(|| stage_name(&dockerfile, target)),
-            epoch: request.epoch,
-            keeps_modes: request.keeps_modes,
-            labels: request.labels.iter().cloned().collect(),
+            epoch: request.settings.epoch,
+            keeps_modes: request.settings.keeps_modes,
+            labels: request.settings.labels.iter().cloned().collect(),
             ..Inputs::default()
         },
         context: Rc::new(request.context.clone()),
@@ -176,7 +176,13 @@ pub fn build(request: &Request, shop: Workshop<'_>) -> Result<Built, BuildError>
     let stage = outcome?;
     kept.map_err(BuildError::anywhere)?;
     let cached = (builder.found, builder.done);
-    let built = finish::image(&stage, builder.inputs, request, shop.lease, &builder.created)?;
+    let built = finish::image(
+        &stage,
+        builder.inputs,
+        &request.settings.labels,
+        shop.lease,
+        &builder.created,
+    )?;
     Ok(Built { steps: builder.used.into_inner(), cached, ..built })
 }
 
@@ -219,9 +225,9 @@ impl Builder<'_> {
     /// Gives the arguments before the first stage their values.
     fn globals(&mut self) -> Result<(), BuildError> {
         let last = self.dockerfile.stages.last().and_then(|stage| stage.from.name.as_deref());
-        let stage = self.request.target.as_deref().or(last);
+        let stage = self.request.settings.target.as_deref().or(last);
         self.globals = Variables::predefined(&Platform::host(), &self.request.platform, stage);
-        for (name, value) in &self.request.arguments {
+        for (name, value) in &self.request.settings.arguments {
             if self.globals.get(name).is_some() {
                 self.globals.set(name, value);
                 self.inputs.arguments.insert(name.clone(), value.clone());
@@ -231,7 +237,7 @@ impl Builder<'_> {
             let Instruction::Arg(arguments) = &step.instruction else { continue };
             for argument in arguments {
                 let name = &argument.name.text;
-                let value = match (self.request.arguments.get(name), &argument.default) {
+                let value = match (self.request.settings.arguments.get(name), &argument.default) {
                     (Some(given), _) => {
                         self.inputs.arguments.insert(name.clone(), given.clone());
                         given.clone()
@@ -573,7 +579,10 @@ impl Builder<'_> {
 
     /// How layers are written.
     pub(super) fn format(&self) -> Format {
-        Format { compression: self.request.compression, epoch: self.request.epoch }
+        Format {
+            compression: self.request.settings.compression,
+            epoch: self.request.settings.epoch,
+        }
     }
 
     /// The files that a stage has come to.

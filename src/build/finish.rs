@@ -7,7 +7,6 @@ use serde_json::json;
 use crate::build::built::{Built, Inputs};
 use crate::build::engine::Stage;
 use crate::build::error::BuildError;
-use crate::build::request::Request;
 use crate::oci::canonical;
 use crate::oci::manifest::OCI_MANIFEST;
 use crate::oci::media_type::OCI_CONFIG;
@@ -18,12 +17,12 @@ use crate::store::Lease;
 pub(super) fn image(
     stage: &Stage,
     inputs: Inputs,
-    request: &Request,
+    labels: &[(String, String)],
     lease: &Lease,
     created: &str,
 ) -> Result<Built, BuildError> {
     let mut image = stage.image.clone();
-    for (name, value) in &request.labels {
+    for (name, value) in labels {
         image.insert_into("Labels", name, json!(value));
     }
     let diff_ids: Vec<Digest> = stage.layers.iter().map(|layer| layer.diff_id.clone()).collect();

@@ -43,8 +43,6 @@ pub trait Outside: fmt::Debug {
 pub struct Base {
     /// Its manifest for the platform.
     pub descriptor: Descriptor,
-    /// The digest that the name stands for: of the index if the image has one.
-    pub named: crate::oci::Digest,
     /// The manifest.
     pub manifest: ImageManifest,
     /// The configuration, as it is.

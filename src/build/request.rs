@@ -12,23 +12,15 @@ use crate::dockerfile::Network;
 use crate::oci::media_type::Compression;
 use crate::oci::{Platform, Reference};
 
-/// Everything that decides how an image comes out, and how it is made.
+/// An image that is to be built.
 #[derive(Debug)]
 pub struct Request {
     /// The text of the Dockerfile.
     pub dockerfile: String,
-    /// Values for arguments.
-    pub arguments: BTreeMap<String, String>,
-    /// Which stage is wanted: a name or number; the last one without it.
-    pub target: Option<String>,
     /// What the image is for.
     pub platform: Platform,
-    /// Labels added to the image's own.
-    pub labels: Vec<(String, String)>,
-    /// The time that everything gets, in seconds since 1970.
-    pub epoch: i64,
-    /// How layers are stored.
-    pub compression: Compression,
+    /// What was chosen.
+    pub settings: Settings,
     /// The files that `COPY` and `ADD` take; a build without one has none.
     pub context: Files,
     /// What was left out of it, to say so when it is asked for.
@@ -37,6 +29,21 @@ pub struct Request {
     pub contexts: BTreeMap<String, NamedContext>,
     /// Which steps are made anew whatever was kept.
     pub fresh: Fresh,
+}
+
+/// What was chosen for a build, whatever platforms it is for.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Values for arguments.
+    pub arguments: BTreeMap<String, String>,
+    /// Which stage is wanted: a name or number; the last one without it.
+    pub target: Option<String>,
+    /// Labels added to the image's own.
+    pub labels: Vec<(String, String)>,
+    /// The time that everything gets, in seconds since 1970.
+    pub epoch: i64,
+    /// How layers are stored.
+    pub compression: Compression,
     /// Secrets, by id.
     pub secrets: BTreeMap<String, SecretBytes>,
     /// Sockets of SSH agents, by id.
@@ -64,7 +71,7 @@ impl fmt::Debug for LeftOut {
 }
 
 /// A context besides the first one.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum NamedContext {
     /// Files.
     Files(Files),

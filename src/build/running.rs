@@ -150,12 +150,12 @@ impl Builder<'_> {
             folder: stage.folder().to_owned(),
             user: stage.image.text("User").to_owned(),
             hostname: ready.hostname.clone(),
-            hosts: self.request.hosts.clone(),
+            hosts: self.request.settings.hosts.clone(),
             network: ready.network,
             security: run.security,
             mounts,
             interactive: false,
-            epoch: self.request.epoch,
+            epoch: self.request.settings.epoch,
         };
         let mut stack = stage.stack();
         let root = Root { layers: &stack, files: &files };
@@ -187,7 +187,9 @@ impl Builder<'_> {
     /// and what it alone is given.
     fn seen(&self, stage: &Stage, ready: &Prepared) -> Vec<(String, String)> {
         let mut variables = stage.variables.clone();
-        for (name, value) in self.request.arguments.iter().filter(|(name, _)| is_proxy(name)) {
+        for (name, value) in
+            self.request.settings.arguments.iter().filter(|(name, _)| is_proxy(name))
+        {
             variables.set(&name.to_ascii_uppercase(), value);
             variables.set(&name.to_ascii_lowercase(), value);
         }
@@ -224,7 +226,7 @@ impl Builder<'_> {
                 owner: (0, 0),
             },
             ReadyKind::Ssh { id, access: Access { mode, owner } } => {
-                let Some(socket) = self.request.ssh.get(id) else {
+                let Some(socket) = self.request.settings.ssh.get(id) else {
                     return Err(BuildError::at(place.at, Problem::NoSsh { id: id.clone() }));
                 };
                 Mountable::Socket { socket: socket.clone(), mode: *mode, owner: *owner }
@@ -240,16 +242,17 @@ impl Builder<'_> {
         place: Place<'_>,
     ) -> Result<Prepared, BuildError> {
         let network = match run.network.unwrap_or(Network::Default) {
-            Network::Default => self.request.network,
+            Network::Default => self.request.settings.network,
             Network::Host
-                if self.request.network != Network::Host && !self.request.host_network_allowed =>
+                if self.request.settings.network != Network::Host
+                    && !self.request.settings.host_network_allowed =>
             {
                 let right = "the network of this machine";
                 return Err(BuildError::at(place.at, Problem::NotAllowed { right }));
             }
             network => network,
         };
-        if run.security == Security::Insecure && !self.request.insecure_allowed {
+        if run.security == Security::Insecure && !self.request.settings.insecure_allowed {
             let right = "all rights of who builds";
             return Err(BuildError::at(place.at, Problem::NotAllowed { right }));
         }
@@ -257,7 +260,10 @@ impl Builder<'_> {
             let problem = "devices of this machine are not handed to commands".to_owned();
             return Err(BuildError::at(&device.at, Problem::Mount { problem }));
         }
-        let hostname = self.request.arguments.get(HOSTNAME_ARGUMENT);
+        let hostname = self.request.settings.arguments.get(HOSTNAME_ARGUMENT);
+        if let Some(hostname) = hostname {
+            self.inputs.arguments.insert(HOSTNAME_ARGUMENT.to_owned(), hostname.clone());
+        }
         let mut prepared = Prepared {
             arguments: Vec::new(),
             mounts: Vec::new(),
@@ -346,7 +352,7 @@ impl Builder<'_> {
         let last = written.as_deref().and_then(|path| path.rsplit('/').next());
         let id = self.expand_some(stage, id.as_ref())?.or(last.map(str::to_owned));
         let id = id.unwrap_or_default();
-        let Some(bytes) = self.request.secrets.get(&id).cloned() else {
+        let Some(bytes) = self.request.settings.secrets.get(&id).cloned() else {
             if *required {
                 return Err(BuildError::at(&mount.at, Problem::NoSecret { id }));
             }
@@ -382,7 +388,7 @@ impl Builder<'_> {
     ) -> Result<(), BuildError> {
         let MountKind::Ssh { id, required, mode, uid, gid } = &mount.kind else { return Ok(()) };
         let id = self.expand_some(stage, id.as_ref())?.unwrap_or_else(|| "default".to_owned());
-        if !self.request.ssh.contains_key(&id) {
+        if !self.request.settings.ssh.contains_key(&id) {
             if *required {
                 return Err(BuildError::at(&mount.at, Problem::NoSsh { id }));
             }
@@ -454,7 +460,9 @@ impl Builder<'_> {
         key.texts(stage.variables.iter().map(|(name, value)| format!("{name}={value}")));
         key.text(stage.folder()).text(stage.image.text("User"));
         key.text(&ready.hostname).text(&self.request.platform.to_string());
-        key.texts(self.request.hosts.iter().map(|(name, address)| format!("{name}={address}")));
+        key.texts(
+            self.request.settings.hosts.iter().map(|(name, address)| format!("{name}={address}")),
+        );
         key.number(u64::from(ready.network == Network::Host));
         key.number(u64::from(run.security == Security::Insecure));
         key.number(ready.mounts.len() as u64);
@@ -510,7 +518,7 @@ impl Builder<'_> {
         holes.extend((!ready.secrets.is_empty()).then(|| "secret".to_owned()));
         let holes = holes.into_iter().map(|hole| format!("{hole}: {}", place.text));
         self.inputs.holes.extend(holes);
-        let hosts = self.request.hosts.iter();
+        let hosts = self.request.settings.hosts.iter();
         let hosts = hosts.map(|(name, address)| format!("host: {name}={address}"));
         self.inputs.holes.extend(hosts);
     }

@@ -111,7 +111,7 @@ impl Builder<'_> {
         let mut shown = Vec::new();
         for argument in arguments {
             let name = &argument.name.text;
-            let given = self.request.arguments.get(name);
+            let given = self.request.settings.arguments.get(name);
             let value = match (given, &argument.default) {
                 (Some(given), _) => {
                     self.inputs.arguments.insert(name.clone(), given.clone());

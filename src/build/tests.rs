@@ -14,7 +14,7 @@ use crate::build::engine::{Workshop, build};
 use crate::build::error::{BuildError, Problem};
 use crate::build::held::Held;
 use crate::build::outside::{Base, Checkout, Download, Event, Outside, OutsideError, Pinned};
-use crate::build::request::{Fresh, NamedContext, Request};
+use crate::build::request::{Fresh, NamedContext, Request, Settings};
 use crate::build::runner::{Job, Mountable, Outcome, Root, RunError, Runner, Stream};
 use crate::crypto::hash::Sha256Hash;
 use crate::crypto::secret::SecretBytes;
@@ -98,7 +98,6 @@ impl World {
         let digest = lease.put(&bytes).unwrap();
         manifest.config = Descriptor::new(OCI_CONFIG, digest, bytes.len() as u64);
         let base = Base {
-            named: built.descriptor.digest.clone(),
             descriptor: built.descriptor,
             manifest,
             config: ImageConfig::parse(&bytes).unwrap(),
@@ -195,23 +194,25 @@ impl Bytes for Unread {
 fn request(dockerfile: &str) -> Request {
     Request {
         dockerfile: dockerfile.to_owned(),
-        arguments: BTreeMap::new(),
-        target: None,
         platform: Platform::new("linux", "amd64", None),
-        labels: Vec::new(),
-        epoch: 0,
-        compression: Compression::Gzip,
+        settings: Settings {
+            arguments: BTreeMap::new(),
+            target: None,
+            labels: Vec::new(),
+            epoch: 0,
+            compression: Compression::Gzip,
+            secrets: BTreeMap::new(),
+            ssh: BTreeMap::new(),
+            network: Network::None,
+            insecure_allowed: false,
+            host_network_allowed: false,
+            hosts: Vec::new(),
+            keeps_modes: false,
+        },
         context: context(&[("a", "alpha"), ("b", "beta")]),
         left_out: None,
         contexts: BTreeMap::new(),
         fresh: Fresh::Changed,
-        secrets: BTreeMap::new(),
-        ssh: BTreeMap::new(),
-        network: Network::None,
-        insecure_allowed: false,
-        host_network_allowed: false,
-        hosts: Vec::new(),
-        keeps_modes: false,
     }
 }
 
@@ -248,7 +249,7 @@ fn an_argument_is_given_or_else_has_a_default_or_else_is_global() {
         "ARG g=global\nARG h=x\nFROM scratch\nARG g\nARG d=default\nARG given=no\nARG none\n\
          LABEL all=$g-$h-$d-$given-$none\n",
     );
-    wanted.arguments.insert("given".to_owned(), "yes".to_owned());
+    wanted.settings.arguments.insert("given".to_owned(), "yes".to_owned());
     let built = world.build(&wanted).unwrap();
     let labels = world.config(&built)["config"]["Labels"].clone();
     assert_eq!(labels, json!({"all": "global--default-yes-"}));
@@ -323,7 +324,7 @@ fn a_misspelt_stage_is_guessed() {
     let Problem::Image { nearest, .. } = problem else { panic!("{problem:?}") };
     assert_eq!(nearest.as_deref(), Some("builder"));
     let mut wanted = request("FROM scratch AS builder\n");
-    wanted.target = Some("buildr".to_owned());
+    wanted.settings.target = Some("buildr".to_owned());
     let problem = *world.build(&wanted).unwrap_err().problem;
     assert!(matches!(problem, Problem::NoStage { nearest: Some(near), .. } if near == "builder"));
 }
@@ -395,7 +396,7 @@ fn a_secret_is_seen_by_the_command_and_written_nowhere() {
         "FROM scratch\nRUN --mount=type=secret,id=s --mount=type=secret,id=s,env=S write r x\n",
     );
     let secret = SecretBytes::new(SECRET.as_bytes().to_vec());
-    wanted.secrets.insert("s".to_owned(), secret);
+    wanted.settings.secrets.insert("s".to_owned(), secret);
     let built = world.build(&wanted).unwrap();
     let seen = world.commands.borrow()[0].clone();
     assert!(seen.contains(&format!("/run/secrets/s={}", SECRET.len())), "{seen}");
@@ -436,7 +437,7 @@ fn a_command_with_another_secret_is_another_command() {
         let mut wanted = request(&format!(
             "FROM scratch\nENV S=of-the-image\nRUN --mount=type=secret,id={id},target=/s,env=S write r x\n"
         ));
-        wanted.secrets.insert(id.to_owned(), SecretBytes::new(b"of-the-secret".to_vec()));
+        wanted.settings.secrets.insert(id.to_owned(), SecretBytes::new(b"of-the-secret".to_vec()));
         world.build(&wanted).unwrap()
     };
     assert_eq!(with("one").cached, (0, 2));
@@ -452,7 +453,7 @@ fn a_command_with_another_secret_is_another_command() {
 fn proxies_are_seen_by_commands_and_leave_no_trace() {
     let world = World::new();
     let mut wanted = request("FROM scratch\nRUN write r x\n");
-    wanted.arguments.insert("HTTP_PROXY".to_owned(), "http://proxy".to_owned());
+    wanted.settings.arguments.insert("HTTP_PROXY".to_owned(), "http://proxy".to_owned());
     let with = world.build(&wanted).unwrap();
     let seen = world.commands.borrow()[0].clone();
     assert!(seen.contains("HTTP_PROXY=http://proxy") && seen.contains("http_proxy=http://proxy"));

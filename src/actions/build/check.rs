@@ -21,12 +21,12 @@ pub fn check(request: &Request, opened: &Opened) -> Result<Checked, SyntaxError>
     let parsed = dockerfile::parse(text)?;
     let host = Platform::host();
     let target = request.platforms.first().unwrap_or(&host);
-    let predefined = Variables::predefined(&host, target, request.target.as_deref());
+    let predefined = Variables::predefined(&host, target, request.settings.target.as_deref());
     let predefined: Vec<(String, String)> =
         predefined.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     let known = Known {
         predefined: &predefined,
-        arguments: &request.arguments,
+        arguments: &request.settings.arguments,
         ignore: opened.ignored.as_ref(),
         environment: &|_| None,
     };

@@ -25,6 +25,7 @@ use crate::client::error::Cause;
 use crate::client::git::{self, GitAddress, GitAddressError, GitError, GitSettings};
 use crate::crypto::hash::Sha256Hash;
 use crate::oci::digest::Hasher;
+use crate::oci::media_type::is_foreign_layer;
 use crate::oci::{Digest, ImageName, Platform, Reference};
 use crate::store::files::{Base as Folder, TemporaryFolder};
 use crate::store::streams::{Scratch, is_real_folder};
@@ -298,7 +299,7 @@ impl Sources<'_> {
         if let (Some(lock), None) = (self.lock, name.digest()) {
             lock.note_image(name, &named);
         }
-        self.base(image, named, pinned)
+        self.base(image, &named, pinned)
     }
 
     /// Takes an image that is here, unless it is to be asked for anew; else fetches it.
@@ -382,7 +383,7 @@ impl Sources<'_> {
         }
         let was_pinned = !recorded.unpinned.contains(&name.to_string());
         let pinned = if was_pinned { Pinned::ByLock } else { Pinned::Unpinned };
-        self.base(image, expected.clone(), pinned)
+        self.base(image, expected, pinned)
     }
 
     /// An image of another layout that the person named: it is in ours when this returns.
@@ -423,13 +424,24 @@ impl Sources<'_> {
             writer.finish(Some(content))?;
         }
         let named = image.descriptor.digest.clone();
-        self.base(image, named, Pinned::ByName)
+        self.base(image, &named, Pinned::ByName)
     }
 
-    fn base(&self, image: LocalImage, named: Digest, pinned: Pinned) -> Result<Base, SourceError> {
-        self.lease.protect([&named])?;
+    /// What a stage begins from; `named` is the digest that it was found by.
+    fn base(&self, image: LocalImage, named: &Digest, pinned: Pinned) -> Result<Base, SourceError> {
         let LocalImage { descriptor, manifest, config, .. } = image;
-        Ok(Base { descriptor, named, manifest, config, pinned })
+        let content = || std::iter::once(&manifest.config).chain(&manifest.layers);
+        // What is there once it is listed stays until the build is done.
+        self.lease.protect(
+            [named, &descriptor.digest].into_iter().chain(content().map(|of| &of.digest)),
+        )?;
+        for content in content().filter(|content| !is_foreign_layer(&content.media_type)) {
+            if !self.layout.has_blob(content) {
+                let digest = content.digest.clone();
+                return Err(ImageLayoutError::Missing { digest }.into());
+            }
+        }
+        Ok(Base { descriptor, manifest, config, pinned })
     }
 
     /// Downloads a file.

@@ -115,17 +115,17 @@ impl Original {
     /// Makes a request of what was recorded; what a person typed besides stays.
     pub fn fill(&self, request: &mut Request) {
         let inputs = &self.inputs;
-        request.arguments.clone_from(&inputs.arguments);
-        request.labels = inputs.labels.clone().into_iter().collect();
-        request.target.clone_from(&inputs.target);
-        request.epoch = inputs.epoch;
-        request.keeps_modes = inputs.keeps_modes;
+        request.settings.arguments.clone_from(&inputs.arguments);
+        request.settings.labels = inputs.labels.clone().into_iter().collect();
+        request.settings.target.clone_from(&inputs.target);
+        request.settings.epoch = inputs.epoch;
+        request.settings.keeps_modes = inputs.keeps_modes;
         request.platforms = vec![self.image.config.platform.clone()];
         request.lock = None;
         let own = self.image.manifest.layers.last();
         let compression = own.and_then(|layer| Compression::of_layer(&layer.media_type));
         if let Some(compression) = compression {
-            request.compression = compression;
+            request.settings.compression = compression;
         }
         let unpinned = inputs.holes.iter().filter_map(|hole| hole.strip_prefix("unpinned: "));
         request.recorded = Some(Recorded {

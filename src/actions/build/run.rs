@@ -19,20 +19,16 @@ use crate::actions::context::Context;
 use crate::build::built::Built;
 use crate::build::engine::{Workshop, build as build_one};
 use crate::build::error::BuildError;
-use crate::build::request::{self as one, Fresh, NamedContext};
+use crate::build::request::{self as one, Fresh, NamedContext, Settings};
 use crate::build::runner::Runner;
 use crate::client::git::GitSettings;
-use crate::crypto::secret::SecretBytes;
-use crate::dockerfile::Network;
 use crate::oci::canonical::{self, CanonicalError};
 use crate::oci::manifest::OCI_INDEX;
-use crate::oci::media_type::Compression;
 use crate::oci::{Descriptor, ImageName, Platform};
 use crate::store::{ImageLayout, ImageLayoutError, Lease};
 
 /// What is to be built, and of what.
 #[derive(Debug, Clone)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a choice of its own")]
 pub struct Request {
     /// The context.
     pub place: Place,
@@ -40,36 +36,14 @@ pub struct Request {
     pub contexts: Vec<(String, NamedPlace)>,
     /// Which Dockerfile.
     pub dockerfile: DockerfileAt,
-    /// Values for arguments.
-    pub arguments: BTreeMap<String, String>,
-    /// Which stage.
-    pub target: Option<String>,
+    /// What was chosen.
+    pub settings: Settings,
     /// What for; at least one.
     pub platforms: Vec<Platform>,
-    /// Labels added to the image's own.
-    pub labels: Vec<(String, String)>,
-    /// The time that all gets, in seconds since 1970.
-    pub epoch: i64,
-    /// How layers are stored.
-    pub compression: Compression,
     /// Which steps are made anew.
     pub fresh: Fresh,
     /// Whether registries are asked even for bases that are here.
     pub refreshes: bool,
-    /// Secrets, by id.
-    pub secrets: BTreeMap<String, SecretBytes>,
-    /// Sockets of SSH agents, by id.
-    pub ssh: BTreeMap<String, PathBuf>,
-    /// The network of commands that name none.
-    pub network: Network,
-    /// Whether commands may ask for all rights.
-    pub insecure_allowed: bool,
-    /// Whether commands may ask for the network of this machine.
-    pub host_network_allowed: bool,
-    /// Names and addresses for commands.
-    pub hosts: Vec<(String, String)>,
-    /// Whether modes of the context are kept.
-    pub keeps_modes: bool,
     /// Which lock file, and what is done with it.
     pub lock: Option<(PathBuf, LockMode)>,
     /// Where a lock file would be that nobody asks for: it is no part of the context.
@@ -176,8 +150,9 @@ pub fn prepare(
                 .as_ref()
                 .map(|(path, _)| path.as_path())
                 .or(request.lock_beside.as_deref()),
-            keeps_modes: request.keeps_modes,
+            keeps_modes: request.settings.keeps_modes,
             keeps_git_dir: request
+                .settings
                 .arguments
                 .get("BUILDKIT_CONTEXT_KEEP_GIT_DIR")
                 .is_some_and(|value| matches!(value.as_str(), "1" | "true")),
@@ -217,23 +192,12 @@ pub fn build(
     for platform in &request.platforms {
         let one = one::Request {
             dockerfile: opened.dockerfile.clone(),
-            arguments: request.arguments.clone(),
-            target: request.target.clone(),
             platform: platform.clone(),
-            labels: request.labels.clone(),
-            epoch: request.epoch,
-            compression: request.compression,
+            settings: request.settings.clone(),
             context: opened.files.clone(),
             left_out: opened.left_out.clone(),
-            contexts: contexts.iter().map(|(name, of)| (name.clone(), again(of))).collect(),
+            contexts: contexts.clone(),
             fresh: fresh.clone(),
-            secrets: request.secrets.clone(),
-            ssh: request.ssh.clone(),
-            network: request.network,
-            insecure_allowed: request.insecure_allowed,
-            host_network_allowed: request.host_network_allowed,
-            hosts: request.hosts.clone(),
-            keeps_modes: request.keeps_modes,
         };
         let built = build_one(&one, shop).map_err(|cause| RunBuildError::Build {
             name: opened.dockerfile_name.clone(),
@@ -307,21 +271,14 @@ fn sources<'a>(
         given,
         git: GitSettings {
             path: place.path.clone(),
-            agent: request.ssh.get("default").cloned(),
-            token: request.secrets.get("GIT_AUTH_TOKEN").cloned(),
-            header: request.secrets.get("GIT_AUTH_HEADER").cloned(),
+            agent: request.settings.ssh.get("default").cloned(),
+            token: request.settings.secrets.get("GIT_AUTH_TOKEN").cloned(),
+            header: request.settings.secrets.get("GIT_AUTH_HEADER").cloned(),
         },
         temporary_dir: place.temporary_dir.clone(),
-        epoch: request.epoch,
+        epoch: request.settings.epoch,
         watcher: Arc::clone(&place.watcher),
         stop: Arc::clone(&place.stop),
         memory,
-    }
-}
-
-fn again(context: &NamedContext) -> NamedContext {
-    match context {
-        NamedContext::Files(files) => NamedContext::Files(files.clone()),
-        NamedContext::Image(reference) => NamedContext::Image(reference.clone()),
     }
 }

@@ -43,7 +43,7 @@ ENV PATH=/bin A=1
 COPY . /app/
 COPY --from=parts --chown=7:8 /part /app/
 COPY lib/a-b /app/lib/c
-WORKDIR /work/deep
+WORKDIR /srv/deep
 USER 7
 ENTRYPOINT [\"/app/bin/run\"]
 CMD [\"--all\"]

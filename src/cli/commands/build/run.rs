@@ -22,7 +22,7 @@ use crate::actions::build::verify::{Mismatch, compare, mismatch};
 use crate::actions::context::Context;
 use crate::actions::push;
 use crate::build::error::BuildError;
-use crate::build::request::Fresh;
+use crate::build::request::{Fresh, Settings};
 use crate::cli::archives::CompressionChoice;
 use crate::cli::build_error::{at_place, of_build};
 use crate::cli::build_flags::{self, Outputs};
@@ -364,15 +364,12 @@ impl Args {
         };
         let epoch = self.epoch(session, arguments.get("SOURCE_DATE_EPOCH"))?;
         let LockFile { lock, beside } = self.lock_file(&place, &dockerfile)?;
-        let request = Request {
-            contexts: build_flags::contexts(&self.build_contexts)?,
+        let settings = Settings {
+            arguments,
             target: self.target.clone(),
-            platforms: build_flags::platforms(&self.platforms)?,
             labels: build_flags::labels(&self.labels)?,
             epoch,
             compression: self.compression.into(),
-            fresh,
-            refreshes: self.pull,
             secrets: build_flags::secrets(&self.secrets, environment)?,
             ssh: build_flags::agents(&self.ssh, session.settings.ssh_agent.as_ref())?,
             network: match self.network {
@@ -383,12 +380,18 @@ impl Args {
             host_network_allowed: host_network || self.network == NetworkChoice::Host,
             hosts: build_flags::hosts(&self.add_hosts)?,
             keeps_modes: self.keep_modes,
+        };
+        let request = Request {
+            place,
+            contexts: build_flags::contexts(&self.build_contexts)?,
+            dockerfile,
+            settings,
+            platforms: build_flags::platforms(&self.platforms)?,
+            fresh,
+            refreshes: self.pull,
             lock,
             lock_beside: beside,
             recorded: None,
-            place,
-            dockerfile,
-            arguments,
         };
         if rebuild.is_some() && request.platforms.len() > 1 {
             return Err(CliError::usage("`--rebuild` builds for one platform")
