@@ -14,6 +14,7 @@ pub mod error;
 pub mod files;
 pub mod hot;
 pub mod http;
+pub mod import;
 pub mod kill;
 pub mod listen;
 pub mod logging;

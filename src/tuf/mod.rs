@@ -12,6 +12,7 @@ pub mod changelist;
 pub mod delegation;
 pub mod editor;
 pub mod health;
+pub mod history;
 pub mod metadata;
 pub mod names;
 pub mod pinning;

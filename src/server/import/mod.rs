@@ -1,0 +1,49 @@
+//! Collections and images that come from elsewhere, taken into a server's database and content as
+//! they are (`spec/rescue.md` §6).
+//!
+//! Whatever brings them (rescue folders by way of the command, a notary server's database or
+//! its dump, a registry's folder) hands over [`Incoming`] collections, one after the other, so that
+//! memory stays flat; [`take_in`] judges each and writes it in one transaction.
+
+use crate::clock::Timestamp;
+use crate::crypto::PrivateKey;
+use crate::tuf::history::KeptFile;
+use crate::tuf::{Gun, RoleName};
+
+/// A collection on its way in.
+#[derive(Debug)]
+pub struct Incoming {
+    /// Its name here.
+    pub gun: Gun,
+    /// All that is known of it, and when each file was stored where it comes from, if that is
+    /// known. In any order.
+    pub files: Vec<(KeptFile, Option<Timestamp>)>,
+    /// What its changefeed said there, the oldest first.
+    pub feed: Vec<PastChange>,
+    /// Private keys of the server that it comes from, where there are any.
+    pub keys: Vec<PastKey>,
+}
+
+/// A line of the changefeed of the server that a collection comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PastChange {
+    /// When it happened.
+    pub at: Timestamp,
+    /// The timestamp's version; 0 for a deletion.
+    pub version: u64,
+    /// The timestamp's SHA-256 in hex; empty for a deletion.
+    pub sha256: String,
+    /// Whether the collection was deleted.
+    pub is_deletion: bool,
+}
+
+/// A key of the server that a collection comes from.
+#[derive(Debug)]
+pub struct PastKey {
+    /// What it signs: timestamps or snapshots.
+    pub role: RoleName,
+    /// The key.
+    pub key: PrivateKey,
+    /// Whether it has signed anything: one that has not is only pending.
+    pub was_used: bool,
+}
