@@ -64,6 +64,9 @@ pub fn changefeed_path(gun: &Gun) -> String {
     format!("v2/{}/_trust/changefeed", escape_path(gun.as_str()))
 }
 
+/// The path of the changes of all repositories, below the server's base.
+pub const ALL_CHANGES_PATH: &str = "v2/_trust/changefeed";
+
 /// The path that says whether the server is well, below its base.
 pub const HEALTH_PATH: &str = "_notary_server/health";
 
