@@ -38,6 +38,7 @@ mod queries;
 mod registry_faults;
 mod renewal;
 mod repo_pin;
+mod rescue;
 mod rotation;
 mod runner;
 mod scale;
