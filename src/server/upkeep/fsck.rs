@@ -584,6 +584,10 @@ impl Check<'_> {
                 }
                 last = row.id;
                 if row.category == "deletion" {
+                    // What was deleted may be brought back as it was.
+                    if let Some(version) = versions.get_mut(&row.gun) {
+                        *version -= 1;
+                    }
                     continue;
                 }
                 // Versions go on from where they were, even after a deletion.
