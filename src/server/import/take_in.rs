@@ -10,7 +10,6 @@ use crate::crypto::{KeyId, Sha256Hash};
 use crate::server::Server;
 use crate::server::import::{Incoming, PastChange, PastKey};
 use crate::server::meta::audit::AuditEvent;
-use crate::server::meta::feed::Change;
 use crate::server::meta::keys::{KeyRow, KeyState, ServerKeys};
 use crate::server::meta::trust::{CollectionState, HighestVersion, StoredFile, TargetChanges};
 use crate::server::meta::{MetaError, Reading, Writing};
@@ -49,6 +48,9 @@ pub enum Outcome {
     Continued,
     /// All of it was here.
     Unchanged,
+    /// There is no collection: of one that was deleted its past is kept, and of one that nobody has
+    /// published yet the keys that were handed out.
+    Remembered,
 }
 
 /// Why a collection is not taken in. Nothing was changed.
@@ -260,8 +262,14 @@ async fn attempt(
         let here = before.keys.get(&key.role);
         here.is_some_and(|here| here.contains_key(&key.key.public.id()))
     });
-    if before.is_here() && has_keys && files.iter().all(known) {
+    if !files.is_empty() && before.is_here() && has_keys && files.iter().all(known) {
         return Ok(Some(unchanged(&before, gun)));
+    }
+    if files.is_empty() {
+        drop(reading);
+        let written = remember(server, brought, &before).await?;
+        let taken = TakenIn { outcome: Outcome::Remembered, ..unchanged(&before, gun) };
+        return Ok(written.then_some(TakenIn { keys: brought.keys.len(), ..taken }));
     }
     let count = files.len();
     let mut anchor = None;
@@ -290,6 +298,36 @@ async fn attempt(
     let plan = plan?;
     let written = plan.write(server, brought, &before).await?;
     Ok(written.then_some(plan.taken))
+}
+
+/// Keeps the keys and the past of what is no collection now; tells whether nobody came between.
+async fn remember(
+    server: &Server,
+    brought: &Brought<'_>,
+    before: &Before,
+) -> Result<bool, MetaError> {
+    let (gun, now) = (brought.gun, server.clock.now());
+    let mut writing = server.meta.write().await?;
+    let row = writing.lock_collection(gun).await?;
+    if Base::of(&before.state) != (Base { seq: row.seq, deleted: row.deleted }) {
+        return Ok(false);
+    }
+    for SealedPastKey { role, key, was_used } in brought.keys {
+        writing.put_key(gun, role, key, !was_used, now).await?;
+    }
+    let deleted = brought.feed.last().filter(|change| change.is_deletion && row.seq == 0);
+    if let Some(deletion) = deleted {
+        // Whoever comes next goes on above what readers may remember.
+        let ever = brought.feed.iter().map(|change| change.version).max().unwrap_or_default();
+        let highest = HighestVersion { live: 0, ever };
+        writing.raise_versions(row.id, &RoleName::Timestamp, highest).await?;
+        writing.set_seq(row.id, 1, Some(deletion.at.min(now))).await?;
+    }
+    for change in brought.feed {
+        writing.add_past_change(gun, change).await?;
+    }
+    writing.commit().await?;
+    Ok(true)
 }
 
 async fn judge(
@@ -584,33 +622,37 @@ impl Judged<'_> {
         Ok(changes)
     }
 
-    /// The lines of the feed: those of the past that tell of timestamps that are here and go up,
-    /// and the present one.
+    /// The lines of the feed, the present one last. Lines with numbers come from a server's own
+    /// database, and are kept as they are; of others, those that tell of timestamps that are here
+    /// and go up.
     fn changes(
         &self,
         current: &BTreeMap<RoleName, CurrentFile>,
         new: &[(RoleName, StoredFile)],
         now: Timestamp,
         feed: &[PastChange],
-    ) -> Vec<(u64, Sha256Hash, Timestamp)> {
+    ) -> Vec<PastChange> {
         let Some(present) = current.get(&RoleName::Timestamp) else { return Vec::new() };
         let mut last = self.before.state.files.get(&RoleName::Timestamp).map_or(0, |f| f.version);
         let timestamps = new.iter().filter(|(role, _)| *role == RoleName::Timestamp);
-        let timestamps: BTreeMap<u64, Sha256Hash> =
-            timestamps.map(|(_, file)| (file.version, file.sha256)).collect();
+        let timestamps: BTreeMap<u64, String> =
+            timestamps.map(|(_, file)| (file.version, file.sha256.to_hex())).collect();
         // After a deletion versions may begin anew, there.
         let begin = feed.iter().rposition(|change| change.is_deletion).map_or(0, |at| at + 1);
         let mut changes = Vec::new();
-        for change in feed.iter().skip(begin) {
-            let hash = timestamps.get(&change.version).copied();
-            let told = hash.filter(|hash| hash.to_hex() == change.sha256);
-            if let Some(hash) = told.filter(|_| change.version > last) {
-                changes.push((change.version, hash, change.at.min(now)));
-                last = change.version;
+        for (place, change) in feed.iter().enumerate() {
+            let is_here = timestamps.get(&change.version) == Some(&change.sha256);
+            let goes_up = place >= begin && change.version > last;
+            if change.id.is_some() || (is_here && goes_up) {
+                changes.push(PastChange { at: change.at.min(now), ..change.clone() });
+            }
+            if place >= begin && (change.id.is_some() || is_here) {
+                last = last.max(change.version);
             }
         }
         if present.version > last {
-            changes.push((present.version, present.sha256, now));
+            let (version, sha256) = (present.version, present.sha256.to_hex());
+            changes.push(PastChange { id: None, at: now, version, sha256, is_deletion: false });
         }
         changes
     }
@@ -626,7 +668,7 @@ struct Plan {
     made_here: BTreeSet<RoleName>,
     active: BTreeMap<RoleName, Vec<KeyId>>,
     targets: BTreeMap<RoleName, TargetChanges>,
-    changes: Vec<(u64, Sha256Hash, Timestamp)>,
+    changes: Vec<PastChange>,
     at: Timestamp,
 }
 
@@ -676,8 +718,8 @@ impl Plan {
 
     /// The feed, and last the audit.
     async fn tell(&self, writing: &mut Writing, brought: &Brought<'_>) -> Result<(), MetaError> {
-        for (version, sha256, at) in &self.changes {
-            writing.add_change(brought.gun, Change::Update(*version, *sha256), *at).await?;
+        for change in &self.changes {
+            writing.add_past_change(brought.gun, change).await?;
         }
         let files = self.current.iter().map(|(role, file)| {
             (role.to_string(), serde_json::json!([file.version, file.sha256.to_hex()]))
