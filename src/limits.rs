@@ -16,6 +16,9 @@ pub const MAX_TARGETS_BYTES: u64 = 100 << 20;
 pub const MAX_ALL_TARGETS_BYTES: u64 = 512 << 20;
 /// Most root versions followed in one update (TUF 1.0 §5.3.3 leaves the number to us).
 pub const MAX_ROOT_ROTATIONS: u64 = 1024;
+/// Most first roots of a kept collection from each of which its history is judged: one that was
+/// deleted and made anew has two.
+pub const MAX_FIRST_ROOTS: usize = 8;
 /// Most delegation roles visited in one update; a real repository has one a signer.
 pub const MAX_DELEGATION_ROLES: usize = 1024;
 /// Deepest nesting of delegations followed below `targets`.
