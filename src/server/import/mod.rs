@@ -5,6 +5,7 @@
 //! its dump, a registry's folder) hands over [`Incoming`] collections, one after the other, so that
 //! memory stays flat; [`take_in()`] judges each and writes it in one transaction.
 
+pub mod request;
 pub mod take_in;
 
 pub use take_in::{ImportError, Outcome, TakenIn, take_in};

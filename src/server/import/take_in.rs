@@ -18,7 +18,7 @@ use crate::server::notary::validate::{held, listed_keys, signed_targets};
 use crate::server::signer::{ServerKey, Signer, SignerError};
 use crate::tuf::history::{Fault, Finding, History, KeptFile, examine};
 use crate::tuf::metadata::{Document, MetadataError};
-use crate::tuf::{Gun, RoleName, Root, Signed, Targets};
+use crate::tuf::{Gun, RoleName, Root, Signed, Snapshot, Targets};
 
 /// What came of a collection that was brought.
 #[derive(Debug)]
@@ -447,12 +447,22 @@ impl Judged<'_> {
             }
         }
         let base = [RoleName::Root, RoleName::Timestamp, RoleName::Snapshot, RoleName::Targets];
-        if base.iter().all(|role| current.contains_key(role)) {
+        if base.iter().all(|role| current.contains_key(role)) && self.names_its_root(&current) {
             return Ok(current);
         }
-        let findings = self.history.findings.drain(..).take(self.count);
-        let cause = findings.filter_map(|finding| finding.refused).next();
+        let mut findings = self.history.findings.drain(..).take(self.count);
+        let cause = findings.find_map(|finding| finding.refused);
         Err(ImportError::NothingCurrent { gun: self.gun.clone(), cause })
+    }
+
+    /// Whether the snapshot names the newest root: readers go by that.
+    fn names_its_root(&self, current: &BTreeMap<RoleName, CurrentFile>) -> bool {
+        let snapshot = self.bytes(&RoleName::Snapshot);
+        let parsed = snapshot.map(|bytes| Signed::<Snapshot>::parse(&RoleName::Snapshot, bytes));
+        let Some(Ok(snapshot)) = parsed else { return false };
+        let named = snapshot.unverified().meta.get(&RoleName::Root);
+        let named = named.and_then(|meta| meta.sha256().ok());
+        named.is_some() && named == current.get(&RoleName::Root).map(|root| root.sha256)
     }
 
     fn brought(&self) -> impl Iterator<Item = &Finding> {
@@ -547,9 +557,12 @@ impl Judged<'_> {
         let mut highest: BTreeMap<RoleName, HighestVersion> = BTreeMap::new();
         let mut left_out = Vec::new();
         let findings: Vec<Finding> = self.history.findings.drain(..).collect();
-        let all = findings.into_iter().zip(self.files).zip(times);
-        for ((finding, file), time) in all.take(self.count) {
-            let (Some(version), None) = (finding.version, &finding.refused) else {
+        let places: BTreeSet<usize> = self.history.current.values().copied().collect();
+        let all = findings.into_iter().zip(self.files).zip(times).enumerate();
+        for (place, ((finding, file), time)) in all.take(self.count) {
+            // Of a delegation that lacks signatures readers want the file all the same.
+            let counts = finding.refused.is_none() || places.contains(&place);
+            let Some(version) = finding.version.filter(|_| counts) else {
                 left_out.push(finding);
                 continue;
             };
