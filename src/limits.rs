@@ -293,6 +293,12 @@ pub const RENEWAL_INTERVAL_SECONDS: u64 = 600;
 pub const MAX_PUBLICATION_BYTES: u64 = 8 << 20;
 /// Most files in one publication: the base roles and every delegation that is followed.
 pub const MAX_UPLOAD_PARTS: usize = 1028;
+/// Most files in one request that brings a collection: all its roots and what is current, or a part
+/// of what was before.
+pub const MAX_IMPORT_PARTS: usize = 4096;
+/// Most bytes of old files that are sent in one request: half of what servers take unless told
+/// otherwise, so that the last file still fits.
+pub const MAX_IMPORT_PIECE_BYTES: usize = 4 << 20;
 /// Most keys that the server hands out for repositories of which nothing is published yet.
 pub const MAX_KEYS_IN_WAITING: u64 = 10_000;
 /// Least time that such a key is kept when there are too many, in seconds: a person may set up a
