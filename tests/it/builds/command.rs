@@ -282,7 +282,7 @@ fn the_lock_file_is_no_part_of_the_context() {
 }
 
 /// A context with a shell, and this Dockerfile after what makes it a base.
-fn with_shell(rest: &str) -> World {
+pub(super) fn with_shell(rest: &str) -> World {
     let base = "FROM scratch\nCOPY --chmod=755 busybox /bin/busybox\n\
                 SHELL [\"/bin/busybox\", \"sh\", \"-c\"]\n";
     let world = World::with(&[("Dockerfile", &format!("{base}{rest}"))]);
