@@ -75,7 +75,9 @@ pub const MAX_NAME_BYTES: usize = 255;
 pub const MAX_TARGET_NAME_BYTES: usize = 4096;
 /// Largest image manifest or index read, in bytes (OCI distribution 1.1, "Pushing manifests").
 pub const MAX_MANIFEST_BYTES: u64 = 4 << 20;
-/// Most layers followed in one manifest; docker cannot run images with more than 127.
+/// Most layers of an image that docker takes: it mounts 127 folders at most, two of its own.
+pub const MAX_DOCKER_LAYERS: usize = 125;
+/// Most layers followed in one manifest.
 pub const MAX_LAYERS: usize = 4096;
 /// Most manifests followed in one index; one has an entry a platform, perhaps two.
 pub const MAX_INDEX_ENTRIES: usize = 4096;

@@ -354,6 +354,20 @@ fn a_build_that_is_not_the_same_twice_is_refused() {
 }
 
 #[test]
+fn more_layers_than_docker_takes_are_told() {
+    let world = World::with(&[("Dockerfile", ""), ("a", "x")]);
+    let built = |text: String| {
+        fs::write(world.path("app/Dockerfile"), text).unwrap();
+        world.build(&["app"]).success().stderr
+    };
+    let warning = "docker takes 125 at most";
+    let different =
+        |count: usize| (0..count).map(|at| format!("COPY a /{at}\n")).collect::<String>();
+    assert!(!built(format!("FROM scratch\n{}", different(125))).contains(warning));
+    assert!(built(format!("FROM scratch\n{}", different(126))).contains(warning));
+}
+
+#[test]
 fn checks_find_what_builders_let_pass() {
     let text = "FROM scratch as base\nCOPY a.txt /\nWORKDIR relative\n";
     let world = World::with(&[("Dockerfile", text), ("a.txt", "x")]);
