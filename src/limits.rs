@@ -19,6 +19,29 @@ pub const MAX_ROOT_ROTATIONS: u64 = 1024;
 /// Most first roots of a kept collection from each of which its history is judged: one that was
 /// deleted and made anew has two.
 pub const MAX_FIRST_ROOTS: usize = 8;
+/// Most bytes of one collection that are kept in a rescue folder, and held at once to judge them:
+/// ten thousand versions of its files have some 300 MiB.
+pub const MAX_RESCUED_BYTES: u64 = 2 << 30;
+/// Most collections listed in a rescue folder: Docker Hub's would not fit.
+pub const MAX_RESCUED_COLLECTIONS: usize = 1_000_000;
+/// Largest record of a rescued collection read, in bytes: a file has some 300, a change some 200.
+pub const MAX_RESCUE_RECORD_BYTES: u64 = 256 << 20;
+/// Largest file read that says that a folder is a rescue folder, in bytes.
+pub const MAX_RESCUE_MARK_BYTES: u64 = 64 << 10;
+/// Most versions of one role that are asked for one by one: a timestamp that is made anew every
+/// two weeks has some 26 a year, and a push makes one.
+pub const MAX_RESCUED_VERSIONS: u64 = 100_000;
+/// Most versions in a row that a server may lack before older ones are no longer asked for.
+pub const MAX_MISSING_VERSIONS: u64 = 16;
+/// Most files of one collection that are kept though they do not verify: a server that lies must
+/// not fill the disk.
+pub const MAX_UNVERIFIED_FILES: usize = 256;
+/// Most bytes of one collection that are kept though they do not verify.
+pub const MAX_UNVERIFIED_BYTES: u64 = 64 << 20;
+/// Most changes of one collection followed in a changefeed.
+pub const MAX_FEED_RECORDS: usize = 1_000_000;
+/// Largest list of collections read that are to be rescued, in bytes: a million names.
+pub const MAX_GUN_FILE_BYTES: u64 = 64 << 20;
 /// Most delegation roles visited in one update; a real repository has one a signer.
 pub const MAX_DELEGATION_ROLES: usize = 1024;
 /// Deepest nesting of delegations followed below `targets`.
