@@ -280,6 +280,13 @@ pub const MAX_BUILD_LOCK_BYTES: u64 = 4 << 20;
 pub const MAX_BUILD_SECRET_BYTES: u64 = 500 << 10;
 /// Most images taken from one such file: trust is asked about each.
 pub const MAX_FILE_IMAGES: usize = 4096;
+/// Most files and folders that one audit looks at in one folder and what is below it: several times
+/// what the largest source trees have.
+pub const MAX_AUDIT_ENTRIES: usize = 2_000_000;
+/// Most findings of one audit: whoever has more begins with these.
+pub const MAX_AUDIT_FINDINGS: usize = 10_000;
+/// Most images and collections that one audit asks trust servers about.
+pub const MAX_AUDIT_IMAGES: usize = 4096;
 /// Deepest nesting of values in a compose file or Kubernetes file; schemas have some 40.
 pub const MAX_YAML_DEPTH: usize = 128;
 /// Most values in a compose file or Kubernetes file: each costs some hundred bytes of memory.

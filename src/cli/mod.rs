@@ -3,6 +3,7 @@
 pub mod archive_error;
 pub mod archives;
 pub mod args;
+pub mod audit;
 pub mod build_error;
 pub mod build_flags;
 pub mod build_progress;
