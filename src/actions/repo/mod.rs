@@ -1,5 +1,6 @@
 //! Collections as notary has them: any name, any content (notary.md §6).
 
+pub mod adopt;
 pub mod delete;
 pub mod doctor;
 pub mod error;

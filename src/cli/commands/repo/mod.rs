@@ -1,5 +1,6 @@
 //! `trust repo …`, one file per verb.
 
+pub mod adopt;
 pub mod delete;
 pub mod doctor;
 pub mod import;
@@ -52,5 +53,6 @@ commands! {
         Pin(pin::Args),
         Root(root::Command),
         Import(import::Args),
+        Adopt(adopt::Args),
     }
 }
