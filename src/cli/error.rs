@@ -436,7 +436,7 @@ fn classify_server_file(error: &FileError) -> Classified {
     }
 }
 
-fn classify_store(error: &StoreError) -> Classified {
+pub(super) fn classify_store(error: &StoreError) -> Classified {
     match error {
         StoreError::Locked { .. } => {
             (ErrorKind::Busy, Some("wait for it to finish, then try again"))
@@ -541,7 +541,7 @@ fn classify_name(_: &NameError) -> Classified {
     (ErrorKind::Usage, None)
 }
 
-fn classify_notary(error: &NotaryError) -> Classified {
+pub(super) fn classify_notary(error: &NotaryError) -> Classified {
     match error {
         NotaryError::NotFound { seen: NotFoundBody::Notary, .. } => (ErrorKind::Untrusted, None),
         NotaryError::NotFound { .. } => (ErrorKind::Network, Some(SERVER_HINT)),
@@ -629,7 +629,7 @@ fn classify_transport(error: &TransportError) -> Classified {
     }
 }
 
-fn classify_connection(error: &ConnectionError) -> Classified {
+pub(super) fn classify_connection(error: &ConnectionError) -> Classified {
     match error {
         ConnectionError::BadServer { .. } => (ErrorKind::Usage, None),
         ConnectionError::BadHost { .. } => (ErrorKind::Usage, Some(SERVER_HINT)),

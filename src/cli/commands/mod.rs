@@ -22,6 +22,7 @@ pub mod pin;
 pub mod pull;
 pub mod push;
 pub mod repo;
+pub mod rescue;
 pub mod resolve;
 pub mod revoke;
 pub mod run;
@@ -55,6 +56,7 @@ commands! {
         Signer(signer::Command),
         Key(key::Command),
         Repo(repo::Command),
+        Rescue(Box<rescue::Command>),
         Target(target::Command),
         Delegation(delegation::Command),
         Image(image::Command),
