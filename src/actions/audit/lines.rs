@@ -252,13 +252,15 @@ struct Word<'a> {
     at: usize,
     /// A command may begin here.
     begins: bool,
+    /// The command before it is over.
+    is_another: bool,
 }
 
 /// The words of a line: quotes and brackets are between them, so that the lists of JSON and the
 /// strings of Groovy are words, too.
 fn words(line: &str) -> Vec<Word<'_>> {
     let mut words = Vec::new();
-    let mut begins = true;
+    let (mut begins, mut is_another) = (true, false);
     let mut start = None;
     for (at, char) in line.char_indices().chain([(line.len(), ' ')]) {
         let between = char.is_whitespace() || "\"'`()[],;|&".contains(char);
@@ -266,13 +268,14 @@ fn words(line: &str) -> Vec<Word<'_>> {
             (None, false) => start = Some(at),
             (Some(from), true) => {
                 let text = line.get(from..at).unwrap_or_default();
-                words.push(Word { text, at: from, begins });
-                begins = false;
+                words.push(Word { text, at: from, begins, is_another });
+                (begins, is_another) = (false, false);
                 start = None;
             }
             _ => {}
         }
         begins |= "\"'`([;|&".contains(char);
+        is_another |= ";|&".contains(char);
     }
     words
 }
@@ -364,7 +367,7 @@ fn arguments(words: &[Word<'_>], values: &[&str]) -> Vec<String> {
             found.push(first.text.to_owned());
             more
         };
-        if rest.first().is_some_and(|word| word.begins) {
+        if rest.first().is_some_and(|word| word.is_another) {
             break;
         }
     }

@@ -2,6 +2,7 @@
 
 pub mod delete;
 pub mod doctor;
+pub mod export;
 pub mod init;
 pub mod ls;
 pub mod pin;
@@ -49,6 +50,7 @@ commands! {
         Doctor(doctor::Args),
         Renew(renew::Args),
         Pin(pin::Args),
+        Export(export::Args),
         Root(root::Command),
     }
 }
