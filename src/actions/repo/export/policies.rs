@@ -88,7 +88,7 @@ fn cosign(facts: &Facts, carried: &[&KeyFacts]) -> Vec<PolicyFile> {
     let globs: Vec<String> = ["", ":*", "@*"].iter().map(|end| format!("{name}{end}")).collect();
     let authorities = carried.iter().filter_map(|key| {
         let pem = String::from_utf8(key.pem.clone()?).ok()?;
-        Some(json!({"name": key.name, "key": {"data": pem, "hashAlgorithm": "sha256"}}))
+        Some(json!({"name": key.name, "key": {"data": pem}}))
     });
     let object_name = store_name(&facts.gun).to_ascii_lowercase().replace('_', "-");
     let policy = json!({
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn notation_gets_no_key_without_a_certificate() {
+    fn notation_knows_no_keys_of_ed25519() {
         let facts = facts_of(&Repo::new());
         let files = policy_files(&facts, Policy::Notation);
         assert!(!files.iter().any(|file| file.path.starts_with("truststore")));
@@ -246,7 +246,7 @@ mod tests {
             Loss::NotCarried { why, .. } => Some(*why),
             _ => None,
         });
-        assert_eq!(why, Some(NotCarried::NoCertificate));
+        assert_eq!(why, Some(NotCarried::Algorithm));
     }
 
     #[test]
