@@ -27,6 +27,7 @@ pub mod natural_order;
 pub mod outcome;
 pub mod output;
 pub mod passphrases;
+pub mod policy_words;
 pub mod progress;
 pub mod prompt;
 pub mod rescue_source;

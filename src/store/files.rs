@@ -512,6 +512,26 @@ impl Drop for TemporaryFolder {
     }
 }
 
+/// Gives a whole folder its place in one step. Nothing must be there, or an empty folder: else it is
+/// [`StoreError::Exists`].
+pub fn place_folder(from: &Path, to: &Path) -> Result<(), StoreError> {
+    step("rename", to)?;
+    match fs::rename(from, to) {
+        Ok(()) => sync_all(vec![Unsynced::folder_of(to)]),
+        Err(cause)
+            if matches!(
+                cause.kind(),
+                io::ErrorKind::AlreadyExists
+                    | io::ErrorKind::DirectoryNotEmpty
+                    | io::ErrorKind::NotADirectory
+            ) =>
+        {
+            Err(StoreError::Exists { path: to.to_owned() })
+        }
+        Err(cause) => Err(failed("rename", to, cause)),
+    }
+}
+
 /// Removes the hidden files that crashed processes left in a folder that a person named, as far as
 /// that can be done.
 pub fn sweep_user_folder(folder: &Path) {

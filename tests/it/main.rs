@@ -13,6 +13,7 @@
 
 mod archives;
 mod attacks;
+mod audit;
 mod backup;
 mod bad_input;
 mod builds;

@@ -5,6 +5,7 @@ pub mod delete;
 pub mod doctor;
 pub mod error;
 pub mod import;
+pub mod export;
 pub mod init;
 pub mod ls;
 pub mod pin;
