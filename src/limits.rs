@@ -194,6 +194,9 @@ pub const MAX_REPLACED_BYTES: u64 = 32 << 20;
 pub const MAX_CONFIG_BYTES: u64 = 16 << 20;
 /// Largest answer of a credential helper read, in bytes; a token has some 3 KiB.
 pub const MAX_HELPER_ANSWER_BYTES: u64 = 1 << 20;
+/// Largest answer of the `docker` program read, in bytes: the list of its plugins has some 10 KiB, a
+/// line about a transfer some 100 bytes.
+pub const MAX_DOCKER_ANSWER_BYTES: u64 = 4 << 20;
 /// Longest password or token read from the standard input, in bytes; a token has some 3 KiB.
 pub const MAX_PASSWORD_BYTES: u64 = 64 << 10;
 /// Longest wait for one answer of a token or a remote signer, in seconds: a network's token takes

@@ -10,6 +10,7 @@ mod contention;
 pub mod context;
 pub mod copy;
 pub mod delegation;
+pub mod docker;
 pub mod image;
 pub mod image_files;
 pub mod initialize;

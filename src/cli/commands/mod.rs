@@ -9,6 +9,7 @@ pub mod completions;
 pub mod copy;
 pub mod delegation;
 pub mod demo;
+pub mod docker;
 pub mod fsck;
 pub mod gc;
 pub mod image;
@@ -79,6 +80,7 @@ commands! {
         Logout(logout::Args),
         Gc(gc::Args),
         Fsck(fsck::Args),
+        Docker(docker::Command),
         Demo(demo::Args),
         Completions(completions::Args),
         Man(man::Args),
