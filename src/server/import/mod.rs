@@ -16,7 +16,8 @@ pub struct Incoming {
     /// Its name here.
     pub gun: Gun,
     /// All that is known of it, and when each file was stored where it comes from, if that is
-    /// known. In any order.
+    /// known. In any order. None for what is no collection: one that was deleted there, of which
+    /// the feed tells, or one that nobody has published yet, for which keys were handed out.
     pub files: Vec<(KeptFile, Option<Timestamp>)>,
     /// What its changefeed said there, the oldest first.
     pub feed: Vec<PastChange>,
@@ -27,6 +28,10 @@ pub struct Incoming {
 /// A line of the changefeed of the server that a collection comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PastChange {
+    /// Its number in the feed there, if it is to keep it here: whoever read that feed goes on in
+    /// this one where they were. The numbers must be reserved before
+    /// ([`crate::server::meta::Writing::reserve_changes`]). A new number otherwise.
+    pub id: Option<i64>,
     /// When it happened.
     pub at: Timestamp,
     /// The timestamp's version; 0 for a deletion.
