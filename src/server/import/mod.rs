@@ -5,6 +5,9 @@
 //! its dump, a registry's folder) hands over [`Incoming`] collections, one after the other, so that
 //! memory stays flat; [`take_in`] judges each and writes it in one transaction.
 
+pub mod rows;
+pub mod sql_dump;
+
 use crate::clock::Timestamp;
 use crate::crypto::PrivateKey;
 use crate::tuf::history::KeptFile;
