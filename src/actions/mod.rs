@@ -3,6 +3,7 @@
 //! [`update`] and [`publish`] are the two halves that the others are made of: bringing what is known
 //! of a repository up to date, and changing it.
 
+pub mod audit;
 pub mod build;
 pub mod commit;
 mod contention;

@@ -21,8 +21,10 @@ use crate::limits::{
 use crate::tuf::{Gun, RoleName};
 use crate::wire::auth::repository_scope;
 use crate::wire::errors::is_html;
+use crate::wire::import::{Imported, encode as encode_import};
 use crate::wire::notary::{
-    Changefeed, HEALTH_PATH, NotaryErrorBody, changefeed_path, collection_path, file_name, key_name,
+    Changefeed, HEALTH_PATH, NotaryErrorBody, changefeed_path, collection_path, file_name,
+    import_path, key_name,
 };
 use crate::wire::signed_push::{SignedPush, encode, signed_push_path};
 
@@ -200,6 +202,24 @@ impl NotaryClient {
         self.expect(answer, "image").map(|_| ())
     }
 
+    /// Brings files of a collection as they are, of any versions; `feed` is a page of the changefeed
+    /// of where it comes from (`spec/carry-on.md`). A server that does not know this answers
+    /// [`NotaryError::NotFound`].
+    pub async fn import(
+        &self,
+        files: &[(RoleName, Vec<u8>)],
+        feed: Option<&[u8]>,
+    ) -> Result<Imported, NotaryError> {
+        let boundary = Uuid::new_v4().simple().to_string();
+        let url = self.join(&import_path(&self.gun))?;
+        let mut request = form(Method::POST, url, &boundary);
+        request.body = encode_import(&boundary, files, feed).into();
+        let answer = self.send(request, ALL_ACTIONS).await?;
+        let answer = self.expect(answer, "import")?;
+        let imported = serde_json::from_slice(&answer.body);
+        imported.map_err(|error| answer.bad(format!("it is not well-formed: {error}")).into())
+    }
+
     /// Deletes all of the repository's trust data from the server.
     pub async fn delete(&self) -> Result<(), NotaryError> {
         let request = Request::new(Method::DELETE, self.address("")?, MAX_ERROR_BODY_BYTES);
@@ -212,11 +232,12 @@ impl NotaryClient {
     /// `after` is the id of a change, `0` for the oldest on or `-1` for the newest back; a
     /// negative `records` goes backwards.
     pub async fn changefeed(&self, after: &str, records: i32) -> Result<Changefeed, NotaryError> {
-        let mut url = self.join(&changefeed_path(&self.gun))?;
-        url.query_pairs_mut()
-            .append_pair("change_id", after)
-            .append_pair("records", &records.to_string());
+        let url = changes_url(self.join(&changefeed_path(&self.gun))?, after, records);
         let answer = self.send(Request::get(url, MAX_CHANGEFEED_BYTES), &self.actions).await?;
+        self.feed(answer)
+    }
+
+    fn feed(&self, answer: Answer) -> Result<Changefeed, NotaryError> {
         let answer = self.expect(answer, "changefeed")?;
         let feed = Changefeed::parse(&answer.body);
         feed.map_err(|error| {
@@ -332,6 +353,13 @@ fn as_folder(mut base: Url) -> Url {
 fn server_name(base: &Url) -> String {
     let host = base.host_str().unwrap_or_default();
     base.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+}
+
+fn changes_url(mut url: Url, after: &str, records: i32) -> Url {
+    url.query_pairs_mut()
+        .append_pair("change_id", after)
+        .append_pair("records", &records.to_string());
+    url
 }
 
 /// A request whose body is a form with this boundary.

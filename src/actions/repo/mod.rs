@@ -3,6 +3,7 @@
 pub mod delete;
 pub mod doctor;
 pub mod error;
+pub mod import;
 pub mod init;
 pub mod ls;
 pub mod pin;

@@ -2,6 +2,7 @@
 //!
 //! A new command is its file, its `mod` line and one line in the list below.
 
+pub mod audit;
 pub mod build;
 pub mod commit;
 pub mod completions;
@@ -49,6 +50,7 @@ commands! {
         Inspect(inspect::Args),
         Resolve(resolve::Args),
         Pin(pin::Args),
+        Audit(audit::Args),
         Revoke(revoke::Args),
         Signer(signer::Command),
         Key(key::Command),

@@ -3,7 +3,12 @@
 //!
 //! Whatever brings them (rescue folders by way of the command, a notary server's database or
 //! its dump, a registry's folder) hands over [`Incoming`] collections, one after the other, so that
-//! memory stays flat; [`take_in`] judges each and writes it in one transaction.
+//! memory stays flat; [`take_in()`] judges each and writes it in one transaction.
+
+pub mod request;
+pub mod take_in;
+
+pub use take_in::{ImportError, Outcome, TakenIn, take_in};
 
 pub mod rows;
 pub mod sql_dump;

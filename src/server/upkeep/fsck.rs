@@ -585,12 +585,10 @@ impl Check<'_> {
                 }
                 last = row.id;
                 if row.category == "deletion" {
-                    if row.id <= reserved {
-                        versions.remove(&row.gun);
-                    }
+                    // What was deleted may be brought back as it was, and other servers begin anew.
+                    versions.remove(&row.gun);
                     continue;
                 }
-                // Versions go on from where they were, even after a deletion.
                 let before = versions.insert(row.gun, row.version);
                 if before.is_some_and(|before| before >= row.version) {
                     self.found(Finding::Feed { id: row.id }, false);

@@ -2,6 +2,7 @@
 
 pub mod delete;
 pub mod doctor;
+pub mod import;
 pub mod init;
 pub mod ls;
 pub mod pin;
@@ -50,5 +51,6 @@ commands! {
         Renew(renew::Args),
         Pin(pin::Args),
         Root(root::Command),
+        Import(import::Args),
     }
 }
