@@ -88,6 +88,12 @@ pub const MAX_BACKUP_BYTES: u64 = 16 << 20;
 pub const MAX_SERVER_BACKUP_ENTRY_BYTES: u64 = 256 << 20;
 /// Most small files of a server (keys, certificates, configuration) in a backup of it.
 pub const MAX_SERVER_FILES: usize = 1000;
+/// Longest name in a dump of a database, in bytes; both databases allow 63 or 64.
+pub const MAX_DUMP_NAME_BYTES: usize = 1024;
+/// Most columns of a table in a dump; notary's have fourteen at most.
+pub const MAX_DUMP_COLUMNS: usize = 256;
+/// Largest row of a table in a dump, in bytes of its text: a targets file of 100 MiB in hexadecimal.
+pub const MAX_DUMP_ROW_BYTES: usize = 256 << 20;
 /// Most PBKDF2 iterations a key file may ask of us, about ten seconds of work.
 pub const MAX_PBKDF2_ITERATIONS: u32 = 10_000_000;
 /// Most memory scrypt may ask of us, in bytes; OpenSSL writes files that need 16 MiB.

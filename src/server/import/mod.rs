@@ -10,6 +10,9 @@ pub mod take_in;
 
 pub use take_in::{ImportError, Outcome, TakenIn, take_in};
 
+pub mod rows;
+pub mod sql_dump;
+
 use crate::clock::Timestamp;
 use crate::crypto::PrivateKey;
 use crate::tuf::history::KeptFile;
