@@ -21,9 +21,10 @@ use crate::limits::{
 use crate::tuf::{Gun, RoleName};
 use crate::wire::auth::repository_scope;
 use crate::wire::errors::is_html;
+use crate::wire::import::{Imported, encode as encode_import};
 use crate::wire::notary::{
     ALL_CHANGES_PATH, Changefeed, HEALTH_PATH, NotaryErrorBody, changefeed_path, collection_path,
-    file_name, key_name,
+    file_name, import_path, key_name,
 };
 use crate::wire::signed_push::{SignedPush, encode, signed_push_path};
 
@@ -199,6 +200,24 @@ impl NotaryClient {
         let scope = format!("{image} {}", repository_scope(self.gun.as_str(), &self.actions));
         let answer = self.auth.send(&self.http, request, &scope).await?;
         self.expect(answer, "image").map(|_| ())
+    }
+
+    /// Brings files of a collection as they are, of any versions; `feed` is a page of the changefeed
+    /// of where it comes from (`spec/carry-on.md`). A server that does not know this answers
+    /// [`NotaryError::NotFound`].
+    pub async fn import(
+        &self,
+        files: &[(RoleName, Vec<u8>)],
+        feed: Option<&[u8]>,
+    ) -> Result<Imported, NotaryError> {
+        let boundary = Uuid::new_v4().simple().to_string();
+        let url = self.join(&import_path(&self.gun))?;
+        let mut request = form(Method::POST, url, &boundary);
+        request.body = encode_import(&boundary, files, feed).into();
+        let answer = self.send(request, ALL_ACTIONS).await?;
+        let answer = self.expect(answer, "import")?;
+        let imported = serde_json::from_slice(&answer.body);
+        imported.map_err(|error| answer.bad(format!("it is not well-formed: {error}")).into())
     }
 
     /// Deletes all of the repository's trust data from the server.

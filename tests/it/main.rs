@@ -13,9 +13,11 @@
 
 mod archives;
 mod attacks;
+mod audit;
 mod backup;
 mod bad_input;
 mod builds;
+mod carry_on;
 mod cli_keys;
 // No release build can be killed at a chosen place.
 #[cfg(debug_assertions)]
