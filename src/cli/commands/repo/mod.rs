@@ -3,8 +3,8 @@
 pub mod adopt;
 pub mod delete;
 pub mod doctor;
-pub mod import;
 pub mod export;
+pub mod import;
 pub mod init;
 pub mod ls;
 pub mod pin;
