@@ -40,6 +40,7 @@ mod queries;
 mod registry_faults;
 mod renewal;
 mod repo_pin;
+mod rescue;
 mod rotation;
 mod runner;
 mod scale;
