@@ -88,7 +88,6 @@ impl Writing {
     /// Lets numbers of changes up to this one be those of changes of the past: what happens from
     /// now on comes after them.
     pub async fn reserve_changes(&mut self, last: i64) -> Result<(), MetaError> {
-<<<<<<< HEAD
         for statement in [
             "UPDATE counter SET value = $1 WHERE name = 'feed' AND value < $1",
             "DELETE FROM counter WHERE name = 'feed taken over' AND value < $1",
@@ -97,12 +96,6 @@ impl Writing {
         ] {
             sqlx::query(statement).bind(last).execute(&mut *self.tx).await?;
         }
-=======
-        sqlx::query("UPDATE counter SET value = $1 WHERE name = 'feed' AND value < $1")
-            .bind(last)
-            .execute(&mut *self.tx)
-            .await?;
->>>>>>> main
         Ok(())
     }
 
