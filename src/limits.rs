@@ -38,6 +38,12 @@ pub const MAX_MISSING_VERSIONS: u64 = 16;
 pub const MAX_UNVERIFIED_FILES: usize = 256;
 /// Most bytes of one collection that are kept though they do not verify.
 pub const MAX_UNVERIFIED_BYTES: u64 = 64 << 20;
+/// Most requests in a row that a server may leave without an answer before it is asked no more.
+pub const MAX_UNANSWERED_IN_A_ROW: u32 = 8;
+/// Longest rest that a server may ask for while collections are rescued from it, in seconds.
+pub const MAX_RESCUE_REST_SECONDS: u64 = 300;
+/// Most times that one file is asked for while the server says that it is busy.
+pub const MAX_BUSY_ANSWERS: u32 = 10;
 /// Most changes of one collection followed in a changefeed.
 pub const MAX_FEED_RECORDS: usize = 1_000_000;
 /// Largest list of collections read that are to be rescued, in bytes: a million names.

@@ -22,6 +22,7 @@ pub mod publish;
 pub mod pull;
 pub mod push;
 pub mod repo;
+pub mod rescue;
 pub mod resolve;
 pub mod revoke;
 pub mod root_certificate;

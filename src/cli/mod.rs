@@ -28,6 +28,8 @@ pub mod output;
 pub mod passphrases;
 pub mod progress;
 pub mod prompt;
+pub mod rescue_source;
+pub mod rescued;
 pub mod run;
 pub mod run_error;
 pub mod server_data;

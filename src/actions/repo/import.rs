@@ -219,7 +219,7 @@ mod tests {
         all.push(bad);
         let (files, findings): (Vec<_>, Vec<_>) = all.into_iter().unzip();
         let current = [(RoleName::Targets, 0)].into();
-        let pieces = pieces(files, &History { findings, current });
+        let pieces = pieces(files, &History { findings, current, signers: std::iter::empty().collect() });
         let roles = |piece: &Vec<(RoleName, Vec<u8>)>| {
             piece.iter().map(|(role, _)| role.to_string()).collect::<Vec<_>>()
         };

@@ -21,6 +21,7 @@ pub mod pin;
 pub mod pull;
 pub mod push;
 pub mod repo;
+pub mod rescue;
 pub mod resolve;
 pub mod revoke;
 pub mod run;
@@ -53,6 +54,7 @@ commands! {
         Signer(signer::Command),
         Key(key::Command),
         Repo(repo::Command),
+        Rescue(Box<rescue::Command>),
         Target(target::Command),
         Delegation(delegation::Command),
         Image(image::Command),
