@@ -231,7 +231,7 @@ fn what_is_not_there_or_cannot_be_read_is_said() {
         let below = level - 1;
         laughs.push_str(&format!(
             "a{level}: &a{level} [{}]\n",
-            [format!("*a{below}"); 10].join(", ")
+            vec![format!("*a{below}"); 10].join(", ")
         ));
     }
     fs::write(empty.join("laughs.yaml"), format!("{laughs}image: ImagePolicy\n")).unwrap();
