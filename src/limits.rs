@@ -94,6 +94,9 @@ pub const MAX_DUMP_NAME_BYTES: usize = 1024;
 pub const MAX_DUMP_COLUMNS: usize = 256;
 /// Largest row of a table in a dump, in bytes of its text: a targets file of 100 MiB in hexadecimal.
 pub const MAX_DUMP_ROW_BYTES: usize = 256 << 20;
+/// Most bytes of one collection of a notary server's database that are taken over, in memory at a
+/// time: beyond that the oldest files stay behind. Ten years of a large one have some 100 MiB.
+pub const MAX_IMPORTED_COLLECTION_BYTES: u64 = 512 << 20;
 /// Most PBKDF2 iterations a key file may ask of us, about ten seconds of work.
 pub const MAX_PBKDF2_ITERATIONS: u32 = 10_000_000;
 /// Most memory scrypt may ask of us, in bytes; OpenSSL writes files that need 16 MiB.

@@ -7,7 +7,6 @@ use crate::cli::error::{Classified, CliError, ErrorKind, classified_by};
 use crate::client::NotaryError;
 use crate::crypto::KeyId;
 use crate::server::import::ImportError;
-use crate::store::rescue::RescueFolderError;
 
 classified_by! {
     ImportError => classify_import,
@@ -16,7 +15,7 @@ classified_by! {
 impl From<BringError> for CliError {
     fn from(error: BringError) -> Self {
         match error {
-            BringError::Folder(error) => of_folder(error),
+            BringError::Folder(error) => error.into(),
             BringError::Connection(error) => error.into(),
             BringError::Server(error) => of_server(error),
             BringError::NothingCurrent { .. } => {
@@ -112,17 +111,6 @@ fn classify_import(error: &ImportError) -> Classified {
         ImportError::Restless { .. } => (ErrorKind::Busy, None),
         ImportError::Check(_) => (ErrorKind::Internal, None),
         _ => (ErrorKind::Storage, None),
-    }
-}
-
-/// An error of a rescue folder that is brought to a server.
-pub fn of_folder(error: RescueFolderError) -> CliError {
-    match error {
-        RescueFolderError::Store(error) => error.into(),
-        RescueFolderError::NotOne { .. } => CliError::new(ErrorKind::Usage, error)
-            .hint("`trust rescue` makes such folders (spec/rescue.md)"),
-        RescueFolderError::NoCollection { .. } => CliError::new(ErrorKind::NotFound, error),
-        error => CliError::new(ErrorKind::Storage, error),
     }
 }
 

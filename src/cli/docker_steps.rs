@@ -67,7 +67,9 @@ pub fn failed(code: u8) -> CliError {
 
 /// A command line of docker's of which it cannot be told what is the image.
 pub fn unreadable(verb: &str, error: &FlagError) -> CliError {
-    let refused = CliError::new(ErrorKind::NotRun, format!("`docker {verb}`: {error}"));
+    let command = format!("docker {verb}");
+    let words = format!("`{}`: {error}", command.trim_end());
+    let refused = CliError::new(ErrorKind::NotRun, words);
     match error {
         FlagError::Unknown { name } => refused
             .hint("it cannot be told whether the word that follows is its value, or the image")

@@ -32,6 +32,7 @@ use crate::store::ImageLayoutError;
 use crate::store::StoreError;
 use crate::store::client_config::ConfigError;
 use crate::tuf::NameError;
+use crate::wire::notary::ARCHIVE;
 
 /// What went wrong, as far as the exit code tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -549,6 +550,9 @@ pub(super) fn classify_notary(error: &NotaryError) -> Classified {
             ErrorKind::Busy,
             Some("somebody else published in the meantime; the same command again builds on that"),
         ),
+        NotaryError::Rejected { message, .. } if message.contains(ARCHIVE) => {
+            (ErrorKind::Policy, Some("its owner hands it over with `trust repo adopt`"))
+        }
         NotaryError::Rejected { name: Some(name), .. } if name == "ErrBadHierarchy" => (
             ErrorKind::Key,
             Some(

@@ -148,17 +148,16 @@ pub fn readme(facts: &Facts, policy: Policy) -> String {
          for its passphrase:\n\n",
     );
     for key in facts.counting() {
+        let name = &key.name;
         text.push_str(&format!(
-            "    trust key export --key {} -o {}.key\n    openssl pkey -in {}.key -out \
-             {}-plain.pem\n",
-            key.id.short(SHORT_ID),
-            key.name,
-            key.name,
-            key.name
+            "    trust key export --key {} -o {name}.key\n    sed -e '/: /d' -e '/^$/d' {name}.key | \
+             openssl pkey -out {name}-plain.pem\n",
+            key.id.short(SHORT_ID)
         ));
     }
     text.push_str(
-        "\nThe second file is not encrypted: remove it when the other program has the key.\n\n",
+        "\n`sed` takes the lines away that say whose key it is, which openssl does not know. The second \
+         file is not encrypted: remove it when the other program has the key.\n\n",
     );
     text.push_str(&signing(facts, policy, &store));
     text

@@ -24,6 +24,7 @@ mod cli_keys;
 mod crashes;
 mod crowds;
 mod demo;
+mod docker_place;
 mod docs;
 mod first_day;
 mod fuzz_smoke;

@@ -153,6 +153,10 @@ fn assignment(before: &str, after: &str, next: &str) -> Option<Assigned> {
     if label.ends_with("name:") || label.ends_with("\"name\":") || label.ends_with("key:") {
         return Some(named_value(after, next));
     }
+    if label.to_ascii_lowercase().ends_with("setenv(") {
+        let given = spaced.strip_prefix(',');
+        return given.map(value);
+    }
     let set = [":=", "::=", "?=", "+=", "="].iter().find_map(|sign| spaced.strip_prefix(sign));
     if let Some(rest) = set.filter(|_| !spaced.starts_with("==")) {
         return Some(value(rest));
@@ -511,6 +515,8 @@ mod tests {
     #[test_case("  \"DOCKER_CONTENT_TRUST\": \"1\",", "3:On"; "json")]
     #[test_case("environment { DOCKER_CONTENT_TRUST = '1' }", "14:On"; "jenkins")]
     #[test_case("env.DOCKER_CONTENT_TRUST = '1'", "4:On"; "groovy")]
+    #[test_case("os.Setenv(\"DOCKER_CONTENT_TRUST\", \"1\")", "11:On"; "go")]
+    #[test_case("os.environ[\"DOCKER_CONTENT_TRUST\"] = \"1\"", "12:On"; "python")]
     #[test_case("Environment=\"DOCKER_CONTENT_TRUST=1\"", "13:On"; "systemd")]
     #[test_case("docker run -e DOCKER_CONTENT_TRUST=1 x", "14:On"; "for a container")]
     #[test_case("{name: DOCKER_CONTENT_TRUST, value: \"1\"}", "7:On"; "flow")]

@@ -10,6 +10,7 @@ use crate::cli::docker_words::with_causes;
 use crate::cli::error::{CliError, ErrorKind};
 use crate::cli::plugin::Plugin;
 use crate::cli::ui::printable;
+use crate::crypto::KeyFileError;
 use crate::store::files::{exists, is_open_to_others, mode};
 
 /// Makes a key pair.
@@ -56,10 +57,14 @@ pub fn load(plugin: &Plugin, file: &str, name: &str) -> Result<(), CliError> {
         _ => {}
     }
     loaded(&plugin.context, path, name).map_err(|error| match error {
-        KeyActionError::NoKey { .. } | KeyActionError::PublicKey { .. } => plugin.fail(&format!(
-            "error importing key from {shown}: provided file {shown} is not a supported \
+        KeyActionError::NoKey { .. }
+        | KeyActionError::PublicKey { .. }
+        | KeyActionError::KeyFile(KeyFileError::Pem(_) | KeyFileError::NotAPrivateKey { .. }) => {
+            plugin.fail(&format!(
+                "error importing key from {shown}: provided file {shown} is not a supported \
                  private key - to add a signer's public key use docker trust signer add"
-        )),
+            ))
+        }
         error => said(plugin, &format!("error importing key from {shown}"), error),
     })?;
     Ok(ui.line(format!("Successfully imported key from {shown}"))?)

@@ -79,7 +79,7 @@ fn old_caches_read_on_without_noticing() {
     import(&owner, &name("3"), "three");
     let refused = push(&owner, &name("3"));
     assert_ne!(refused.code, 0, "{refused:?}");
-    let refused = owner.trust(&["sign", &name("3")]).expect_code(8);
+    let refused = owner.trust(&["sign", &name("3")]).expect_code(12);
     assert!(refused.stderr.contains("trust repo adopt"), "{refused:?}");
     assert_eq!(timestamp(&new), before);
 

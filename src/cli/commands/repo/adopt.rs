@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use crate::actions::repo::adopt::{Adoption, Handed, Needed, adopt};
-use crate::cli::carry_error::{needed_words, of_folder};
+use crate::cli::carry_error::needed_words;
 use crate::cli::error::CliError;
 use crate::cli::findings::day;
 use crate::cli::outcome::{InTurn, say_published};
@@ -85,8 +85,7 @@ impl Args {
     pub fn run(self, session: &Session) -> Result<(), CliError> {
         let output = self.output.listing::<Row>()?;
         let context = session.context()?;
-        let folder = self.from.as_deref().map(RescueFolder::open).transpose();
-        let folder = folder.map_err(of_folder)?;
+        let folder = self.from.as_deref().map(RescueFolder::open).transpose()?;
         let mut turns = InTurn::new(session, self.guns.len());
         let mut rows = Vec::new();
         for name in &self.guns {
