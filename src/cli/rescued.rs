@@ -373,7 +373,7 @@ impl Row {
     fn text(&self) -> String {
         let mut text = format!("{}\n", self.repository);
         let mut line = |title: &str, words: &str| {
-            text.push_str(&format!("  {title:<9} {}\n", printable(words)));
+            text.extend([format!("  {title:<9} {}\n", printable(words))]);
         };
         line("from", &self.source);
         if let Some(error) = &self.error {
@@ -457,7 +457,7 @@ impl Row {
                     (false, true) => "not here: the server's, as it seems, and lost with it",
                     (false, false) => "not here: its owner needs it to go on",
                 };
-                text.push_str(&format!("  key of {}: {}: {words}\n", role.role, key.id));
+                text.extend(["  key of ", &role.role, ": ", &key.id, ": ", words, "\n"]);
             }
         }
         text

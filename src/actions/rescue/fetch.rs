@@ -454,20 +454,16 @@ impl<'a> Fetch<'a> {
             return Ok(version_of(role, &bytes).is_some());
         }
         let file = KeptFile { role: role.clone(), bytes };
-        match self.index.signers.take(&file) {
-            Ok(told) => {
-                self.index.told(told);
-                self.put(role, &file.bytes)?;
-                if let Some(version) = version_of(role, &file.bytes) {
-                    self.index.note_newest(role, version);
-                }
-                Ok(true)
-            }
-            Err(_) => {
-                self.keep_unverified(role, &file.bytes)?;
-                Ok(false)
-            }
+        let Ok(told) = self.index.signers.take(&file) else {
+            self.keep_unverified(role, &file.bytes)?;
+            return Ok(false);
+        };
+        self.index.told(told);
+        self.put(role, &file.bytes)?;
+        if let Some(version) = version_of(role, &file.bytes) {
+            self.index.note_newest(role, version);
         }
+        Ok(true)
     }
 
     /// A server that lies must not fill the disk.

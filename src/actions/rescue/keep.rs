@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use crate::actions::rescue::report::{RescueError, Rescued};
 use crate::crypto::Sha256Hash;
 use crate::store::rescue::{
-    FeedRecord, FileRecord, Kept, MissingRecord, Record, RescuedCollection, SourceRecord,
+    FeedRecord, FileRecord, FolderFinding, Kept, MissingRecord, Record, RescuedCollection,
+    SourceRecord,
 };
 use crate::tuf::history::{History, KeptFile, examine};
 use crate::wire::notary::FileVersion;
@@ -83,8 +84,7 @@ pub fn in_words(error: &dyn std::error::Error) -> String {
     words
 }
 
-fn will_be_recorded(finding: &crate::store::rescue::FolderFinding) -> bool {
-    use crate::store::rescue::FolderFinding;
+fn will_be_recorded(finding: &FolderFinding) -> bool {
     matches!(finding, FolderFinding::Unrecorded { .. } | FolderFinding::NoRecord)
 }
 

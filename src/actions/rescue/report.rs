@@ -161,14 +161,11 @@ impl Rescued {
         self.bytes = history.findings.iter().map(|finding| finding.length).sum();
         for finding in &history.findings {
             let (role, version, sha256) = (finding.role.clone(), finding.version, finding.sha256);
-            match &finding.refused {
-                Some(fault) => {
-                    self.refused.push(Refusal { role, version, sha256, fault: fault.clone() });
-                }
-                None => {
-                    self.verified += 1;
-                    self.versions.entry(role).or_default().extend(version);
-                }
+            if let Some(fault) = finding.refused.clone() {
+                self.refused.push(Refusal { role, version, sha256, fault });
+            } else {
+                self.verified += 1;
+                self.versions.entry(role).or_default().extend(version);
             }
         }
         self.versions.values_mut().for_each(|versions| versions.sort_unstable());

@@ -57,6 +57,7 @@ pub(super) mod maybe {
     use crate::store::rescue::text::Text;
 
     /// Writes a value.
+    #[expect(clippy::ref_option, reason = "this is how serde hands it over")]
     pub(in crate::store::rescue) fn serialize<T: Text, S: Serializer>(
         value: &Option<T>,
         to: S,

@@ -139,3 +139,38 @@ fn every_collection_of_a_folder_is_listed_and_checked() {
     let reserved = folder.collection(&Gun::parse("a/_trust/tuf").unwrap());
     assert!(matches!(reserved, Err(RescueFolderError::Reserved { .. })));
 }
+
+/// Killed at every few changes to the disk, and run again.
+#[test]
+#[cfg(debug_assertions)]
+fn killed_at_any_change_to_the_disk_it_comes_to_the_same_folder() {
+    const STRIDE: usize = 4;
+    let mut scene = Scene::new();
+    scene.publish();
+    scene.publish_next();
+    let image = scene.image();
+    let args = ["rescue", "--rate", "1000", &image, "--to", "kept"];
+    let content = |scene: &Scene| {
+        let mut files = crate::harness::disk::files_under(&scene.folder());
+        // It says when it was written.
+        files.retain(|path, _| path.file_name().is_none_or(|name| name != "rescue.json"));
+        files
+    };
+    scene.user.trust(&args).success();
+    let whole = content(&scene);
+    let mut changes = 0;
+    loop {
+        fs::remove_dir_all(scene.folder()).unwrap();
+        scene.user.set("TRUST_TEST_KILL_AFTER", &changes.to_string());
+        let killed = scene.user.trust(&args).code == 128 + 9;
+        scene.user.unset("TRUST_TEST_KILL_AFTER");
+        scene.user.trust(&args).success();
+        assert_eq!(content(&scene), whole, "after {changes} changes");
+        if !killed {
+            break;
+        }
+        changes += STRIDE;
+    }
+    assert!(changes > 3 * STRIDE, "only {changes} changes");
+    scene.user.trust(&["rescue", "check", "kept"]).success();
+}

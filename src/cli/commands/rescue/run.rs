@@ -82,8 +82,7 @@ impl Args {
             let guns = if self.all { TrustDir::new(cache.clone()).guns()? } else { self.named()? };
             rescue_cache(&context, &cache, &guns, &self.to, &tell)?
         } else {
-            let guns =
-                if self.all { self.listed(session, &context, &pace)? } else { self.named()? };
+            let guns = if self.all { listed(session, &context, &pace)? } else { self.named()? };
             let request = Request {
                 guns,
                 to: self.to.clone(),
@@ -123,25 +122,21 @@ impl Args {
         guns.dedup();
         Ok(guns)
     }
+}
 
-    fn listed(
-        &self,
-        session: &Session,
-        context: &Context,
-        pace: &Pace,
-    ) -> Result<Vec<Gun>, CliError> {
-        let Some(registry) = context.connections.host_of_server() else {
-            return Err(CliError::usage("`--all` needs a server to list")
-                .hint("`--from URL` names it; `--from-cache --all` takes what is cached here"));
-        };
-        let listing = all_collections(context, pace, &registry);
-        session.block_on_transfer(listing).map_err(|error| {
-            error.hint(
-                "few servers let everybody list their repositories: `--gun-file FILE` names them \
-                 one by one",
-            )
-        })
-    }
+/// The repositories of the server, if it lists them.
+fn listed(session: &Session, context: &Context, pace: &Pace) -> Result<Vec<Gun>, CliError> {
+    let Some(registry) = context.connections.host_of_server() else {
+        return Err(CliError::usage("`--all` needs a server to list")
+            .hint("`--from URL` names it; `--from-cache --all` takes what is cached here"));
+    };
+    let listing = all_collections(context, pace, &registry);
+    session.block_on_transfer(listing).map_err(|error| {
+        error.hint(
+            "few servers let everybody list their repositories: `--gun-file FILE` names them one \
+             by one",
+        )
+    })
 }
 
 /// A rate such as `50` or `50/s`, for clap.
