@@ -12,7 +12,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, symlink};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
@@ -128,6 +128,19 @@ impl Base {
     pub fn write(&self, path: &Path, bytes: &[u8], mode: u32) -> Result<(), StoreError> {
         self.confine(path)?;
         replace(path, bytes, mode, make_folders(folder_of(path))?)
+    }
+
+    /// As [`Base::write`], but what has to be synced is the caller's to sync: until then a power
+    /// cut may leave an empty file under the name.
+    pub fn put(&self, path: &Path, bytes: &[u8], mode: u32) -> Result<Vec<Unsynced>, StoreError> {
+        self.confine(path)?;
+        let mut unsynced = make_folders(folder_of(path))?;
+        let temporary = Temporary::fill(folder_of(path), bytes, mode)?;
+        step("replace", path)?;
+        fs::rename(&temporary.path, path).map_err(|cause| failed("replace", path, cause))?;
+        unsynced.push(temporary.into_unsynced(path));
+        unsynced.push(Unsynced::folder_of(path));
+        Ok(unsynced)
     }
 
     /// Adds to the end of a file that exists.
@@ -460,6 +473,38 @@ pub fn rewrite_file(path: &Path, before: &[u8], after: &[u8]) -> Result<(), Stor
     sync_all(vec![Unsynced::folder_of(path)])
 }
 
+/// Makes a link at a path that a person named, in the place of a file that may be there, in one
+/// step. The folder must exist.
+pub fn link_user_file(target: &Path, path: &Path) -> Result<(), StoreError> {
+    let folder = folder_of(path);
+    let temporary = folder.join(format!("{TEMPORARY_PREFIX}{}", Uuid::new_v4()));
+    step("create", path)?;
+    symlink(target, &temporary).map_err(|cause| failed("create", path, cause))?;
+    step("replace", path)?;
+    if let Err(cause) = fs::rename(&temporary, path) {
+        drop(fs::remove_file(&temporary));
+        return Err(failed("replace", path, cause));
+    }
+    sync_all(vec![Unsynced::folder_of(path)])
+}
+
+/// Removes a file or a link that a person named; returns whether there was one.
+pub fn remove_user_file(path: &Path) -> Result<bool, StoreError> {
+    step("remove", path)?;
+    match fs::remove_file(path) {
+        Ok(()) => {}
+        Err(cause) if is_absence(&cause) => return Ok(false),
+        Err(cause) => return Err(failed("remove", path, cause)),
+    }
+    sync_all(vec![Unsynced::folder_of(path)])?;
+    Ok(true)
+}
+
+/// Whether something has this path, be it a link that leads nowhere.
+pub fn is_taken(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok()
+}
+
 /// Makes a folder that a person named, and those above it that are missing, each for its owner
 /// alone.
 pub fn create_user_folder(path: &Path) -> Result<(), StoreError> {
@@ -664,15 +709,19 @@ impl Temporary {
     }
 
     fn write(folder: &Path, bytes: &[u8], mode: u32) -> Result<Self, StoreError> {
-        let (path, mut file) = Self::make(folder, mode)?;
-        let written = write_in_halves(&mut file, &path, bytes).and_then(|()| {
-            step("sync", &path)?;
-            file.sync_all().map_err(|cause| failed("sync", &path, cause))
-        });
-        let temporary = Self { path, keep: false, file: Arc::new(file) };
-        written?;
+        let temporary = Self::fill(folder, bytes, mode)?;
+        step("sync", &temporary.path)?;
+        temporary.file.sync_all().map_err(|cause| failed("sync", &temporary.path, cause))?;
         sweep(folder);
         Ok(temporary)
+    }
+
+    /// Makes a file with this content, and syncs nothing.
+    fn fill(folder: &Path, bytes: &[u8], mode: u32) -> Result<Self, StoreError> {
+        let (path, mut file) = Self::make(folder, mode)?;
+        let written = write_in_halves(&mut file, &path, bytes);
+        let temporary = Self { path, keep: false, file: Arc::new(file) };
+        written.map(|()| temporary)
     }
 
     /// Makes a file and locks it. Between the two somebody may have swept it away.
@@ -851,7 +900,7 @@ fn acquire(
 
 /// Syncs files and folders, all of which were written before: the first sync takes most of them to
 /// the disk, and the others find little left to do.
-fn sync_all(mut unsynced: Vec<Unsynced>) -> Result<(), StoreError> {
+pub(super) fn sync_all(mut unsynced: Vec<Unsynced>) -> Result<(), StoreError> {
     unsynced.sort_by(|a, b| a.path.cmp(&b.path));
     unsynced.dedup_by(|a, b| a.path == b.path);
     unsynced.iter().try_for_each(|one| {
@@ -861,7 +910,7 @@ fn sync_all(mut unsynced: Vec<Unsynced>) -> Result<(), StoreError> {
 }
 
 impl Unsynced {
-    fn folder_of(path: &Path) -> Self {
+    pub(super) fn folder_of(path: &Path) -> Self {
         Self { path: folder_of(path).to_owned(), written: None }
     }
 

@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 
 use crate::store::StoreError;
 use crate::store::files::{
-    Base, PRIVATE_MODE, Temporary, Unsynced, failed, is_absence, resolve, step,
+    Base, PRIVATE_MODE, Temporary, Unsynced, failed, is_absence, pass_user_file, resolve, step,
+    sync_all,
 };
 
 /// A hidden file that grows piece by piece, and gets its name when it is whole. Dropped before
@@ -64,6 +65,21 @@ impl Spool {
         fs::rename(self.temporary.path(), path).map_err(|cause| failed("replace", path, cause))?;
         Ok(self.temporary.into_unsynced(path))
     }
+}
+
+/// Copies a file that a person named to another path, in the place of one that may be there, in one
+/// step. The folder must exist.
+pub fn copy_user_file(from: &Path, to: &Path, mode: u32) -> Result<(), StoreError> {
+    let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let mut spool = Spool::begin(folder.unwrap_or(Path::new(".")), mode)?;
+    let mut written = Ok(());
+    pass_user_file(from, &mut |piece| {
+        if written.is_ok() {
+            written = spool.write(piece);
+        }
+    })?;
+    written?;
+    sync_all(vec![spool.name(to)?, Unsynced::folder_of(to)])
 }
 
 /// A hidden file that is written once and read in any order; gone when it is dropped.
@@ -214,10 +230,8 @@ pub fn is_folder(path: &Path) -> bool {
     path.is_dir()
 }
 
-/// Removes everything in a folder of ours; returns how many bytes its files had. No link is
-/// followed.
-pub fn remove_kept(folder: &Path) -> Result<u64, StoreError> {
-    let mut bytes = 0_u64;
+/// Removes everything in a folder of ours. No link is followed.
+pub fn remove_kept(folder: &Path) -> Result<(), StoreError> {
     let entries = fs::read_dir(folder).map_err(|cause| failed("list", folder, cause))?;
     for entry in entries {
         let path = entry.map_err(|cause| failed("list", folder, cause))?.path();
@@ -227,20 +241,15 @@ pub fn remove_kept(folder: &Path) -> Result<u64, StoreError> {
             Err(cause) => return Err(failed("inspect", &path, cause)),
         };
         step("remove", &path)?;
-        let removed = if metadata.is_dir() {
-            bytes = bytes.saturating_add(size_below(&path));
-            fs::remove_dir_all(&path)
-        } else {
-            bytes = bytes.saturating_add(metadata.len());
-            fs::remove_file(&path)
-        };
+        let removed =
+            if metadata.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
         removed.map_err(|cause| failed("remove", &path, cause))?;
     }
-    Ok(bytes)
+    Ok(())
 }
 
 /// How many bytes the files below a folder have, as far as that can be told.
-fn size_below(folder: &Path) -> u64 {
+pub fn size_below(folder: &Path) -> u64 {
     let mut bytes = 0_u64;
     let mut pending = vec![folder.to_owned()];
     while let Some(folder) = pending.pop() {
