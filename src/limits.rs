@@ -16,6 +16,38 @@ pub const MAX_TARGETS_BYTES: u64 = 100 << 20;
 pub const MAX_ALL_TARGETS_BYTES: u64 = 512 << 20;
 /// Most root versions followed in one update (TUF 1.0 §5.3.3 leaves the number to us).
 pub const MAX_ROOT_ROTATIONS: u64 = 1024;
+/// Most first roots of a kept collection from each of which its history is judged: one that was
+/// deleted and made anew has two.
+pub const MAX_FIRST_ROOTS: usize = 8;
+/// Most bytes of one collection that are kept in a rescue folder, and held at once to judge them:
+/// ten thousand versions of its files have some 300 MiB.
+pub const MAX_RESCUED_BYTES: u64 = 2 << 30;
+/// Most collections listed in a rescue folder: Docker Hub's would not fit.
+pub const MAX_RESCUED_COLLECTIONS: usize = 1_000_000;
+/// Largest record of a rescued collection read, in bytes: a file has some 300, a change some 200.
+pub const MAX_RESCUE_RECORD_BYTES: u64 = 256 << 20;
+/// Largest file read that says that a folder is a rescue folder, in bytes.
+pub const MAX_RESCUE_MARK_BYTES: u64 = 64 << 10;
+/// Most versions of one role that are asked for one by one: a timestamp that is made anew every
+/// two weeks has some 26 a year, and a push makes one.
+pub const MAX_RESCUED_VERSIONS: u64 = 100_000;
+/// Most versions in a row that a server may lack before older ones are no longer asked for.
+pub const MAX_MISSING_VERSIONS: u64 = 16;
+/// Most files of one collection that are kept though they do not verify: a server that lies must
+/// not fill the disk.
+pub const MAX_UNVERIFIED_FILES: usize = 256;
+/// Most bytes of one collection that are kept though they do not verify.
+pub const MAX_UNVERIFIED_BYTES: u64 = 64 << 20;
+/// Most requests in a row that a server may leave without an answer before it is asked no more.
+pub const MAX_UNANSWERED_IN_A_ROW: u32 = 8;
+/// Longest rest that a server may ask for while collections are rescued from it, in seconds.
+pub const MAX_RESCUE_REST_SECONDS: u64 = 300;
+/// Most times that one file is asked for while the server says that it is busy.
+pub const MAX_BUSY_ANSWERS: u32 = 10;
+/// Most changes of one collection followed in a changefeed.
+pub const MAX_FEED_RECORDS: usize = 1_000_000;
+/// Largest list of collections read that are to be rescued, in bytes: a million names.
+pub const MAX_GUN_FILE_BYTES: u64 = 64 << 20;
 /// Most delegation roles visited in one update; a real repository has one a signer.
 pub const MAX_DELEGATION_ROLES: usize = 1024;
 /// Deepest nesting of delegations followed below `targets`.
@@ -56,6 +88,15 @@ pub const MAX_BACKUP_BYTES: u64 = 16 << 20;
 pub const MAX_SERVER_BACKUP_ENTRY_BYTES: u64 = 256 << 20;
 /// Most small files of a server (keys, certificates, configuration) in a backup of it.
 pub const MAX_SERVER_FILES: usize = 1000;
+/// Longest name in a dump of a database, in bytes; both databases allow 63 or 64.
+pub const MAX_DUMP_NAME_BYTES: usize = 1024;
+/// Most columns of a table in a dump; notary's have fourteen at most.
+pub const MAX_DUMP_COLUMNS: usize = 256;
+/// Largest row of a table in a dump, in bytes of its text: a targets file of 100 MiB in hexadecimal.
+pub const MAX_DUMP_ROW_BYTES: usize = 256 << 20;
+/// Most bytes of one collection of a notary server's database that are taken over, in memory at a
+/// time: beyond that the oldest files stay behind. Ten years of a large one have some 100 MiB.
+pub const MAX_IMPORTED_COLLECTION_BYTES: u64 = 512 << 20;
 /// Most PBKDF2 iterations a key file may ask of us, about ten seconds of work.
 pub const MAX_PBKDF2_ITERATIONS: u32 = 10_000_000;
 /// Most memory scrypt may ask of us, in bytes; OpenSSL writes files that need 16 MiB.
@@ -72,7 +113,9 @@ pub const MAX_NAME_BYTES: usize = 255;
 pub const MAX_TARGET_NAME_BYTES: usize = 4096;
 /// Largest image manifest or index read, in bytes (OCI distribution 1.1, "Pushing manifests").
 pub const MAX_MANIFEST_BYTES: u64 = 4 << 20;
-/// Most layers followed in one manifest; docker cannot run images with more than 127.
+/// Most layers of an image that docker takes: it mounts 127 folders at most, two of its own.
+pub const MAX_DOCKER_LAYERS: usize = 125;
+/// Most layers followed in one manifest.
 pub const MAX_LAYERS: usize = 4096;
 /// Most manifests followed in one index; one has an entry a platform, perhaps two.
 pub const MAX_INDEX_ENTRIES: usize = 4096;
@@ -255,6 +298,13 @@ pub const MAX_BUILD_LOCK_BYTES: u64 = 4 << 20;
 pub const MAX_BUILD_SECRET_BYTES: u64 = 500 << 10;
 /// Most images taken from one such file: trust is asked about each.
 pub const MAX_FILE_IMAGES: usize = 4096;
+/// Most files and folders that one audit looks at in one folder and what is below it: several times
+/// what the largest source trees have.
+pub const MAX_AUDIT_ENTRIES: usize = 2_000_000;
+/// Most findings of one audit: whoever has more begins with these.
+pub const MAX_AUDIT_FINDINGS: usize = 10_000;
+/// Most images and collections that one audit asks trust servers about.
+pub const MAX_AUDIT_IMAGES: usize = 4096;
 /// Deepest nesting of values in a compose file or Kubernetes file; schemas have some 40.
 pub const MAX_YAML_DEPTH: usize = 128;
 /// Most values in a compose file or Kubernetes file: each costs some hundred bytes of memory.
@@ -293,6 +343,12 @@ pub const RENEWAL_INTERVAL_SECONDS: u64 = 600;
 pub const MAX_PUBLICATION_BYTES: u64 = 8 << 20;
 /// Most files in one publication: the base roles and every delegation that is followed.
 pub const MAX_UPLOAD_PARTS: usize = 1028;
+/// Most files in one request that brings a collection: all its roots and what is current, or a part
+/// of what was before.
+pub const MAX_IMPORT_PARTS: usize = 4096;
+/// Most bytes of old files that are sent in one request: half of what servers take unless told
+/// otherwise, so that the last file still fits.
+pub const MAX_IMPORT_PIECE_BYTES: usize = 4 << 20;
 /// Most keys that the server hands out for repositories of which nothing is published yet.
 pub const MAX_KEYS_IN_WAITING: u64 = 10_000;
 /// Least time that such a key is kept when there are too many, in seconds: a person may set up a

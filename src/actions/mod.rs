@@ -3,6 +3,7 @@
 //! [`update`] and [`publish`] are the two halves that the others are made of: bringing what is known
 //! of a repository up to date, and changing it.
 
+pub mod audit;
 pub mod build;
 pub mod commit;
 mod contention;
@@ -23,6 +24,7 @@ pub mod publish;
 pub mod pull;
 pub mod push;
 pub mod repo;
+pub mod rescue;
 pub mod resolve;
 pub mod revoke;
 pub mod root_certificate;

@@ -339,6 +339,7 @@ impl Settings {
                 timeouts: self.timeouts,
                 trust_login: self.trust_login.clone(),
                 logins: self.logins.clone(),
+                archive: None,
             },
             pinning: self.config.pins.pinning()?,
             strictness: self.strictness,

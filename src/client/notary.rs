@@ -21,8 +21,10 @@ use crate::limits::{
 use crate::tuf::{Gun, RoleName};
 use crate::wire::auth::repository_scope;
 use crate::wire::errors::is_html;
+use crate::wire::import::{Imported, encode as encode_import};
 use crate::wire::notary::{
-    Changefeed, HEALTH_PATH, NotaryErrorBody, changefeed_path, collection_path, file_name, key_name,
+    ALL_CHANGES_PATH, Changefeed, HEALTH_PATH, NotaryErrorBody, changefeed_path, collection_path,
+    file_name, import_path, key_name,
 };
 use crate::wire::signed_push::{SignedPush, encode, signed_push_path};
 
@@ -200,6 +202,24 @@ impl NotaryClient {
         self.expect(answer, "image").map(|_| ())
     }
 
+    /// Brings files of a collection as they are, of any versions; `feed` is a page of the changefeed
+    /// of where it comes from (`spec/carry-on.md`). A server that does not know this answers
+    /// [`NotaryError::NotFound`].
+    pub async fn import(
+        &self,
+        files: &[(RoleName, Vec<u8>)],
+        feed: Option<&[u8]>,
+    ) -> Result<Imported, NotaryError> {
+        let boundary = Uuid::new_v4().simple().to_string();
+        let url = self.join(&import_path(&self.gun))?;
+        let mut request = form(Method::POST, url, &boundary);
+        request.body = encode_import(&boundary, files, feed).into();
+        let answer = self.send(request, ALL_ACTIONS).await?;
+        let answer = self.expect(answer, "import")?;
+        let imported = serde_json::from_slice(&answer.body);
+        imported.map_err(|error| answer.bad(format!("it is not well-formed: {error}")).into())
+    }
+
     /// Deletes all of the repository's trust data from the server.
     pub async fn delete(&self) -> Result<(), NotaryError> {
         let request = Request::new(Method::DELETE, self.address("")?, MAX_ERROR_BODY_BYTES);
@@ -212,11 +232,28 @@ impl NotaryClient {
     /// `after` is the id of a change, `0` for the oldest on or `-1` for the newest back; a
     /// negative `records` goes backwards.
     pub async fn changefeed(&self, after: &str, records: i32) -> Result<Changefeed, NotaryError> {
-        let mut url = self.join(&changefeed_path(&self.gun))?;
+        let scope = repository_scope(self.gun.as_str(), &self.actions);
+        self.changes(&changefeed_path(&self.gun), after, records, &scope).await
+    }
+
+    /// Fetches one page of the changes of all repositories, as [`Self::changefeed`]; few may.
+    pub async fn all_changes(&self, after: &str, records: i32) -> Result<Changefeed, NotaryError> {
+        self.changes(ALL_CHANGES_PATH, after, records, CATALOG_SCOPE).await
+    }
+
+    async fn changes(
+        &self,
+        path: &str,
+        after: &str,
+        records: i32,
+        scope: &str,
+    ) -> Result<Changefeed, NotaryError> {
+        let mut url = self.join(path)?;
         url.query_pairs_mut()
             .append_pair("change_id", after)
             .append_pair("records", &records.to_string());
-        let answer = self.send(Request::get(url, MAX_CHANGEFEED_BYTES), &self.actions).await?;
+        let request = fresh(Request::get(url, MAX_CHANGEFEED_BYTES));
+        let answer = self.auth.send(&self.http, request, scope).await?;
         let answer = self.expect(answer, "changefeed")?;
         let feed = Changefeed::parse(&answer.body);
         feed.map_err(|error| {
@@ -266,12 +303,9 @@ impl NotaryClient {
         PublicKey::from_json(&value).map_err(|error| answer.bad(error.to_string()).into())
     }
 
-    async fn send(&self, mut request: Request, actions: &str) -> Result<Answer, TransportError> {
-        // A proxy's old copy of current metadata would look like a rollback.
-        request.headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-        request.headers.insert(ACCEPT, HeaderValue::from_static("application/json, */*"));
+    async fn send(&self, request: Request, actions: &str) -> Result<Answer, TransportError> {
         let scope = repository_scope(self.gun.as_str(), actions);
-        self.auth.send(&self.http, request, &scope).await
+        self.auth.send(&self.http, fresh(request), &scope).await
     }
 
     /// Turns every status but success into its error.
@@ -317,6 +351,13 @@ impl NotaryClient {
 /// HTTP writes dates as mail does (RFC 9110 §5.6.7).
 static DATES: DateTimeParser = DateTimeParser::new();
 
+/// A proxy's old copy of current metadata would look like a rollback.
+fn fresh(mut request: Request) -> Request {
+    request.headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    request.headers.insert(ACCEPT, HeaderValue::from_static("application/json, */*"));
+    request
+}
+
 /// An address below which paths are joined: no user, no query, a slash at the end.
 fn as_folder(mut base: Url) -> Url {
     // Addresses that refuse have no user to take away.
@@ -359,6 +400,8 @@ fn multipart(boundary: &str, files: &[(RoleName, Vec<u8>)]) -> Bytes {
     body.into()
 }
 
+/// The scope of a token that may see what repositories there are.
+const CATALOG_SCOPE: &str = "registry:catalog:*";
 /// The actions of a token that may rotate keys and delete.
 const ALL_ACTIONS: &str = "*";
 #[cfg(test)]

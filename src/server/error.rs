@@ -176,7 +176,11 @@ impl From<Invalid> for Refusal {
             (_, Some(name)) => {
                 // Clients read one KiB of an answer, and what somebody sent may be long.
                 let text: String = error.to_string().chars().take(MAX_TOLD).collect();
-                let told = match &error {
+                let rule = match &error {
+                    Invalid::Archive(cause) => cause,
+                    error => error,
+                };
+                let told = match rule {
                     Invalid::NoSnapshot => json!({"Missing": "snapshot", "Msg": text}),
                     _ => json!({"Msg": text}),
                 };

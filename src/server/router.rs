@@ -26,6 +26,8 @@ pub enum Route {
     Referrers(RepositoryName, Digest),
     /// `/v2/{name}/_trust/push`: manifest, tag and trust data in one (spec/signed-push.md).
     SignedPush(RepositoryName),
+    /// `/v2/{gun}/_trust/import`: a collection that comes from elsewhere (spec/carry-on.md).
+    TrustImport(Gun),
     /// `/v2/_trust/verdict`.
     Verdict,
     /// `/v2/{gun}/_trust/tuf/`.
@@ -145,6 +147,10 @@ pub fn manifest_name(text: &str) -> Result<ManifestName, RouteError> {
 fn trust_route(gun: &str, rest: &str) -> Result<Route, RouteError> {
     if rest == "push" {
         return Ok(Route::SignedPush(repository(gun)?));
+    }
+    if rest == "import" {
+        let gun = decoded(gun).ok_or(RouteError::Gun)?;
+        return Gun::parse(&gun).map(Route::TrustImport).map_err(|_| RouteError::Gun);
     }
     let rest = rest.strip_prefix("tuf/").map_or_else(
         || if rest == "changefeed" { Ok(None) } else { Err(RouteError::UnknownTrust) },

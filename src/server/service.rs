@@ -11,7 +11,7 @@ use crate::server::auth::{Action, Need, Scope};
 use crate::server::http::{Exchange, Request, Response, empty, json as json_answer};
 use crate::server::router::{Route, RouteError, route};
 use crate::server::trust::{answer, signed_push};
-use crate::server::{Refusal, Server, notary, registry};
+use crate::server::{Refusal, Server, import, notary, registry};
 
 /// Answers a request. Whatever comes in, something goes out.
 pub async fn respond(
@@ -63,6 +63,7 @@ async fn answer(
         }
         Route::Verdict => answer::respond(server, exchange).await,
         Route::SignedPush(name) => signed_push::respond(server, name, exchange).await,
+        Route::TrustImport(gun) => import::request::respond(server, gun, exchange).await,
         Route::Token => server.auth.token(exchange).await,
         _ => registry::respond(server, route, exchange).await,
     }
@@ -99,6 +100,7 @@ fn need(route: &Route, method: &Method, query: &str) -> Option<Need> {
         Route::TrustFiles(gun) if *method == Method::DELETE => {
             repository(gun.as_str(), &[Action::Admin])
         }
+        Route::TrustImport(gun) => repository(gun.as_str(), &[Action::Admin]),
         Route::TrustFiles(gun) => repository(gun.as_str(), &[Action::Pull, Action::Sign]),
         Route::TrustFile(gun, ..) | Route::Changefeed(gun) => {
             repository(gun.as_str(), &[Action::Pull])

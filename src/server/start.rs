@@ -82,6 +82,25 @@ pub struct Running {
     _lock: FolderLock,
 }
 
+/// A server that nobody can reach.
+#[derive(Debug)]
+pub struct Opened {
+    server: Arc<Server>,
+    _lock: FolderLock,
+}
+
+impl Opened {
+    /// The server itself.
+    pub fn server(&self) -> &Arc<Server> {
+        &self.server
+    }
+
+    /// Closes the database.
+    pub async fn close(self) {
+        self.server.meta.close().await;
+    }
+}
+
 /// The signals that a server obeys.
 #[derive(Debug)]
 pub struct Signals {
@@ -143,28 +162,7 @@ pub async fn start(
     let socket = socket.map_err(|cause| not_listening(&config.http.listen, cause))?;
     let hosts = assemble::hosts(&config, socket.address());
     upkeep.hosts = Hosts(hosts.clone());
-    if config.database.is_none() {
-        // SQLite gives its other files the same rights.
-        files::ensure_private(&config.data.join(DATABASE))?;
-    }
-    let database = match &config.database {
-        Some(url) => MetaOptions::Postgres(url.expose().to_owned()),
-        None => MetaOptions::Sqlite(config.data.join(DATABASE)),
-    };
-    let meta = MetaStore::open(&database).await?.with_answers_in_memory();
-    files::make_folder(&config.content)?;
-    let server = Arc::new(Server {
-        meta,
-        blobs: BlobStore::new(&config.content),
-        signer: assemble::signer(&config, true, variables)?.ok_or(SignerError::Missing)?,
-        auth: Auth::new(assemble::auth_options(&config, &hosts, true)?, Arc::clone(&clock))?,
-        gate: Gate::new(assemble::policy(&config)?, hosts.clone()).with_clock(Arc::clone(&clock)),
-        metrics: Metrics::default(),
-        clock,
-        registry: assemble::registry_options(&config),
-        notary: assemble::notary_options(&config),
-        turns: Turns::default(),
-    });
+    let server = Arc::new(server_of(&config, &hosts, clock, variables).await?);
     let front = Front::new(Arc::clone(&server), front_options(&config)?, config.limits.clone());
     let listener = Listener::new(
         socket,
@@ -184,6 +182,50 @@ pub async fn start(
         }
     };
     Ok(Running { server, config, upkeep, listener, debug, tls, _lock: lock })
+}
+
+/// The server of a configuration: its database, its content, its keys.
+async fn server_of(
+    config: &Config,
+    hosts: &[String],
+    clock: Arc<dyn Clock>,
+    variables: &(dyn Fn(&str) -> Option<Passphrase> + Sync),
+) -> Result<Server, StartError> {
+    if config.database.is_none() {
+        // SQLite gives its other files the same rights.
+        files::ensure_private(&config.data.join(DATABASE))?;
+    }
+    let database = match &config.database {
+        Some(url) => MetaOptions::Postgres(url.expose().to_owned()),
+        None => MetaOptions::Sqlite(config.data.join(DATABASE)),
+    };
+    let meta = MetaStore::open(&database).await?.with_answers_in_memory();
+    files::make_folder(&config.content)?;
+    Ok(Server {
+        meta,
+        blobs: BlobStore::new(&config.content),
+        signer: assemble::signer(config, true, variables)?.ok_or(SignerError::Missing)?,
+        auth: Auth::new(assemble::auth_options(config, hosts, true)?, Arc::clone(&clock))?,
+        gate: Gate::new(assemble::policy(config)?, hosts.to_vec()).with_clock(Arc::clone(&clock)),
+        metrics: Metrics::default(),
+        clock,
+        registry: assemble::registry_options(config),
+        notary: assemble::notary_options(config),
+        turns: Turns::default(),
+    })
+}
+
+/// Opens what a server has stored, and its keys, without listening: for what is done to it while
+/// nobody is served. The folder is locked as long as it is open.
+pub async fn open(
+    config: &Config,
+    clock: Arc<dyn Clock>,
+    variables: &(dyn Fn(&str) -> Option<Passphrase> + Sync),
+) -> Result<Opened, StartError> {
+    let lock = FolderLock::take(&config.data)?;
+    let hosts = assemble::hosts(config, None);
+    let server = Arc::new(server_of(config, &hosts, clock, variables).await?);
+    Ok(Opened { server, _lock: lock })
 }
 
 /// Tells whether a configuration would do, as far as that is known without starting: files are

@@ -130,6 +130,19 @@ impl Base {
         replace(path, bytes, mode, make_folders(folder_of(path))?)
     }
 
+    /// As [`Base::write`], but what has to be synced is the caller's to sync: until then a power
+    /// cut may leave an empty file under the name.
+    pub fn put(&self, path: &Path, bytes: &[u8], mode: u32) -> Result<Vec<Unsynced>, StoreError> {
+        self.confine(path)?;
+        let mut unsynced = make_folders(folder_of(path))?;
+        let temporary = Temporary::fill(folder_of(path), bytes, mode)?;
+        step("replace", path)?;
+        fs::rename(&temporary.path, path).map_err(|cause| failed("replace", path, cause))?;
+        unsynced.push(temporary.into_unsynced(path));
+        unsynced.push(Unsynced::folder_of(path));
+        Ok(unsynced)
+    }
+
     /// Adds to the end of a file that exists.
     pub fn append(&self, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
         self.confine(path)?;
@@ -531,6 +544,26 @@ impl Drop for TemporaryFolder {
     }
 }
 
+/// Gives a whole folder its place in one step. Nothing must be there, or an empty folder: else it is
+/// [`StoreError::Exists`].
+pub fn place_folder(from: &Path, to: &Path) -> Result<(), StoreError> {
+    step("rename", to)?;
+    match fs::rename(from, to) {
+        Ok(()) => sync_all(vec![Unsynced::folder_of(to)]),
+        Err(cause)
+            if matches!(
+                cause.kind(),
+                io::ErrorKind::AlreadyExists
+                    | io::ErrorKind::DirectoryNotEmpty
+                    | io::ErrorKind::NotADirectory
+            ) =>
+        {
+            Err(StoreError::Exists { path: to.to_owned() })
+        }
+        Err(cause) => Err(failed("rename", to, cause)),
+    }
+}
+
 /// Removes the hidden files that crashed processes left in a folder that a person named, as far as
 /// that can be done.
 pub fn sweep_user_folder(folder: &Path) {
@@ -676,15 +709,19 @@ impl Temporary {
     }
 
     fn write(folder: &Path, bytes: &[u8], mode: u32) -> Result<Self, StoreError> {
-        let (path, mut file) = Self::make(folder, mode)?;
-        let written = write_in_halves(&mut file, &path, bytes).and_then(|()| {
-            step("sync", &path)?;
-            file.sync_all().map_err(|cause| failed("sync", &path, cause))
-        });
-        let temporary = Self { path, keep: false, file: Arc::new(file) };
-        written?;
+        let temporary = Self::fill(folder, bytes, mode)?;
+        step("sync", &temporary.path)?;
+        temporary.file.sync_all().map_err(|cause| failed("sync", &temporary.path, cause))?;
         sweep(folder);
         Ok(temporary)
+    }
+
+    /// Makes a file with this content, and syncs nothing.
+    fn fill(folder: &Path, bytes: &[u8], mode: u32) -> Result<Self, StoreError> {
+        let (path, mut file) = Self::make(folder, mode)?;
+        let written = write_in_halves(&mut file, &path, bytes);
+        let temporary = Self { path, keep: false, file: Arc::new(file) };
+        written.map(|()| temporary)
     }
 
     /// Makes a file and locks it. Between the two somebody may have swept it away.

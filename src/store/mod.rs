@@ -7,6 +7,7 @@
 //! * registry logins: [`credentials`], which may ask a helper program: [`credential_helper`];
 //!   other places they are looked up in: [`login_sources`]
 //! * key rotations under way: [`rotation`]
+//! * what was rescued from trust servers: [`rescue`]
 //! * mirrors, and registries without TLS: [`registry_rules`]
 //! * certificates of hosts: [`tls_files`]; remembered passphrases: [`keyring`]
 //!
@@ -32,6 +33,7 @@ pub mod kill;
 pub mod login_sources;
 pub mod metadata;
 pub mod registry_rules;
+pub mod rescue;
 pub mod roots;
 pub mod rotation;
 pub mod streams;

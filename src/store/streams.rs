@@ -230,10 +230,8 @@ pub fn is_folder(path: &Path) -> bool {
     path.is_dir()
 }
 
-/// Removes everything in a folder of ours; returns how many bytes its files had. No link is
-/// followed.
-pub fn remove_kept(folder: &Path) -> Result<u64, StoreError> {
-    let mut bytes = 0_u64;
+/// Removes everything in a folder of ours. No link is followed.
+pub fn remove_kept(folder: &Path) -> Result<(), StoreError> {
     let entries = fs::read_dir(folder).map_err(|cause| failed("list", folder, cause))?;
     for entry in entries {
         let path = entry.map_err(|cause| failed("list", folder, cause))?.path();
@@ -243,20 +241,15 @@ pub fn remove_kept(folder: &Path) -> Result<u64, StoreError> {
             Err(cause) => return Err(failed("inspect", &path, cause)),
         };
         step("remove", &path)?;
-        let removed = if metadata.is_dir() {
-            bytes = bytes.saturating_add(size_below(&path));
-            fs::remove_dir_all(&path)
-        } else {
-            bytes = bytes.saturating_add(metadata.len());
-            fs::remove_file(&path)
-        };
+        let removed =
+            if metadata.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
         removed.map_err(|cause| failed("remove", &path, cause))?;
     }
-    Ok(bytes)
+    Ok(())
 }
 
 /// How many bytes the files below a folder have, as far as that can be told.
-fn size_below(folder: &Path) -> u64 {
+pub fn size_below(folder: &Path) -> u64 {
     let mut bytes = 0_u64;
     let mut pending = vec![folder.to_owned()];
     while let Some(folder) = pending.pop() {

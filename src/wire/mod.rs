@@ -2,6 +2,7 @@
 
 pub mod auth;
 pub mod errors;
+pub mod import;
 pub mod notary;
 pub mod referrers;
 pub mod registry;

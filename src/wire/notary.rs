@@ -64,6 +64,14 @@ pub fn changefeed_path(gun: &Gun) -> String {
     format!("v2/{}/_trust/changefeed", escape_path(gun.as_str()))
 }
 
+/// The path that takes a collection as it is, below the server's base (`spec/carry-on.md`).
+pub fn import_path(gun: &Gun) -> String {
+    format!("v2/{}/_trust/import", escape_path(gun.as_str()))
+}
+
+/// The path of the changes of all collections, below the server's base.
+pub const ALL_CHANGES_PATH: &str = "v2/_trust/changefeed";
+
 /// The path that says whether the server is well, below its base.
 pub const HEALTH_PATH: &str = "_notary_server/health";
 
@@ -83,6 +91,10 @@ fn escape_path(text: &str) -> String {
     }
     escaped
 }
+
+/// What a server of ours says when it refuses a publication for a collection of which it has none of
+/// the keys that sign timestamps (`spec/carry-on.md`).
+pub const ARCHIVE: &str = "it has the collection as an archive";
 
 /// The error codes of the notary API (notary.md §3.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,6 +2,7 @@
 //!
 //! A new command is its file, its `mod` line and one line in the list below.
 
+pub mod audit;
 pub mod build;
 pub mod commit;
 pub mod completions;
@@ -22,6 +23,7 @@ pub mod pin;
 pub mod pull;
 pub mod push;
 pub mod repo;
+pub mod rescue;
 pub mod resolve;
 pub mod revoke;
 pub mod run;
@@ -50,10 +52,12 @@ commands! {
         Inspect(inspect::Args),
         Resolve(resolve::Args),
         Pin(pin::Args),
+        Audit(audit::Args),
         Revoke(revoke::Args),
         Signer(signer::Command),
         Key(key::Command),
         Repo(repo::Command),
+        Rescue(Box<rescue::Command>),
         Target(target::Command),
         Delegation(delegation::Command),
         Image(image::Command),

@@ -7,6 +7,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::cli::error::{CliError, ErrorKind};
 use crate::cli::run::Session;
+use crate::cli::server_import::ImportArgs;
 use crate::clock::SystemClock;
 use crate::crypto::Passphrase;
 use crate::server::config::show::show;
@@ -58,6 +59,10 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     pub ready_file: Option<PathBuf>,
 
+    /// What is taken in before anybody is answered.
+    #[command(flatten)]
+    pub import: ImportArgs,
+
     /// Only tell whether the configuration is right
     #[arg(long, conflicts_with = "print_config")]
     pub check_config: bool,
@@ -94,6 +99,7 @@ impl Args {
             let signals = Signals::new()?;
             let running = start(config, Arc::new(SystemClock), &variables).await;
             let running = running.map_err(|error| named(&source, error))?;
+            self.import.run(session, running.server()).await?;
             let reach = running.reach();
             session.ui.status(lines(&reach));
             let address = format!("{}://{}", reach.scheme, reach.host);

@@ -3,7 +3,17 @@
 //!
 //! Whatever brings them (rescue folders by way of the command, a notary server's database or
 //! its dump, a registry's folder) hands over [`Incoming`] collections, one after the other, so that
-//! memory stays flat; [`take_in`] judges each and writes it in one transaction.
+//! memory stays flat; [`take_in()`] judges each and writes it in one transaction.
+
+pub mod keys;
+pub mod notary;
+pub mod request;
+pub mod rows;
+pub mod source;
+pub mod sql_dump;
+pub mod take_in;
+
+pub use take_in::{ImportError, Outcome, TakenIn, take_in};
 
 use crate::clock::Timestamp;
 use crate::crypto::PrivateKey;
@@ -16,7 +26,8 @@ pub struct Incoming {
     /// Its name here.
     pub gun: Gun,
     /// All that is known of it, and when each file was stored where it comes from, if that is
-    /// known. In any order.
+    /// known. In any order. None for what is no collection: one that was deleted there, of which
+    /// the feed tells, or one that nobody has published yet, for which keys were handed out.
     pub files: Vec<(KeptFile, Option<Timestamp>)>,
     /// What its changefeed said there, the oldest first.
     pub feed: Vec<PastChange>,
@@ -27,6 +38,10 @@ pub struct Incoming {
 /// A line of the changefeed of the server that a collection comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PastChange {
+    /// Its number in the feed there, if it is to keep it here: whoever read that feed goes on in
+    /// this one where they were. The numbers must be reserved before
+    /// ([`crate::server::meta::Writing::reserve_changes`]). A new number otherwise.
+    pub id: Option<i64>,
     /// When it happened.
     pub at: Timestamp,
     /// The timestamp's version; 0 for a deletion.

@@ -6,6 +6,7 @@ use sqlx::{AssertSqlSafe, Row};
 
 use crate::clock::Timestamp;
 use crate::crypto::Sha256Hash;
+use crate::server::import::PastChange;
 use crate::server::meta::trust::{instant, unsigned};
 use crate::server::meta::{MetaError, Reading, Writing};
 use crate::tuf::Gun;
@@ -22,7 +23,8 @@ pub enum Change {
 /// A change in its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FeedRow {
-    /// Its number: one more than that of the change before, of any collection.
+    /// Its number: one more than that of the change before, of any collection; more than that only
+    /// among those that were taken over from another server.
     pub id: i64,
     /// The collection.
     pub gun: String,
@@ -61,23 +63,75 @@ impl Writing {
             Change::Update(version, sha256) => (version, sha256.to_hex(), "update"),
             Change::Deletion => (0, String::new(), "deletion"),
         };
-        sqlx::query(
-            "INSERT INTO feed (id, gun, version, sha256, category, created_at) \
-             VALUES ($1, $2, $3, $4, $5, $6)",
-        )
-        .bind(id)
-        .bind(gun.as_str())
-        .bind(i64::try_from(version).unwrap_or(i64::MAX))
-        .bind(sha256)
-        .bind(category)
-        .bind(at.as_microsecond())
-        .execute(&mut *self.tx)
-        .await?;
+        if self.put_change(id, gun, version, &sha256, category, at).await? {
+            Ok(())
+        } else {
+            Err(MetaError::Corrupt { what: "number of the feed" })
+        }
+    }
+
+    /// Adds a change of the past, under the number that it had or, if it has none, the next one. A
+    /// change that is there under its number stays; tells whether this one was added.
+    pub async fn add_past_change(
+        &mut self,
+        gun: &Gun,
+        change: &PastChange,
+    ) -> Result<bool, MetaError> {
+        let id = match change.id {
+            Some(id) => id,
+            None => self.next_number("feed").await?,
+        };
+        let category = if change.is_deletion { "deletion" } else { "update" };
+        self.put_change(id, gun, change.version, &change.sha256, category, change.at).await
+    }
+
+    /// Lets numbers of changes up to this one be those of changes of the past: what happens from
+    /// now on comes after them.
+    pub async fn reserve_changes(&mut self, last: i64) -> Result<(), MetaError> {
+        for statement in [
+            "UPDATE counter SET value = $1 WHERE name = 'feed' AND value < $1",
+            "DELETE FROM counter WHERE name = 'feed taken over' AND value < $1",
+            "INSERT INTO counter (name, value) VALUES ('feed taken over', $1) \
+             ON CONFLICT (name) DO NOTHING",
+        ] {
+            sqlx::query(statement).bind(last).execute(&mut *self.tx).await?;
+        }
         Ok(())
+    }
+
+    async fn put_change(
+        &mut self,
+        id: i64,
+        gun: &Gun,
+        version: u64,
+        sha256: &str,
+        category: &str,
+        at: Timestamp,
+    ) -> Result<bool, MetaError> {
+        let insert = "INSERT INTO feed (id, gun, version, sha256, category, created_at) \
+             VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (id) DO NOTHING";
+        let done = sqlx::query(insert)
+            .bind(id)
+            .bind(gun.as_str())
+            .bind(i64::try_from(version).unwrap_or(i64::MAX))
+            .bind(sha256)
+            .bind(category)
+            .bind(at.as_microsecond())
+            .execute(&mut *self.tx)
+            .await?;
+        Ok(done.rows_affected() == 1)
     }
 }
 
 impl Reading {
+    /// The last number of those that are reserved for changes of the past, 0 for none: among them
+    /// some may be missing, and versions begin anew after a deletion, as they did elsewhere.
+    pub async fn reserved_changes(&mut self) -> Result<i64, MetaError> {
+        let query = "SELECT value FROM counter WHERE name = 'feed taken over'";
+        let last: Option<i64> = sqlx::query_scalar(query).fetch_optional(&mut *self.tx).await?;
+        Ok(last.unwrap_or_default())
+    }
+
     /// A part of the feed, of one collection or of all, oldest first, at most `count` changes.
     pub async fn changes(
         &mut self,

@@ -87,6 +87,38 @@ impl Writing {
         Ok(key_row(&row)?.key)
     }
 
+    /// Stores a key that was used elsewhere, as one that is not used now. A key that waits, and is
+    /// the only one that does, may be listed by a root to come. One that is there stays as it is.
+    pub async fn put_key(
+        &mut self,
+        gun: &Gun,
+        role: &RoleName,
+        key: &ServerKey,
+        waits: bool,
+        at: Timestamp,
+    ) -> Result<(), MetaError> {
+        let states: &[&str] = if waits { &["pending", "retired"] } else { &["retired"] };
+        for state in states {
+            let done = sqlx::query(
+                "INSERT INTO server_key (gun, role, key_id, public, sealed, state, created_at) \
+                 VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING",
+            )
+            .bind(gun.as_str())
+            .bind(role.as_str())
+            .bind(key.public.id().as_str())
+            .bind(key.public.to_json().to_canonical())
+            .bind(key.sealed.clone())
+            .bind(*state)
+            .bind(at.as_microsecond())
+            .execute(&mut *self.tx)
+            .await?;
+            if done.rows_affected() == 1 {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     /// How many keys were handed out for collections that do not exist.
     pub async fn keys_in_waiting(&mut self) -> Result<u64, MetaError> {
         let query = "SELECT CAST(COUNT(*) AS BIGINT) FROM server_key k WHERE k.state = 'pending' \

@@ -149,13 +149,13 @@ impl Reading {
         rows.iter().map(|row| Ok((role_name(row)?, stored_file(row)?))).collect()
     }
 
-    /// The current file of a role, and when it expires.
+    /// The current file of a role, when it expires, and whether this server makes the next one.
     pub async fn current_file_and_expiry(
         &mut self,
         gun: &Gun,
         role: &RoleName,
-    ) -> Result<Option<(StoredFile, Timestamp)>, MetaError> {
-        let query = "SELECT f.version, f.sha256, f.bytes, f.created_at, c.expires_at \
+    ) -> Result<Option<(StoredFile, Timestamp, bool)>, MetaError> {
+        let query = "SELECT f.version, f.sha256, f.bytes, f.created_at, c.expires_at, c.made_here \
              FROM collection n JOIN current_file c ON c.collection = n.id \
              JOIN trust_file f ON f.collection = c.collection AND f.role = c.role \
              AND f.version = c.version \
@@ -166,7 +166,47 @@ impl Reading {
             .fetch_optional(&mut *self.tx)
             .await?;
         let Some(row) = row else { return Ok(None) };
-        Ok(Some((stored_file(&row)?, instant(row.try_get("expires_at")?)?)))
+        let made_here: i64 = row.try_get("made_here")?;
+        Ok(Some((stored_file(&row)?, instant(row.try_get("expires_at")?)?, made_here == 1)))
+    }
+
+    /// Which files are kept of a collection, the current ones and all that were before: their
+    /// versions and hashes.
+    pub async fn kept_versions(
+        &mut self,
+        collection: i64,
+    ) -> Result<Vec<(RoleName, u64, Sha256Hash)>, MetaError> {
+        let query = "SELECT role, version, sha256 FROM trust_file WHERE collection = $1 \
+             ORDER BY role, version";
+        let rows = sqlx::query(query).bind(collection).fetch_all(&mut *self.tx).await?;
+        let read = |row: &AnyRow| {
+            let sha256 = Sha256Hash::from_hex(row.try_get("sha256")?);
+            let sha256 = sha256.map_err(|_| MetaError::Corrupt { what: "hash" })?;
+            Ok((role_name(row)?, unsigned(row.try_get("version")?)?, sha256))
+        };
+        rows.iter().map(read).collect()
+    }
+
+    /// All files that are kept of a collection, the current ones and all that were before.
+    pub async fn kept_files(
+        &mut self,
+        collection: i64,
+    ) -> Result<Vec<(RoleName, StoredFile)>, MetaError> {
+        let query = "SELECT role, version, sha256, bytes, created_at FROM trust_file \
+             WHERE collection = $1 ORDER BY role, version";
+        let rows = sqlx::query(query).bind(collection).fetch_all(&mut *self.tx).await?;
+        rows.iter().map(|row| Ok((role_name(row)?, stored_file(row)?))).collect()
+    }
+
+    /// How many collections are archives: nobody makes their timestamps here; and how many of them
+    /// have a timestamp that expired before this instant.
+    pub async fn count_archives(&mut self, now: Timestamp) -> Result<(u64, u64), MetaError> {
+        let query = "SELECT CAST(COUNT(*) AS BIGINT) AS archives, \
+             CAST(COALESCE(SUM(CASE WHEN c.expires_at < $1 THEN 1 ELSE 0 END), 0) AS BIGINT) \
+             AS expired FROM current_file c JOIN collection n ON n.id = c.collection \
+             WHERE c.role = 'timestamp' AND c.made_here = 0 AND n.deleted_at IS NULL";
+        let row = sqlx::query(query).bind(now.as_microsecond()).fetch_one(&mut *self.tx).await?;
+        Ok((unsigned(row.try_get("archives")?)?, unsigned(row.try_get("expired")?)?))
     }
 
     /// Collections of which a file that this server makes expires soon: a timestamp before the
@@ -377,6 +417,84 @@ impl Writing {
             highest = highest.bind(collection).bind(role.as_str()).bind(version).bind(version);
         }
         highest.execute(&mut *self.tx).await?;
+        Ok(())
+    }
+
+    /// Stores files of the past: they have names by hash and by version, and are current for
+    /// nobody.
+    pub async fn keep_files(
+        &mut self,
+        collection: i64,
+        files: &[(RoleName, StoredFile)],
+    ) -> Result<(), MetaError> {
+        for chunk in files.chunks(ROWS_AT_ONCE) {
+            let insert = format!(
+                "INSERT INTO trust_file (collection, role, version, sha256, bytes, created_at) \
+                 VALUES {}",
+                places(chunk.len(), 6)
+            );
+            let mut insert = sqlx::query(AssertSqlSafe(insert));
+            for (role, file) in chunk {
+                insert = insert
+                    .bind(collection)
+                    .bind(role.as_str())
+                    .bind(signed(file.version))
+                    .bind(file.sha256.to_hex())
+                    .bind(file.bytes.as_slice())
+                    .bind(file.created_at.as_microsecond());
+            }
+            insert.execute(&mut *self.tx).await?;
+        }
+        Ok(())
+    }
+
+    /// Makes a file that is stored the current one of its role, whatever was before; `made_here`
+    /// says whether this server is to make the next one.
+    pub async fn set_current(
+        &mut self,
+        collection: i64,
+        role: &RoleName,
+        version: u64,
+        expires: Timestamp,
+        made_here: bool,
+    ) -> Result<(), MetaError> {
+        sqlx::query(
+            "INSERT INTO current_file (collection, role, version, expires_at, made_here) \
+             VALUES ($1, $2, $3, $4, $5) ON CONFLICT (collection, role) DO UPDATE \
+             SET version = excluded.version, expires_at = excluded.expires_at, \
+             made_here = excluded.made_here",
+        )
+        .bind(collection)
+        .bind(role.as_str())
+        .bind(signed(version))
+        .bind(expires.as_microsecond())
+        .bind(i64::from(made_here))
+        .execute(&mut *self.tx)
+        .await?;
+        Ok(())
+    }
+
+    /// Notes that a role's versions have come this far; what is noted never goes down.
+    pub async fn raise_versions(
+        &mut self,
+        collection: i64,
+        role: &RoleName,
+        highest: HighestVersion,
+    ) -> Result<(), MetaError> {
+        sqlx::query(
+            "INSERT INTO role_version (collection, role, live, ever) VALUES ($1, $2, $3, $4) \
+             ON CONFLICT (collection, role) DO UPDATE SET \
+             live = CASE WHEN excluded.live > role_version.live \
+             THEN excluded.live ELSE role_version.live END, \
+             ever = CASE WHEN excluded.ever > role_version.ever \
+             THEN excluded.ever ELSE role_version.ever END",
+        )
+        .bind(collection)
+        .bind(role.as_str())
+        .bind(signed(highest.live))
+        .bind(signed(highest.ever))
+        .execute(&mut *self.tx)
+        .await?;
         Ok(())
     }
 

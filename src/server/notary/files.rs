@@ -74,15 +74,17 @@ async fn current(
     drop(reading);
     let server_signs = matches!(role, RoleName::Timestamp | RoleName::Snapshot);
     match found {
-        Some((file, expires)) if !server_signs || expires >= now => {
+        // What others sign is served as it is, however old: the owner needs it to sign the next,
+        // and an archive has nothing else.
+        Some((file, expires, made_here)) if !made_here || !server_signs || expires >= now => {
             if let (Some((files, key)), Some(before)) = (hot, before) {
-                let until = if server_signs { expires } else { Timestamp::MAX };
+                let until = if made_here { expires } else { Timestamp::MAX };
                 let until = until.min(kept_until(now));
                 files.put(key, before, until, file.bytes.len(), file.clone());
             }
             Ok(Some(file))
         }
-        Some((file, _)) => match renew(server, gun, Lead::NONE).await {
+        Some((file, ..)) => match renew(server, gun, Lead::NONE).await {
             Ok(_) => {
                 let mut reading = server.meta.glance().await?;
                 Ok(reading.current_file(gun, role).await?)

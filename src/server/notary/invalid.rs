@@ -5,6 +5,7 @@ use crate::clock::Timestamp;
 use crate::tuf::metadata::Problem;
 use crate::tuf::root_trust::RootTrustError;
 use crate::tuf::{MetadataError, RoleName, VerifyError};
+use crate::wire::notary::ARCHIVE;
 
 /// Why an update is refused. The text of those with a [`Invalid::name`] is sent.
 #[derive(Debug, thiserror::Error)]
@@ -127,6 +128,12 @@ pub enum Invalid {
     /// The root lists no timestamp key of this server.
     #[error("no  timestamp keys exist on the server")]
     NoTimestampKey,
+    /// The collection is an archive: this server has none of the keys that sign its timestamps.
+    #[error(
+        "{0} - {ARCHIVE}, until its owner publishes a root that lists a key of this server: trust \
+         repo adopt"
+    )]
+    Archive(#[source] Box<Self>),
     /// No version is left to count up to.
     #[error("{role} has the last possible version")]
     Exhausted {
@@ -166,6 +173,7 @@ impl Invalid {
             | Self::NotInSnapshot { .. }
             | Self::NoSuchFile { .. } => "ErrBadSnapshot",
             Self::NoSnapshot => "ErrBadHierarchy",
+            Self::Archive(cause) => return cause.name(),
         })
     }
 }

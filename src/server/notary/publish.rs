@@ -293,7 +293,8 @@ impl Attempts {
         again.ok_or_else(|| error.into())
     }
 
-    async fn another(&mut self) -> Option<()> {
+    /// Waits a little before another attempt; `None` if there were enough of them.
+    pub async fn another(&mut self) -> Option<()> {
         self.0 += 1;
         if self.0 >= MAX_WRITE_ATTEMPTS {
             return None;

@@ -71,15 +71,34 @@ pub fn validate(
 ) -> Result<Plan, Invalid> {
     let stored = Stored::check(gun, state)?;
     let update = Update::parse(update)?;
+    let root = stored.root.as_ref();
+    let is_archive =
+        root.is_some_and(|root| held(root.body(), &RoleName::Timestamp, keys).is_none());
+    plan(gun, state, &stored, keys, &update, now).map_err(|error| match error {
+        Invalid::NoSnapshot | Invalid::NoTimestampKey if is_archive => {
+            Invalid::Archive(Box::new(error))
+        }
+        error => error,
+    })
+}
+
+fn plan(
+    gun: &Gun,
+    state: &CollectionState,
+    stored: &Stored,
+    keys: &ServerKeys,
+    update: &Update,
+    now: Timestamp,
+) -> Result<Plan, Invalid> {
     let (files, restored) = (BTreeMap::new(), BTreeMap::new());
-    let mut check = Check { gun, state, now, stored: &stored, files, restored };
-    let root = check.root(&update)?;
-    let mut targets = check.targets(&update, root.body())?;
-    check.restore(&update, &mut targets)?;
+    let mut check = Check { gun, state, now, stored, files, restored };
+    let root = check.root(update)?;
+    let mut targets = check.targets(update, root.body())?;
+    check.restore(update, &mut targets)?;
     let reachable = reachable(&targets);
     let snapshot = match &update.snapshot {
         Some(snapshot) => {
-            let meta = check.sent_snapshot(snapshot, &root, &targets, &reachable, &update)?;
+            let meta = check.sent_snapshot(snapshot, &root, &targets, &reachable, update)?;
             PlannedSnapshot::Sent(meta)
         }
         None => check.made_snapshot(&root, &targets, &reachable, keys)?,
@@ -88,8 +107,8 @@ pub fn validate(
         return Err(Invalid::NoTimestampKey);
     }
     check.versions()?;
-    let gone = check.gone(&snapshot, &update, &reachable);
-    let changes = check.target_changes(&update, &gone);
+    let gone = check.gone(&snapshot, update, &reachable);
+    let changes = check.target_changes(update, &gone);
     let restored = check.restored.iter().map(|(role, file)| {
         let Header { version, expires } = file.unverified().header();
         (role.clone(), (*version, expires.instant()))
@@ -127,7 +146,8 @@ pub fn next_version(state: &CollectionState, role: &RoleName) -> Result<u64, Inv
     if next > MAX_VERSION { Err(Invalid::Exhausted { role: role.clone() }) } else { Ok(next) }
 }
 
-fn listed_keys(root: &Root, role: &RoleName, keys: &ServerKeys) -> Vec<KeyId> {
+/// The server's keys that a root lists for a role.
+pub fn listed_keys(root: &Root, role: &RoleName, keys: &ServerKeys) -> Vec<KeyId> {
     let spec = root.role_keys(role).map(|spec| spec.keys).unwrap_or_default();
     let own = keys.get(role).into_iter().flat_map(BTreeMap::keys);
     own.filter(|id| spec.contains_key(*id)).cloned().collect()
@@ -530,7 +550,8 @@ fn check_entry(
     Ok(())
 }
 
-fn signed_targets(file: &Signed<Targets>) -> BTreeSet<SignedTarget> {
+/// The targets that a file signs, as the index of them has them.
+pub fn signed_targets(file: &Signed<Targets>) -> BTreeSet<SignedTarget> {
     let targets = file.unverified().targets.iter();
     let target = targets.filter_map(|(name, target)| {
         let digest = ["sha256", "sha512"].into_iter().find_map(|algorithm| {

@@ -44,7 +44,16 @@ impl LocalSigner {
             Algorithm::Ed25519 => PrivateKey::generate_ed25519(),
             Algorithm::Ecdsa => PrivateKey::generate_ecdsa(),
         };
-        let key = key.map_err(SignerError::Key)?;
+        self.take(gun, role, &key.map_err(SignerError::Key)?).await
+    }
+
+    /// Seals a key that was made elsewhere, for a role of a collection.
+    pub async fn take(
+        &self,
+        gun: &Gun,
+        role: &RoleName,
+        key: &PrivateKey,
+    ) -> Result<ServerKey, SignerError> {
         let secret = key.to_pkcs8().map_err(SignerError::Key)?;
         let sealed = self.master.seal(&context(gun, role), &secret).await?;
         Ok(ServerKey { public: key.public_key().clone(), sealed: Some(sealed) })

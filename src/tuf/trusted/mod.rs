@@ -515,7 +515,11 @@ fn is_too_large(child: &DelegationRole, meta: &FileMeta) -> bool {
     is_companion_role(child) && meta.length > MAX_PROPOSALS_BYTES
 }
 
-fn self_signed_root(gun: &Gun, raw: &[u8]) -> Result<Verified<Root>, UpdateError> {
+/// Takes a root that is valid by its own keys, whatever its age.
+pub(in crate::tuf) fn self_signed_root(
+    gun: &Gun,
+    raw: &[u8],
+) -> Result<Verified<Root>, UpdateError> {
     let signed = parse::<Root>(&RoleName::Root, raw)?;
     let own_keys = certified_keys(signed.unverified(), gun, Dates::Ignored)?;
     Ok(verify(signed, &own_keys)?)
@@ -537,7 +541,13 @@ fn wanted(role: &RoleName, meta: &FileMeta, limit: u64) -> Result<Wanted, Update
     Ok(Wanted { role: role.clone(), sha256, length: meta.length })
 }
 
-fn check_listing(role: &RoleName, meta: &FileMeta, raw: &[u8]) -> Result<(), UpdateError> {
+/// Refuses a file that is not the one that another describes: its length and every hash that is
+/// listed and known must be right.
+pub(in crate::tuf) fn check_listing(
+    role: &RoleName,
+    meta: &FileMeta,
+    raw: &[u8],
+) -> Result<(), UpdateError> {
     let got = u64::try_from(raw.len()).unwrap_or(u64::MAX);
     if got != meta.length {
         return Err(UpdateError::Length { role: role.clone(), listed: meta.length, got });

@@ -1,6 +1,8 @@
 //! `trust build prune`
 
 use crate::actions::build::prune::{PruneError, prune};
+use crate::build::run::Sandbox;
+use crate::cli::build_runner;
 use crate::cli::build_work::work_folder;
 use crate::cli::error::{CliError, ErrorKind};
 use crate::cli::human;
@@ -53,7 +55,8 @@ impl Args {
                 error => error.into(),
             })?;
         }
-        let pruned = prune(&layout, &work, before)?;
+        let sandbox = Sandbox::new(build_runner::options(layout.folder(), &work)?);
+        let pruned = prune(&layout, &work, before, || sandbox.forget())?;
         session.ui.status(format!("Removed {} steps", pruned.steps));
         let reclaimed = human::size(pruned.reclaimed);
         Ok(session.ui.line(format!("Total reclaimed space: {reclaimed}"))?)
@@ -65,6 +68,8 @@ impl From<PruneError> for CliError {
         match error {
             PruneError::Layout(cause) => cause.into(),
             PruneError::Store(cause) => cause.into(),
+            error @ PruneError::OfOthers { .. } => CliError::new(ErrorKind::Storage, error)
+                .hint("root, or whoever ran the builds, can remove what is left"),
         }
     }
 }

@@ -1,7 +1,10 @@
 //! `trust repo …`, one file per verb.
 
+pub mod adopt;
 pub mod delete;
 pub mod doctor;
+pub mod export;
+pub mod import;
 pub mod init;
 pub mod ls;
 pub mod pin;
@@ -49,6 +52,9 @@ commands! {
         Doctor(doctor::Args),
         Renew(renew::Args),
         Pin(pin::Args),
+        Export(export::Args),
         Root(root::Command),
+        Import(import::Args),
+        Adopt(adopt::Args),
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod backup;
+pub mod import;
 pub mod rekey;
 pub mod restore;
 
@@ -32,5 +33,6 @@ commands! {
         Backup(backup::Args),
         Restore(restore::Args),
         Rekey(rekey::Args),
+        Import(import::Args),
     }
 }

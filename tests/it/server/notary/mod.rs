@@ -2,6 +2,7 @@
 
 mod deletion;
 mod feed;
+mod importing;
 mod keys;
 mod names;
 mod programs;

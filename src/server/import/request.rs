@@ -1,0 +1,167 @@
+//! A collection that comes over HTTP (`spec/carry-on.md` §4). Whoever sends it may replace what
+//! readers get, so it takes the right to delete; what is sent is believed no more for that.
+
+use std::convert::Infallible;
+use std::error::Error as _;
+use std::sync::Arc;
+
+use ::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use ::http::{Method, StatusCode};
+use bytes::Bytes;
+use futures_util::stream;
+use multer::Multipart;
+use serde_json::json;
+
+use crate::clock::Timestamp;
+use crate::limits::MAX_IMPORT_PARTS;
+use crate::server::http::{Exchange, Response, json as json_answer};
+use crate::server::import::{ImportError, Incoming, Outcome, PastChange, TakenIn, take_in};
+use crate::server::{Refusal, Server};
+use crate::tuf::history::KeptFile;
+use crate::tuf::{Gun, RoleName};
+use crate::wire::import::{FEED, Imported, LeftOut};
+use crate::wire::notary::{Change, Changefeed, ErrorCode};
+
+/// Takes a collection in.
+pub async fn respond(
+    server: &Arc<Server>,
+    gun: Gun,
+    mut exchange: Exchange,
+) -> Result<Response, Refusal> {
+    if exchange.method != Method::POST {
+        return Err(Refusal::wrong_method("POST"));
+    }
+    if server.registry.read_only {
+        return Err(Refusal::read_only());
+    }
+    if exchange.headers.contains_key(CONTENT_ENCODING) {
+        let message = "the body of the request must not be encoded";
+        let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+        return Err(Refusal::new(status, "MALFORMED_UPLOAD", message));
+    }
+    let body = exchange.bytes(server.notary.max_publication_bytes).await?;
+    let content_type = exchange.header(CONTENT_TYPE.as_str()).unwrap_or_default();
+    let incoming = parts(gun, content_type, body).await?;
+    let taken = take_in(server, incoming, exchange.caller.label()).await?;
+    Ok(json_answer(StatusCode::OK, &told(&taken)))
+}
+
+/// Takes the request apart.
+async fn parts(gun: Gun, content_type: &str, body: Bytes) -> Result<Incoming, Refusal> {
+    let boundary = multer::parse_boundary(content_type).map_err(|_| malformed("no boundary"))?;
+    let body = stream::once(async move { Ok::<_, Infallible>(body) });
+    let mut parts = Multipart::new(body, boundary);
+    let mut incoming = Incoming { gun, files: Vec::new(), feed: Vec::new(), keys: Vec::new() };
+    let broken = |_| malformed("the body is not well-formed multipart/form-data");
+    while let Some(part) = parts.next_field().await.map_err(broken)? {
+        let name = part.file_name().unwrap_or_default().to_owned();
+        let is_feed = part.name() == Some(FEED);
+        let bytes = part.bytes().await.map_err(broken)?;
+        if is_feed {
+            incoming.feed = feed(&incoming.gun, &bytes)?;
+            continue;
+        }
+        if name.is_empty() {
+            return Err(Refusal::notary(ErrorCode::NoFilename, "No file/role name provided."));
+        }
+        let role = RoleName::parse(&name).map_err(|_| {
+            let name: String = name.chars().take(64).flat_map(char::escape_debug).collect();
+            let message = "The role you are attempting to operate on is invalid.";
+            Refusal::notary(ErrorCode::InvalidRole, message).with_detail(json!(name))
+        })?;
+        if incoming.files.len() >= MAX_IMPORT_PARTS {
+            return Err(malformed("there are more parts than are taken in one request"));
+        }
+        incoming.files.push((KeptFile { role, bytes: bytes.to_vec() }, None));
+    }
+    if incoming.files.is_empty() {
+        return Err(malformed("there are no files"));
+    }
+    Ok(incoming)
+}
+
+/// The changes of the past. Numbers mean nothing here.
+fn feed(gun: &Gun, bytes: &[u8]) -> Result<Vec<PastChange>, Refusal> {
+    let feed = Changefeed::parse(bytes).map_err(|_| malformed("the changefeed is none"))?;
+    let changes = feed.records.into_iter().filter(|change| change.gun == gun.as_str());
+    let change = |change: Change| {
+        Some(PastChange {
+            id: None,
+            at: change.created_at.parse::<Timestamp>().ok()?,
+            version: change.version,
+            sha256: change.sha256,
+            is_deletion: change.category == "deletion",
+        })
+    };
+    Ok(changes.filter_map(change).collect())
+}
+
+fn malformed(problem: &str) -> Refusal {
+    let message = "The body of your request is malformed.";
+    Refusal::notary(ErrorCode::MalformedUpload, message).with_detail(json!(problem))
+}
+
+fn told(taken: &TakenIn) -> Imported {
+    let left_out = taken.left_out.iter().take(MAX_TOLD_FILES).map(|finding| LeftOut {
+        role: finding.role.to_string(),
+        version: finding.version,
+        problem: problem(finding.refused.as_ref().map(|fault| fault as &dyn std::error::Error)),
+    });
+    Imported {
+        outcome: match taken.outcome {
+            Outcome::New => "new",
+            Outcome::Continued => "continued",
+            Outcome::Unchanged | Outcome::Remembered => "unchanged",
+        }
+        .to_owned(),
+        stored: u64::try_from(taken.stored).unwrap_or(u64::MAX),
+        archive: taken.is_archive,
+        left_out: left_out.collect(),
+    }
+}
+
+/// What is wrong with a file, in short: it may be somebody's who sends long names.
+fn problem(fault: Option<&dyn std::error::Error>) -> String {
+    let words = match fault {
+        None => "it is newer than what belongs together".to_owned(),
+        Some(fault) => match fault.source() {
+            Some(cause) => format!("{fault}: {cause}"),
+            None => fault.to_string(),
+        },
+    };
+    words.chars().take(MAX_PROBLEM_CHARS).collect()
+}
+
+impl From<ImportError> for Refusal {
+    fn from(error: ImportError) -> Self {
+        let name = match error {
+            ImportError::Meta(error) => return error.into(),
+            ImportError::Signer(error) => return error.into(),
+            ImportError::Restless { .. } => return Self::unavailable(&error),
+            ImportError::Check(_)
+            | ImportError::Unreadable { .. }
+            | ImportError::SignerElsewhere { .. }
+            | ImportError::KeyOfOwner { .. } => return Self::internal(&error),
+            ImportError::NotHeld { .. } => {
+                let message = "The server does not support actions on images of this name.";
+                return Self::notary(ErrorCode::InvalidGun, message);
+            }
+            ImportError::NothingCurrent { .. } => "ErrNothingCurrent",
+            ImportError::Foreign { .. } => "ErrForeign",
+            ImportError::Fork { .. } => "ErrFork",
+            ImportError::RolledBack { .. } => "ErrRolledBack",
+        };
+        let mut text = error.to_string();
+        if let Some(cause) = error.source() {
+            text = format!("{text}: {}", problem(Some(cause)));
+        }
+        let text: String = text.chars().take(MAX_PROBLEM_CHARS * 2).collect();
+        Self::notary(ErrorCode::InvalidUpdate, "The collection is not taken in.")
+            .with_detail(json!({"Name": name, "Error": {"Msg": text}}))
+    }
+}
+
+/// Most files that are told of in an answer.
+const MAX_TOLD_FILES: usize = 100;
+/// Most characters that are told of what is wrong with a file.
+const MAX_PROBLEM_CHARS: usize = 200;
