@@ -293,7 +293,7 @@ async fn judge(
 }
 
 /// Canonical ids of the private keys on this machine.
-pub(super) fn keys_here(context: &Context) -> Result<BTreeSet<KeyId>, StoreError> {
+pub(in crate::actions) fn keys_here(context: &Context) -> Result<BTreeSet<KeyId>, StoreError> {
     let keys = context.trust_dir.keys()?.list()?.keys;
     Ok(keys.into_iter().map(|key| key.id).collect())
 }
