@@ -88,6 +88,15 @@ pub const MAX_BACKUP_BYTES: u64 = 16 << 20;
 pub const MAX_SERVER_BACKUP_ENTRY_BYTES: u64 = 256 << 20;
 /// Most small files of a server (keys, certificates, configuration) in a backup of it.
 pub const MAX_SERVER_FILES: usize = 1000;
+/// Longest name in a dump of a database, in bytes; both databases allow 63 or 64.
+pub const MAX_DUMP_NAME_BYTES: usize = 1024;
+/// Most columns of a table in a dump; notary's have fourteen at most.
+pub const MAX_DUMP_COLUMNS: usize = 256;
+/// Largest row of a table in a dump, in bytes of its text: a targets file of 100 MiB in hexadecimal.
+pub const MAX_DUMP_ROW_BYTES: usize = 256 << 20;
+/// Most bytes of one collection of a notary server's database that are taken over, in memory at a
+/// time: beyond that the oldest files stay behind. Ten years of a large one have some 100 MiB.
+pub const MAX_IMPORTED_COLLECTION_BYTES: u64 = 512 << 20;
 /// Most PBKDF2 iterations a key file may ask of us, about ten seconds of work.
 pub const MAX_PBKDF2_ITERATIONS: u32 = 10_000_000;
 /// Most memory scrypt may ask of us, in bytes; OpenSSL writes files that need 16 MiB.
@@ -104,7 +113,9 @@ pub const MAX_NAME_BYTES: usize = 255;
 pub const MAX_TARGET_NAME_BYTES: usize = 4096;
 /// Largest image manifest or index read, in bytes (OCI distribution 1.1, "Pushing manifests").
 pub const MAX_MANIFEST_BYTES: u64 = 4 << 20;
-/// Most layers followed in one manifest; docker cannot run images with more than 127.
+/// Most layers of an image that docker takes: it mounts 127 folders at most, two of its own.
+pub const MAX_DOCKER_LAYERS: usize = 125;
+/// Most layers followed in one manifest.
 pub const MAX_LAYERS: usize = 4096;
 /// Most manifests followed in one index; one has an entry a platform, perhaps two.
 pub const MAX_INDEX_ENTRIES: usize = 4096;
@@ -192,6 +203,9 @@ pub const MAX_REPLACED_BYTES: u64 = 32 << 20;
 pub const MAX_CONFIG_BYTES: u64 = 16 << 20;
 /// Largest answer of a credential helper read, in bytes; a token has some 3 KiB.
 pub const MAX_HELPER_ANSWER_BYTES: u64 = 1 << 20;
+/// Largest answer of the `docker` program read, in bytes: the list of its plugins has some 10 KiB, a
+/// line about a transfer some 100 bytes.
+pub const MAX_DOCKER_ANSWER_BYTES: u64 = 4 << 20;
 /// Longest password or token read from the standard input, in bytes; a token has some 3 KiB.
 pub const MAX_PASSWORD_BYTES: u64 = 64 << 10;
 /// Longest wait for one answer of a token or a remote signer, in seconds: a network's token takes
@@ -284,6 +298,13 @@ pub const MAX_BUILD_LOCK_BYTES: u64 = 4 << 20;
 pub const MAX_BUILD_SECRET_BYTES: u64 = 500 << 10;
 /// Most images taken from one such file: trust is asked about each.
 pub const MAX_FILE_IMAGES: usize = 4096;
+/// Most files and folders that one audit looks at in one folder and what is below it: several times
+/// what the largest source trees have.
+pub const MAX_AUDIT_ENTRIES: usize = 2_000_000;
+/// Most findings of one audit: whoever has more begins with these.
+pub const MAX_AUDIT_FINDINGS: usize = 10_000;
+/// Most images and collections that one audit asks trust servers about.
+pub const MAX_AUDIT_IMAGES: usize = 4096;
 /// Deepest nesting of values in a compose file or Kubernetes file; schemas have some 40.
 pub const MAX_YAML_DEPTH: usize = 128;
 /// Most values in a compose file or Kubernetes file: each costs some hundred bytes of memory.

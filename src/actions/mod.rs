@@ -3,12 +3,14 @@
 //! [`update`] and [`publish`] are the two halves that the others are made of: bringing what is known
 //! of a repository up to date, and changing it.
 
+pub mod audit;
 pub mod build;
 pub mod commit;
 mod contention;
 pub mod context;
 pub mod copy;
 pub mod delegation;
+pub mod docker;
 pub mod image;
 pub mod image_files;
 pub mod initialize;

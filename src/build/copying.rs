@@ -146,11 +146,14 @@ impl Builder<'_> {
         };
         if outside.is_repository(url) {
             let keep = add.keep_git_dir.unwrap_or(false);
-            let Checkout { files, commit, pinned } =
+            let Checkout { files, keeps_git_dir, commit, pinned } =
                 outside.clone(url, checksum, keep).map_err(failed)?;
             self.inputs.downloads.insert(url.to_owned(), commit.clone());
             if !pinned {
                 self.inputs.holes.insert(format!("unpinned: {url}"));
+            }
+            if keeps_git_dir {
+                self.inputs.holes.insert(format!("git: {url}"));
             }
             return Ok(Taken::All { files, commit });
         }

@@ -22,7 +22,7 @@ use crate::build::request::{Fresh, NamedContext, Request};
 use crate::build::runner::Runner;
 use crate::build::variables::Variables;
 use crate::dockerfile::{self, Dockerfile, Instruction, Step, Word};
-use crate::limits::{MAX_LAYERS, MAX_TRIGGERS};
+use crate::limits::{MAX_DOCKER_LAYERS, MAX_LAYERS, MAX_TRIGGERS};
 use crate::oci::archive::ArchiveError;
 use crate::oci::canonical;
 use crate::oci::image_config::chain_ids;
@@ -176,6 +176,11 @@ pub fn build(request: &Request, shop: Workshop<'_>) -> Result<Built, BuildError>
     let stage = outcome?;
     kept.map_err(BuildError::anywhere)?;
     let cached = (builder.found, builder.done);
+    let layers = stage.layers.len();
+    if layers > MAX_DOCKER_LAYERS {
+        let text = format!("{layers} layers, and docker takes {MAX_DOCKER_LAYERS} at most");
+        builder.report(Event::Warning(&text));
+    }
     let built = finish::image(
         &stage,
         builder.inputs,

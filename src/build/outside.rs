@@ -82,6 +82,8 @@ pub struct Download {
 pub struct Checkout {
     /// The files.
     pub files: Files,
+    /// Whether git's own folder is among them, which no two programs write alike.
+    pub keeps_git_dir: bool,
     /// The commit, in full.
     pub commit: String,
     /// Whether a commit was demanded.

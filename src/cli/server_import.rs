@@ -107,11 +107,7 @@ fn past_change(line: FeedRecord) -> Option<PastChange> {
 }
 
 /// Prints what was done; what was refused has been said.
-pub fn print(
-    session: &Session,
-    output: &Output,
-    rows: &[ImportRow],
-) -> Result<bool, CliError> {
+pub fn print(session: &Session, output: &Output, rows: &[ImportRow]) -> Result<bool, CliError> {
     if output.print(session, rows)? {
         return Ok(true);
     }

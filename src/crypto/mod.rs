@@ -7,6 +7,7 @@ pub mod certificate;
 mod certificate_chain;
 mod curve;
 pub mod hash;
+pub mod jwe;
 mod key_encryption;
 pub mod key_file;
 pub mod private_key;

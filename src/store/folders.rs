@@ -238,6 +238,20 @@ impl Identity {
 }
 
 impl FoundReader {
+    /// Reads all of it into a buffer, in the place of what that has.
+    pub fn read_whole(mut self, buffer: &mut Vec<u8>) -> Result<(), StoreError> {
+        buffer.clear();
+        let size = usize::try_from(self.expected.size).unwrap_or_default();
+        buffer.reserve(size.saturating_add(1));
+        match self.read_to_end(buffer) {
+            Ok(_) => Ok(()),
+            Err(cause) => match cause.downcast::<StoreError>() {
+                Ok(error) => Err(error),
+                Err(cause) => Err(failed("read", &self.path, cause)),
+            },
+        }
+    }
+
     /// Whether this is the file that was found, with a content that nobody changed since. Another
     /// mode or another name of it would change the third time, and no content.
     fn check_unchanged(&self) -> Result<(), StoreError> {

@@ -69,7 +69,7 @@ pub fn import_path(gun: &Gun) -> String {
     format!("v2/{}/_trust/import", escape_path(gun.as_str()))
 }
 
-/// The path of the changes of all repositories, below the server's base.
+/// The path of the changes of all collections, below the server's base.
 pub const ALL_CHANGES_PATH: &str = "v2/_trust/changefeed";
 
 /// The path that says whether the server is well, below its base.

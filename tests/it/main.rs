@@ -13,6 +13,7 @@
 
 mod archives;
 mod attacks;
+mod audit;
 mod backup;
 mod bad_input;
 mod builds;
@@ -23,6 +24,7 @@ mod cli_keys;
 mod crashes;
 mod crowds;
 mod demo;
+mod docker_place;
 mod docs;
 mod first_day;
 mod fuzz_smoke;
@@ -39,6 +41,7 @@ mod queries;
 mod registry_faults;
 mod renewal;
 mod repo_pin;
+mod rescue;
 mod rotation;
 mod runner;
 mod scale;

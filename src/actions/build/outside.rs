@@ -531,11 +531,12 @@ impl Sources<'_> {
             known: Arc::new(KnownFiles::default()),
         };
         let mut files = from_folder(&top, &(), &how)?;
-        if !address.keeps_git_dir.unwrap_or(keep_git_dir) {
+        let keeps_git_dir = address.keeps_git_dir.unwrap_or(keep_git_dir);
+        if !keeps_git_dir {
             files = without(&files, &GitFolder)?;
         }
         self.memory.folders.lock().unwrap_or_else(PoisonError::into_inner).push(folder);
-        Ok(Checkout { files, commit, pinned })
+        Ok(Checkout { files, keeps_git_dir, commit, pinned })
     }
 }
 

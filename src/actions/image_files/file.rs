@@ -255,6 +255,11 @@ impl ImageFile {
         Self::parse(&input.to_string(), kind, text)
     }
 
+    /// Finds the images of a text that stands in a file of this name, or would.
+    pub fn named(path: &Path, text: String) -> Result<Self, ImageFileError> {
+        Self::parse(&path.display().to_string(), Kind::of_name(path), text)
+    }
+
     /// Finds the images of a text; `name` is for messages. Without a kind, the text has to tell.
     pub fn parse(name: &str, kind: Option<Kind>, text: String) -> Result<Self, ImageFileError> {
         let malformed = |Malformed { at, problem }| {

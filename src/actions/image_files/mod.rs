@@ -5,6 +5,7 @@
 
 mod dockerfile;
 mod file;
+mod outline;
 #[cfg(test)]
 mod proofs;
 mod traced;
@@ -14,3 +15,4 @@ mod yaml;
 pub use file::{
     ImageFile, ImageFileError, Input, Kind, Place, Skipped, SkippedBecause, Unresolved,
 };
+pub use outline::{Outline, Value};

@@ -42,10 +42,10 @@ pub(super) fn kind_of(text: &str) -> Result<Option<Kind>, Malformed> {
 
 /// All documents of a file.
 #[derive(Debug, Default)]
-struct Stream {
+pub(super) struct Stream {
     nodes: Vec<Node>,
     /// The outermost node of each document.
-    documents: Vec<usize>,
+    pub(super) documents: Vec<usize>,
 }
 
 #[derive(Debug)]
@@ -66,23 +66,23 @@ enum NodeKind {
 
 /// A text; nothing at all counts as one, too.
 #[derive(Debug)]
-struct Scalar {
-    value: String,
+pub(super) struct Scalar {
+    pub(super) value: String,
     /// Where the value begins in the file, if it stands there without folds and escapes.
     literal_at: Option<usize>,
     is_null: bool,
 }
 
 #[derive(Debug, Default)]
-struct Mapping {
+pub(super) struct Mapping {
     /// Keys and values, as they are written.
-    pairs: Vec<(usize, usize)>,
+    pub(super) pairs: Vec<(usize, usize)>,
     /// The values of the keys that mean something here, merged ones included.
     known: BTreeMap<&'static str, usize>,
 }
 
 impl Stream {
-    fn read(text: &str) -> Result<Self, Malformed> {
+    pub(super) fn read(text: &str) -> Result<Self, Malformed> {
         Reader::new(text).read()
     }
 
@@ -98,25 +98,25 @@ impl Stream {
         self.nodes.get(self.resolve(node)).map(|node| &node.kind)
     }
 
-    fn at(&self, node: usize) -> usize {
+    pub(super) fn at(&self, node: usize) -> usize {
         self.nodes.get(self.resolve(node)).map_or(0, |node| node.at)
     }
 
-    fn scalar(&self, node: usize) -> Option<&Scalar> {
+    pub(super) fn scalar(&self, node: usize) -> Option<&Scalar> {
         match self.kind(node) {
             Some(NodeKind::Scalar(scalar)) => Some(scalar),
             _ => None,
         }
     }
 
-    fn mapping(&self, node: usize) -> Option<&Mapping> {
+    pub(super) fn mapping(&self, node: usize) -> Option<&Mapping> {
         match self.kind(node) {
             Some(NodeKind::Mapping(mapping)) => Some(mapping),
             _ => None,
         }
     }
 
-    fn items(&self, node: usize) -> &[usize] {
+    pub(super) fn items(&self, node: usize) -> &[usize] {
         match self.kind(node) {
             Some(NodeKind::Sequence(items)) => items,
             _ => &[],

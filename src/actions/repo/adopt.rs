@@ -178,18 +178,19 @@ pub async fn adopt(
     let mut made = BTreeMap::new();
     let nothing = async { Ok::<_, AdoptError>(()) };
     let unlocked = BTreeMap::new();
-    let published = publish_locked(context, gun, None, &lock, unlocked, nothing, |draft, now, ()| {
-        for (role, key) in &keys {
-            // An upload that had no answer may have been accepted all the same.
-            if !lists(draft.root(), role, key) {
-                draft.set_base_keys(role, std::slice::from_ref(key));
+    let published =
+        publish_locked(context, gun, None, &lock, unlocked, nothing, |draft, now, ()| {
+            for (role, key) in &keys {
+                // An upload that had no answer may have been accepted all the same.
+                if !lists(draft.root(), role, key) {
+                    draft.set_base_keys(role, std::slice::from_ref(key));
+                }
             }
-        }
-        if let Some(trusted) = now {
-            certificates = replace_root_certificates(context, trusted, draft, &mut made)?;
-        }
-        Ok::<_, AdoptError>(())
-    });
+            if let Some(trusted) = now {
+                certificates = replace_root_certificates(context, trusted, draft, &mut made)?;
+            }
+            Ok::<_, AdoptError>(())
+        });
     adoption.published = Some(Box::pin(published).await?);
     adoption.certificates = certificates;
     adoption.not_confirmed = match look(context, gun, &notary).await {

@@ -4,6 +4,7 @@ pub mod adopt;
 pub mod delete;
 pub mod doctor;
 pub mod error;
+pub mod export;
 pub mod import;
 pub mod init;
 pub mod ls;

@@ -56,15 +56,15 @@ impl Shelf {
         })
     }
 
-    /// The file of the current set; without one, the newest, so that it can be said what is wrong
-    /// with it.
+    /// The newest that counts. That the rest of its set is not all there is no reason to answer
+    /// with an older one: something was taken away then. Where none counts it is the newest, so
+    /// that it can be said what is wrong with it.
     fn current(&self, role: &RoleName) -> Option<usize> {
-        if let Some(place) = self.history.current.get(role) {
-            return Some(*place);
-        }
-        let own = self.own(role);
-        own.max_by_key(|(_, finding)| (finding.refused.is_none(), finding.version))
-            .map(|(place, _)| place)
+        let is_current = |place: usize| self.history.current.get(role) == Some(&place);
+        let newest = self.own(role).max_by_key(|(place, finding)| {
+            (finding.refused.is_none(), finding.version, is_current(*place))
+        });
+        newest.map(|(place, _)| place)
     }
 
     /// One that is right, if there is one.

@@ -195,7 +195,10 @@ fn seccomp() -> Value {
     calls.push(json!({
         "names": ["clone3"], "action": "SCMP_ACT_ERRNO", "errnoRet": libc::ENOSYS,
     }));
-    json!({"defaultAction": "SCMP_ACT_ERRNO", "defaultErrnoRet": libc::EPERM, "syscalls": calls})
+    json!({
+        "defaultAction": "SCMP_ACT_ERRNO", "defaultErrnoRet": libc::EPERM,
+        "architectures": system_calls::architectures(), "syscalls": calls,
+    })
 }
 
 fn default_capabilities() -> Vec<&'static str> {

@@ -20,6 +20,7 @@
 mod bundle;
 mod capture;
 mod channel;
+mod i386;
 mod init;
 mod keeper;
 mod kernel;

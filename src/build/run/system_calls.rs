@@ -3,7 +3,7 @@
 //!
 //! Everything else fails as if it was not permitted; calls that are newer than this list, and
 //! `clone3`, whose flags cannot be looked at, as if the kernel did not know them, so that programs
-//! do it the older way.
+//! do it the older way. Where the processor runs 32-bit programs too, they may make the same calls.
 
 use std::collections::BTreeMap;
 
@@ -12,25 +12,70 @@ use seccompiler::{
     SeccompFilter, SeccompRule, TargetArch, sock_filter,
 };
 
+use crate::build::run::i386;
+
 /// The filters, to be installed in this order.
 pub(super) fn filters() -> Result<Vec<BpfProgram>, BackendError> {
+    let conditional = [libc::SYS_socket, libc::SYS_personality, libc::SYS_clone, libc::SYS_clone3];
+    let native = filter(allowed().map(|(_, number)| *number), conditional)?;
+    let newest = allowed().map(|(_, number)| *number).max().unwrap_or_default();
+    let first = if cfg!(target_arch = "x86_64") { with_i386(native)? } else { native };
+    Ok(vec![first, unknown(newest.max(NEWEST))])
+}
+
+/// A filter of one architecture's numbers: of the calls that are allowed whatever their arguments,
+/// and of `socket`, `personality`, `clone` and `clone3`.
+fn filter(
+    allowed: impl Iterator<Item = i64>,
+    [socket, personality, clone, clone3]: [i64; 4],
+) -> Result<BpfProgram, BackendError> {
     let target = TargetArch::try_from(std::env::consts::ARCH)?;
     let mut rules: BTreeMap<i64, Vec<SeccompRule>> =
-        allowed().map(|(_, number)| (*number, Vec::new())).collect();
-    rules.insert(libc::SYS_socket, socket_families()?);
-    rules.insert(libc::SYS_personality, personalities()?);
-    rules.insert(libc::SYS_clone, vec![no_namespaces()?]);
-    rules.insert(libc::SYS_clone3, Vec::new());
+        allowed.map(|number| (number, Vec::new())).collect();
+    rules.insert(socket, socket_families()?);
+    rules.insert(personality, personalities()?);
+    rules.insert(clone, vec![no_namespaces()?]);
+    rules.insert(clone3, Vec::new());
     let not_permitted = SeccompAction::Errno(libc::EPERM.unsigned_abs());
-    let allow = SeccompAction::Allow;
-    let newest = rules.keys().next_back().copied().unwrap_or_default();
-    let allowed = SeccompFilter::new(rules, not_permitted, allow, target)?;
-    Ok(vec![allowed.try_into()?, unknown(newest.max(NEWEST))])
+    SeccompFilter::new(rules, not_permitted, SeccompAction::Allow, target)?.try_into()
+}
+
+/// A filter for 64-bit programs, and before it one for those of 32 bits: either begins with a check
+/// that it is not asked about the other.
+fn with_i386(native: BpfProgram) -> Result<BpfProgram, BackendError> {
+    let calls = i386::SHARED.iter().chain(i386::OWN).chain(NEWER).map(|(_, number)| *number);
+    let conditional = [i386::SOCKET, i386::PERSONALITY, i386::CLONE, i386::CLONE3];
+    let mut older = filter(calls, conditional)?;
+    // It was made for the architecture of this program, which its first comparison names.
+    let named = older.iter_mut().find(|step| step.code == IF_EQUAL);
+    match named {
+        Some(step) if step.k == AUDIT_ARCH_X86_64 => step.k = i386::AUDIT_ARCH,
+        _ => return Err(BackendError::InvalidTargetArch("i386".to_owned())),
+    }
+    let over = u32::try_from(older.len()).unwrap_or(u32::MAX);
+    let mut both = vec![
+        sock_filter { code: LOAD, jt: 0, jf: 0, k: ARCHITECTURE },
+        sock_filter { code: IF_EQUAL, jt: 1, jf: 0, k: i386::AUDIT_ARCH },
+        sock_filter { code: GO, jt: 0, jf: 0, k: over },
+    ];
+    both.extend(older);
+    both.extend(native);
+    Ok(both)
 }
 
 /// The names of the calls that are allowed whatever their arguments.
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
-    allowed().map(|(name, _)| name.trim_start_matches("SYS_"))
+    let own = if cfg!(target_arch = "x86_64") { i386::OWN } else { &[] };
+    allowed().chain(own).map(|(name, _)| name.trim_start_matches("SYS_"))
+}
+
+/// The architectures whose programs run here, as an OCI runtime names them.
+pub(super) fn architectures() -> &'static [&'static str] {
+    match std::env::consts::ARCH {
+        "x86_64" => &["SCMP_ARCH_X86_64", "SCMP_ARCH_X86"],
+        "aarch64" => &["SCMP_ARCH_AARCH64"],
+        _ => &[],
+    }
 }
 
 fn allowed() -> impl Iterator<Item = &'static Call> {
@@ -86,7 +131,12 @@ pub(super) const NAMESPACES: u64 = 0x7e02_0000;
 /// (`file_setattr`).
 const NEWEST: i64 = 469;
 
+/// Where a call's architecture stands among what a filter is told of it.
+const ARCHITECTURE: u32 = 4;
+/// Linux's name for the 64-bit architecture.
+const AUDIT_ARCH_X86_64: u32 = 0xc000_003e;
 const LOAD: u16 = 0x20;
+const GO: u16 = 0x05;
 const IF_EQUAL: u16 = 0x15;
 const IF_GREATER: u16 = 0x25;
 const RETURN: u16 = 0x06;
@@ -220,6 +270,22 @@ mod tests {
             assert!(!all.contains(&call), "{call}");
         }
         assert!(all.iter().all(|call| *call <= NEWEST));
+    }
+
+    #[test]
+    fn what_is_dangerous_is_not_allowed_to_32_bit_programs() {
+        // mount, umount, umount2, init_module, syslog, pivot_root, unshare, setns, keyctl, bpf,
+        // io_uring_setup; and what depends on arguments
+        for call in [21, 22, 52, 128, 103, 217, 310, 346, 288, 357, 425] {
+            let mut all = i386::SHARED.iter().chain(i386::OWN);
+            assert!(!all.any(|(_, number)| *number == call), "{call}");
+        }
+        for call in [i386::SOCKET, i386::PERSONALITY, i386::CLONE, i386::CLONE3] {
+            let mut all = i386::SHARED.iter().chain(i386::OWN);
+            assert!(!all.any(|(_, number)| *number == call), "{call}");
+        }
+        let names: Vec<&str> = names().collect();
+        assert!(i386::SHARED.iter().all(|(name, _)| names.contains(name)));
     }
 
     #[test]

@@ -108,7 +108,8 @@ fn unsigned(image: &str, error: InspectError) -> CliError {
     if no_data { error.context(format!("no signatures or cannot access {image}")) } else { error }
 }
 
-fn inspection(image: &str, inspected: Inspected) -> Inspection {
+/// What is known of an image, in the shape in which docker shows it.
+pub(in crate::cli) fn inspection(image: &str, inspected: Inspected) -> Inspection {
     let texts = |ids: Vec<crate::crypto::KeyId>| ids.iter().map(ToString::to_string).collect();
     let tag = |tag: crate::actions::inspect::InspectedTag| SignedTag {
         tag: tag.tag,

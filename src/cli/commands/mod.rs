@@ -2,12 +2,14 @@
 //!
 //! A new command is its file, its `mod` line and one line in the list below.
 
+pub mod audit;
 pub mod build;
 pub mod commit;
 pub mod completions;
 pub mod copy;
 pub mod delegation;
 pub mod demo;
+pub mod docker;
 pub mod fsck;
 pub mod gc;
 pub mod image;
@@ -51,6 +53,7 @@ commands! {
         Inspect(inspect::Args),
         Resolve(resolve::Args),
         Pin(pin::Args),
+        Audit(audit::Args),
         Revoke(revoke::Args),
         Signer(signer::Command),
         Key(key::Command),
@@ -79,6 +82,7 @@ commands! {
         Logout(logout::Args),
         Gc(gc::Args),
         Fsck(fsck::Args),
+        Docker(docker::Command),
         Demo(demo::Args),
         Completions(completions::Args),
         Man(man::Args),

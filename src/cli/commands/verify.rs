@@ -302,6 +302,7 @@ struct JsonVerdict {
     timestamp_version: u64,
     expires: String,
     expires_role: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     expired: Vec<JsonExpired>,
     registry_checked: bool,
     children_checked: usize,

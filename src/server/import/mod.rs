@@ -5,7 +5,12 @@
 //! its dump, a registry's folder) hands over [`Incoming`] collections, one after the other, so that
 //! memory stays flat; [`take_in()`] judges each and writes it in one transaction.
 
+pub mod keys;
+pub mod notary;
 pub mod request;
+pub mod rows;
+pub mod source;
+pub mod sql_dump;
 pub mod take_in;
 
 pub use take_in::{ImportError, Outcome, TakenIn, take_in};

@@ -277,9 +277,8 @@ async fn attempt(
         && let Some(row) = before.state.row
     {
         // The oldest root that is stored is the one that everything has to follow from.
-        let brought: BTreeSet<(RoleName, Sha256Hash)> = (files.iter())
-            .map(|file| (file.role.clone(), Sha256Hash::of(&file.bytes)))
-            .collect();
+        let brought: BTreeSet<(RoleName, Sha256Hash)> =
+            (files.iter()).map(|file| (file.role.clone(), Sha256Hash::of(&file.bytes))).collect();
         for (role, file) in reading.kept_files(row.id).await? {
             if role == RoleName::Root && anchor.is_none() {
                 anchor = Some(file.bytes.clone());
@@ -348,9 +347,8 @@ async fn judge(
 fn unchanged(before: &Before, gun: &Gun) -> TakenIn {
     let root = before.state.files.get(&RoleName::Root);
     let root = root.and_then(|root| Signed::<Root>::parse(&RoleName::Root, &root.bytes).ok());
-    let makes = root.is_some_and(|root| {
-        held(root.unverified(), &RoleName::Timestamp, &before.keys).is_some()
-    });
+    let makes = root
+        .is_some_and(|root| held(root.unverified(), &RoleName::Timestamp, &before.keys).is_some());
     TakenIn {
         gun: gun.clone(),
         outcome: Outcome::Unchanged,
@@ -492,7 +490,8 @@ impl Judged<'_> {
                 return Err(fork(role, stored, version));
             }
             let ahead = current.get(role).filter(|file| version > file.version);
-            if finding.refused.is_none() && !role.is_targets()
+            if finding.refused.is_none()
+                && !role.is_targets()
                 && let Some(file) = ahead
             {
                 return Err(fork(role, file.version, version));
@@ -593,11 +592,7 @@ impl Judged<'_> {
         Some(&self.files.get(*place)?.bytes)
     }
 
-    fn parse<T: Document>(
-        &self,
-        role: &RoleName,
-        bytes: &[u8],
-    ) -> Result<Signed<T>, ImportError> {
+    fn parse<T: Document>(&self, role: &RoleName, bytes: &[u8]) -> Result<Signed<T>, ImportError> {
         Signed::parse(role, bytes)
             .map_err(|cause| ImportError::Unreadable { gun: self.gun.clone(), cause })
     }

@@ -88,10 +88,14 @@ impl Writing {
     /// Lets numbers of changes up to this one be those of changes of the past: what happens from
     /// now on comes after them.
     pub async fn reserve_changes(&mut self, last: i64) -> Result<(), MetaError> {
-        sqlx::query("UPDATE counter SET value = $1 WHERE name = 'feed' AND value < $1")
-            .bind(last)
-            .execute(&mut *self.tx)
-            .await?;
+        for statement in [
+            "UPDATE counter SET value = $1 WHERE name = 'feed' AND value < $1",
+            "DELETE FROM counter WHERE name = 'feed taken over' AND value < $1",
+            "INSERT INTO counter (name, value) VALUES ('feed taken over', $1) \
+             ON CONFLICT (name) DO NOTHING",
+        ] {
+            sqlx::query(statement).bind(last).execute(&mut *self.tx).await?;
+        }
         Ok(())
     }
 
@@ -120,6 +124,14 @@ impl Writing {
 }
 
 impl Reading {
+    /// The last number of those that are reserved for changes of the past, 0 for none: among them
+    /// some may be missing, and versions begin anew after a deletion, as they did elsewhere.
+    pub async fn reserved_changes(&mut self) -> Result<i64, MetaError> {
+        let query = "SELECT value FROM counter WHERE name = 'feed taken over'";
+        let last: Option<i64> = sqlx::query_scalar(query).fetch_optional(&mut *self.tx).await?;
+        Ok(last.unwrap_or_default())
+    }
+
     /// A part of the feed, of one collection or of all, oldest first, at most `count` changes.
     pub async fn changes(
         &mut self,

@@ -205,8 +205,7 @@ impl Reading {
              CAST(COALESCE(SUM(CASE WHEN c.expires_at < $1 THEN 1 ELSE 0 END), 0) AS BIGINT) \
              AS expired FROM current_file c JOIN collection n ON n.id = c.collection \
              WHERE c.role = 'timestamp' AND c.made_here = 0 AND n.deleted_at IS NULL";
-        let row =
-            sqlx::query(query).bind(now.as_microsecond()).fetch_one(&mut *self.tx).await?;
+        let row = sqlx::query(query).bind(now.as_microsecond()).fetch_one(&mut *self.tx).await?;
         Ok((unsigned(row.try_get("archives")?)?, unsigned(row.try_get("expired")?)?))
     }
 

@@ -282,7 +282,7 @@ fn the_lock_file_is_no_part_of_the_context() {
 }
 
 /// A context with a shell, and this Dockerfile after what makes it a base.
-fn with_shell(rest: &str) -> World {
+pub(super) fn with_shell(rest: &str) -> World {
     let base = "FROM scratch\nCOPY --chmod=755 busybox /bin/busybox\n\
                 SHELL [\"/bin/busybox\", \"sh\", \"-c\"]\n";
     let world = World::with(&[("Dockerfile", &format!("{base}{rest}"))]);
@@ -351,6 +351,20 @@ fn a_build_that_is_not_the_same_twice_is_refused() {
     assert!(refused.stderr.contains("/dev/urandom"), "{refused:?}");
     let listed = world.user.trust(&["images", "-q"]).success();
     assert_eq!(listed.stdout, "");
+}
+
+#[test]
+fn more_layers_than_docker_takes_are_told() {
+    let world = World::with(&[("Dockerfile", ""), ("a", "x")]);
+    let built = |text: String| {
+        fs::write(world.path("app/Dockerfile"), text).unwrap();
+        world.build(&["app"]).success().stderr
+    };
+    let warning = "docker takes 125 at most";
+    let different =
+        |count: usize| (0..count).map(|at| format!("COPY a /{at}\n")).collect::<String>();
+    assert!(!built(format!("FROM scratch\n{}", different(125))).contains(warning));
+    assert!(built(format!("FROM scratch\n{}", different(126))).contains(warning));
 }
 
 #[test]

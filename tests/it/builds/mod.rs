@@ -2,6 +2,7 @@
 
 mod command;
 mod hostile;
+mod interrupted;
 mod reproducible;
 mod semantics;
 mod sources;

@@ -350,15 +350,15 @@ fn the_real_programs_take_it() {
 const GOLDEN: [(&[&str], &str); 3] = [
     (
         &["--platform", "linux/amd64"],
-        "sha256:01e9002c39e29118a09890cd657aa26a9b171cbbbe03779aeb5399d1b010db2e",
+        "sha256:e6e8b466a4e1df09444dc85fa0e2eb8a2a6af7ea4a38edf1082af6cceb9c3272",
     ),
     (
         &["--platform", "linux/amd64", "--compression", "zstd"],
-        "sha256:d3c6542244a9d40f4c9565a40fd473e90946ae234f560975904c2fb83a7ab6f7",
+        "sha256:554aea5bcc4082ce5f7298d88a44ac41ae3984046aa01112d2741b1e30ec3d85",
     ),
     (
         &["--platform", "linux/amd64", "--compression", "none"],
-        "sha256:bfd0411256089c4e6645e66192f86c19d52895b067c9b64957f33864abac9089",
+        "sha256:f85b134fa4a6c3cda5ad12ad0b38e4c3db39ae1a163b577041ca46cc13a56211",
     ),
 ];
 /// The diff id of what a command made.

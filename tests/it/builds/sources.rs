@@ -151,6 +151,11 @@ fn a_repository_is_added_and_locked() {
     assert_ne!(world.digest(&["--update-lock", "app"]), locked);
     let files = world.files_of(&["app"]);
     assert_eq!(files, ["src/ 0755", "src/a.txt 0644 two"]);
+    // How git keeps a repository is not fixed by its commit.
+    let kept = dockerfile.replace("ADD ", "ADD --keep-git-dir ");
+    fs::write(world.path("app/Dockerfile"), kept).unwrap();
+    let built = world.build(&["--locked", "app"]).success();
+    assert!(built.stderr.contains("Not fixed by the inputs: git: git://"), "{built:?}");
 }
 
 #[test]

@@ -127,3 +127,28 @@ fn without_a_signature_no_tag_is_moved() {
     world.build(&unsigned).success();
     assert_eq!(fetch_manifest(&trusted.registry, "app", "1").status, 200);
 }
+
+#[test]
+fn what_is_run_is_signed() {
+    let trusted = Trusted::start();
+    let name = trusted.name("tool:1");
+    let world = trusted.world(
+        "FROM scratch\nCOPY --chmod=755 busybox /bin/busybox\n\
+         ENTRYPOINT [\"/bin/busybox\", \"echo\"]\n",
+    );
+    fs::copy("/bin/busybox", world.path("app/busybox")).unwrap();
+    let words = ["-t", &name, "--push", "--disable-content-trust", "app"];
+    world.build(&words).success();
+    // What is here by that name is no more trusted than what is there.
+    let refused = world.user.trust(&["run", &name, "hello"]).expect_code(125);
+    assert!(refused.stderr.contains("does not have trust data"), "{refused:?}");
+    assert_eq!(refused.stdout, "");
+    let unsigned = world.user.trust(&["run", "--disable-content-trust", &name, "hello"]).success();
+    assert_eq!(unsigned.stdout, "hello\n");
+    world.user.trust(&["sign", &name]).success();
+    assert_eq!(world.user.trust(&["run", &name, "hello"]).success().stdout, "hello\n");
+    // The tag means something else now, and what was signed is run.
+    image::push_image(&trusted.registry, "tool", "1", b"swapped");
+    let ran = world.user.trust(&["run", &name, "signed"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (0, "signed\n"), "{ran:?}");
+}

@@ -86,8 +86,17 @@ impl Old {
         let (certificate, key) = (words(&files.certificate), words(&files.key));
         let rescued = words(&self.rescued());
         let args = [
-            "serve", "--listen", &address, "--data", &data, "--tls-cert", &certificate,
-            "--tls-key", &key, "--import", &rescued,
+            "serve",
+            "--listen",
+            &address,
+            "--data",
+            &data,
+            "--tls-cert",
+            &certificate,
+            "--tls-key",
+            &key,
+            "--import",
+            &rescued,
         ];
         let home = words(self.folder.path());
         let mut process = Process::start(TRUST, &args, self.folder.path(), &[("HOME", &home)]);

@@ -1,6 +1,7 @@
 //! What a command sees, and what it does not.
 
-use super::world::{World, exec, job};
+use super::world::{World, exec, job, owned, path};
+use trust::oci::archive::Entry;
 
 #[test]
 fn a_command_runs_and_its_exit_code_is_told() {
@@ -68,6 +69,49 @@ fn a_command_has_dockers_rights_and_no_more() {
     refused("kill -9 1; kill -0 1 && test ! -d /proc/1");
 }
 
+/// A program for Linux on i386: writes `32`, and ends with what `keyctl`, `clone3` and a socket of
+/// the kernel's cryptography fail with, added up.
+#[cfg(target_arch = "x86_64")]
+fn program_of_32_bits() -> Vec<u8> {
+    const BASE: u32 = 0x0804_8000;
+    let code: &[u8] = &[
+        0xb8, 4, 0, 0, 0, 0xbb, 1, 0, 0, 0, 0xb9, 0xa6, 0x80, 0x04, 0x08, 0xba, 3, 0, 0, 0, 0xcd,
+        0x80, // write(1, text, 3)
+        0xb8, 0x20, 1, 0, 0, 0x31, 0xdb, 0x31, 0xc9, 0x31, 0xd2, 0xcd, 0x80, 0x89,
+        0xc6, // keyctl
+        0xb8, 0xb3, 1, 0, 0, 0x31, 0xdb, 0x31, 0xc9, 0xcd, 0x80, 0x01, 0xc6, // clone3
+        0xb8, 0x67, 1, 0, 0, 0xbb, 38, 0, 0, 0, 0xb9, 5, 0, 0, 0, 0x31, 0xd2, 0xcd, 0x80, 0x01,
+        0xc6, // socket(AF_ALG, SOCK_SEQPACKET)
+        0xf7, 0xde, 0x89, 0xf3, 0xb8, 1, 0, 0, 0, 0xcd, 0x80, // exit(-sum)
+    ];
+    let size = u32::try_from(84 + code.len() + 3).unwrap();
+    let mut elf = b"\x7fELF\x01\x01\x01\0\0\0\0\0\0\0\0\0\x02\0\x03\0".to_vec();
+    for word in [1, BASE + 84, 52, 0, 0] {
+        elf.extend(u32::to_le_bytes(word));
+    }
+    for half in [52_u16, 32, 1, 0, 0, 0] {
+        elf.extend(half.to_le_bytes());
+    }
+    for word in [1, 0, BASE, BASE, size, size, 5, 0x1000] {
+        elf.extend(u32::to_le_bytes(word));
+    }
+    elf.extend(code);
+    assert_eq!(BASE + u32::try_from(elf.len()).unwrap(), 0x0804_80a6);
+    elf.extend(b"32\n");
+    elf
+}
+
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn programs_of_32_bits_run_within_the_same_bounds() {
+    let program = program_of_32_bits();
+    let entry = Entry::file(path("bin/older"), program.len() as u64);
+    let world = World::with(&[vec![owned((entry, program), 0, 0, 0o755)]]);
+    let ran = world.run(&exec(&["/bin/older"])).unwrap();
+    // Not permitted, not known, not permitted.
+    assert_eq!((ran.outcome.status, ran.output.as_str()), (1 + 38 + 1, "32\n"));
+}
+
 #[test]
 fn devices_can_be_made_but_not_used() {
     let world = World::new();
@@ -100,8 +144,7 @@ fn users_are_looked_up_in_the_image() {
 fn set_user_id_programs_work() {
     use super::world::{file, owned};
     let busybox = std::fs::read("/usr/bin/busybox").unwrap();
-    let entry =
-        trust::oci::archive::Entry::file(super::world::path("bin/su"), busybox.len() as u64);
+    let entry = Entry::file(path("bin/su"), busybox.len() as u64);
     let world = World::with(&[vec![owned((entry, busybox), 0, 0, 0o4755), file("x", "x")]]);
     let ran = world.run(&trust::build::runner::Job {
         user: "user".to_owned(),

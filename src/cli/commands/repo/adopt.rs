@@ -146,7 +146,8 @@ impl Args {
         let renewed = |role: &RoleName| {
             adoption.published.as_ref().is_some_and(|published| published.renewed.contains(role))
         };
-        for (needed, since) in adoption.expired.iter().filter(|(needed, _)| !renewed(&needed.role)) {
+        for (needed, since) in adoption.expired.iter().filter(|(needed, _)| !renewed(&needed.role))
+        {
             let (role, since) = (&needed.role, day(*since));
             let words = needed_words(needed);
             ui.warn(format!(

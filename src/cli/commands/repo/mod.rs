@@ -3,6 +3,7 @@
 pub mod adopt;
 pub mod delete;
 pub mod doctor;
+pub mod export;
 pub mod import;
 pub mod init;
 pub mod ls;
@@ -51,6 +52,7 @@ commands! {
         Doctor(doctor::Args),
         Renew(renew::Args),
         Pin(pin::Args),
+        Export(export::Args),
         Root(root::Command),
         Import(import::Args),
         Adopt(adopt::Args),

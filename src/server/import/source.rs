@@ -1,0 +1,566 @@
+//! Notary's tables, wherever they are: in its PostgreSQL, read in one snapshot, or out of dumps, in
+//! a database that SQLite keeps in a temporary file of its own and that is gone with the process.
+
+use std::collections::BTreeSet;
+use std::io::Read;
+
+use sqlx::any::{AnyConnectOptions, AnyRow};
+use sqlx::{
+    AnyConnection, AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _, Row as _,
+};
+use tokio::sync::mpsc;
+use zeroize::Zeroizing;
+
+use crate::clock::Timestamp;
+use crate::limits::MAX_IMPORTED_COLLECTION_BYTES;
+use crate::server::import::rows::{ChangeRow, FileRow, KeyRow, Table};
+use crate::server::import::sql_dump::{self, Contents, DumpError, Row};
+
+/// Notary's tables.
+#[derive(Debug)]
+pub struct Source {
+    connection: AnyConnection,
+    kind: Kind,
+    /// The columns that are there, by table.
+    columns: BTreeSet<(Table, &'static str)>,
+}
+
+/// Which database it is, where their languages differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Postgres,
+    Spooled,
+}
+
+/// Why notary's tables cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SourceError {
+    /// A dump.
+    #[error(transparent)]
+    Dump(#[from] DumpError),
+    /// The address is none of PostgreSQL.
+    #[error("the address is none of PostgreSQL")]
+    Address,
+    /// The database cannot be reached, or refuses.
+    #[error("notary's database cannot be read")]
+    Database(#[source] sqlx::Error),
+    /// What was read of dumps cannot be kept.
+    #[error("what was read of the dump cannot be kept in a temporary file")]
+    Spool(#[source] sqlx::Error),
+    /// It is not notary's.
+    #[error("there is no table {table} with the columns that notary's has")]
+    NoTable {
+        /// The table.
+        table: Table,
+    },
+    /// Two dumps with the same table: nobody can tell which is meant.
+    #[error("two of the dumps have the table {table}")]
+    TwoDumps {
+        /// The table.
+        table: Table,
+    },
+    /// A value is not what notary stores there.
+    #[error("a `{column}` of {table} is not what notary stores")]
+    Value {
+        /// The table.
+        table: Table,
+        /// The column.
+        column: &'static str,
+    },
+    /// The thread that reads a dump ended early.
+    #[error("the reading of the dump ended early")]
+    Reader(#[source] tokio::task::JoinError),
+}
+
+/// The files of a collection.
+#[derive(Debug)]
+pub struct Files {
+    /// The rows, in the order in which they were stored.
+    pub rows: Vec<FileRow>,
+    /// How many old ones were left out, for there are too many bytes.
+    pub left_out: u64,
+}
+
+impl Source {
+    /// Connects to a PostgreSQL and begins a snapshot, in which all is read.
+    pub async fn postgres(url: &str) -> Result<Self, SourceError> {
+        sqlx::any::install_default_drivers();
+        let is_postgres = url.starts_with("postgres:") || url.starts_with("postgresql:");
+        let options: AnyConnectOptions =
+            url.parse().ok().filter(|_| is_postgres).ok_or(SourceError::Address)?;
+        let mut connection = options.connect().await.map_err(SourceError::Database)?;
+        for statement in [
+            "SET client_min_messages = warning",
+            "SET statement_timeout = 0",
+            "SET idle_in_transaction_session_timeout = 0",
+            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+        ] {
+            connection.execute(statement).await.map_err(SourceError::Database)?;
+        }
+        let mut source = Self { connection, kind: Kind::Postgres, columns: BTreeSet::new() };
+        for table in Table::ALL {
+            // Unlike the catalogue, this asks for the table that the queries to come will find.
+            let query = "SELECT CAST(a.attname AS TEXT) AS name FROM pg_attribute a \
+                 WHERE a.attrelid = to_regclass($1) AND a.attnum > 0 AND NOT a.attisdropped";
+            let rows = sqlx::query(query).bind(table.name()).fetch_all(&mut source.connection);
+            for row in rows.await.map_err(SourceError::Database)? {
+                let name: String = row.try_get("name").map_err(SourceError::Database)?;
+                let known = table.columns().iter().find(|(column, _)| *column == name);
+                source.columns.extend(known.map(|(column, _)| (table, *column)));
+            }
+        }
+        Ok(source)
+    }
+
+    /// Reads dumps to their ends into a temporary database.
+    pub async fn dumps<R: Read + Send + 'static>(dumps: Vec<R>) -> Result<Self, SourceError> {
+        sqlx::any::install_default_drivers();
+        // A database without a name is in a file that nobody else sees and that nobody must remove.
+        let options: AnyConnectOptions =
+            "sqlite://?mode=rwc".parse().map_err(SourceError::Spool)?;
+        let mut connection = options.connect().await.map_err(SourceError::Spool)?;
+        connection.execute(SPOOL).await.map_err(SourceError::Spool)?;
+        let mut source = Self { connection, kind: Kind::Spooled, columns: BTreeSet::new() };
+        for dump in dumps {
+            let contents = source.spool(dump).await?;
+            for table in contents.tables {
+                if source.has(table) {
+                    return Err(SourceError::TwoDumps { table });
+                }
+                source.columns.extend(table.columns().iter().map(|(column, _)| (table, *column)));
+            }
+        }
+        source.connection.execute(INDEXES).await.map_err(SourceError::Spool)?;
+        Ok(source)
+    }
+
+    async fn spool<R: Read + Send + 'static>(&mut self, dump: R) -> Result<Contents, SourceError> {
+        let (sender, mut rows) = mpsc::channel(ROWS_AHEAD);
+        let reader = tokio::task::spawn_blocking(move || {
+            sql_dump::read(dump, &mut |row| {
+                // Whoever does not want the row has an error of its own to tell.
+                sender.blocking_send(row).map_err(|_| DumpError::NoTable)
+            })
+        });
+        while let Some(row) = rows.recv().await {
+            self.keep(row).await.map_err(SourceError::Spool)?;
+        }
+        Ok(reader.await.map_err(SourceError::Reader)??)
+    }
+
+    async fn keep(&mut self, row: Row) -> Result<(), sqlx::Error> {
+        let insert = match row {
+            Row::File(row) => sqlx::query(
+                "INSERT INTO tuf_files (gun, role, version, data, sha256, created_at) \
+                 VALUES ($1, $2, $3, $4, $5, $6)",
+            )
+            .bind(row.gun)
+            .bind(row.role)
+            .bind(row.version)
+            .bind(row.data)
+            .bind(row.sha256)
+            .bind(row.created_at.map(Timestamp::as_microsecond)),
+            Row::Change(row) => sqlx::query(
+                "INSERT INTO changefeed (id, created_at, gun, version, sha256, category) \
+                 VALUES ($1, $2, $3, $4, $5, $6)",
+            )
+            .bind(row.id)
+            .bind(row.created_at.map(Timestamp::as_microsecond))
+            .bind(row.gun)
+            .bind(row.version)
+            .bind(row.sha256)
+            .bind(row.category),
+            Row::Key(row) => sqlx::query(
+                "INSERT INTO private_keys (key_id, algorithm, passphrase_alias, public, private, \
+                 gun, role, last_used) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+            )
+            .bind(row.key_id)
+            .bind(row.algorithm)
+            .bind(row.alias)
+            .bind(row.public)
+            .bind(row.private.to_vec())
+            .bind(row.gun)
+            .bind(row.role)
+            .bind(row.was_used.then_some(1_i64)),
+        };
+        insert.execute(&mut self.connection).await.map(|_| ())
+    }
+
+    /// Whether a table is there.
+    pub fn has(&self, table: Table) -> bool {
+        self.columns.iter().any(|(of, _)| *of == table)
+    }
+
+    /// Refuses if a table is not there, or is not notary's.
+    pub fn require(&self, table: Table) -> Result<(), SourceError> {
+        let mut needed = table.columns().iter().filter(|(_, is_needed)| *is_needed);
+        if needed.all(|(column, _)| self.columns.contains(&(table, *column))) {
+            Ok(())
+        } else {
+            Err(SourceError::NoTable { table })
+        }
+    }
+
+    /// Names of collections that have files or changes, in the database's order: at most `count`
+    /// of those after this one. Nothing is after the last one.
+    pub async fn guns_after(
+        &mut self,
+        after: &str,
+        count: usize,
+    ) -> Result<Vec<String>, SourceError> {
+        let mut queries = Vec::new();
+        for table in [Table::Files, Table::Changes] {
+            if self.has(table) {
+                let is_there = self.not_deleted(table);
+                let name = table.name();
+                queries.push(format!(
+                    "SELECT gun FROM (SELECT DISTINCT CAST(gun AS TEXT) AS gun FROM {name} \
+                     WHERE gun > $1{is_there} ORDER BY gun LIMIT $2) AS {name}_guns"
+                ));
+            }
+        }
+        let query = format!("{} ORDER BY gun LIMIT $2", queries.join(" UNION "));
+        let rows = sqlx::query(AssertSqlSafe(query)).bind(after.to_owned()).bind(number(count));
+        let rows = rows.fetch_all(&mut self.connection).await.map_err(|e| self.failed(e))?;
+        rows.iter().map(|row| text(row, Table::Files, "gun")).collect()
+    }
+
+    /// Names of collections for which keys were handed out that have not signed anything: at most
+    /// `count` of those after this one.
+    pub async fn guns_with_waiting_keys_after(
+        &mut self,
+        after: &str,
+        count: usize,
+    ) -> Result<Vec<String>, SourceError> {
+        let has = |column| self.columns.contains(&(Table::Keys, column));
+        if !has("gun") || !has("last_used") {
+            return Ok(Vec::new());
+        }
+        let query = format!(
+            "SELECT DISTINCT CAST(gun AS TEXT) AS gun FROM private_keys WHERE gun > $1 \
+             AND last_used IS NULL{} ORDER BY gun LIMIT $2",
+            self.not_deleted(Table::Keys)
+        );
+        let rows = sqlx::query(AssertSqlSafe(query)).bind(after.to_owned()).bind(number(count));
+        let rows = rows.fetch_all(&mut self.connection).await.map_err(|e| self.failed(e))?;
+        rows.iter().map(|row| text(row, Table::Keys, "gun")).collect()
+    }
+
+    /// Which of these collections have files or changes.
+    pub async fn known_guns(&mut self, guns: &[String]) -> Result<BTreeSet<String>, SourceError> {
+        let mut known = BTreeSet::new();
+        for table in [Table::Files, Table::Changes] {
+            if !self.has(table) || guns.is_empty() {
+                continue;
+            }
+            let query = format!(
+                "SELECT DISTINCT CAST(gun AS TEXT) AS gun FROM {} WHERE gun IN ({}){}",
+                table.name(),
+                places(guns.len()),
+                self.not_deleted(table)
+            );
+            let mut query = sqlx::query(AssertSqlSafe(query));
+            for gun in guns {
+                query = query.bind(gun.clone());
+            }
+            let rows = query.fetch_all(&mut self.connection).await.map_err(|e| self.failed(e))?;
+            for row in &rows {
+                known.insert(text(row, table, "gun")?);
+            }
+        }
+        Ok(known)
+    }
+
+    /// The files of a collection. If they are more than [`MAX_IMPORTED_COLLECTION_BYTES`], the
+    /// oldest are left out, but no root.
+    pub async fn files(&mut self, gun: &str) -> Result<Files, SourceError> {
+        let is_there = self.not_deleted(Table::Files);
+        let query = format!(
+            "SELECT CAST(id AS BIGINT) AS id, CAST(role AS TEXT) AS role, \
+             CAST(LENGTH(data) AS BIGINT) AS length FROM tuf_files \
+             WHERE gun = $1{is_there} ORDER BY id DESC"
+        );
+        let query = sqlx::query(AssertSqlSafe(query)).bind(gun.to_owned());
+        let sizes = query.fetch_all(&mut self.connection).await.map_err(|e| self.failed(e))?;
+        let (mut from, mut left_out, mut sum) = (0, 0, 0_u64);
+        for row in &sizes {
+            let length = integer(row, Table::Files, "length")?;
+            let is_root = text(row, Table::Files, "role")? == "root";
+            let more = sum.saturating_add(u64::try_from(length).unwrap_or_default());
+            if is_root || more <= MAX_IMPORTED_COLLECTION_BYTES && left_out == 0 {
+                sum = more;
+            } else {
+                from = from.max(integer(row, Table::Files, "id")? + 1);
+                left_out += 1;
+            }
+        }
+        let sha256 = self.column(Table::Files, "sha256", "TEXT");
+        let query = format!(
+            "SELECT CAST(role AS TEXT) AS role, CAST(version AS BIGINT) AS version, data, {sha256}, \
+             {} FROM tuf_files WHERE gun = $1 AND (role = 'root' OR id >= $2){is_there} \
+             ORDER BY id",
+            self.time(Table::Files)
+        );
+        let query = sqlx::query(AssertSqlSafe(query)).bind(gun.to_owned()).bind(from);
+        let rows = query.fetch_all(&mut self.connection).await.map_err(|e| self.failed(e))?;
+        let read = |row: &AnyRow| {
+            Ok::<_, SourceError>(FileRow {
+                gun: gun.to_owned(),
+                role: text(row, Table::Files, "role")?,
+                version: integer(row, Table::Files, "version")?,
+                data: bytes(row, Table::Files, "data")?,
+                sha256: optional_text(row, Table::Files, "sha256")?,
+                created_at: time(row, Table::Files)?,
+            })
+        };
+        Ok(Files { rows: rows.iter().map(read).collect::<Result<_, _>>()?, left_out })
+    }
+
+    /// The changes of a collection, the oldest first.
+    pub async fn changes(&mut self, gun: &str) -> Result<Vec<ChangeRow>, SourceError> {
+        self.changes_where("gun = $1", |query| query.bind(gun.to_owned())).await
+    }
+
+    /// The changes of all collections whose numbers are these, first and last among them.
+    pub async fn changes_between(
+        &mut self,
+        first: i64,
+        last: i64,
+    ) -> Result<Vec<ChangeRow>, SourceError> {
+        self.changes_where("id >= $1 AND id <= $2", |query| query.bind(first).bind(last)).await
+    }
+
+    async fn changes_where(
+        &mut self,
+        condition: &str,
+        bind: impl for<'q> Fn(Query<'q>) -> Query<'q>,
+    ) -> Result<Vec<ChangeRow>, SourceError> {
+        if !self.has(Table::Changes) {
+            return Ok(Vec::new());
+        }
+        let query = format!(
+            "SELECT CAST(id AS BIGINT) AS id, {}, CAST(gun AS TEXT) AS gun, \
+             CAST(version AS BIGINT) AS version, {}, {} FROM changefeed WHERE {condition} \
+             ORDER BY id",
+            self.time(Table::Changes),
+            self.column(Table::Changes, "sha256", "TEXT"),
+            self.column(Table::Changes, "category", "TEXT"),
+        );
+        let query = bind(sqlx::query(AssertSqlSafe(query)));
+        let rows = query.fetch_all(&mut self.connection).await.map_err(|e| self.failed(e))?;
+        let read = |row: &AnyRow| {
+            let table = Table::Changes;
+            Ok::<_, SourceError>(ChangeRow {
+                id: integer(row, table, "id")?,
+                created_at: time(row, table)?,
+                gun: text(row, table, "gun")?,
+                version: integer(row, table, "version")?,
+                sha256: optional_text(row, table, "sha256")?.unwrap_or_default(),
+                category: optional_text(row, table, "category")?
+                    .unwrap_or_else(|| "update".to_owned()),
+            })
+        };
+        rows.iter().map(read).collect()
+    }
+
+    /// The last number of a change; 0 if there is none.
+    pub async fn last_change(&mut self) -> Result<i64, SourceError> {
+        if !self.has(Table::Changes) {
+            return Ok(0);
+        }
+        let query = "SELECT CAST(COALESCE(MAX(id), 0) AS BIGINT) AS id FROM changefeed";
+        let row = sqlx::query(query).fetch_one(&mut self.connection).await;
+        integer(&row.map_err(|e| self.failed(e))?, Table::Changes, "id")
+    }
+
+    /// How many collections there are.
+    pub async fn count(&mut self) -> Result<u64, SourceError> {
+        let query = format!(
+            "SELECT CAST(COUNT(DISTINCT gun) AS BIGINT) AS version FROM tuf_files \
+             WHERE 1 = 1{}",
+            self.not_deleted(Table::Files)
+        );
+        let row = sqlx::query(AssertSqlSafe(query)).fetch_one(&mut self.connection).await;
+        let count = integer(&row.map_err(|e| self.failed(e))?, Table::Files, "version")?;
+        Ok(u64::try_from(count).unwrap_or_default())
+    }
+
+    /// The keys of these collections.
+    pub async fn keys_of(&mut self, guns: &[String]) -> Result<Vec<KeyRow>, SourceError> {
+        if !self.columns.contains(&(Table::Keys, "gun")) {
+            return Ok(Vec::new());
+        }
+        self.keys_where("gun", guns).await
+    }
+
+    /// The keys with these ids.
+    pub async fn keys_with_ids(&mut self, ids: &[String]) -> Result<Vec<KeyRow>, SourceError> {
+        self.keys_where("key_id", ids).await
+    }
+
+    async fn keys_where(
+        &mut self,
+        column: &'static str,
+        values: &[String],
+    ) -> Result<Vec<KeyRow>, SourceError> {
+        if values.is_empty() || !self.has(Table::Keys) {
+            return Ok(Vec::new());
+        }
+        let condition = format!("{column} IN ({})", places(values.len()));
+        let query = self.keys_query(&condition, "ORDER BY key_id");
+        let mut query = sqlx::query(AssertSqlSafe(query));
+        for value in values {
+            query = query.bind(value.clone());
+        }
+        let rows = query.fetch_all(&mut self.connection).await.map_err(|e| self.failed(e))?;
+        rows.iter().map(key_row).collect()
+    }
+
+    /// One key for each passphrase that keys are sealed under.
+    pub async fn key_of_each_alias(&mut self) -> Result<Vec<KeyRow>, SourceError> {
+        if !self.has(Table::Keys) {
+            return Ok(Vec::new());
+        }
+        let is_there = self.not_deleted(Table::Keys);
+        let condition = format!(
+            "key_id IN (SELECT MIN(key_id) FROM private_keys WHERE 1 = 1{is_there} \
+             GROUP BY passphrase_alias)"
+        );
+        let query = self.keys_query(&condition, "ORDER BY passphrase_alias");
+        let rows = sqlx::query(AssertSqlSafe(query)).fetch_all(&mut self.connection).await;
+        rows.map_err(|e| self.failed(e))?.iter().map(key_row).collect()
+    }
+
+    fn keys_query(&self, condition: &str, order: &str) -> String {
+        let was_used = if self.columns.contains(&(Table::Keys, "last_used")) {
+            "CASE WHEN last_used IS NULL THEN 0 ELSE 1 END"
+        } else {
+            // Before it was noted, keys were made when they were needed.
+            "1"
+        };
+        format!(
+            "SELECT CAST(key_id AS TEXT) AS key_id, CAST(algorithm AS TEXT) AS algorithm, \
+             CAST(passphrase_alias AS TEXT) AS passphrase_alias, public, private, {}, {}, \
+             CAST({was_used} AS BIGINT) AS last_used FROM private_keys WHERE {condition}{} {order}",
+            self.column(Table::Keys, "gun", "TEXT"),
+            self.column(Table::Keys, "role", "TEXT"),
+            self.not_deleted(Table::Keys),
+        )
+    }
+
+    /// Ends the connection.
+    pub async fn close(self) {
+        // Nothing was changed that could be lost.
+        drop(self.connection.close().await);
+    }
+
+    /// What is added to a condition for rows that are not marked as deleted.
+    fn not_deleted(&self, table: Table) -> &'static str {
+        let marks = self.kind == Kind::Postgres && self.columns.contains(&(table, "deleted_at"));
+        if marks { " AND deleted_at IS NULL" } else { "" }
+    }
+
+    /// A column that may be missing.
+    fn column(&self, table: Table, column: &'static str, kind: &str) -> String {
+        if self.columns.contains(&(table, column)) {
+            format!("CAST({column} AS {kind}) AS {column}")
+        } else {
+            format!("CAST(NULL AS {kind}) AS {column}")
+        }
+    }
+
+    /// When a row was made, in microseconds since 1970.
+    fn time(&self, table: Table) -> String {
+        match self.kind {
+            Kind::Postgres if self.columns.contains(&(table, "created_at")) => {
+                "CAST(EXTRACT(EPOCH FROM created_at) * 1000000 AS BIGINT) AS created_at".to_owned()
+            }
+            Kind::Postgres | Kind::Spooled => self.column(table, "created_at", "BIGINT"),
+        }
+    }
+
+    fn failed(&self, error: sqlx::Error) -> SourceError {
+        match self.kind {
+            Kind::Postgres => SourceError::Database(error),
+            Kind::Spooled => SourceError::Spool(error),
+        }
+    }
+}
+
+type Query<'q> = sqlx::query::Query<'q, sqlx::Any, sqlx::any::AnyArguments>;
+
+fn key_row(row: &AnyRow) -> Result<KeyRow, SourceError> {
+    let table = Table::Keys;
+    Ok(KeyRow {
+        key_id: text(row, table, "key_id")?,
+        algorithm: text(row, table, "algorithm")?,
+        alias: text(row, table, "passphrase_alias")?,
+        public: bytes(row, table, "public")?,
+        private: Zeroizing::new(bytes(row, table, "private")?),
+        gun: optional_text(row, table, "gun")?.unwrap_or_default(),
+        role: optional_text(row, table, "role")?.unwrap_or_default(),
+        was_used: integer(row, table, "last_used")? != 0,
+    })
+}
+
+fn text(row: &AnyRow, table: Table, column: &'static str) -> Result<String, SourceError> {
+    row.try_get(column).map_err(|_| SourceError::Value { table, column })
+}
+
+/// Text of a column that may have none; blanks at its end are the database's.
+fn optional_text(
+    row: &AnyRow,
+    table: Table,
+    column: &'static str,
+) -> Result<Option<String>, SourceError> {
+    let text: Option<String> =
+        row.try_get(column).map_err(|_| SourceError::Value { table, column })?;
+    Ok(text.map(|text| text.trim_end().to_owned()))
+}
+
+fn bytes(row: &AnyRow, table: Table, column: &'static str) -> Result<Vec<u8>, SourceError> {
+    row.try_get(column).map_err(|_| SourceError::Value { table, column })
+}
+
+fn integer(row: &AnyRow, table: Table, column: &'static str) -> Result<i64, SourceError> {
+    row.try_get(column).map_err(|_| SourceError::Value { table, column })
+}
+
+fn time(row: &AnyRow, table: Table) -> Result<Option<Timestamp>, SourceError> {
+    let wrong = SourceError::Value { table, column: "created_at" };
+    let time: Option<i64> = match row.try_get("created_at") {
+        Ok(time) => time,
+        Err(_) => return Err(wrong),
+    };
+    time.map(Timestamp::from_microsecond).transpose().map_err(|_| wrong)
+}
+
+fn number(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+/// `$1, $2, …`.
+fn places(count: usize) -> String {
+    (1..=count).map(|place| format!("${place}")).collect::<Vec<_>>().join(", ")
+}
+
+/// Rows of a dump that are read ahead of those that are kept.
+const ROWS_AHEAD: usize = 4;
+/// The temporary database: nothing in it needs to survive anything. 64 MiB of it are kept in
+/// memory, the rest is on the disk.
+const SPOOL: &str = "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; \
+     PRAGMA locking_mode = EXCLUSIVE; PRAGMA cache_size = -65536; BEGIN; \
+     CREATE TABLE tuf_files (id INTEGER PRIMARY KEY, gun TEXT NOT NULL, role TEXT NOT NULL, \
+     version BIGINT NOT NULL, data BLOB NOT NULL, sha256 TEXT, created_at BIGINT); \
+     CREATE TABLE changefeed (id BIGINT NOT NULL, created_at BIGINT, gun TEXT NOT NULL, \
+     version BIGINT NOT NULL, sha256 TEXT, category TEXT); \
+     CREATE TABLE private_keys (key_id TEXT NOT NULL, algorithm TEXT NOT NULL, \
+     passphrase_alias TEXT NOT NULL, public BLOB NOT NULL, private BLOB NOT NULL, \
+     gun TEXT NOT NULL, role TEXT NOT NULL, last_used BIGINT)";
+/// What finds rows in it.
+const INDEXES: &str = "CREATE INDEX files_by_gun ON tuf_files (gun, id); \
+     CREATE INDEX changes_by_gun ON changefeed (gun, id); \
+     CREATE INDEX changes_by_id ON changefeed (id); \
+     CREATE INDEX keys_by_gun ON private_keys (gun); \
+     CREATE INDEX keys_by_id ON private_keys (key_id)";
