@@ -143,7 +143,8 @@ pub struct ImportRow {
 }
 
 impl ImportRow {
-    fn taken(taken: &TakenIn) -> Self {
+    /// What became of a collection that was taken in.
+    pub fn taken(taken: &TakenIn) -> Self {
         let left_out = taken.left_out.iter().map(|finding| LeftOut {
             role: finding.role.to_string(),
             version: finding.version,
@@ -177,6 +178,11 @@ impl ImportRow {
 
     /// A collection that was refused.
     pub fn refused(gun: &Gun, error: &CliError) -> Self {
+        Self::refused_name(gun.as_str(), error)
+    }
+
+    /// What was refused, and may have a name that no collection can have.
+    pub fn refused_name(gun: &str, error: &CliError) -> Self {
         let mut problem = error.source.to_string();
         for cause in error.causes() {
             problem = format!("{problem}: {cause}");
