@@ -48,9 +48,9 @@ fn of_server(error: NotaryError) -> CliError {
 pub(super) fn classify_import(error: &ImportError) -> Classified {
     match error {
         ImportError::NothingCurrent { .. } => (ErrorKind::Untrusted, Some(NOTHING_CURRENT)),
-        ImportError::Foreign { .. }
-        | ImportError::Fork { .. }
-        | ImportError::RolledBack { .. } => (ErrorKind::Tampered, Some(CONTRADICTS)),
+        ImportError::Foreign { .. } | ImportError::Fork { .. } | ImportError::RolledBack { .. } => {
+            (ErrorKind::Tampered, Some(CONTRADICTS))
+        }
         ImportError::NotHeld { .. } => (ErrorKind::Policy, None),
         ImportError::SignerElsewhere { .. } | ImportError::KeyOfOwner { .. } => {
             (ErrorKind::Key, None)

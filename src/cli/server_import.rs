@@ -109,11 +109,7 @@ fn past_change(line: FeedRecord) -> Option<PastChange> {
 }
 
 /// Prints what was done; what was refused has been said.
-pub fn print(
-    session: &Session,
-    output: &Output,
-    rows: &[ImportRow],
-) -> Result<bool, CliError> {
+pub fn print(session: &Session, output: &Output, rows: &[ImportRow]) -> Result<bool, CliError> {
     if output.print(session, rows)? {
         return Ok(true);
     }
@@ -128,7 +124,7 @@ pub fn print(
 pub struct ImportRow {
     /// The collection.
     pub gun: String,
-    /// `new`, `continued`, `unchanged`, or `refused`.
+    /// `new`, `continued`, `unchanged`, `remembered` or `refused`.
     pub outcome: String,
     /// How many files were stored.
     pub stored: u64,
@@ -156,13 +152,14 @@ impl ImportRow {
         let outcome = match taken.outcome {
             Outcome::New => "new",
             Outcome::Continued => "continued",
-            Outcome::Unchanged | Outcome::Remembered => "unchanged",
+            Outcome::Unchanged => "unchanged",
+            Outcome::Remembered => "remembered",
         };
         Self {
             gun: taken.gun.to_string(),
             outcome: outcome.to_owned(),
             stored: u64::try_from(taken.stored).unwrap_or(u64::MAX),
-            archive: taken.is_archive,
+            archive: taken.is_archive && taken.outcome != Outcome::Remembered,
             expires: taken.expires.as_ref().map(|(_, at)| Rfc3339::utc(*at).to_string()),
             left_out: left_out.collect(),
             problem: None,
@@ -198,6 +195,7 @@ impl ImportRow {
             "new" => format!("{stored} files, all new"),
             "continued" => format!("{stored} new files"),
             "refused" => "refused".to_owned(),
+            "remembered" => "no collection now; what was before is remembered".to_owned(),
             _ => "nothing new".to_owned(),
         };
         let mut text = format!("{gun}: {done}");

@@ -128,9 +128,8 @@ async fn source(session: &Session, place: &str) -> Result<Source, CliError> {
     match Place::parse(place)? {
         Place::Postgres(url) => Ok(Source::postgres(&url).await?),
         Place::Dump(path) => {
-            let dump = files::open(&path).map_err(|error| {
-                CliError::new(ErrorKind::NotFound, error)
-            })?;
+            let dump =
+                files::open(&path).map_err(|error| CliError::new(ErrorKind::NotFound, error))?;
             session.ui.detail(format!("reading {}", path.display()));
             Ok(Source::dumps(vec![dump]).await?)
         }
@@ -209,11 +208,7 @@ pub struct Summary {
 
 impl Summary {
     /// Counts one name; an error goes to `refused`. The row for `--json` is returned.
-    pub fn note(
-        &mut self,
-        done: TakenOver,
-        refused: &mut dyn FnMut(&str, CliError),
-    ) -> ImportRow {
+    pub fn note(&mut self, done: TakenOver, refused: &mut dyn FnMut(&str, CliError)) -> ImportRow {
         let TakenOver { gun, outcome, too_many } = done;
         self.too_many += too_many;
         let taken = match outcome {
@@ -261,8 +256,7 @@ impl Summary {
         count(self.left_out, "files that do not verify, or do not belong to the rest, left out");
         count(self.too_many, "old files of large collections left out");
         if !self.archives.is_empty() {
-            let shown: Vec<&str> =
-                self.archives.iter().take(SHOWN).map(String::as_str).collect();
+            let shown: Vec<&str> = self.archives.iter().take(SHOWN).map(String::as_str).collect();
             let more = if self.archives.len() > SHOWN { ", …" } else { "" };
             lines.push(format!(
                 "{} are archives, for their timestamp keys are not here: {}{more}",

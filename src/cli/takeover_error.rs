@@ -24,8 +24,10 @@ fn classify_takeover(error: &TakeoverError) -> Classified {
         TakeoverError::Passphrase(error) => classify_key(error),
         TakeoverError::SignerElsewhere => (
             ErrorKind::Key,
-            Some("leave the signer's keys where they are, or take `signer.remote` out of the \
-                  configuration"),
+            Some(
+                "leave the signer's keys where they are, or take `signer.remote` out of the \
+                  configuration",
+            ),
         ),
         TakeoverError::Import(error) => classify_import(error),
         TakeoverError::Keys(_) => (ErrorKind::Internal, None),
@@ -65,8 +67,10 @@ fn classify_dump(error: &DumpError) -> Classified {
     match error {
         DumpError::Packed { .. } => (
             ErrorKind::Usage,
-            Some("`pg_dump -Fp` writes plain text, and `pg_restore -f FILE` makes it of an \
-                  archive; gzip is read as it is, all else must be unpacked before"),
+            Some(
+                "`pg_dump -Fp` writes plain text, and `pg_restore -f FILE` makes it of an \
+                  archive; gzip is read as it is, all else must be unpacked before",
+            ),
         ),
         DumpError::Truncated { .. } => {
             (ErrorKind::Storage, Some("write the dump again, and copy all of it"))
@@ -77,8 +81,10 @@ fn classify_dump(error: &DumpError) -> Classified {
         ),
         DumpError::NoColumns { .. } => (
             ErrorKind::Usage,
-            Some("dump the tables with their definitions, or with `--complete-insert` \
-                  (mysqldump) or `--column-inserts` (pg_dump)"),
+            Some(
+                "dump the tables with their definitions, or with `--complete-insert` \
+                  (mysqldump) or `--column-inserts` (pg_dump)",
+            ),
         ),
         DumpError::TwoDatabases { .. } => {
             (ErrorKind::Usage, Some("dump the databases of one notary only"))
@@ -92,8 +98,10 @@ fn classify_refused(error: &Refused) -> Classified {
         Refused::Name(_) => (ErrorKind::Usage, None),
         Refused::Hash { .. } | Refused::Twice { .. } => (
             ErrorKind::Tampered,
-            Some("somebody changed notary's table: restore the rows from a backup, and import \
-                  again"),
+            Some(
+                "somebody changed notary's table: restore the rows from a backup, and import \
+                  again",
+            ),
         ),
         Refused::Key(error) => classify_key(error),
         Refused::Import(error) => classify_import(error),

@@ -420,7 +420,8 @@ mod tests {
         fs::create_dir_all(inside.join("a")).unwrap();
         fs::write(folder.path().join("secret"), b"secret").unwrap();
         fs::write(inside.join("a/file"), b"file").unwrap();
-        let link = |to: &str, name: &str| std::os::unix::fs::symlink(to, inside.join(name)).unwrap();
+        let link =
+            |to: &str, name: &str| std::os::unix::fs::symlink(to, inside.join(name)).unwrap();
         link("a", "to-a");
         link("../secret", "up");
         link("/etc", "absolute");

@@ -77,8 +77,7 @@ impl BlobStore {
             }
             let claim = Arc::new(disk.claim(&id)?);
             let upload = disk.open_upload(Arc::clone(&claim), 0)?;
-            let written =
-                hashed(&mut file, &digest, &mut |piece, at| upload.write(&[piece], at));
+            let written = hashed(&mut file, &digest, &mut |piece, at| upload.write(&[piece], at));
             let sealed = written.and_then(|size| Ok((upload.seal(&digest)?, size)));
             match sealed {
                 Ok((object, size)) => Ok(Adopted { object, size, is_copy: true }),

@@ -14,7 +14,7 @@ use crate::clock::Timestamp;
 use crate::codec::text::from_hex;
 use crate::crypto::{Passphrase, PrivateKey, Sha256Hash};
 use crate::server::Server;
-use crate::server::import::keys::{PastKeyError, Passphrases};
+use crate::server::import::keys::{Passphrases, PastKeyError};
 use crate::server::import::rows::{ChangeRow, FileRow, KeyRow, Table};
 use crate::server::import::source::{Files, Source, SourceError};
 use crate::server::import::take_in::{ImportError, TakenIn, take_in};

@@ -441,11 +441,7 @@ impl Run<'_> {
     }
 
     /// Whether manifests that this one lists are not here yet.
-    async fn waits(
-        &self,
-        name: &RepositoryName,
-        prepared: &Prepared,
-    ) -> Result<bool, FolderError> {
+    async fn waits(&self, name: &RepositoryName, prepared: &Prepared) -> Result<bool, FolderError> {
         let mut reading = self.server.meta.glance().await?;
         for (child, kind) in prepared.children() {
             // Some builders keep their cache as an index of blobs.

@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use std::io::Read;
 
 use sqlx::any::{AnyConnectOptions, AnyRow};
-use sqlx::{AnyConnection, AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _, Row as _};
+use sqlx::{
+    AnyConnection, AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _, Row as _,
+};
 use tokio::sync::mpsc;
 use zeroize::Zeroizing;
 
@@ -115,7 +117,8 @@ impl Source {
     pub async fn dumps<R: Read + Send + 'static>(dumps: Vec<R>) -> Result<Self, SourceError> {
         sqlx::any::install_default_drivers();
         // A database without a name is in a file that nobody else sees and that nobody must remove.
-        let options: AnyConnectOptions = "sqlite://?mode=rwc".parse().map_err(SourceError::Spool)?;
+        let options: AnyConnectOptions =
+            "sqlite://?mode=rwc".parse().map_err(SourceError::Spool)?;
         let mut connection = options.connect().await.map_err(SourceError::Spool)?;
         connection.execute(SPOOL).await.map_err(SourceError::Spool)?;
         let mut source = Self { connection, kind: Kind::Spooled, columns: BTreeSet::new() };
@@ -245,10 +248,7 @@ impl Source {
     }
 
     /// Which of these collections have files or changes.
-    pub async fn known_guns(
-        &mut self,
-        guns: &[String],
-    ) -> Result<BTreeSet<String>, SourceError> {
+    pub async fn known_guns(&mut self, guns: &[String]) -> Result<BTreeSet<String>, SourceError> {
         let mut known = BTreeSet::new();
         for table in [Table::Files, Table::Changes] {
             if !self.has(table) || guns.is_empty() {

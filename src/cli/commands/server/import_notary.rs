@@ -52,8 +52,7 @@ impl Args {
                 }));
             };
             let signer = self.signer.as_deref();
-            let done =
-                notary_to(session, opened.server(), &self.source, signer, &mut told).await;
+            let done = notary_to(session, opened.server(), &self.source, signer, &mut told).await;
             opened.close().await;
             done
         })?;

@@ -49,8 +49,7 @@ impl Args {
             let mut problem = |name: &str, problem| {
                 refused.push((name.to_owned(), CliError::from(problem)));
             };
-            let done =
-                registry_to(session, opened.server(), &self.folder, how, &mut problem).await;
+            let done = registry_to(session, opened.server(), &self.folder, how, &mut problem).await;
             opened.close().await;
             done
         })?;

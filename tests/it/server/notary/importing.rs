@@ -3,7 +3,9 @@
 
 use serde_json::{Value, json};
 use trust::crypto::PrivateKey;
-use trust::server::import::{ImportError, Incoming, Outcome, PastChange, PastKey, TakenIn, take_in};
+use trust::server::import::{
+    ImportError, Incoming, Outcome, PastChange, PastKey, TakenIn, take_in,
+};
 use trust::server::upkeep::renewal::{Pass, renew_due};
 use trust::server::upkeep::{Storage, fsck};
 use trust::tuf::history::KeptFile;
@@ -48,9 +50,10 @@ impl Past {
     }
 
     fn incoming(&self) -> Incoming {
-        let files = self.files().into_iter().map(|(role, bytes)| {
-            (KeptFile { role: RoleName::parse(&role).unwrap(), bytes }, None)
-        });
+        let files = self
+            .files()
+            .into_iter()
+            .map(|(role, bytes)| (KeptFile { role: RoleName::parse(&role).unwrap(), bytes }, None));
         let gun = Gun::parse(GUN).unwrap();
         Incoming { gun, files: files.collect(), feed: Vec::new(), keys: Vec::new() }
     }
@@ -63,7 +66,8 @@ impl Past {
 
 impl World {
     fn bring(&self, files: &[(String, Vec<u8>)]) -> Answer {
-        let files: Vec<_> = files.iter().map(|(role, file)| (role.as_str(), file.clone())).collect();
+        let files: Vec<_> =
+            files.iter().map(|(role, file)| (role.as_str(), file.clone())).collect();
         let headers = [("content-type", CONTENT_TYPE)];
         self.server.ask("POST", &format!("/v2/{GUN}/_trust/import"), &headers, multipart(&files))
     }
@@ -110,10 +114,7 @@ fn a_collection_is_served_as_it_was_and_as_an_archive_when_it_has_expired() {
     let world = World::with_own_snapshot();
     let told = world.brings(&past);
     // Three timestamps, snapshots and targets, and two roots.
-    assert_eq!(
-        told,
-        json!({"outcome": "new", "stored": 11, "archive": true, "left_out": []})
-    );
+    assert_eq!(told, json!({"outcome": "new", "stored": 11, "archive": true, "left_out": []}));
     for role in past.owner.roles() {
         assert_eq!(world.get(&format!("{role}.json")).body, past.owner.raw(&role), "{role}");
     }
