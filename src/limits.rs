@@ -38,6 +38,12 @@ pub const MAX_MISSING_VERSIONS: u64 = 16;
 pub const MAX_UNVERIFIED_FILES: usize = 256;
 /// Most bytes of one collection that are kept though they do not verify.
 pub const MAX_UNVERIFIED_BYTES: u64 = 64 << 20;
+/// Most requests in a row that a server may leave without an answer before it is asked no more.
+pub const MAX_UNANSWERED_IN_A_ROW: u32 = 8;
+/// Longest rest that a server may ask for while collections are rescued from it, in seconds.
+pub const MAX_RESCUE_REST_SECONDS: u64 = 300;
+/// Most times that one file is asked for while the server says that it is busy.
+pub const MAX_BUSY_ANSWERS: u32 = 10;
 /// Most changes of one collection followed in a changefeed.
 pub const MAX_FEED_RECORDS: usize = 1_000_000;
 /// Largest list of collections read that are to be rescued, in bytes: a million names.
@@ -199,6 +205,9 @@ pub const MAX_REPLACED_BYTES: u64 = 32 << 20;
 pub const MAX_CONFIG_BYTES: u64 = 16 << 20;
 /// Largest answer of a credential helper read, in bytes; a token has some 3 KiB.
 pub const MAX_HELPER_ANSWER_BYTES: u64 = 1 << 20;
+/// Largest answer of the `docker` program read, in bytes: the list of its plugins has some 10 KiB, a
+/// line about a transfer some 100 bytes.
+pub const MAX_DOCKER_ANSWER_BYTES: u64 = 4 << 20;
 /// Longest password or token read from the standard input, in bytes; a token has some 3 KiB.
 pub const MAX_PASSWORD_BYTES: u64 = 64 << 10;
 /// Longest wait for one answer of a token or a remote signer, in seconds: a network's token takes

@@ -20,8 +20,10 @@ use crate::store::credentials::Credential;
 use crate::store::keyring::KeyringEnv;
 use crate::store::login_sources::LoginSources;
 use crate::store::registry_rules::RegistryRules;
+use crate::store::rescue::RescueFolder;
 use crate::store::tls_files::TlsFiles;
 use crate::store::{StoreError, TrustDir};
+use crate::tuf::trusted::Expiry;
 use crate::tuf::{Gun, Pinning, Rules};
 
 /// Everything outside the program that an action may touch.
@@ -87,6 +89,38 @@ pub struct Connections {
     pub trust_login: Option<(String, Passphrase)>,
     /// Where logins are looked up besides docker's configuration.
     pub logins: LoginSources,
+    /// What was rescued from trust servers, to be asked in their place.
+    pub archive: Option<Archive>,
+}
+
+/// A rescue folder that answers instead of trust servers.
+#[derive(Debug, Clone)]
+pub struct Archive {
+    /// The folder.
+    pub folder: RescueFolder,
+    /// What expired metadata does.
+    pub expiry: Expiry,
+}
+
+/// A trust server, whose connections the clients for several collections share.
+#[derive(Debug, Clone)]
+pub struct TrustServer {
+    url: Url,
+    http: HttpClient,
+    logins: StoredLogins,
+}
+
+impl TrustServer {
+    /// Its address.
+    pub fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// The client for a collection; `actions` as for [`Connections::notary`].
+    pub fn collection(&self, gun: &Gun, actions: &str) -> NotaryClient {
+        let logins = Arc::new(self.logins.clone());
+        NotaryClient::new(self.url.clone(), gun, actions, self.http.clone(), logins)
+    }
 }
 
 /// Which trust server is asked about a repository (notary.md §5.1).
@@ -124,19 +158,39 @@ impl Connections {
     /// The trust server's client for a repository; `actions` is the token scope: `pull`,
     /// `pull,push`, `push,pull` or `*`.
     pub fn notary(&self, gun: &Gun, actions: &str) -> Result<NotaryClient, ConnectionError> {
-        let registry = registry_host(gun);
+        Ok(self.trust_server(registry_host(gun))?.collection(gun, actions))
+    }
+
+    /// Asks this trust server for every repository; one on this machine may do without TLS.
+    pub fn ask(&mut self, url: &str) {
+        let host = Url::parse(url).ok().map(|url| authority(&url));
+        self.insecure_trust_server |= host.is_some_and(|host| is_loopback(&host));
+        self.server = ServerChoice::Fixed(url.to_owned());
+    }
+
+    /// The host of the trust server that is asked for every repository, if there is one: its own
+    /// logins are those of a registry of this name.
+    pub fn host_of_server(&self) -> Option<String> {
+        match &self.server {
+            ServerChoice::Fixed(url) => Url::parse(url).ok().map(|url| authority(&url)),
+            ServerChoice::OfTheRegistry => None,
+        }
+    }
+
+    /// The trust server for the repositories of a registry, by the registry's host.
+    pub fn trust_server(&self, registry: &str) -> Result<TrustServer, ConnectionError> {
         let insecure = self.insecure || self.insecure_trust_server || is_loopback(registry);
-        let server = self.server.for_registry(registry, insecure)?;
+        let url = self.server.for_registry(registry, insecure)?;
         let dirs = [self.config_dir.join("tls")];
         let own = [&self.tls, &self.trust_server_tls];
-        let http = self.http(&dirs, &authority(&server), insecure, &own)?;
-        let logins = Arc::new(StoredLogins {
+        let http = self.http(&dirs, &authority(&url), insecure, &own)?;
+        let logins = StoredLogins {
             config_dir: self.config_dir.clone(),
             sources: self.logins.clone(),
             host: registry.to_owned(),
             first: self.trust_login.clone(),
-        });
-        Ok(NotaryClient::new(server, gun, actions, http, logins))
+        };
+        Ok(TrustServer { url, http, logins })
     }
 
     /// Whether the trust server of an image is its registry itself.
@@ -296,7 +350,7 @@ fn without_login(given: &str) -> String {
 }
 
 /// The registry a repository is on: the first segment of its name.
-fn registry_host(gun: &Gun) -> &str {
+pub(super) fn registry_host(gun: &Gun) -> &str {
     gun.segments().next().unwrap_or_default()
 }
 

@@ -62,6 +62,9 @@ pub async fn inspect(
     let gun = gun_of(reference)?;
     let Updated { trusted, not_cached } = refresh(context, &gun, source).await?;
     let mut warnings: Vec<String> = trusted.notes().iter().map(ToString::to_string).collect();
+    warnings.extend(trusted.expired().iter().map(|(role, since)| {
+        format!("{role} expired on {since}, and was accepted because that was asked for")
+    }));
     warnings.extend(
         trusted.unusable().iter().map(|(role, cause)| format!("{role} cannot be used: {cause}")),
     );

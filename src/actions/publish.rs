@@ -667,8 +667,8 @@ impl Change<'_> {
     }
 }
 
-/// Whether a draft changes nothing but versions, expiry, and the certificates of root keys: what
-/// it signs is no more than what was signed before.
+/// Whether a draft changes nothing but versions, expiry, the certificates of root keys, and who
+/// signs timestamps and snapshots: of images it says no more than what was signed before.
 fn only_renews(draft: &Draft, trusted: &TrustedRepository) -> bool {
     let same = |role: &RoleName| match role {
         RoleName::Root => base_keys(draft.root()) == base_keys(trusted.root().body()),
@@ -682,9 +682,9 @@ fn only_renews(draft: &Draft, trusted: &TrustedRepository) -> bool {
     draft.is_dirty() && draft.dirty().iter().all(same)
 }
 
-/// Who signs the base roles, whatever certificates the keys are in.
+/// Who signs roots and targets, whatever certificates the keys are in.
 fn base_keys(root: &Root) -> Vec<Option<(BTreeSet<KeyId>, u32)>> {
-    let roles = [RoleName::Root, RoleName::Targets, RoleName::Snapshot, RoleName::Timestamp];
+    let roles = [RoleName::Root, RoleName::Targets];
     let keys = roles.iter().map(|role| root.role_keys(role));
     keys.map(|keys| {
         let keys = keys?;

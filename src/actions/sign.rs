@@ -179,13 +179,27 @@ pub async fn sign_contents<E>(
 where
     E: From<SignError> + From<PublishError>,
 {
-    let gun = gun_of(reference).map_err(SignError::from)?;
     let plan = Plan { signer: new_signer(context, reference, signer)?, ..Plan::default() };
+    sign_contents_under(context, reference, &plan, contents, image).await
+}
+
+/// As [`sign_contents`], for who decides how a repository without trust data is set up.
+pub async fn sign_contents_under<E>(
+    context: &Context,
+    reference: &Reference,
+    plan: &Plan,
+    contents: impl Future<Output = Result<Vec<Content>, E>>,
+    image: Option<SignedPush>,
+) -> Result<Signed, E>
+where
+    E: From<SignError> + From<PublishError>,
+{
+    let gun = gun_of(reference).map_err(SignError::from)?;
     let keys = context.trust_dir.keys().map_err(SignError::from)?;
     let mut tags = Vec::new();
     let mut restarted = Vec::new();
     let wanted = async { Ok::<_, E>(AllWanted { tags: wanted(contents.await?)?, image }) };
-    let published = publish_with(context, &gun, Some(&plan), wanted, |draft, trusted, wanted| {
+    let published = publish_with(context, &gun, Some(plan), wanted, |draft, trusted, wanted| {
         tags.clear();
         restarted = restart_roles(draft, trusted, &keys)?;
         for wanted in &wanted.tags {
@@ -260,7 +274,7 @@ async fn resolve(context: &Context, request: &Request) -> Result<Vec<Content>, S
 }
 
 /// Whose delegation a new repository gets: the signer named, or the registry's user.
-fn new_signer(
+pub fn new_signer(
     context: &Context,
     reference: &Reference,
     signer: Option<&str>,

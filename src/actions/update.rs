@@ -11,11 +11,13 @@ use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use jiff::SignedDuration;
 
 use crate::actions::context::{ConnectionError, Context};
+use crate::actions::rescue::Shelf;
 use crate::client::notary::NotFoundBody;
 use crate::client::{FileVersion, NotaryClient, NotaryError, TransportError};
 use crate::clock::Timestamp;
 use crate::limits::MAX_VERSION;
 use crate::store::StoreError;
+use crate::store::rescue::RescueFolderError;
 use crate::tuf::metadata::{MetadataError, Root, Signed, TimestampFile};
 use crate::tuf::rules::{RootWalk, Rules};
 use crate::tuf::trusted::{
@@ -34,6 +36,9 @@ pub enum Source {
     Server,
     /// The cache alone, which must still be fresh.
     Cache,
+    /// What was rescued ([`crate::actions::context::Connections::archive`]), as if a server had it.
+    /// The cache keeps older files from being believed, and is not written.
+    Folder,
 }
 
 /// What an update gave.
@@ -139,6 +144,9 @@ pub enum RefreshError {
     /// The cache cannot be read.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The rescue folder cannot be read.
+    #[error(transparent)]
+    Folder(#[from] RescueFolderError),
 }
 
 /// Brings a repository up to date for somebody who reads, and caches what was accepted.
@@ -147,6 +155,9 @@ pub async fn refresh(
     gun: &Gun,
     source: Source,
 ) -> Result<Updated, RefreshError> {
+    if source == Source::Folder {
+        return from_folder(context, gun).await;
+    }
     let notary = context.connections.notary(gun, "pull")?;
     update(context, gun, &notary, source, Expiry::Enforced).await
 }
@@ -174,17 +185,41 @@ pub async fn update(
     }
     let pin = context.pinning.rule(gun);
     let rules = context.strictness.rules;
-    let update = Update { gun, notary, source, expiry, cached: &cached, rules };
+    let origin = Origin::Server(notary);
+    let update = Update { gun, origin, source, expiry, cached: &cached, rules };
     let set = update.anchor(now, expiry, pin).await?;
     let mut trusted = update.chain(set).await?;
-    if now.duration_since(clock) > CLOCK_TOLERANCE {
-        trusted.note(Note::ClockBehind { clock, seen: now });
-    }
+    note_clock(&mut trusted, clock, now);
     let mut not_cached = cache.commit(&trusted.files(), &[]).err();
     if source == Source::Server && not_cached.is_none() && trusted.expired().is_empty() {
         not_cached = cache.record_update(now).err();
     }
     Ok(Updated { trusted, not_cached })
+}
+
+/// Answers from a rescue folder: by all the rules, from the cached root if there is one, and never
+/// with anything older than what is cached. The cache stays as it is.
+async fn from_folder(context: &Context, gun: &Gun) -> Result<Updated, RefreshError> {
+    let archive = context.connections.archive.as_ref();
+    let archive = archive.ok_or_else(|| RefreshError::NotCached { gun: gun.clone() })?;
+    let cache = context.trust_dir.metadata(gun);
+    let cached = cache.read()?;
+    let clock = context.clock.now();
+    let now = cache.last_update().map_or(clock, |confirmed| confirmed.max(clock));
+    let shelf = Shelf::read(archive, gun, cached.get(&RoleName::Root).map(Vec::as_slice))?;
+    let (source, expiry, rules) = (Source::Folder, archive.expiry, context.strictness.rules);
+    let update =
+        Update { gun, origin: Origin::Folder(&shelf), source, expiry, cached: &cached, rules };
+    let set = update.anchor(now, expiry, context.pinning.rule(gun)).await?;
+    let mut trusted = update.chain(set).await?;
+    note_clock(&mut trusted, clock, now);
+    Ok(Updated { trusted, not_cached: None })
+}
+
+fn note_clock(trusted: &mut TrustedRepository, clock: Timestamp, now: Timestamp) {
+    if now.duration_since(clock) > CLOCK_TOLERANCE {
+        trusted.note(Note::ClockBehind { clock, seen: now });
+    }
 }
 
 /// When a server last confirmed what is cached of a repository, to the hour; `None` if it was
@@ -210,9 +245,16 @@ fn stale(gun: &Gun, confirmed: Option<&Timestamp>, limit: SignedDuration) -> Str
 /// How far the clock may be behind the last update before it is told.
 const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
 
+/// What has the files that are not cached.
+#[derive(Clone, Copy)]
+enum Origin<'a> {
+    Server(&'a NotaryClient),
+    Folder(&'a Shelf),
+}
+
 struct Update<'a> {
     gun: &'a Gun,
-    notary: &'a NotaryClient,
+    origin: Origin<'a>,
     source: Source,
     expiry: Expiry,
     cached: &'a BTreeMap<RoleName, Vec<u8>>,
@@ -220,6 +262,18 @@ struct Update<'a> {
 }
 
 impl Update<'_> {
+    async fn file(
+        &self,
+        role: &RoleName,
+        version: FileVersion,
+        limit: u64,
+    ) -> Result<Vec<u8>, NotaryError> {
+        match self.origin {
+            Origin::Server(notary) => notary.file(role, version, limit).await,
+            Origin::Folder(shelf) => shelf.file(role, version),
+        }
+    }
+
     async fn anchor(
         &self,
         now: Timestamp,
@@ -236,7 +290,7 @@ impl Update<'_> {
             return Err(RefreshError::NotCached { gun });
         }
         let limit = self.rules.bounds.root;
-        let root = self.notary.file(&RoleName::Root, FileVersion::Current, limit).await;
+        let root = self.file(&RoleName::Root, FileVersion::Current, limit).await;
         let root = match root {
             Err(NotaryError::NotFound { server, seen: NotFoundBody::Notary, .. }) => {
                 return Err(RefreshError::NoTrustData { server, gun, set_up_here: false });
@@ -306,7 +360,7 @@ impl Update<'_> {
             return cached.ok_or_else(|| RefreshError::NotCached { gun: self.gun.clone() });
         }
         let limit = self.rules.bounds.timestamp;
-        let current = self.notary.file(&role, FileVersion::Current, limit).await;
+        let current = self.file(&role, FileVersion::Current, limit).await;
         // A server of the reference has no answer once a snapshot that is not its to sign has
         // expired (notary.md §3.5), which its owner must be able to sign again all the same.
         if let Err(NotaryError::Transport(TransportError::Status { status: 500, .. })) = &current
@@ -358,7 +412,7 @@ impl Update<'_> {
 
     async fn numbered_timestamp(&self, version: u64) -> Option<Vec<u8>> {
         let number = FileVersion::Number(version);
-        self.notary.file(&RoleName::Timestamp, number, self.rules.bounds.timestamp).await.ok()
+        self.file(&RoleName::Timestamp, number, self.rules.bounds.timestamp).await.ok()
     }
 
     /// The file of this hash: the cached one if it is that, else the server's.
@@ -373,7 +427,7 @@ impl Update<'_> {
             return Err(RefreshError::NotCached { gun: self.gun.clone() });
         }
         let version = FileVersion::Hash(wanted.sha256);
-        match self.notary.file(&wanted.role, version, wanted.length).await {
+        match self.file(&wanted.role, version, wanted.length).await {
             Ok(raw) => Ok((wanted.role, Cow::Owned(raw))),
             Err(NotaryError::Transport(TransportError::TooLarge { .. })) => {
                 let listed = wanted.length;
@@ -405,7 +459,7 @@ impl Update<'_> {
             None => FileVersion::Current,
         };
         let role = RoleName::Root;
-        let newest = self.notary.file(&role, version, self.rules.bounds.root).await;
+        let newest = self.file(&role, version, self.rules.bounds.root).await;
         let newest = newest.map_err(|error| self.not_handed_out(&role, error))?;
         let offered = Signed::<Root>::parse(&role, &newest)
             .map_err(|cause: MetadataError| {
@@ -427,7 +481,7 @@ impl Update<'_> {
         }
         for version in set.root_version().saturating_add(1)..offered {
             let limit = self.rules.bounds.root;
-            let between = self.notary.file(&role, FileVersion::Number(version), limit);
+            let between = self.file(&role, FileVersion::Number(version), limit);
             let between = match between.await {
                 Err(NotaryError::NotFound { seen: NotFoundBody::Notary, .. }) => {
                     return Err(RefreshError::MissingRoot { gun: self.gun.clone(), version });

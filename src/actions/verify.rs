@@ -55,6 +55,8 @@ pub struct Verdict {
     pub timestamp_version: u64,
     /// The first of all metadata to expire.
     pub expires_first: (RoleName, Timestamp),
+    /// What has expired, and since when, and was accepted all the same because that was asked for.
+    pub expired: Vec<(RoleName, Timestamp)>,
     /// Whether the registry serves what is signed.
     pub registry_checked: bool,
     /// How many manifests of an index were found in the registry.
@@ -233,6 +235,7 @@ async fn decide(
         fresh_until: trusted.timestamp().body().header.expires.instant(),
         timestamp_version: trusted.timestamp().body().header.version,
         expires_first: trusted.expires_first(),
+        expired: trusted.expired().to_vec(),
         registry_checked: false,
         children_checked: 0,
         warnings: warnings(&trusted),
@@ -482,6 +485,7 @@ fn explain_chain(trusted: &TrustedRepository, source: Source, steps: &mut Vec<St
     let origin = match source {
         Source::Server => "the trust server",
         Source::Cache => "the cache",
+        Source::Folder => "the rescue folder",
     };
     pass(
         steps,

@@ -2,10 +2,15 @@
 
 use clap::ValueEnum;
 
+use crate::actions::image::find::{LocalImage, find, find_for};
 use crate::cli::error::CliError;
+use crate::cli::layout::LayoutArgs;
+use crate::cli::run::Session;
+use crate::oci::ImageName;
 use crate::oci::archive::Expansion;
 use crate::oci::media_type::Compression;
 use crate::oci::platform::Platform;
+use crate::store::ImageLayout;
 
 /// How something is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -42,6 +47,57 @@ impl ExpansionArgs {
     pub fn expansion(self) -> Expansion {
         self.max_size.map_or_else(Expansion::default, Expansion::allowed)
     }
+}
+
+/// Flags of commands that make an image of one that is here.
+#[derive(Debug, clap::Args)]
+pub struct RemakingArgs {
+    /// Platform of an image for several, such as `linux/arm64`
+    #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
+    pub platform: Option<String>,
+
+    /// Compression of the layers
+    #[arg(long, value_enum, default_value = "gzip")]
+    pub compression: CompressionChoice,
+
+    /// How large layers may be.
+    #[command(flatten)]
+    pub expansion: ExpansionArgs,
+
+    /// Where the images are.
+    #[command(flatten)]
+    pub layout: LayoutArgs,
+}
+
+impl RemakingArgs {
+    /// Opens the layout, and finds the image in it: that of the platform, if one is named.
+    pub fn find(
+        &self,
+        session: &Session,
+        image: &str,
+    ) -> Result<(ImageLayout, LocalImage), CliError> {
+        let platform = platform(self.platform.as_deref())?;
+        let layout = self.layout.open(session)?;
+        let image = match platform {
+            Some(platform) => find_for(&layout, image, &platform)?,
+            None => find(&layout, image)?,
+        };
+        Ok((layout, image))
+    }
+
+    /// How its layers are written, and how large those it has may be.
+    pub fn packing(&self) -> (Compression, Expansion) {
+        (Compression::from(self.compression), self.expansion.expansion())
+    }
+}
+
+/// The name of an image that is to be made: it has no digest yet.
+pub fn new_name(text: &str) -> Result<ImageName, CliError> {
+    let name = ImageName::parse(text)?;
+    if name.reference().is_some_and(|name| name.digest().is_some()) {
+        return Err(CliError::usage("the name of a new image has no digest"));
+    }
+    Ok(name)
 }
 
 /// Reads `--platform`.

@@ -1,11 +1,12 @@
 //! The errors of collections that are carried from server to server, as kinds and hints: what
 //! [`crate::cli::error`] is for the layers below.
 
+use crate::actions::repo::adopt::{AdoptError, Needed};
 use crate::actions::repo::import::BringError;
 use crate::cli::error::{Classified, CliError, ErrorKind, classified_by};
 use crate::client::NotaryError;
+use crate::crypto::KeyId;
 use crate::server::import::ImportError;
-use crate::store::rescue::RescueFolderError;
 
 classified_by! {
     ImportError => classify_import,
@@ -14,7 +15,7 @@ classified_by! {
 impl From<BringError> for CliError {
     fn from(error: BringError) -> Self {
         match error {
-            BringError::Folder(error) => of_folder(error),
+            BringError::Folder(error) => error.into(),
             BringError::Connection(error) => error.into(),
             BringError::Server(error) => of_server(error),
             BringError::NothingCurrent { .. } => {
@@ -28,6 +29,58 @@ impl From<BringError> for CliError {
                 .hint("the server's configuration says how large a publication may be"),
         }
     }
+}
+
+impl From<AdoptError> for CliError {
+    fn from(error: AdoptError) -> Self {
+        match error {
+            AdoptError::Bring(error) => error.into(),
+            AdoptError::Renew(error) => error.into(),
+            AdoptError::Refresh(error) => error.into(),
+            AdoptError::Publish(error) => error.into(),
+            AdoptError::Connection(error) => error.into(),
+            AdoptError::Server(error) => error.into(),
+            AdoptError::Store(error) => error.into(),
+            AdoptError::NotThere { .. } => Self::new(ErrorKind::NotFound, error).hint(
+                "bring it first, with `trust repo import` or `trust serve --import`; `--from DIR` \
+                 does both",
+            ),
+            AdoptError::OtherServer { root, .. } => {
+                let root = match root {
+                    Some(root) if root > 1 => format!(
+                        "a server of the reference begins with root 1 or 2, and the next one of \
+                         this collection would be {}",
+                        root.saturating_add(1)
+                    ),
+                    _ => "a server of the reference takes the next root".to_owned(),
+                };
+                Self::new(ErrorKind::Failed, error).hint(format!(
+                    "{root}; it counts timestamps from 1, which clients that saw later ones \
+                     refuse: use a server of `trust serve`"
+                ))
+            }
+            AdoptError::Keys { ref needs, .. } => {
+                let hints: Vec<String> = needs.iter().map(needed_words).collect();
+                let error = hints.into_iter().fold(Self::new(ErrorKind::Key, error), Self::hint);
+                error.hint(
+                    "`trust key import` and `trust key restore` bring keys; without the root key \
+                     the collection stays an archive",
+                )
+            }
+            AdoptError::ServerKey { .. } => Self::new(ErrorKind::Network, error),
+        }
+    }
+}
+
+/// Which keys are needed, and in which files they are.
+pub fn needed_words(needed: &Needed) -> String {
+    let Needed { role, threshold, keys } = needed;
+    let file = |(id, here): &(KeyId, bool)| {
+        let place = if *here { "here" } else { "not here" };
+        format!("private/{id}.key ({place})")
+    };
+    let keys: Vec<String> = keys.iter().map(file).collect();
+    format!("{role} is signed by {threshold} of: {}", keys.join(", "))
 }
 
 /// A refusal of a collection by a server of ours.
@@ -58,17 +111,6 @@ pub(super) fn classify_import(error: &ImportError) -> Classified {
         ImportError::Restless { .. } => (ErrorKind::Busy, None),
         ImportError::Check(_) => (ErrorKind::Internal, None),
         _ => (ErrorKind::Storage, None),
-    }
-}
-
-/// An error of a rescue folder that is brought to a server.
-pub fn of_folder(error: RescueFolderError) -> CliError {
-    match error {
-        RescueFolderError::Store(error) => error.into(),
-        RescueFolderError::NotOne { .. } => CliError::new(ErrorKind::Usage, error)
-            .hint("`trust rescue` makes such folders (spec/rescue.md)"),
-        RescueFolderError::NoCollection { .. } => CliError::new(ErrorKind::NotFound, error),
-        error => CliError::new(ErrorKind::Storage, error),
     }
 }
 

@@ -32,6 +32,7 @@ use crate::store::ImageLayoutError;
 use crate::store::StoreError;
 use crate::store::client_config::ConfigError;
 use crate::tuf::NameError;
+use crate::wire::notary::ARCHIVE;
 
 /// What went wrong, as far as the exit code tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -436,7 +437,7 @@ fn classify_server_file(error: &FileError) -> Classified {
     }
 }
 
-fn classify_store(error: &StoreError) -> Classified {
+pub(super) fn classify_store(error: &StoreError) -> Classified {
     match error {
         StoreError::Locked { .. } => {
             (ErrorKind::Busy, Some("wait for it to finish, then try again"))
@@ -541,7 +542,7 @@ fn classify_name(_: &NameError) -> Classified {
     (ErrorKind::Usage, None)
 }
 
-fn classify_notary(error: &NotaryError) -> Classified {
+pub(super) fn classify_notary(error: &NotaryError) -> Classified {
     match error {
         NotaryError::NotFound { seen: NotFoundBody::Notary, .. } => (ErrorKind::Untrusted, None),
         NotaryError::NotFound { .. } => (ErrorKind::Network, Some(SERVER_HINT)),
@@ -549,6 +550,9 @@ fn classify_notary(error: &NotaryError) -> Classified {
             ErrorKind::Busy,
             Some("somebody else published in the meantime; the same command again builds on that"),
         ),
+        NotaryError::Rejected { message, .. } if message.contains(ARCHIVE) => {
+            (ErrorKind::Policy, Some("its owner hands it over with `trust repo adopt`"))
+        }
         NotaryError::Rejected { name: Some(name), .. } if name == "ErrBadHierarchy" => (
             ErrorKind::Key,
             Some(
@@ -629,7 +633,7 @@ fn classify_transport(error: &TransportError) -> Classified {
     }
 }
 
-fn classify_connection(error: &ConnectionError) -> Classified {
+pub(super) fn classify_connection(error: &ConnectionError) -> Classified {
     match error {
         ConnectionError::BadServer { .. } => (ErrorKind::Usage, None),
         ConnectionError::BadHost { .. } => (ErrorKind::Usage, Some(SERVER_HINT)),

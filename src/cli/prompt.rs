@@ -53,6 +53,13 @@ pub trait Console: fmt::Debug + Send + Sync {
     fn ask(&self, prompt: &str, echo: Echo) -> Result<Zeroizing<String>, PromptError>;
     /// Shows a line, if there is a terminal.
     fn say(&self, line: &str);
+    /// What is said of a new passphrase that is too short.
+    fn too_short(&self) -> String {
+        format!(
+            "Passphrase is too short. Please use a passphrase of at least \
+             {MIN_PASSPHRASE_CHARS} characters."
+        )
+    }
 }
 
 /// The controlling terminal of this process.
@@ -74,10 +81,7 @@ pub fn new_passphrase(console: &dyn Console, subject: &str) -> Result<Passphrase
     for _ in 0..MAX_PASSPHRASE_ATTEMPTS {
         let first = console.ask(&format!("Enter passphrase for new {subject}: "), Echo::Off)?;
         if first.trim().chars().count() < MIN_PASSPHRASE_CHARS {
-            console.say(&format!(
-                "Passphrase is too short. Please use a passphrase of at least \
-                 {MIN_PASSPHRASE_CHARS} characters."
-            ));
+            console.say(&console.too_short());
             continue;
         }
         let second = console.ask(&format!("Repeat passphrase for new {subject}: "), Echo::Off)?;
@@ -122,6 +126,13 @@ impl Console for NoConsole {
     }
 
     fn say(&self, _line: &str) {}
+}
+
+/// Reads a line from a terminal, key by key, and shows nothing of it.
+pub fn read_hidden(terminal: &File) -> Result<Zeroizing<String>, PromptError> {
+    let _restored_on_drop = KeyByKey::enter(terminal)?;
+    let mut keys = terminal.try_clone().map_err(PromptError::Io)?;
+    read_line(&mut keys, &mut io::sink(), Echo::Off)
 }
 
 fn open_terminal() -> Option<File> {

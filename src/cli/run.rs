@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::future::Future;
+use std::io;
 use std::panic;
 use std::path::Path;
 use std::process::ExitCode;
@@ -19,9 +20,11 @@ use tracing_subscriber::util::SubscriberInitExt;
 use crate::actions::Context;
 use crate::build::run;
 use crate::cli::args::Cli;
+use crate::cli::commands::docker;
 use crate::cli::error::{CliError, ErrorKind};
 use crate::cli::exit_code;
 use crate::cli::passphrases::Passphrases;
+use crate::cli::plugin;
 use crate::cli::prompt::Console;
 use crate::cli::settings::{Environment, Settings};
 use crate::cli::ui::{Ui, Verbosity};
@@ -111,6 +114,30 @@ impl Session {
         outcome
     }
 
+    /// Does work that blocks and that Ctrl-C ends by itself, such as another program that shares the
+    /// terminal: we stay until it has ended, so that what it leaves behind is put in order.
+    pub fn outlive<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, CliError> {
+        let internal = |error: io::Error| CliError::new(ErrorKind::Internal, error);
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(internal)?;
+        runtime.block_on(async {
+            let mut work = tokio::task::spawn_blocking(work);
+            loop {
+                tokio::select! {
+                    biased;
+                    done = &mut work => {
+                        return done.map_err(|error| internal(io::Error::other(error)));
+                    }
+                    // It is told as well, and decides what comes of it.
+                    _ = tokio::signal::ctrl_c() => {}
+                }
+            }
+        })
+    }
+
     fn block_on_until<T, E: Into<CliError>>(
         deadline: Option<Duration>,
         work: impl Future<Output = Result<T, E>>,
@@ -157,6 +184,10 @@ pub fn main() -> ExitCode {
 }
 
 fn run(arguments: &[OsString]) -> u8 {
+    if plugin::is_called(arguments) {
+        return plugin::run(arguments);
+    }
+    let arguments = &docker::set_apart(arguments);
     let mut command = Cli::command();
     if let Some(name) = program_name(arguments) {
         command = command.name(name.clone()).bin_name(name);
@@ -214,7 +245,7 @@ fn start_diagnostics(verbosity: Verbosity) {
         return;
     }
     let ours = Targets::new().with_target("trust", LevelFilter::DEBUG);
-    let screen = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false);
+    let screen = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(false);
     // It fails if somebody else logs already: then they have what we would say.
     drop(tracing_subscriber::registry().with(screen).with(ours).try_init());
 }

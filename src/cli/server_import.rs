@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::cli::carry_error::of_folder;
 use crate::cli::error::{CliError, ErrorKind};
 use crate::cli::output::Output;
 use crate::cli::run::Session;
@@ -34,7 +33,7 @@ impl ImportArgs {
     /// does not keep the others from being served.
     pub async fn run(&self, session: &Session, server: &Arc<Server>) -> Result<(), CliError> {
         let Some(path) = &self.import else { return Ok(()) };
-        let folder = RescueFolder::open(path).map_err(of_folder)?;
+        let folder = RescueFolder::open(path)?;
         let guns = wanted(&folder, &self.guns)?;
         let mut count = 0_usize;
         for gun in &guns {
@@ -54,7 +53,7 @@ impl ImportArgs {
 
 /// The collections of a folder, or those of them that were named.
 pub fn wanted(folder: &RescueFolder, names: &[String]) -> Result<Vec<Gun>, CliError> {
-    let (there, _) = folder.collections().map_err(of_folder)?;
+    let (there, _) = folder.collections()?;
     if names.is_empty() {
         if there.is_empty() {
             let words = format!("there are no collections in {}", folder.path().display());
@@ -80,8 +79,7 @@ pub async fn take(
     folder: &RescueFolder,
     gun: &Gun,
 ) -> Result<ImportRow, CliError> {
-    let kept = folder.collection(gun).and_then(|collection| collection.read());
-    let kept = kept.map_err(of_folder)?;
+    let kept = folder.collection(gun)?.read()?;
     for finding in &kept.findings {
         session.ui.warn(format!("{gun}: {finding}"));
     }

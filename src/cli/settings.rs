@@ -133,6 +133,10 @@ pub struct Settings {
     pub source_date_epoch: Option<String>,
     /// Whether content trust is on for push and pull (`DOCKER_CONTENT_TRUST`).
     pub content_trust: bool,
+    /// Whether `DOCKER_CONTENT_TRUST` says that it is off.
+    pub content_trust_refused: bool,
+    /// Whether a `docker` that we started started us (`TRUST_DOCKER_CHAIN`).
+    pub in_docker_chain: bool,
     /// The configuration file; it need not exist.
     pub config_file: PathBuf,
     /// What it says.
@@ -249,6 +253,10 @@ impl Settings {
             temporary_dir: environment.path("TMPDIR").unwrap_or_else(|| PathBuf::from("/tmp")),
             source_date_epoch: environment.text("SOURCE_DATE_EPOCH"),
             content_trust: environment.text("DOCKER_CONTENT_TRUST").is_some_and(|v| is_truthy(&v)),
+            content_trust_refused: environment
+                .text("DOCKER_CONTENT_TRUST")
+                .is_some_and(|v| !is_truthy(&v)),
+            in_docker_chain: environment.text("TRUST_DOCKER_CHAIN").is_some(),
             config_file,
             server: server.map_or(ServerChoice::OfTheRegistry, ServerChoice::Fixed),
             strictness: strictness(args, &config)?,
@@ -323,6 +331,7 @@ impl Settings {
                 timeouts: self.timeouts,
                 trust_login: self.trust_login.clone(),
                 logins: self.logins.clone(),
+                archive: None,
             },
             pinning: self.config.pins.pinning()?,
             strictness: self.strictness,

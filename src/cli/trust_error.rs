@@ -42,6 +42,7 @@ impl From<RefreshError> for CliError {
             RefreshError::Server(error) => error.into(),
             RefreshError::Connection(error) => error.into(),
             RefreshError::Store(error) => error.into(),
+            RefreshError::Folder(error) => error.into(),
             error => {
                 let (kind, hint) = classify_refresh(&error);
                 hinted(Self::new(kind, error), hint)

@@ -70,6 +70,11 @@ impl Ui {
         io::stdout().is_terminal()
     }
 
+    /// Whether what is said goes to a terminal.
+    pub fn shows_talk_to_a_person(self) -> bool {
+        io::stderr().is_terminal()
+    }
+
     /// Whether the standard input is a terminal.
     pub fn input_is_a_person(self) -> bool {
         io::stdin().is_terminal()

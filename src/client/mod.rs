@@ -2,6 +2,7 @@
 
 pub mod auth;
 mod body;
+pub mod docker;
 pub mod download;
 pub mod error;
 pub mod git;

@@ -23,8 +23,8 @@ use crate::wire::auth::repository_scope;
 use crate::wire::errors::is_html;
 use crate::wire::import::{Imported, encode as encode_import};
 use crate::wire::notary::{
-    Changefeed, HEALTH_PATH, NotaryErrorBody, changefeed_path, collection_path, file_name,
-    import_path, key_name,
+    ALL_CHANGES_PATH, Changefeed, HEALTH_PATH, NotaryErrorBody, changefeed_path, collection_path,
+    file_name, import_path, key_name,
 };
 use crate::wire::signed_push::{SignedPush, encode, signed_push_path};
 
@@ -232,12 +232,28 @@ impl NotaryClient {
     /// `after` is the id of a change, `0` for the oldest on or `-1` for the newest back; a
     /// negative `records` goes backwards.
     pub async fn changefeed(&self, after: &str, records: i32) -> Result<Changefeed, NotaryError> {
-        let url = changes_url(self.join(&changefeed_path(&self.gun))?, after, records);
-        let answer = self.send(Request::get(url, MAX_CHANGEFEED_BYTES), &self.actions).await?;
-        self.feed(answer)
+        let scope = repository_scope(self.gun.as_str(), &self.actions);
+        self.changes(&changefeed_path(&self.gun), after, records, &scope).await
     }
 
-    fn feed(&self, answer: Answer) -> Result<Changefeed, NotaryError> {
+    /// Fetches one page of the changes of all repositories, as [`Self::changefeed`]; few may.
+    pub async fn all_changes(&self, after: &str, records: i32) -> Result<Changefeed, NotaryError> {
+        self.changes(ALL_CHANGES_PATH, after, records, CATALOG_SCOPE).await
+    }
+
+    async fn changes(
+        &self,
+        path: &str,
+        after: &str,
+        records: i32,
+        scope: &str,
+    ) -> Result<Changefeed, NotaryError> {
+        let mut url = self.join(path)?;
+        url.query_pairs_mut()
+            .append_pair("change_id", after)
+            .append_pair("records", &records.to_string());
+        let request = fresh(Request::get(url, MAX_CHANGEFEED_BYTES));
+        let answer = self.auth.send(&self.http, request, scope).await?;
         let answer = self.expect(answer, "changefeed")?;
         let feed = Changefeed::parse(&answer.body);
         feed.map_err(|error| {
@@ -287,12 +303,9 @@ impl NotaryClient {
         PublicKey::from_json(&value).map_err(|error| answer.bad(error.to_string()).into())
     }
 
-    async fn send(&self, mut request: Request, actions: &str) -> Result<Answer, TransportError> {
-        // A proxy's old copy of current metadata would look like a rollback.
-        request.headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-        request.headers.insert(ACCEPT, HeaderValue::from_static("application/json, */*"));
+    async fn send(&self, request: Request, actions: &str) -> Result<Answer, TransportError> {
         let scope = repository_scope(self.gun.as_str(), actions);
-        self.auth.send(&self.http, request, &scope).await
+        self.auth.send(&self.http, fresh(request), &scope).await
     }
 
     /// Turns every status but success into its error.
@@ -338,6 +351,13 @@ impl NotaryClient {
 /// HTTP writes dates as mail does (RFC 9110 §5.6.7).
 static DATES: DateTimeParser = DateTimeParser::new();
 
+/// A proxy's old copy of current metadata would look like a rollback.
+fn fresh(mut request: Request) -> Request {
+    request.headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    request.headers.insert(ACCEPT, HeaderValue::from_static("application/json, */*"));
+    request
+}
+
 /// An address below which paths are joined: no user, no query, a slash at the end.
 fn as_folder(mut base: Url) -> Url {
     // Addresses that refuse have no user to take away.
@@ -353,13 +373,6 @@ fn as_folder(mut base: Url) -> Url {
 fn server_name(base: &Url) -> String {
     let host = base.host_str().unwrap_or_default();
     base.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
-}
-
-fn changes_url(mut url: Url, after: &str, records: i32) -> Url {
-    url.query_pairs_mut()
-        .append_pair("change_id", after)
-        .append_pair("records", &records.to_string());
-    url
 }
 
 /// A request whose body is a form with this boundary.
@@ -387,6 +400,8 @@ fn multipart(boundary: &str, files: &[(RoleName, Vec<u8>)]) -> Bytes {
     body.into()
 }
 
+/// The scope of a token that may see what repositories there are.
+const CATALOG_SCOPE: &str = "registry:catalog:*";
 /// The actions of a token that may rotate keys and delete.
 const ALL_ACTIONS: &str = "*";
 #[cfg(test)]

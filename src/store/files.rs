@@ -12,7 +12,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, symlink};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
@@ -473,6 +473,38 @@ pub fn rewrite_file(path: &Path, before: &[u8], after: &[u8]) -> Result<(), Stor
     sync_all(vec![Unsynced::folder_of(path)])
 }
 
+/// Makes a link at a path that a person named, in the place of a file that may be there, in one
+/// step. The folder must exist.
+pub fn link_user_file(target: &Path, path: &Path) -> Result<(), StoreError> {
+    let folder = folder_of(path);
+    let temporary = folder.join(format!("{TEMPORARY_PREFIX}{}", Uuid::new_v4()));
+    step("create", path)?;
+    symlink(target, &temporary).map_err(|cause| failed("create", path, cause))?;
+    step("replace", path)?;
+    if let Err(cause) = fs::rename(&temporary, path) {
+        drop(fs::remove_file(&temporary));
+        return Err(failed("replace", path, cause));
+    }
+    sync_all(vec![Unsynced::folder_of(path)])
+}
+
+/// Removes a file or a link that a person named; returns whether there was one.
+pub fn remove_user_file(path: &Path) -> Result<bool, StoreError> {
+    step("remove", path)?;
+    match fs::remove_file(path) {
+        Ok(()) => {}
+        Err(cause) if is_absence(&cause) => return Ok(false),
+        Err(cause) => return Err(failed("remove", path, cause)),
+    }
+    sync_all(vec![Unsynced::folder_of(path)])?;
+    Ok(true)
+}
+
+/// Whether something has this path, be it a link that leads nowhere.
+pub fn is_taken(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok()
+}
+
 /// Makes a folder that a person named, and those above it that are missing, each for its owner
 /// alone.
 pub fn create_user_folder(path: &Path) -> Result<(), StoreError> {
@@ -509,6 +541,26 @@ impl Drop for TemporaryFolder {
             // Nobody is left to be told.
             drop(fs::remove_dir_all(&self.0));
         }
+    }
+}
+
+/// Gives a whole folder its place in one step. Nothing must be there, or an empty folder: else it is
+/// [`StoreError::Exists`].
+pub fn place_folder(from: &Path, to: &Path) -> Result<(), StoreError> {
+    step("rename", to)?;
+    match fs::rename(from, to) {
+        Ok(()) => sync_all(vec![Unsynced::folder_of(to)]),
+        Err(cause)
+            if matches!(
+                cause.kind(),
+                io::ErrorKind::AlreadyExists
+                    | io::ErrorKind::DirectoryNotEmpty
+                    | io::ErrorKind::NotADirectory
+            ) =>
+        {
+            Err(StoreError::Exists { path: to.to_owned() })
+        }
+        Err(cause) => Err(failed("rename", to, cause)),
     }
 }
 
@@ -848,7 +900,7 @@ fn acquire(
 
 /// Syncs files and folders, all of which were written before: the first sync takes most of them to
 /// the disk, and the others find little left to do.
-fn sync_all(mut unsynced: Vec<Unsynced>) -> Result<(), StoreError> {
+pub(super) fn sync_all(mut unsynced: Vec<Unsynced>) -> Result<(), StoreError> {
     unsynced.sort_by(|a, b| a.path.cmp(&b.path));
     unsynced.dedup_by(|a, b| a.path == b.path);
     unsynced.iter().try_for_each(|one| {
@@ -858,7 +910,7 @@ fn sync_all(mut unsynced: Vec<Unsynced>) -> Result<(), StoreError> {
 }
 
 impl Unsynced {
-    fn folder_of(path: &Path) -> Self {
+    pub(super) fn folder_of(path: &Path) -> Self {
         Self { path: folder_of(path).to_owned(), written: None }
     }
 

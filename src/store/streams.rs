@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 
 use crate::store::StoreError;
 use crate::store::files::{
-    Base, PRIVATE_MODE, Temporary, Unsynced, failed, is_absence, resolve, step,
+    Base, PRIVATE_MODE, Temporary, Unsynced, failed, is_absence, pass_user_file, resolve, step,
+    sync_all,
 };
 
 /// A hidden file that grows piece by piece, and gets its name when it is whole. Dropped before
@@ -64,6 +65,21 @@ impl Spool {
         fs::rename(self.temporary.path(), path).map_err(|cause| failed("replace", path, cause))?;
         Ok(self.temporary.into_unsynced(path))
     }
+}
+
+/// Copies a file that a person named to another path, in the place of one that may be there, in one
+/// step. The folder must exist.
+pub fn copy_user_file(from: &Path, to: &Path, mode: u32) -> Result<(), StoreError> {
+    let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let mut spool = Spool::begin(folder.unwrap_or(Path::new(".")), mode)?;
+    let mut written = Ok(());
+    pass_user_file(from, &mut |piece| {
+        if written.is_ok() {
+            written = spool.write(piece);
+        }
+    })?;
+    written?;
+    sync_all(vec![spool.name(to)?, Unsynced::folder_of(to)])
 }
 
 /// A hidden file that is written once and read in any order; gone when it is dropped.

@@ -92,6 +92,10 @@ fn escape_path(text: &str) -> String {
     escaped
 }
 
+/// What a server of ours says when it refuses a publication for a collection of which it has none of
+/// the keys that sign timestamps (`spec/carry-on.md`).
+pub const ARCHIVE: &str = "it has the collection as an archive";
+
 /// The error codes of the notary API (notary.md §3.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorCode {

@@ -13,15 +13,18 @@
 
 mod archives;
 mod attacks;
+mod audit;
 mod backup;
 mod bad_input;
 mod builds;
+mod carry_on;
 mod cli_keys;
 // No release build can be killed at a chosen place.
 #[cfg(debug_assertions)]
 mod crashes;
 mod crowds;
 mod demo;
+mod docker_place;
 mod docs;
 mod first_day;
 mod fuzz_smoke;
@@ -38,6 +41,7 @@ mod queries;
 mod registry_faults;
 mod renewal;
 mod repo_pin;
+mod rescue;
 mod rotation;
 mod runner;
 mod scale;

@@ -167,6 +167,33 @@ impl User {
         self.run(docker_program(), args, input)
     }
 
+    /// Runs the `trust` that was just built as docker runs it: as its plugin, from a folder of
+    /// plugins, for the `docker` that has the command itself.
+    #[must_use = "ask for its `success` or an exit code"]
+    pub(crate) fn plugin(&self, args: &[&str], input: &[u8]) -> Finished {
+        let plugin = self.folder.path().join("docker-trust");
+        if !plugin.exists() {
+            std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_trust"), &plugin).unwrap();
+        }
+        let mut command = Command::new(plugin);
+        command.args(args).envs(&self.variables).current_dir(self.folder.path());
+        command.env("DOCKER_CLI_PLUGIN_ORIGINAL_CLI_COMMAND", docker_program());
+        process::run(&command, input, TIMEOUT)
+    }
+
+    /// Runs `trust docker` with that `docker`.
+    #[must_use = "ask for its `success` or an exit code"]
+    pub(crate) fn trust_docker(&self, args: &[&str]) -> Finished {
+        self.trust_docker_with_input(args, b"")
+    }
+
+    /// Runs `trust docker` with `input` on its standard input.
+    #[must_use = "ask for its `success` or an exit code"]
+    pub(crate) fn trust_docker_with_input(&self, args: &[&str], input: &[u8]) -> Finished {
+        let program = docker_program().display().to_string();
+        self.trust_with_input(&[&["docker", "--docker", &program], args].concat(), input)
+    }
+
     /// Runs `notary` on the same trust folder.
     #[must_use = "ask for its `success` or an exit code"]
     pub(crate) fn notary(&self, args: &[&str]) -> Finished {
@@ -217,7 +244,7 @@ impl User {
 }
 
 /// Returns the first `docker` on the search path that still has `docker trust`: newer ones lost it.
-fn docker_program() -> &'static Path {
+pub(crate) fn docker_program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| {
         let has_trust = |path: &Path| {

@@ -5,6 +5,7 @@ mod change;
 mod delegations;
 mod keys;
 mod many_tags;
+mod rescue;
 mod root_chain;
 mod server;
 mod sign;
@@ -24,7 +25,7 @@ pub(crate) struct Work {
 }
 
 /// Every work, in the order of the results.
-pub(crate) const ALL: [Work; 12] = [
+pub(crate) const ALL: [Work; 13] = [
     Work { name: "startup", measure: startup::measure },
     Work { name: "sign", measure: sign::measure },
     Work { name: "verify", measure: verify::measure },
@@ -32,6 +33,7 @@ pub(crate) const ALL: [Work; 12] = [
     Work { name: "delegations", measure: delegations::measure },
     Work { name: "root-chain", measure: root_chain::measure },
     Work { name: "keys", measure: keys::measure },
+    Work { name: "rescue", measure: rescue::measure },
     Work { name: "transfer", measure: transfer::measure },
     Work { name: "large", measure: transfer::measure_large },
     Work { name: "build", measure: build::measure },
@@ -51,6 +53,8 @@ const SIZE_GOAL: f64 = 30.0;
 const MANY_TAGS_GOAL: f64 = 0.3;
 /// Most that it may take of a peer's memory.
 const MEMORY_GOAL: f64 = 0.5;
+/// Most that keeping a thousand collections may take of the time it takes to list them.
+const RESCUE_GOAL: f64 = 0.5;
 /// Most that sending an image may take of a peer's time.
 const PUSH_GOAL: f64 = 0.8;
 /// Most that fetching an image may take of a peer's time.

@@ -42,6 +42,10 @@ enum Assigned {
 
 /// What a line does; `next` is the line below it.
 pub(super) fn scan(line: &str, next: &str, kind: FileKind) -> Vec<Use> {
+    // Most lines that speak of trust speak of another.
+    if !MARKS.iter().any(|mark| line.contains(mark)) {
+        return Vec::new();
+    }
     let trimmed = line.trim_start();
     if kind.comments().iter().any(|mark| trimmed.starts_with(mark)) {
         return Vec::new();
@@ -149,25 +153,29 @@ fn assignment(before: &str, after: &str, next: &str) -> Option<Assigned> {
     if label.ends_with("name:") || label.ends_with("\"name\":") || label.ends_with("key:") {
         return Some(named_value(after, next));
     }
+    if label.to_ascii_lowercase().ends_with("setenv(") {
+        let given = spaced.strip_prefix(',');
+        return given.map(value);
+    }
     let set = [":=", "::=", "?=", "+=", "="].iter().find_map(|sign| spaced.strip_prefix(sign));
     if let Some(rest) = set.filter(|_| !spaced.starts_with("==")) {
-        // `X = 1` is a test or a sentence, unless it is a Makefile's, or Groovy's.
         return Some(value(rest));
     }
     if let Some(rest) = after.strip_prefix(':').filter(|rest| !rest.starts_with('/')) {
         return Some(value(rest));
     }
-    let unsets = matches!(last, "unset" | "-u" | "-e" | "--unset" | "-eg" | "-ge" | "-n")
-        && (first == "unset" || words.contains(&"set") || words.contains(&"env") || last == "-n")
-        || words.contains(&"unset");
+    let fish = words.contains(&"set") && last.starts_with('-');
+    let unsets = words.contains(&"unset")
+        || (fish && last.contains('e'))
+        || (words.contains(&"env") && matches!(last, "-u" | "--unset"))
+        || (words.contains(&"export") && last == "-n");
     if unsets {
         return Some(Assigned::Unset);
     }
-    let is_fish = words.contains(&"set") && last.starts_with('-') && last.contains('x');
-    if matches!(last, "ENV" | "setenv") || is_fish {
+    if matches!(last, "ENV" | "setenv") || (fish && last.contains('x')) {
         return Some(value(after));
     }
-    let passes = matches!(last, "export" | "-" | "-e" | "--env" | "ARG" | "environment" | "global")
+    let passes = matches!(last, "export" | "-" | "-e" | "--env" | "ARG")
         || (first == "export" && words.len() < MOST_WORDS);
     let ends = spaced.is_empty() || spaced.starts_with(['#', ';', '\\', '&']) || after.is_empty();
     (passes && (ends || last != "-")).then_some(Assigned::Elsewhere)
@@ -252,13 +260,15 @@ struct Word<'a> {
     at: usize,
     /// A command may begin here.
     begins: bool,
+    /// The command before it is over.
+    is_another: bool,
 }
 
 /// The words of a line: quotes and brackets are between them, so that the lists of JSON and the
 /// strings of Groovy are words, too.
 fn words(line: &str) -> Vec<Word<'_>> {
     let mut words = Vec::new();
-    let mut begins = true;
+    let (mut begins, mut is_another) = (true, false);
     let mut start = None;
     for (at, char) in line.char_indices().chain([(line.len(), ' ')]) {
         let between = char.is_whitespace() || "\"'`()[],;|&".contains(char);
@@ -266,13 +276,14 @@ fn words(line: &str) -> Vec<Word<'_>> {
             (None, false) => start = Some(at),
             (Some(from), true) => {
                 let text = line.get(from..at).unwrap_or_default();
-                words.push(Word { text, at: from, begins });
-                begins = false;
+                words.push(Word { text, at: from, begins, is_another });
+                (begins, is_another) = (false, false);
                 start = None;
             }
             _ => {}
         }
         begins |= "\"'`([;|&".contains(char);
+        is_another |= ";|&".contains(char);
     }
     words
 }
@@ -364,13 +375,15 @@ fn arguments(words: &[Word<'_>], values: &[&str]) -> Vec<String> {
             found.push(first.text.to_owned());
             more
         };
-        if rest.first().is_some_and(|word| word.begins) {
+        if rest.first().is_some_and(|word| word.is_another) {
             break;
         }
     }
     found
 }
 
+/// Without one of these nothing is found in a line.
+const MARKS: &[&str] = &[CONTENT_TRUST, DISABLE, "docker", "notary", "NOTARY_"];
 const CONTENT_TRUST: &str = "DOCKER_CONTENT_TRUST";
 const DISABLE: &str = "--disable-content-trust";
 /// Variables whose values are secret.
@@ -502,6 +515,8 @@ mod tests {
     #[test_case("  \"DOCKER_CONTENT_TRUST\": \"1\",", "3:On"; "json")]
     #[test_case("environment { DOCKER_CONTENT_TRUST = '1' }", "14:On"; "jenkins")]
     #[test_case("env.DOCKER_CONTENT_TRUST = '1'", "4:On"; "groovy")]
+    #[test_case("os.Setenv(\"DOCKER_CONTENT_TRUST\", \"1\")", "11:On"; "go")]
+    #[test_case("os.environ[\"DOCKER_CONTENT_TRUST\"] = \"1\"", "12:On"; "python")]
     #[test_case("Environment=\"DOCKER_CONTENT_TRUST=1\"", "13:On"; "systemd")]
     #[test_case("docker run -e DOCKER_CONTENT_TRUST=1 x", "14:On"; "for a container")]
     #[test_case("{name: DOCKER_CONTENT_TRUST, value: \"1\"}", "7:On"; "flow")]

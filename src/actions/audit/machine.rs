@@ -162,7 +162,7 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::actions::audit::rules::Rule;
+    use crate::actions::audit::rules::{Finding, Rule};
 
     #[test]
     fn a_machine_is_looked_at_everywhere() {
@@ -210,16 +210,15 @@ mod tests {
         assert!(!format!("{looked_at:?}").contains("secret"));
         let mut found = Found::default();
         machine(&looked_at, &[], &mut found);
-        let rules: Vec<Rule> =
-            found.findings.iter().map(super::super::rules::Finding::rule).collect();
+        let rules: Vec<Rule> = found.findings.iter().map(Finding::rule).collect();
         assert_eq!(
             rules,
             [
                 Rule::ContentTrustOn,
                 Rule::SignsHere,
                 Rule::ContentTrustOn,
-                Rule::NotaryConfiguration,
                 Rule::ClosingServer,
+                Rule::NotaryConfiguration,
                 Rule::ContentTrustOn,
                 Rule::DaemonContentTrust,
                 Rule::ContentTrustOff,

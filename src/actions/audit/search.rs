@@ -138,6 +138,7 @@ impl Found {
         }
         let is_script = kind == FileKind::Other && bytes.starts_with(b"#!");
         let kind = if is_script { FileKind::Script } else { kind };
+        let before = self.findings.len();
         self.lines(path, kind, bytes);
         let is_yaml = has_ending(name, &[".yaml", ".yml", ".json"]);
         let names_images = kind == FileKind::Dockerfile || (is_yaml && has(bytes, b"image"));
@@ -158,9 +159,25 @@ impl Found {
                 self.add(at(line), FileKind::Configuration, what);
             }
         }
+        self.say_servers_once(before);
         if names_images {
             self.images_of(path, kind, text);
         }
+    }
+
+    /// A server that a policy or a configuration names is not told of again for its line.
+    fn say_servers_once(&mut self, before: usize) {
+        let of_file = self.findings.get(before..).unwrap_or_default();
+        let told = of_file.iter().filter(|finding| !matches!(finding.what, What::Server(_)));
+        let told: Vec<_> = told.filter_map(Finding::closing).collect();
+        if told.is_empty() {
+            return;
+        }
+        let of_file = self.findings.split_off(before);
+        self.findings.extend(of_file.into_iter().filter(|finding| match finding.what {
+            What::Server(closing) => !told.contains(&closing),
+            _ => true,
+        }));
     }
 
     fn lines(&mut self, path: &Path, kind: FileKind, bytes: &[u8]) {

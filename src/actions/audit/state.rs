@@ -315,6 +315,12 @@ mod tests {
         let reference = Reference::parse("example.com/app:1").unwrap();
         let states = image_states(&trusted, 0, Some(&reference));
         assert!(matches!(states[0].standing, Standing::Unsigned), "{states:?}");
-        assert!(image_states(&trusted, 0, None).is_empty());
+        let all = image_states(&trusted, 0, None);
+        let [ImageState { tag, standing: Standing::Signed { signers, role, .. }, .. }] =
+            all.as_slice()
+        else {
+            panic!("{all:?}")
+        };
+        assert_eq!((tag.as_deref(), signers.len(), role), (Some("v1"), 0, &RoleName::Targets));
     }
 }

@@ -287,7 +287,7 @@ async fn judge(
     };
     let last = match request.source {
         Source::Server => last_files(context, notary, &trusted).await,
-        Source::Cache => BTreeMap::new(),
+        Source::Cache | Source::Folder => BTreeMap::new(),
     };
     report.health = Some(examine(&trusted, &here, &last, horizon));
 }
@@ -455,7 +455,9 @@ impl Walk<'_> {
     async fn below(&mut self, set: &mut TrustedSet) -> Result<(), Stopped> {
         let role = RoleName::Timestamp;
         let raw = match self.source {
-            Source::Cache => self.cached.get(&role).cloned().ok_or(StepError::NotCached),
+            Source::Cache | Source::Folder => {
+                self.cached.get(&role).cloned().ok_or(StepError::NotCached)
+            }
             Source::Server => {
                 let file = self
                     .notary

@@ -186,7 +186,7 @@ fn page(gun: &Gun, feed: &[FeedRecord]) -> Option<Vec<u8>> {
 mod tests {
     use crate::clock::Timestamp;
     use crate::crypto::Sha256Hash;
-    use crate::tuf::history::Finding;
+    use crate::tuf::history::{Finding, Signers};
 
     use super::*;
 
@@ -219,7 +219,8 @@ mod tests {
         all.push(bad);
         let (files, findings): (Vec<_>, Vec<_>) = all.into_iter().unzip();
         let current = [(RoleName::Targets, 0)].into();
-        let pieces = pieces(files, &History { findings, current });
+        let history = History { findings, current, signers: Signers::default() };
+        let pieces = pieces(files, &history);
         let roles = |piece: &Vec<(RoleName, Vec<u8>)>| {
             piece.iter().map(|(role, _)| role.to_string()).collect::<Vec<_>>()
         };

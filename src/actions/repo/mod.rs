@@ -1,8 +1,10 @@
 //! Collections as notary has them: any name, any content (notary.md §6).
 
+pub mod adopt;
 pub mod delete;
 pub mod doctor;
 pub mod error;
+pub mod export;
 pub mod import;
 pub mod init;
 pub mod ls;

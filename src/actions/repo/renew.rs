@@ -195,6 +195,23 @@ fn plan(
     Ok(())
 }
 
+/// Replaces the certificates of root keys that have ended or are about to, as far as the keys are
+/// here and the certificates are of their own making: the next root would be refused for them.
+/// Returns the old ids in the root and the new ones.
+pub(super) fn replace_root_certificates(
+    context: &Context,
+    trusted: &TrustedRepository,
+    draft: &mut Draft,
+    made: &mut BTreeMap<KeyId, PublicKey>,
+) -> Result<Vec<(KeyId, KeyId)>, RenewError> {
+    let horizon = Horizon::usual(context.clock.now());
+    let health = examine(trusted, &keys_here(context)?, &BTreeMap::new(), horizon);
+    let foreign = foreign_certificates(trusted);
+    let due = health.due(&[RoleName::Root]).into_iter().flat_map(|due| due.certificates);
+    let due: Vec<KeyId> = due.filter(|id| !foreign.contains(id)).collect();
+    replace(context, trusted.gun(), draft, &due, made)
+}
+
 /// What the server should have signed anew and did not, it signs with any change: the top-level
 /// role is signed again as it is, if it can be here.
 fn wake_the_server(

@@ -34,18 +34,8 @@ pub(super) fn enter(setup: &Setup, held: &[OwnedFd]) -> Result<BTreeSet<Vec<u8>>
             Failure::new(FailureKind::NoNamespaces, words).because(error)
         },
     )?;
-    let run =
-        beneath::folder(setup.run.path()).map_err(|error| failed("to open a folder", error))?;
-    mount_root(setup, &run)?;
-    let root = in_run(&run, ROOT)?;
-    let stage = stage(&run)?;
-    let mut inside = Inside {
-        root,
-        stubs: BTreeSet::new(),
-        no_devices: if spec.insecure { MountFlags::empty() } else { MountFlags::NODEV },
-        in_user_namespace: setup.marks_for_user,
-        epoch: spec.epoch,
-    };
+    let no_devices = if spec.insecure { MountFlags::empty() } else { MountFlags::NODEV };
+    let (mut inside, stage) = begin(setup, no_devices)?;
     inside.kernel_files(setup)?;
     for (name, content, target) in [
         ("hosts", &spec.hosts, "/etc/hosts"),
@@ -64,6 +54,23 @@ pub(super) fn enter(setup: &Setup, held: &[OwnedFd]) -> Result<BTreeSet<Vec<u8>>
     Ok(inside.stubs)
 }
 
+/// Mounts the image, and a folder of files in memory.
+fn begin(setup: &Setup, no_devices: MountFlags) -> Result<(Inside, OwnedFd), Failure> {
+    let run =
+        beneath::folder(setup.run.path()).map_err(|error| failed("to open a folder", error))?;
+    mount_root(setup, &run)?;
+    let root = in_run(&run, ROOT)?;
+    let stage = stage(&run)?;
+    let inside = Inside {
+        root,
+        stubs: BTreeSet::new(),
+        no_devices,
+        in_user_namespace: setup.marks_for_user,
+        epoch: setup.spec.epoch,
+    };
+    Ok((inside, stage))
+}
+
 /// Mounts the image alone, for another program that does the rest; makes what things will be
 /// mounted on. Returns the folder of files in memory, with those of the sandbox, as well.
 pub(super) fn prepare(
@@ -73,18 +80,7 @@ pub(super) fn prepare(
     let spec = &setup.spec;
     mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
         .map_err(|error| failed("to mount something", error))?;
-    let run =
-        beneath::folder(setup.run.path()).map_err(|error| failed("to open a folder", error))?;
-    mount_root(setup, &run)?;
-    let root = in_run(&run, ROOT)?;
-    let stage = stage(&run)?;
-    let mut inside = Inside {
-        root,
-        stubs: BTreeSet::new(),
-        no_devices: MountFlags::empty(),
-        in_user_namespace: setup.marks_for_user,
-        epoch: spec.epoch,
-    };
+    let (mut inside, stage) = begin(setup, MountFlags::empty())?;
     for name in ["proc", "dev", "sys"] {
         inside.plain_folder(name)?;
     }

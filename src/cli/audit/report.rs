@@ -362,7 +362,7 @@ impl Report {
             text.push_str("\nWhat to do\n");
             let rows: Vec<Vec<String>> = mends
                 .into_iter()
-                .map(|(rule, mend)| vec![format!("  {rule}"), mend.to_owned()])
+                .map(|(rules, mend)| vec![format!("  {}", rules.join(", ")), mend.to_owned()])
                 .collect();
             text.push_str(&columns(&rows, 2, false));
         }
@@ -409,13 +409,15 @@ impl Report {
         rows
     }
 
-    /// What to do, once for each rule that says it, in the order of the findings.
-    fn mends(&self) -> Vec<(&'static str, &str)> {
-        let mut mends = Vec::new();
+    /// What to do, each once with the rules that say it, in the order of the findings.
+    fn mends(&self) -> Vec<(Vec<&'static str>, &str)> {
+        let mut mends: Vec<(Vec<&'static str>, &str)> = Vec::new();
         for item in &self.findings {
-            let said = item.mend.as_deref().map(|mend| (item.rule, mend));
-            if let Some(said) = said.filter(|said| !mends.contains(said)) {
-                mends.push(said);
+            let Some(mend) = item.mend.as_deref() else { continue };
+            match mends.iter_mut().find(|(_, said)| *said == mend) {
+                Some((rules, _)) if rules.contains(&item.rule) => {}
+                Some((rules, _)) => rules.push(item.rule),
+                None => mends.push((vec![item.rule], mend)),
             }
         }
         mends

@@ -45,7 +45,10 @@ fn rule_of(rule: Rule) -> Value {
 fn result(item: &Item, seen: &mut BTreeMap<String, usize>) -> Value {
     let mut text = sentence(&item.text);
     if let Some(mend) = &item.mend {
-        text = format!("{text} {}", sentence(mend));
+        let mut letters = mend.chars();
+        let first = letters.next().map(|letter| letter.to_ascii_uppercase());
+        let mend: String = first.into_iter().chain(letters).collect();
+        text = format!("{text} {}", sentence(&mend));
     }
     let mut result = json!({
         "ruleId": item.rule,

@@ -3,13 +3,14 @@
 use crate::actions::image::gun_of;
 use crate::actions::inspect::{InspectError, Inspected, inspect};
 use crate::actions::proposals::Proposed;
-use crate::actions::update::{RefreshError, Source};
+use crate::actions::update::RefreshError;
 use crate::cli::docker_format::{
     Inspection, ProposedTag, ShownProposal, SignedTag, SignerKeys, documents, json, pretty,
 };
 use crate::cli::error::{CliError, ErrorKind};
 use crate::cli::outcome::{InTurn, say_first_contact, with_cache_age};
 use crate::cli::output::{FormatArgs, verdict_first};
+use crate::cli::rescue_source::ArchiveArgs;
 use crate::cli::run::Session;
 use crate::oci::Reference;
 
@@ -33,14 +34,18 @@ pub struct Args {
     /// Ask nobody: answer from the cache, as long as that is fresh
     #[arg(long)]
     pub offline: bool,
+
+    /// Answer from what was rescued.
+    #[command(flatten)]
+    pub archive: ArchiveArgs,
 }
 
 impl Args {
     /// Inspects each image; goes on after one that fails.
     pub fn run(self, session: &Session) -> Result<(), CliError> {
         let output = self.format.inspection(&documents(&[sample()]).first())?;
-        let context = session.context()?;
-        let source = if self.offline { Source::Cache } else { Source::Server };
+        let mut context = session.context()?;
+        let source = self.archive.source(&mut context, self.offline)?;
         let mut inspections = Vec::new();
         let mut turns = InTurn::new(session, self.images.len());
         for image in &self.images {
@@ -103,7 +108,8 @@ fn unsigned(image: &str, error: InspectError) -> CliError {
     if no_data { error.context(format!("no signatures or cannot access {image}")) } else { error }
 }
 
-fn inspection(image: &str, inspected: Inspected) -> Inspection {
+/// What is known of an image, in the shape in which docker shows it.
+pub(in crate::cli) fn inspection(image: &str, inspected: Inspected) -> Inspection {
     let texts = |ids: Vec<crate::crypto::KeyId>| ids.iter().map(ToString::to_string).collect();
     let tag = |tag: crate::actions::inspect::InspectedTag| SignedTag {
         tag: tag.tag,

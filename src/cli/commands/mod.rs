@@ -9,6 +9,7 @@ pub mod completions;
 pub mod copy;
 pub mod delegation;
 pub mod demo;
+pub mod docker;
 pub mod fsck;
 pub mod gc;
 pub mod image;
@@ -22,6 +23,7 @@ pub mod pin;
 pub mod pull;
 pub mod push;
 pub mod repo;
+pub mod rescue;
 pub mod resolve;
 pub mod revoke;
 pub mod run;
@@ -55,6 +57,7 @@ commands! {
         Signer(signer::Command),
         Key(key::Command),
         Repo(repo::Command),
+        Rescue(Box<rescue::Command>),
         Target(target::Command),
         Delegation(delegation::Command),
         Image(image::Command),
@@ -77,6 +80,7 @@ commands! {
         Logout(logout::Args),
         Gc(gc::Args),
         Fsck(fsck::Args),
+        Docker(docker::Command),
         Demo(demo::Args),
         Completions(completions::Args),
         Man(man::Args),

@@ -11,10 +11,13 @@ use crate::cli::error::{CliError, ErrorKind};
 use crate::cli::image_files::{KindArg, input_of, read};
 use crate::cli::outcome::{InTurn, say_verdict, unverified};
 use crate::cli::output::{OutputArgs, verdict_first};
+use crate::cli::rescue_source::ArchiveArgs;
 use crate::cli::run::Session;
 use crate::cli::ui::printable;
+use crate::clock::Timestamp;
 use crate::oci::Reference;
 use crate::oci::platform::Platform;
+use crate::tuf::RoleName;
 
 /// Verify that images are what their signers signed
 ///
@@ -53,12 +56,16 @@ pub struct Args {
     #[arg(long)]
     pub offline: bool,
 
+    /// Answer from what was rescued.
+    #[command(flatten)]
+    pub archive: ArchiveArgs,
+
     /// Verify the manifest for this platform
     #[arg(long, value_name = "OS/ARCH")]
     pub platform: Option<String>,
 
     /// Check that every manifest of an index is in the registry
-    #[arg(long, conflicts_with_all = ["offline", "no_registry"])]
+    #[arg(long, conflicts_with_all = ["offline", "no_registry", "from"])]
     pub children: bool,
 
     /// How to print the answers.
@@ -76,8 +83,8 @@ impl Args {
         let output = self.output.inspection(&Document::sample())?;
         let platform = self.platform.as_deref().map(Platform::parse).transpose();
         let platform = platform.map_err(|error| CliError::usage(error.to_string()))?;
-        let context = session.context()?;
-        let source = if self.offline { Source::Cache } else { Source::Server };
+        let mut context = session.context()?;
+        let source = self.archive.source(&mut context, self.offline)?;
         let mut documents = Vec::new();
         // What a file names is always named with its place.
         let files = if self.files.is_empty() { 0 } else { 2 };
@@ -228,6 +235,9 @@ fn report(
     }
     let (role, expires) = &verdict.expires_first;
     lines.push(format!("  expires  {expires} ({role} is first)"));
+    for (role, since) in &verdict.expired {
+        lines.push(format!("  EXPIRED  {role}, on {since}: accepted because that was asked for"));
+    }
     let version = verdict.timestamp_version;
     lines.push(format!("  fresh    until {}, timestamp version {version}", verdict.fresh_until));
     lines.push(format!("  registry {}", registry_words(request, verdict)));
@@ -244,6 +254,9 @@ fn registry_words(request: &Request, verdict: &Verdict) -> String {
     match (request.source, verdict.registry_checked, verdict.children_checked) {
         (Source::Cache, ..) => {
             "not asked, nor the trust server: answered from the cache".to_owned()
+        }
+        (Source::Folder, ..) => {
+            "not asked, nor a trust server: answered from what was rescued".to_owned()
         }
         (_, false, _) => "not asked".to_owned(),
         (_, true, 0) => "serves just this".to_owned(),
@@ -289,6 +302,8 @@ struct JsonVerdict {
     timestamp_version: u64,
     expires: String,
     expires_role: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    expired: Vec<JsonExpired>,
     registry_checked: bool,
     children_checked: usize,
     warnings: Vec<String>,
@@ -302,6 +317,12 @@ struct JsonVoucher {
 }
 
 #[derive(Debug, Default, Serialize)]
+struct JsonExpired {
+    role: String,
+    since: String,
+}
+
+#[derive(Debug, Default, Serialize)]
 struct JsonStep {
     passed: bool,
     text: String,
@@ -310,8 +331,11 @@ struct JsonStep {
 impl Document {
     /// One of everything that an answer can hold.
     fn sample() -> Self {
-        let verdict =
-            JsonVerdict { signed_by: vec![JsonVoucher::default()], ..JsonVerdict::default() };
+        let verdict = JsonVerdict {
+            signed_by: vec![JsonVoucher::default()],
+            expired: vec![JsonExpired::default()],
+            ..JsonVerdict::default()
+        };
         Self {
             places: vec![JsonPlace::default()],
             exit_code: Some(0),
@@ -356,6 +380,12 @@ impl Document {
     }
 }
 
+impl JsonExpired {
+    fn of((role, since): &(RoleName, Timestamp)) -> Self {
+        Self { role: role.to_string(), since: since.to_string() }
+    }
+}
+
 impl JsonVerdict {
     fn of(verdict: &Verdict) -> Self {
         let voucher = |voucher: &Voucher| JsonVoucher {
@@ -374,6 +404,7 @@ impl JsonVerdict {
             timestamp_version: verdict.timestamp_version,
             expires: verdict.expires_first.1.to_string(),
             expires_role: verdict.expires_first.0.to_string(),
+            expired: verdict.expired.iter().map(JsonExpired::of).collect(),
             registry_checked: verdict.registry_checked,
             children_checked: verdict.children_checked,
             warnings: verdict.warnings.clone(),

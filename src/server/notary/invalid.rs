@@ -5,6 +5,7 @@ use crate::clock::Timestamp;
 use crate::tuf::metadata::Problem;
 use crate::tuf::root_trust::RootTrustError;
 use crate::tuf::{MetadataError, RoleName, VerifyError};
+use crate::wire::notary::ARCHIVE;
 
 /// Why an update is refused. The text of those with a [`Invalid::name`] is sent.
 #[derive(Debug, thiserror::Error)]
@@ -129,8 +130,8 @@ pub enum Invalid {
     NoTimestampKey,
     /// The collection is an archive: this server has none of the keys that sign its timestamps.
     #[error(
-        "{0} - it has the collection as an archive, until its owner publishes a root that lists a \
-         key of this server: trust repo adopt"
+        "{0} - {ARCHIVE}, until its owner publishes a root that lists a key of this server: trust \
+         repo adopt"
     )]
     Archive(#[source] Box<Self>),
     /// No version is left to count up to.

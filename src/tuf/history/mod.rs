@@ -6,8 +6,11 @@
 //! its time.
 
 mod chain;
+mod signers;
 #[cfg(test)]
 mod tests;
+
+pub use signers::{Signers, Told};
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,7 +22,7 @@ use crate::tuf::metadata::{
     Document, FileMeta, Header, MetadataError, Signed, Snapshot, Targets, TimestampFile,
 };
 use crate::tuf::trusted::{UpdateError, check_listing};
-use crate::tuf::verify::{RoleKeys, Verified, VerifyError, verify};
+use crate::tuf::verify::{Verified, VerifyError};
 use crate::tuf::{Gun, RoleName};
 
 use chain::{Chain, KeptRoots};
@@ -113,6 +116,8 @@ pub struct History {
     /// A delegation may be among them that lacks signatures: readers leave its targets out, but
     /// fail if they cannot have the file.
     pub current: BTreeMap<RoleName, usize>,
+    /// Who may sign each role, by all files that verify: for files that come later.
+    pub signers: Signers,
 }
 
 /// Judges all that is kept of a collection. The chain of roots begins with `anchor` if one is
@@ -151,7 +156,7 @@ fn judge(files: &[KeptFile], roots: &KeptRoots, chain: &Chain) -> History {
         snapshots: BTreeMap::new(),
         children: BTreeMap::new(),
         by_newest_root: BTreeSet::new(),
-        keys: BTreeMap::new(),
+        signers: Signers::default(),
     };
     judge.roots(roots, chain);
     judge.base_keys(chain);
@@ -161,7 +166,7 @@ fn judge(files: &[KeptFile], roots: &KeptRoots, chain: &Chain) -> History {
     let current = judge.current(chain);
     judge.refuse_others_files();
     judge.refuse_twins(&current);
-    History { findings: judge.findings, current }
+    History { findings: judge.findings, current, signers: judge.signers }
 }
 
 fn unjudged(file: &KeptFile) -> Finding {
@@ -186,8 +191,7 @@ struct Judge<'a> {
     children: BTreeMap<usize, Vec<RoleName>>,
     /// Files of base roles that keys of the newest root signed.
     by_newest_root: BTreeSet<usize>,
-    /// Who may sign each role, by all files that verify; for base roles the newest root's first.
-    keys: BTreeMap<RoleName, Vec<RoleKeys>>,
+    signers: Signers,
 }
 
 impl<'a> Judge<'a> {
@@ -207,16 +211,8 @@ impl<'a> Judge<'a> {
     fn base_keys(&mut self, chain: &Chain) {
         for role in [RoleName::Timestamp, RoleName::Snapshot, RoleName::Targets] {
             for root in chain.newest_first() {
-                self.learn(&role, root.body().role_keys(&role));
+                self.signers.learn(&role, root.body().role_keys(&role));
             }
-        }
-    }
-
-    fn learn(&mut self, role: &RoleName, keys: Option<RoleKeys>) {
-        let Some(keys) = keys else { return };
-        let known = self.keys.entry(role.clone()).or_default();
-        if !known.contains(&keys) {
-            known.push(keys);
         }
     }
 
@@ -255,15 +251,11 @@ impl<'a> Judge<'a> {
 
     fn targets(&mut self, place: usize, file: &KeptFile) -> Result<(), Fault> {
         let verified = self.verified::<Targets>(place, file)?;
-        let roles = &verified.body().delegations.roles;
-        for role in roles {
-            self.learn(&role.name, verified.body().role_keys(&role.name));
-        }
-        self.children.insert(place, roles.iter().map(|role| role.name.clone()).collect());
+        let names = self.signers.learn_from(verified.body());
+        self.children.insert(place, names);
         Ok(())
     }
 
-    /// Verifies a file by whatever keys its role has had. The error is that of the newest ones.
     fn verified<T: Document + Clone>(
         &mut self,
         place: usize,
@@ -273,20 +265,11 @@ impl<'a> Judge<'a> {
         if let Some(finding) = self.findings.get_mut(place) {
             finding.describe(signed.unverified().header());
         }
-        let unknown = || Fault::Unknown { role: file.role.clone() };
-        let mut first = None;
-        for (age, keys) in self.keys.get(&file.role).ok_or_else(unknown)?.iter().enumerate() {
-            match verify(signed.clone(), keys) {
-                Ok(verified) => {
-                    if age == 0 {
-                        self.by_newest_root.insert(place);
-                    }
-                    return Ok(verified);
-                }
-                Err(error) => drop(first.get_or_insert(error)),
-            }
+        let (verified, by_newest) = self.signers.verified(&file.role, &signed)?;
+        if by_newest {
+            self.by_newest_root.insert(place);
         }
-        Err(first.map_or_else(unknown, Fault::Signatures))
+        Ok(verified)
     }
 
     /// The set below the newest timestamp for which all is here.

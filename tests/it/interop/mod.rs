@@ -19,4 +19,4 @@ mod servers;
 mod templates;
 mod thresholds;
 mod vectors;
-mod world;
+pub(crate) mod world;

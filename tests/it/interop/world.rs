@@ -8,68 +8,68 @@ use crate::peers::process::Finished;
 use crate::peers::{Dockerd, NotaryOptions, NotaryServer, Registry, RegistryOptions, User};
 
 /// The repository of most tests, without its host.
-pub(super) const APP: &str = "app";
+pub(crate) const APP: &str = "app";
 
 /// A registry and a trust server that are open to all.
 #[derive(Debug)]
-pub(super) struct World {
+pub(crate) struct World {
     /// Where images are.
-    pub(super) registry: Registry,
+    pub(crate) registry: Registry,
     /// Where signatures are.
-    pub(super) notary: NotaryServer,
+    pub(crate) notary: NotaryServer,
 }
 
 impl World {
     /// Starts both servers; manifests can be deleted.
-    pub(super) fn open() -> Self {
+    pub(crate) fn open() -> Self {
         let registry =
             Registry::start(&RegistryOptions { delete: true, ..RegistryOptions::default() });
         Self::with(registry, NotaryServer::start(&NotaryOptions::default()))
     }
 
     /// Takes servers that run already.
-    pub(super) fn with(registry: Registry, notary: NotaryServer) -> Self {
+    pub(crate) fn with(registry: Registry, notary: NotaryServer) -> Self {
         Self { registry, notary }
     }
 
     /// Returns `localhost:PORT/app`.
-    pub(super) fn repository(&self) -> String {
+    pub(crate) fn repository(&self) -> String {
         format!("{}/{APP}", self.registry.host_port())
     }
 
     /// Returns `localhost:PORT/app:TAG`.
-    pub(super) fn name(&self, tag: &str) -> String {
+    pub(crate) fn name(&self, tag: &str) -> String {
         format!("{}:{tag}", self.repository())
     }
 
     /// Returns a new person who knows the trust server.
-    pub(super) fn user(&self) -> User {
+    pub(crate) fn user(&self) -> User {
         let mut user = User::new();
         user.use_notary(&self.notary);
         user
     }
 
     /// Returns a new person who also has a daemon.
-    pub(super) fn docker_user(&self, daemon: &Dockerd) -> User {
+    pub(crate) fn docker_user(&self, daemon: &Dockerd) -> User {
         let mut user = self.user();
         user.use_docker(daemon);
         user
     }
 
     /// Pushes a small image under a tag, past both tools.
-    pub(super) fn push(&self, tag: &str, content: &str) -> Pushed {
+    pub(crate) fn push(&self, tag: &str, content: &str) -> Pushed {
         image::push_image(&self.registry, APP, tag, content.as_bytes())
     }
 
     /// Returns the digest the registry serves for a tag.
-    pub(super) fn served(&self, tag: &str) -> String {
+    pub(crate) fn served(&self, tag: &str) -> String {
         let held = fetch_manifest(&self.registry, APP, tag);
         assert_eq!(held.status, 200, "{tag}: {}", held.text());
         image::digest(&held.body)
     }
 
     /// Returns the names of the tags in a role's file; none if there is no such file.
-    pub(super) fn tags_in(&self, role: &str) -> Vec<String> {
+    pub(crate) fn tags_in(&self, role: &str) -> Vec<String> {
         let held = self.notary.metadata(&self.repository(), role);
         if held.status == 404 {
             return Vec::new();
@@ -80,24 +80,24 @@ impl World {
 }
 
 /// Makes an image of one file with docker, under a local name.
-pub(super) fn import(user: &User, name: &str, content: &str) {
+pub(crate) fn import(user: &User, name: &str, content: &str) {
     let archive = image::tar("content", content.as_bytes());
     user.docker_with_input(&["import", "-", name], &archive).success();
 }
 
 /// Pushes with content trust on; returns what docker printed.
-pub(super) fn trusted_push(user: &User, name: &str) -> Finished {
+pub(crate) fn trusted_push(user: &User, name: &str) -> Finished {
     user.docker(&["push", "--disable-content-trust=false", name]).success()
 }
 
 /// Pulls with content trust on.
-pub(super) fn trusted_pull(user: &User, name: &str) -> Finished {
+pub(crate) fn trusted_pull(user: &User, name: &str) -> Finished {
     user.docker(&["pull", "--disable-content-trust=false", name])
 }
 
 /// Asserts that `trust inspect` and `docker trust inspect` print the same bytes about a name, for
 /// programs and for people; returns the JSON.
-pub(super) fn assert_same_inspection(user: &User, name: &str) -> serde_json::Value {
+pub(crate) fn assert_same_inspection(user: &User, name: &str) -> serde_json::Value {
     let mut json = serde_json::Value::Null;
     for flags in [&[][..], &["--pretty"]] {
         let ours = user.trust(&[&["inspect"], flags, &[name]].concat());
@@ -132,7 +132,7 @@ fn docker_inspection(user: &User, args: &[&str], expected: &str) -> Finished {
 }
 
 /// Asserts that docker pulls just what `trust verify` says is signed.
-pub(super) fn assert_trusted(user: &User, name: &str, digest: &str) {
+pub(crate) fn assert_trusted(user: &User, name: &str, digest: &str) {
     let (repository, _) = name.rsplit_once(':').unwrap();
     let ours = user.trust(&["verify", "--digest", name]).success();
     assert_eq!(ours.stdout, format!("{repository}@{digest}\n"));
@@ -141,7 +141,7 @@ pub(super) fn assert_trusted(user: &User, name: &str, digest: &str) {
 }
 
 /// Asserts that both tools refuse a name; returns what `trust verify` said.
-pub(super) fn assert_refused(user: &User, name: &str, code: i32) -> Finished {
+pub(crate) fn assert_refused(user: &User, name: &str, code: i32) -> Finished {
     let ours = user.trust(&["verify", name]).expect_code(code);
     assert_eq!(ours.stdout, "");
     let theirs = trusted_pull(user, name).expect_code(1);
@@ -150,7 +150,7 @@ pub(super) fn assert_refused(user: &User, name: &str, code: i32) -> Finished {
 }
 
 /// Signers of a tag as `docker trust inspect` lists them, sorted.
-pub(super) fn signers_of(inspection: &serde_json::Value, tag: &str) -> Vec<String> {
+pub(crate) fn signers_of(inspection: &serde_json::Value, tag: &str) -> Vec<String> {
     let tags = inspection[0]["SignedTags"].as_array().unwrap();
     let row = tags.iter().find(|row| row["SignedTag"] == tag);
     let row = row.unwrap_or_else(|| panic!("no {tag} in {inspection:#}"));
@@ -161,7 +161,7 @@ pub(super) fn signers_of(inspection: &serde_json::Value, tag: &str) -> Vec<Strin
 }
 
 /// Names of all signers as `docker trust inspect` lists them, sorted.
-pub(super) fn signers(inspection: &serde_json::Value) -> Vec<String> {
+pub(crate) fn signers(inspection: &serde_json::Value) -> Vec<String> {
     let signers = inspection[0]["Signers"].as_array().unwrap().iter();
     let mut names: Vec<_> =
         signers.map(|signer| signer["Name"].as_str().unwrap().to_owned()).collect();
@@ -170,13 +170,13 @@ pub(super) fn signers(inspection: &serde_json::Value) -> Vec<String> {
 }
 
 /// Hands somebody's public key file to somebody else; returns the name it then has.
-pub(super) fn hand_over(from: &User, file: &str, to: &User) -> String {
+pub(crate) fn hand_over(from: &User, file: &str, to: &User) -> String {
     fs::copy(from.home().join(file), to.home().join(file)).unwrap();
     file.to_owned()
 }
 
 /// The files of private keys, by key id.
-pub(super) fn key_files(user: &User) -> Vec<PathBuf> {
+pub(crate) fn key_files(user: &User) -> Vec<PathBuf> {
     let folder = user.trust_folder().join("private");
     let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
     let mut files: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
@@ -186,7 +186,7 @@ pub(super) fn key_files(user: &User) -> Vec<PathBuf> {
 }
 
 /// The file of the one private key with this role.
-pub(super) fn key_file(user: &User, role: &str) -> PathBuf {
+pub(crate) fn key_file(user: &User, role: &str) -> PathBuf {
     let wanted = format!("role: {role}\n");
     let mut found = key_files(user);
     found.retain(|path| fs::read_to_string(path).unwrap().contains(&wanted));
@@ -195,14 +195,14 @@ pub(super) fn key_file(user: &User, role: &str) -> PathBuf {
 }
 
 /// Writes a file that only its owner may read.
-pub(super) fn write_private(path: &Path, bytes: &[u8]) {
+pub(crate) fn write_private(path: &Path, bytes: &[u8]) {
     use std::os::unix::fs::PermissionsExt as _;
     fs::write(path, bytes).unwrap();
     fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
 }
 
 /// Copies a folder with all that is in it; files are the owner's alone.
-pub(super) fn copy_folder(from: &Path, to: &Path) {
+pub(crate) fn copy_folder(from: &Path, to: &Path) {
     use std::os::unix::fs::PermissionsExt as _;
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
@@ -218,7 +218,7 @@ pub(super) fn copy_folder(from: &Path, to: &Path) {
 }
 
 /// A certificate over somebody's key: notary takes keys for delegations as such.
-pub(super) fn certificate_of(user: &User, role: &str) -> Vec<u8> {
+pub(crate) fn certificate_of(user: &User, role: &str) -> Vec<u8> {
     use trust::clock::{Clock as _, SystemClock};
     use trust::codec::pem::Pem;
     use trust::crypto::certificate::Certificate;

@@ -95,8 +95,7 @@ pub struct TagFacts {
 /// refused: whoever moves away may be late.
 pub async fn read(context: &Context, gun: &Gun, source: Source) -> Result<Facts, RefreshError> {
     let notary = context.connections.notary(gun, "pull")?;
-    let Updated { trusted, .. } =
-        update(context, gun, &notary, source, Expiry::Remembered).await?;
+    let Updated { trusted, .. } = update(context, gun, &notary, source, Expiry::Remembered).await?;
     let here = keys_here(context).unwrap_or_default();
     Ok(facts(&trusted, &here))
 }
@@ -200,7 +199,8 @@ fn public_pem(key: &PublicKey) -> Option<Vec<u8>> {
 
 /// The signer's name if it is one signer's, else what the key is.
 fn name_of(key: &KeyFacts) -> String {
-    let signer = key.roles.iter().find(|role| role.is_delegation() && **role != RoleName::releases());
+    let signer =
+        key.roles.iter().find(|role| role.is_delegation() && **role != RoleName::releases());
     let what = match signer {
         Some(role) => {
             let role = role.as_str();

@@ -149,9 +149,7 @@ pub fn losses(facts: &Facts, policy: Policy) -> Vec<Loss> {
         Some(Loss::NotCarried { id: key.id.clone(), name: key.name.clone(), why })
     }));
     let expired = facts.expired.iter();
-    losses.extend(
-        expired.map(|(role, since)| Loss::Expired { role: role.clone(), since: *since }),
-    );
+    losses.extend(expired.map(|(role, since)| Loss::Expired { role: role.clone(), since: *since }));
     losses.extend(facts.unusable.iter().map(|role| Loss::Unusable { role: role.clone() }));
     losses
 }

@@ -8,7 +8,7 @@ use crate::actions::repo::export::Policy;
 use crate::actions::repo::export::facts::{Facts, KeyFacts};
 use crate::actions::repo::export::losses::not_carried;
 use crate::codec::text::to_base64;
-use crate::tuf::Gun;
+use crate::tuf::{Gun, RoleName};
 
 /// A file to be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,7 +88,7 @@ fn cosign(facts: &Facts, carried: &[&KeyFacts]) -> Vec<PolicyFile> {
     let globs: Vec<String> = ["", ":*", "@*"].iter().map(|end| format!("{name}{end}")).collect();
     let authorities = carried.iter().filter_map(|key| {
         let pem = String::from_utf8(key.pem.clone()?).ok()?;
-        Some(json!({"name": key.name, "key": {"data": pem, "hashAlgorithm": "sha256"}}))
+        Some(json!({"name": key.name, "key": {"data": pem}}))
     });
     let object_name = store_name(&facts.gun).to_ascii_lowercase().replace('_', "-");
     let policy = json!({
@@ -136,7 +136,7 @@ fn tags(facts: &Facts) -> String {
         if tag.tag.chars().any(char::is_control) {
             continue;
         }
-        let roles: Vec<&str> = tag.signed_by.iter().map(crate::tuf::RoleName::as_str).collect();
+        let roles: Vec<&str> = tag.signed_by.iter().map(RoleName::as_str).collect();
         text.push_str(&format!("{}\t{digest}\t{}\t{}\n", tag.tag, tag.size, roles.join(",")));
     }
     text
@@ -170,7 +170,7 @@ mod tests {
     use crate::tuf::trusted::Expiry;
 
     fn facts_of(repo: &Repo) -> Facts {
-        let root = [(crate::tuf::RoleName::Root, repo.files()[&crate::tuf::RoleName::Root].clone())];
+        let root = [(RoleName::Root, repo.files()[&RoleName::Root].clone())];
         let trusted = repo.again_at(&root.into(), now(), Expiry::Remembered).unwrap();
         facts(&trusted, &BTreeSet::new())
     }
@@ -206,7 +206,8 @@ mod tests {
         repo.delegate("targets/ann", vec![ann.clone()], &[""]);
         repo.delegate("targets/eve", vec![eve], &["v"]);
         repo.delegate("targets/releases", vec![ann, bob], &["v1", "v2"]);
-        repo.require(&role("targets/releases"), 2);
+        let targets = repo.targets.get_mut(&RoleName::Targets).unwrap();
+        targets.delegations.roles.last_mut().unwrap().threshold = threshold(2);
         let facts = facts_of(&repo);
         let files = policy_files(&facts, Policy::Cosign);
         let policy = json_of(&files, "cluster-image-policy.yaml");
@@ -225,14 +226,16 @@ mod tests {
         assert!(lost.contains(&Loss::Delegations { delegations: 3, keys: 3 }), "{lost:?}");
         assert!(lost.contains(&Loss::NotCounting { role: role("targets/eve") }), "{lost:?}");
         assert!(lost.contains(&Loss::Threshold { role: role("targets/releases"), need: 2 }));
-        assert!(lost.iter().any(|loss| matches!(loss, Loss::Paths { paths, .. } if paths.len() == 2)));
+        assert!(
+            lost.iter().any(|loss| matches!(loss, Loss::Paths { paths, .. } if paths.len() == 2))
+        );
         let policy = json_of(&policy_files(&facts, Policy::Containers), "policy.json");
         let keys = &policy["transports"]["docker"][facts.gun.as_str()][0]["keyDatas"];
         assert_eq!(keys.as_array().unwrap().len(), 3);
     }
 
     #[test]
-    fn notation_gets_no_key_without_a_certificate() {
+    fn notation_knows_no_keys_of_ed25519() {
         let facts = facts_of(&Repo::new());
         let files = policy_files(&facts, Policy::Notation);
         assert!(!files.iter().any(|file| file.path.starts_with("truststore")));
@@ -243,7 +246,7 @@ mod tests {
             Loss::NotCarried { why, .. } => Some(*why),
             _ => None,
         });
-        assert_eq!(why, Some(NotCarried::NoCertificate));
+        assert_eq!(why, Some(NotCarried::Algorithm));
     }
 
     #[test]
@@ -263,10 +266,5 @@ mod tests {
     fn names_of_stores_are_plain() {
         let gun = Gun::parse("localhost:5000/a_b/c.d").unwrap();
         assert_eq!(store_name(&gun), "localhost-5000-a_b-c.d");
-    }
-
-    #[expect(dead_code, reason = "shows that a threshold is made the usual way")]
-    fn two() -> std::num::NonZeroU32 {
-        threshold(2)
     }
 }

@@ -1,13 +1,9 @@
 //! `trust image canonicalize IMAGE [NAME[:TAG]]`
 
 use crate::actions::image::canonicalize::{Remade, canonicalize};
-use crate::actions::image::find::{find, find_for};
-use crate::cli::archives::{CompressionChoice, ExpansionArgs, platform};
+use crate::cli::archives::{RemakingArgs, new_name};
 use crate::cli::error::CliError;
-use crate::cli::layout::LayoutArgs;
 use crate::cli::run::Session;
-use crate::oci::ImageName;
-use crate::oci::media_type::Compression;
 
 /// Make an image anew in its canonical form
 ///
@@ -23,40 +19,18 @@ pub struct Args {
     #[arg(value_name = "NAME[:TAG]")]
     pub name: Option<String>,
 
-    /// Platform of an image for several, such as `linux/arm64`
-    #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
-    pub platform: Option<String>,
-
-    /// Compression of the layers
-    #[arg(long, value_enum, default_value = "gzip")]
-    pub compression: CompressionChoice,
-
-    /// How large layers may be.
+    /// Which image, and how the new one is packed.
     #[command(flatten)]
-    pub expansion: ExpansionArgs,
-
-    /// Where the images are.
-    #[command(flatten)]
-    pub layout: LayoutArgs,
+    pub remaking: RemakingArgs,
 }
 
 impl Args {
     /// Makes the image.
     pub fn run(self, session: &Session) -> Result<(), CliError> {
-        let name = self.name.as_deref().map(ImageName::parse).transpose()?;
-        if name.as_ref().and_then(ImageName::reference).is_some_and(|name| name.digest().is_some())
-        {
-            return Err(CliError::usage("the name of a new image has no digest"));
-        }
-        let platform = platform(self.platform.as_deref())?;
+        let name = self.name.as_deref().map(new_name).transpose()?;
         let epoch = session.settings.epoch()?;
-        let layout = self.layout.open(session)?;
-        let image = match platform {
-            Some(platform) => find_for(&layout, &self.image, &platform)?,
-            None => find(&layout, &self.image)?,
-        };
-        let (compression, expansion) =
-            (Compression::from(self.compression), self.expansion.expansion());
+        let (layout, image) = self.remaking.find(session, &self.image)?;
+        let (compression, expansion) = self.remaking.packing();
         let outcome = canonicalize(&layout, &image, name.as_ref(), epoch, compression, expansion)?;
         for (number, layer) in outcome.layers.iter().enumerate() {
             session.ui.status(format!("Layer {}: {}", number + 1, what_became_of(layer)));

@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use crate::actions::image::import::{Options, import};
-use crate::cli::archives::{CompressionChoice, ExpansionArgs, platform};
+use crate::cli::archives::{CompressionChoice, ExpansionArgs, new_name, platform};
 use crate::cli::error::CliError;
 use crate::cli::layout::LayoutArgs;
 use crate::cli::run::Session;
+use crate::oci::Platform;
 use crate::oci::media_type::Compression;
-use crate::oci::{ImageName, Platform};
 use crate::store::streams::open_user_file;
 
 /// Make an image of an archive of files
@@ -53,11 +53,7 @@ impl Args {
     /// Makes the image.
     pub fn run(self, session: &Session) -> Result<(), CliError> {
         let source = source(&self.source)?;
-        let name = self.name.as_deref().map(ImageName::parse).transpose()?;
-        if name.as_ref().and_then(ImageName::reference).is_some_and(|name| name.digest().is_some())
-        {
-            return Err(CliError::usage("the name of a new image has no digest"));
-        }
+        let name = self.name.as_deref().map(new_name).transpose()?;
         let created = session.settings.creation_time()?;
         let message = self.message.unwrap_or_else(|| format!("Imported from {}", self.source));
         let options = Options {

@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use crate::actions::repo::import::{Brought, import};
-use crate::cli::carry_error::of_folder;
 use crate::cli::error::CliError;
 use crate::cli::outcome::InTurn;
 use crate::cli::output::{OutputArgs, verdict_first};
@@ -35,7 +34,7 @@ impl Args {
     /// Brings them, one after the other; goes on after one that is refused.
     pub fn run(self, session: &Session) -> Result<(), CliError> {
         let output = self.output.listing::<ImportRow>()?;
-        let folder = RescueFolder::open(&self.folder).map_err(of_folder)?;
+        let folder = RescueFolder::open(&self.folder)?;
         let guns = wanted(&folder, &self.guns)?;
         let context = session.context()?;
         let mut turns = InTurn::new(session, guns.len());

@@ -1,7 +1,9 @@
 //! `trust repo …`, one file per verb.
 
+pub mod adopt;
 pub mod delete;
 pub mod doctor;
+pub mod export;
 pub mod import;
 pub mod init;
 pub mod ls;
@@ -50,7 +52,9 @@ commands! {
         Doctor(doctor::Args),
         Renew(renew::Args),
         Pin(pin::Args),
+        Export(export::Args),
         Root(root::Command),
         Import(import::Args),
+        Adopt(adopt::Args),
     }
 }

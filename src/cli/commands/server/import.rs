@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::cli::carry_error::of_folder;
 use crate::cli::commands::gc::StorageArgs;
 use crate::cli::error::CliError;
 use crate::cli::outcome::InTurn;
@@ -43,7 +42,7 @@ impl Args {
     pub fn run(self, session: &Session) -> Result<(), CliError> {
         let output = self.output.listing::<ImportRow>()?;
         let config = self.storage.config(session)?;
-        let folder = RescueFolder::open(&self.folder).map_err(of_folder)?;
+        let folder = RescueFolder::open(&self.folder)?;
         let guns = wanted(&folder, &self.guns)?;
         let variables = |name: &str| session.settings.environment.secret(name);
         let outcomes = session.block_on_transfer(async {

@@ -1,0 +1,4 @@
+//! A trust server goes dark, and what it held lives on: real programs before and after.
+
+mod moving;
+mod world;

@@ -1,0 +1,7 @@
+//! What is kept of trust servers that go away, whatever they do meanwhile.
+
+mod answers;
+mod faults;
+mod folders;
+mod peers;
+mod scene;
