@@ -97,6 +97,8 @@ pub const MAX_DUMP_ROW_BYTES: usize = 256 << 20;
 /// Most bytes of one collection of a notary server's database that are taken over, in memory at a
 /// time: beyond that the oldest files stay behind. Ten years of a large one have some 100 MiB.
 pub const MAX_IMPORTED_COLLECTION_BYTES: u64 = 512 << 20;
+/// Largest file of a registry's folder that names content, in bytes; one has 71, or 135.
+pub const MAX_LINK_FILE_BYTES: u64 = 256;
 /// Most PBKDF2 iterations a key file may ask of us, about ten seconds of work.
 pub const MAX_PBKDF2_ITERATIONS: u32 = 10_000_000;
 /// Most memory scrypt may ask of us, in bytes; OpenSSL writes files that need 16 MiB.
@@ -343,6 +345,8 @@ pub const RENEWAL_INTERVAL_SECONDS: u64 = 600;
 pub const MAX_PUBLICATION_BYTES: u64 = 8 << 20;
 /// Most files in one publication: the base roles and every delegation that is followed.
 pub const MAX_UPLOAD_PARTS: usize = 1028;
+/// Largest state of a mirror read, in bytes: a line for each of a million collections.
+pub const MAX_MIRROR_STATE_BYTES: u64 = 256 << 20;
 /// Most files in one request that brings a collection: all its roots and what is current, or a part
 /// of what was before.
 pub const MAX_IMPORT_PARTS: usize = 4096;

@@ -567,7 +567,7 @@ impl<'a> Fetch<'a> {
 
 /// Asks when it is time, and again when the server is busy. What makes further questions useless is
 /// an error.
-pub(super) async fn patiently<T>(
+pub(in crate::actions) async fn patiently<T>(
     pace: &Pace,
     notary: &NotaryClient,
     ask: impl AsyncFn() -> Result<T, NotaryError>,

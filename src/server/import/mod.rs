@@ -7,6 +7,7 @@
 
 pub mod keys;
 pub mod notary;
+pub mod registry;
 pub mod request;
 pub mod rows;
 pub mod source;
