@@ -158,8 +158,11 @@ impl RescuedCollection {
         Ok(self.base.sync_all(unsynced)?)
     }
 
-    /// Replaces the record.
+    /// Replaces the record, and removes what processes left that were killed while they wrote.
     pub fn write_record(&self, record: &Record) -> Result<(), RescueFolderError> {
+        for folder in self.base.list_folders(&self.folder)? {
+            self.base.sweep(&folder);
+        }
         let path = self.folder.join(RECORD);
         let bytes = record
             .to_json()
