@@ -456,9 +456,8 @@ fn write(
     }
     for child in &file.delegations.roles {
         let had = before.and_then(|file| file.role_keys(&child.name));
-        let had_paths = before.and_then(|file| {
-            file.delegations.roles.iter().find(|old| old.name == child.name)
-        });
+        let had_paths = before
+            .and_then(|file| file.delegations.roles.iter().find(|old| old.name == child.name));
         let Some(keys) = file.role_keys(&child.name) else { continue };
         let gone = had.iter().flat_map(|had| &had.keys);
         let gone = gone.filter(|(id, _)| !keys.keys.contains_key(*id));

@@ -97,7 +97,9 @@ pub async fn bring(
     });
     let mut whole = Imported { left_out: left_out.collect(), ..Imported::default() };
     let feed = page(gun, feed);
-    for (number, piece) in pieces(files, &history.findings, &history.current).into_iter().enumerate() {
+    for (number, piece) in
+        pieces(files, &history.findings, &history.current).into_iter().enumerate()
+    {
         let is_first = number == 0;
         let sent = notary.import(&piece, feed.as_deref().filter(|_| is_first)).await;
         let told = sent.map_err(|error| match error {

@@ -195,8 +195,11 @@ impl Row {
 
     fn text(&self) -> String {
         let Self { gun, to, outcome, stored, .. } = self;
-        let mut text =
-            if gun == to { format!("{gun}: {outcome}") } else { format!("{gun} as {to}: {outcome}") };
+        let mut text = if gun == to {
+            format!("{gun}: {outcome}")
+        } else {
+            format!("{gun} as {to}: {outcome}")
+        };
         if *stored > 0 {
             text = format!("{text}, {stored} files");
         }
