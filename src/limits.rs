@@ -97,6 +97,8 @@ pub const MAX_DUMP_ROW_BYTES: usize = 256 << 20;
 /// Most bytes of one collection of a notary server's database that are taken over, in memory at a
 /// time: beyond that the oldest files stay behind. Ten years of a large one have some 100 MiB.
 pub const MAX_IMPORTED_COLLECTION_BYTES: u64 = 512 << 20;
+/// Largest file of a registry's folder that names content, in bytes; one has 71, or 135.
+pub const MAX_LINK_FILE_BYTES: u64 = 256;
 /// Most PBKDF2 iterations a key file may ask of us, about ten seconds of work.
 pub const MAX_PBKDF2_ITERATIONS: u32 = 10_000_000;
 /// Most memory scrypt may ask of us, in bytes; OpenSSL writes files that need 16 MiB.

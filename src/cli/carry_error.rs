@@ -125,7 +125,7 @@ fn of_server(error: NotaryError) -> CliError {
     }
 }
 
-fn classify_import(error: &ImportError) -> Classified {
+pub(super) fn classify_import(error: &ImportError) -> Classified {
     match error {
         ImportError::NothingCurrent { .. } => (ErrorKind::Untrusted, Some(NOTHING_CURRENT)),
         ImportError::Foreign { .. } | ImportError::Fork { .. } | ImportError::RolledBack { .. } => {

@@ -122,7 +122,7 @@ pub fn print(session: &Session, output: &Output, rows: &[ImportRow]) -> Result<b
 pub struct ImportRow {
     /// The collection.
     pub gun: String,
-    /// `new`, `continued`, `unchanged`, or `refused`.
+    /// `new`, `continued`, `unchanged`, `remembered` or `refused`.
     pub outcome: String,
     /// How many files were stored.
     pub stored: u64,
@@ -137,7 +137,8 @@ pub struct ImportRow {
 }
 
 impl ImportRow {
-    fn taken(taken: &TakenIn) -> Self {
+    /// What became of a collection that was taken in.
+    pub fn taken(taken: &TakenIn) -> Self {
         let left_out = taken.left_out.iter().map(|finding| LeftOut {
             role: finding.role.to_string(),
             version: finding.version,
@@ -149,13 +150,14 @@ impl ImportRow {
         let outcome = match taken.outcome {
             Outcome::New => "new",
             Outcome::Continued => "continued",
-            Outcome::Unchanged | Outcome::Remembered => "unchanged",
+            Outcome::Unchanged => "unchanged",
+            Outcome::Remembered => "remembered",
         };
         Self {
             gun: taken.gun.to_string(),
             outcome: outcome.to_owned(),
             stored: u64::try_from(taken.stored).unwrap_or(u64::MAX),
-            archive: taken.is_archive,
+            archive: taken.is_archive && taken.outcome != Outcome::Remembered,
             expires: taken.expires.as_ref().map(|(_, at)| Rfc3339::utc(*at).to_string()),
             left_out: left_out.collect(),
             problem: None,
@@ -171,6 +173,11 @@ impl ImportRow {
 
     /// A collection that was refused.
     pub fn refused(gun: &Gun, error: &CliError) -> Self {
+        Self::refused_name(gun.as_str(), error)
+    }
+
+    /// What was refused, and may have a name that no collection can have.
+    pub fn refused_name(gun: &str, error: &CliError) -> Self {
         let mut problem = error.source.to_string();
         for cause in error.causes() {
             problem = format!("{problem}: {cause}");
@@ -186,6 +193,7 @@ impl ImportRow {
             "new" => format!("{stored} files, all new"),
             "continued" => format!("{stored} new files"),
             "refused" => "refused".to_owned(),
+            "remembered" => "no collection now; what was before is remembered".to_owned(),
             _ => "nothing new".to_owned(),
         };
         let mut text = format!("{gun}: {done}");

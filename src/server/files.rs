@@ -5,9 +5,12 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Write as _};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{Mode, OFlags, ResolveFlags};
+use rustix::io::Errno;
 use zeroize::Zeroizing;
 
 use crate::server::kill;
@@ -49,6 +52,12 @@ pub enum FileError {
         /// The file.
         path: PathBuf,
     },
+    /// A symbolic link leads out of the folder that is read.
+    #[error("{} leads out of the folder", path.display())]
+    Outside {
+        /// The link, or what is behind it.
+        path: PathBuf,
+    },
     /// Another server works in the folder.
     #[error("another server works in {}", path.display())]
     InUse {
@@ -88,7 +97,7 @@ pub fn make_folder(folder: &Path) -> Result<(), FileError> {
 /// Reads a whole file of at most `limit` bytes.
 pub fn read(path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>, FileError> {
     // Not to block on a pipe that somebody put in the place of a file.
-    let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+    let flags = OFlags::NONBLOCK.bits().cast_signed();
     let opened = OpenOptions::new().read(true).custom_flags(flags).open(path);
     let file = opened.map_err(|cause| failed("open", path, cause))?;
     let mut bytes = Zeroizing::new(Vec::new());
@@ -267,6 +276,80 @@ pub fn list(
     Ok(found)
 }
 
+/// A folder of somebody else's that is only read, and nothing outside it: symbolic links in it are
+/// followed as long as they stay in it.
+#[derive(Debug)]
+pub struct ForeignFolder {
+    top: OwnedFd,
+    path: PathBuf,
+}
+
+impl ForeignFolder {
+    /// Opens a folder.
+    pub fn open(path: &Path) -> Result<Self, FileError> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let top = rustix::fs::open(path, flags, Mode::empty());
+        let top = top.map_err(|cause| failed("open the folder", path, cause.into()))?;
+        Ok(Self { top, path: path.to_owned() })
+    }
+
+    /// Opens a plain file by its path from the folder, to read it; `None` if there is none.
+    pub fn open_file(&self, path: &str) -> Result<Option<File>, FileError> {
+        // Not to block on a pipe that somebody put in the place of a file.
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let Some(opened) = self.open_below(path, flags)? else { return Ok(None) };
+        let file = File::from(opened);
+        let metadata = file.metadata().map_err(|cause| self.failed("inspect", path, cause))?;
+        Ok(metadata.is_file().then_some(file))
+    }
+
+    /// Reads a whole file of at most `limit` bytes; `None` if there is none.
+    pub fn read(&self, path: &str, limit: u64) -> Result<Option<Vec<u8>>, FileError> {
+        let Some(file) = self.open_file(path)? else { return Ok(None) };
+        let mut bytes = Vec::new();
+        let taken = file.take(limit.saturating_add(1)).read_to_end(&mut bytes);
+        taken.map_err(|cause| self.failed("read", path, cause))?;
+        if bytes.len() as u64 > limit {
+            return Err(FileError::TooLarge { path: self.path.join(path), limit });
+        }
+        Ok(Some(bytes))
+    }
+
+    /// The names in a folder, sorted; none if there is no such folder. Names that are no text are
+    /// left out.
+    pub fn names(&self, path: &str) -> Result<Vec<String>, FileError> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let Some(opened) = self.open_below(path, flags)? else { return Ok(Vec::new()) };
+        let at = |cause: Errno| self.failed("read the folder", path, cause.into());
+        let mut names = Vec::new();
+        for entry in rustix::fs::Dir::new(opened).map_err(at)? {
+            let entry = entry.map_err(at)?;
+            match entry.file_name().to_str() {
+                Ok("." | "..") | Err(_) => {}
+                Ok(name) => names.push(name.to_owned()),
+            }
+        }
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    fn open_below(&self, path: &str, flags: OFlags) -> Result<Option<OwnedFd>, FileError> {
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+        match rustix::fs::openat2(&self.top, path, flags, Mode::empty(), resolve) {
+            Ok(opened) => Ok(Some(opened)),
+            Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
+            Err(Errno::XDEV | Errno::LOOP) => {
+                Err(FileError::Outside { path: self.path.join(path) })
+            }
+            Err(cause) => Err(self.failed("open", path, cause.into())),
+        }
+    }
+
+    fn failed(&self, what: &'static str, path: &str, cause: io::Error) -> FileError {
+        failed(what, &self.path.join(path), cause)
+    }
+}
+
 /// Opens a file for reading.
 pub fn open(path: &Path) -> Result<File, FileError> {
     File::open(path).map_err(|cause| failed("open", path, cause))
@@ -328,6 +411,32 @@ mod tests {
                 matches!(refused, Err(FileError::Exposed { mode: found, .. }) if found == mode)
             );
         }
+    }
+
+    #[test]
+    fn nothing_outside_a_foreign_folder_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let inside = folder.path().join("in");
+        fs::create_dir_all(inside.join("a")).unwrap();
+        fs::write(folder.path().join("secret"), b"secret").unwrap();
+        fs::write(inside.join("a/file"), b"file").unwrap();
+        let link =
+            |to: &str, name: &str| std::os::unix::fs::symlink(to, inside.join(name)).unwrap();
+        link("a", "to-a");
+        link("../secret", "up");
+        link("/etc", "absolute");
+        let foreign = ForeignFolder::open(&inside).unwrap();
+        assert_eq!(foreign.names(".").unwrap(), ["a", "absolute", "to-a", "up"]);
+        assert_eq!(foreign.read("to-a/file", 4).unwrap().unwrap(), b"file");
+        assert!(matches!(foreign.read("a/file", 3), Err(FileError::TooLarge { .. })));
+        assert!(foreign.read("a", 9).unwrap().is_none());
+        assert!(foreign.read("b", 9).unwrap().is_none());
+        assert_eq!(foreign.names("b").unwrap(), [""; 0]);
+        for path in ["up", "absolute/passwd", "../secret", "/etc/passwd", "a/../../secret"] {
+            let refused = foreign.read(path, 9);
+            assert!(matches!(refused, Err(FileError::Outside { .. })), "{path}: {refused:?}");
+        }
+        assert!(matches!(foreign.names("absolute"), Err(FileError::Outside { .. })));
     }
 
     #[test]

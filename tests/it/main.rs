@@ -47,6 +47,7 @@ mod runner;
 mod scale;
 mod serve;
 mod server;
+mod takeover;
 mod tidy;
 mod transfers;
 mod upkeep;

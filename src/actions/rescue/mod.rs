@@ -11,6 +11,7 @@ pub mod run;
 mod shelf;
 
 pub(in crate::actions) use fetch::patiently;
+pub use keep::in_words;
 pub use pace::Pace;
 pub use report::{Refusal, RescueError, Rescued, RoleState};
 pub use shelf::Shelf;

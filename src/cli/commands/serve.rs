@@ -8,6 +8,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use crate::cli::error::{CliError, ErrorKind};
 use crate::cli::run::Session;
 use crate::cli::server_import::ImportArgs;
+use crate::cli::server_takeover::TakeoverArgs;
 use crate::clock::SystemClock;
 use crate::crypto::Passphrase;
 use crate::server::config::show::show;
@@ -63,6 +64,10 @@ pub struct Args {
     #[command(flatten)]
     pub import: ImportArgs,
 
+    /// What is taken over before that.
+    #[command(flatten)]
+    pub takeover: TakeoverArgs,
+
     /// Only tell whether the configuration is right
     #[arg(long, conflicts_with = "print_config")]
     pub check_config: bool,
@@ -99,6 +104,7 @@ impl Args {
             let signals = Signals::new()?;
             let running = start(config, Arc::new(SystemClock), &variables).await;
             let running = running.map_err(|error| named(&source, error))?;
+            self.takeover.run(session, running.server()).await?;
             self.import.run(session, running.server()).await?;
             let reach = running.reach();
             session.ui.status(lines(&reach));

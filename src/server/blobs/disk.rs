@@ -7,6 +7,7 @@
 use std::collections::{HashMap, HashSet};
 use std::fs::{DirBuilder, File, OpenOptions, ReadDir};
 use std::io::{self, Read};
+use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,6 +15,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
+use rustix::fs::{AtFlags, CWD, linkat};
+use rustix::io::Errno;
 use tokio::time::Instant;
 
 use crate::limits::{MAX_VERIFIED_OBJECTS, VERIFIED_FOR_SECONDS};
@@ -223,6 +226,46 @@ impl Disk {
         verified.insert(object.to_owned(), (stamp, Instant::now()));
     }
 
+    /// Makes an object of a file elsewhere by giving it a second name; its bytes must have this
+    /// digest. `None` if the two are not on one file system, or it may not be.
+    pub(super) fn link(
+        &self,
+        file: &File,
+        digest: &Digest,
+        id: &str,
+    ) -> Result<Option<String>, BlobError> {
+        file.sync_data().map_err(|e| BlobError::disk("save", e))?;
+        let (object, target, folder) = self.new_object(digest, id)?;
+        self.make_folder(&folder)?;
+        // This file and no other that has come to its name meanwhile.
+        let source = format!("/proc/self/fd/{}", file.as_raw_fd());
+        kill::step();
+        match linkat(CWD, &source, CWD, &target, AtFlags::SYMLINK_FOLLOW) {
+            Ok(()) => {}
+            Err(Errno::NOSPC | Errno::DQUOT) => {
+                return Err(BlobError::disk("link", io::ErrorKind::StorageFull.into()));
+            }
+            Err(_) => return Ok(None),
+        }
+        sync_folder(&folder)?;
+        let metadata = file.metadata().map_err(|e| BlobError::disk("link", e))?;
+        self.note_verified(&object, stamp(&metadata));
+        Ok(Some(object))
+    }
+
+    /// The name of an object to be, where it is, and in which folder.
+    fn new_object(
+        &self,
+        digest: &Digest,
+        id: &str,
+    ) -> Result<(String, PathBuf, PathBuf), BlobError> {
+        let (algorithm, hex) = (digest.algorithm(), digest.hex());
+        let prefix = hex.get(..2).unwrap_or_default();
+        let object = format!("{algorithm}/{prefix}/{hex}.{id}");
+        let target = self.object_path(&object).ok_or(BlobError::Missing)?;
+        Ok((object, target, self.root.join(BLOBS).join(algorithm).join(prefix)))
+    }
+
     fn upload_path(&self, id: &str) -> PathBuf {
         self.root.join(UPLOADS).join(id)
     }
@@ -310,12 +353,8 @@ impl OpenUpload {
     pub(super) fn seal(&self, digest: &Digest) -> Result<String, BlobError> {
         kill::step();
         self.file.sync_data().map_err(|e| BlobError::disk("save", e))?;
-        let (algorithm, hex) = (digest.algorithm(), digest.hex());
-        let prefix = hex.get(..2).unwrap_or_default();
-        let object = format!("{algorithm}/{prefix}/{hex}.{}", self.claim.id);
-        let target = self.claim.disk.object_path(&object).ok_or(BlobError::Missing)?;
+        let (object, target, folder) = self.claim.disk.new_object(digest, &self.claim.id)?;
         let source = self.claim.disk.upload_path(&self.claim.id);
-        let folder = self.claim.disk.root.join(BLOBS).join(algorithm).join(prefix);
         kill::step();
         let moved = match std::fs::rename(&source, &target) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {

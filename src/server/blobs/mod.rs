@@ -12,6 +12,8 @@ pub use disk::{ScannedObject, ScannedUpload};
 pub use error::BlobError;
 pub use upload::{Progress, Upload};
 
+use std::fs::File;
+use std::io::{Read, Seek as _};
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
@@ -52,6 +54,40 @@ impl BlobStore {
     /// [`BlobError::Busy`] if somebody else does. `id` is letters, digits and hyphens.
     pub fn claim(&self, id: &str) -> Result<UploadClaim, BlobError> {
         Ok(UploadClaim { disk: Arc::clone(&self.disk), claim: Arc::new(self.disk.claim(id)?) })
+    }
+
+    /// Makes content of a file elsewhere, which stays as it is: by a second name for it, or by a
+    /// copy. It is hashed first; [`BlobError::Corrupt`] if its digest is another one. `id` names no
+    /// other upload.
+    pub async fn adopt(
+        &self,
+        mut file: File,
+        digest: &Digest,
+        id: String,
+        how: Adopt,
+    ) -> Result<Adopted, BlobError> {
+        let (disk, digest) = (Arc::clone(&self.disk), digest.clone());
+        blocking(move || {
+            if how == Adopt::Link {
+                let size = hashed(&mut file, &digest, &mut |_, _| Ok(()))?;
+                if let Some(object) = disk.link(&file, &digest, &id)? {
+                    return Ok(Adopted { object, size, is_copy: false });
+                }
+                file.rewind().map_err(|e| BlobError::disk("read", e))?;
+            }
+            let claim = Arc::new(disk.claim(&id)?);
+            let upload = disk.open_upload(Arc::clone(&claim), 0)?;
+            let written = hashed(&mut file, &digest, &mut |piece, at| upload.write(&[piece], at));
+            let sealed = written.and_then(|size| Ok((upload.seal(&digest)?, size)));
+            match sealed {
+                Ok((object, size)) => Ok(Adopted { object, size, is_copy: true }),
+                Err(error) => {
+                    disk.remove_upload(&claim)?;
+                    Err(error)
+                }
+            }
+        })
+        .await
     }
 
     /// Opens content that should have this digest and length. [`BlobError::Corrupt`] if its length
@@ -108,6 +144,48 @@ impl BlobStore {
         let disk = Arc::clone(&self.disk);
         blocking(move || disk.scan_uploads()).await
     }
+}
+
+/// How content comes of a file elsewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Adopt {
+    /// By a second name, or by a copy where that cannot be.
+    Link,
+    /// By a copy.
+    Copy,
+}
+
+/// Content that came of a file elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Adopted {
+    /// Its name here.
+    pub object: String,
+    /// Its length, in bytes.
+    pub size: u64,
+    /// Whether it is a copy.
+    pub is_copy: bool,
+}
+
+/// Reads a file to its end, piece by piece, and returns its length; [`BlobError::Corrupt`] if it
+/// has another digest.
+fn hashed(
+    file: &mut File,
+    digest: &Digest,
+    take: &mut dyn FnMut(Bytes, u64) -> Result<(), BlobError>,
+) -> Result<u64, BlobError> {
+    let (mut hasher, mut size) = (Hasher::like(digest), 0_u64);
+    loop {
+        let mut piece = Vec::with_capacity(BLOB_PIECE_BYTES);
+        let read = Read::by_ref(file).take(BLOB_PIECE_BYTES as u64).read_to_end(&mut piece);
+        if read.map_err(|e| BlobError::disk("read", e))? == 0 {
+            break;
+        }
+        hasher.update(&piece);
+        let length = piece.len() as u64;
+        take(piece.into(), size)?;
+        size = size.saturating_add(length);
+    }
+    if hasher.finish() == *digest { Ok(size) } else { Err(BlobError::Corrupt) }
 }
 
 /// An upload that nobody else can open.

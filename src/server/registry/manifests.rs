@@ -200,6 +200,17 @@ async fn put(
     Ok(response)
 }
 
+/// Stores a manifest as if it was pushed, and makes these tags stand for it.
+pub async fn store(
+    server: &Arc<Server>,
+    name: &RepositoryName,
+    prepared: &Prepared,
+    tags: &[TagName],
+) -> Result<(), Refusal> {
+    let condition = Condition::default();
+    retried(|| Box::pin(put_once(server, name, prepared, tags, &condition))).await
+}
+
 async fn put_once(
     server: &Arc<Server>,
     name: &RepositoryName,

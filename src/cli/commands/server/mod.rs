@@ -3,6 +3,8 @@
 pub mod account;
 pub mod backup;
 pub mod import;
+pub mod import_notary;
+pub mod import_registry;
 pub mod rekey;
 pub mod restore;
 
@@ -34,5 +36,7 @@ commands! {
         Restore(restore::Args),
         Rekey(rekey::Args),
         Import(import::Args),
+        ImportNotary(import_notary::Args),
+        ImportRegistry(import_registry::Args),
     }
 }
