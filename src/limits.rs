@@ -345,6 +345,8 @@ pub const RENEWAL_INTERVAL_SECONDS: u64 = 600;
 pub const MAX_PUBLICATION_BYTES: u64 = 8 << 20;
 /// Most files in one publication: the base roles and every delegation that is followed.
 pub const MAX_UPLOAD_PARTS: usize = 1028;
+/// Largest state of a mirror read, in bytes: a line for each of a million collections.
+pub const MAX_MIRROR_STATE_BYTES: u64 = 256 << 20;
 /// Most files in one request that brings a collection: all its roots and what is current, or a part
 /// of what was before.
 pub const MAX_IMPORT_PARTS: usize = 4096;

@@ -37,9 +37,11 @@ use trust::store::ImageLayout;
 use trust::store::client_config::ClientConfig;
 use trust::store::credentials::DockerConfig;
 use trust::store::images::layer_archive::Packing;
+use trust::store::rescue::Record;
 use trust::tuf::ceremony::Ceremony;
 use trust::tuf::changelist::Change;
 use trust::tuf::delegation::{effective_paths, permits, search_order};
+use trust::tuf::history::{KeptFile, examine};
 use trust::tuf::metadata::{
     DelegationRole, Delegations, Document, FileMeta, Header, RoleSpec, encode_envelope,
 };
@@ -84,6 +86,7 @@ pub const ALL: &[FuzzTarget] = &[
     ("publication", publication),
     ("pushed_manifest", pushed_manifest),
     ("reference", reference),
+    ("rescue", rescue),
     ("root", root),
     ("server_answers", server_answers),
     ("server_config", server_config),
@@ -245,6 +248,30 @@ pub fn ceremony(data: &[u8]) {
 pub fn client_config(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     drop(ClientConfig::parse(Path::new("/etc/trust/config.json"), text));
+}
+
+/// The record of a rescued collection, and files of it in any order: bytes between NUL bytes are
+/// files of one role after the other. What is judged does not depend on the order.
+pub fn rescue(data: &[u8]) {
+    if let Ok(record) = Record::parse(data) {
+        let again = record.to_json().and_then(|json| Record::parse(&json));
+        assert_eq!(again.ok(), Some(record));
+    }
+    let Ok(gun) = Gun::parse("localhost:5000/app") else { return };
+    let base = [RoleName::Root, RoleName::Timestamp, RoleName::Snapshot, RoleName::Targets];
+    let roles = base.into_iter().chain([RoleName::releases()]).cycle();
+    let bytes = data.split(|byte| *byte == 0).map(<[u8]>::to_vec);
+    let files = roles.zip(bytes).map(|(role, bytes)| KeptFile { role, bytes });
+    let mut files: Vec<KeptFile> = files.collect();
+    let count = |files: &[KeptFile]| {
+        let history = examine(&gun, files, None);
+        assert_eq!(history.findings.len(), files.len());
+        assert!(history.current.values().all(|place| *place < files.len()));
+        history.findings.iter().filter(|finding| finding.refused.is_none()).count()
+    };
+    let counted = count(&files);
+    files.reverse();
+    assert_eq!(count(&files), counted);
 }
 
 /// What a companion role holds, written by one signer and read by all others: the bytes are

@@ -18,6 +18,7 @@ pub mod inspect;
 pub mod keys;
 pub mod login;
 pub mod manifest;
+pub mod mirror;
 pub mod pin;
 pub mod proposals;
 pub mod publish;

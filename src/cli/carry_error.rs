@@ -1,12 +1,14 @@
 //! The errors of collections that are carried from server to server, as kinds and hints: what
 //! [`crate::cli::error`] is for the layers below.
 
+use crate::actions::mirror::MirrorError;
 use crate::actions::repo::adopt::{AdoptError, Needed};
 use crate::actions::repo::import::BringError;
 use crate::cli::error::{Classified, CliError, ErrorKind, classified_by};
 use crate::client::NotaryError;
 use crate::crypto::KeyId;
 use crate::server::import::ImportError;
+use crate::store::mirror::MirrorFolderError;
 
 classified_by! {
     ImportError => classify_import,
@@ -68,6 +70,31 @@ impl From<AdoptError> for CliError {
                 )
             }
             AdoptError::ServerKey { .. } => Self::new(ErrorKind::Network, error),
+        }
+    }
+}
+
+impl From<MirrorError> for CliError {
+    fn from(error: MirrorError) -> Self {
+        match error {
+            MirrorError::Rescue(error) => error.into(),
+            MirrorError::Bring(error) => error.into(),
+            MirrorError::Publish(error) => error.into(),
+            MirrorError::Edit(error) => error.into(),
+            MirrorError::Connection(error) => error.into(),
+            MirrorError::Server(error) => error.into(),
+            MirrorError::Store(error) | MirrorError::Folder(MirrorFolderError::Store(error)) => {
+                error.into()
+            }
+            MirrorError::Rescued(error) => error.into(),
+            MirrorError::Name { .. } => Self::new(ErrorKind::Usage, error),
+            MirrorError::Feed { .. } => Self::new(ErrorKind::Network, error),
+            MirrorError::Folder(error @ MirrorFolderError::Other { .. }) => {
+                Self::new(ErrorKind::Usage, error)
+                    .hint("`--folder DIR` takes another folder for other servers")
+            }
+            MirrorError::Folder(error) => Self::new(ErrorKind::Storage, error)
+                .hint("move the file away: everything is looked at again, and nothing twice"),
         }
     }
 }

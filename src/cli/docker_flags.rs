@@ -100,6 +100,18 @@ pub enum FlagError {
     },
 }
 
+impl Given {
+    /// The flag by its long name, in one word.
+    pub fn spelt(&self) -> OsString {
+        let mut word = OsString::from(format!("--{}", self.long));
+        if let Some(value) = &self.value {
+            word.push("=");
+            word.push(value);
+        }
+        word
+    }
+}
+
 impl Scanned {
     /// The last value of a flag, if it was given one.
     pub fn value(&self, long: &str) -> Option<&OsStr> {
@@ -116,15 +128,33 @@ impl Scanned {
     /// The flags again, each by its long name and in one word, all but these.
     pub fn spelt_without(&self, left_out: &[&str]) -> Vec<OsString> {
         let kept = self.flags.iter().filter(|given| !left_out.contains(&given.long.as_str()));
-        let spelt = kept.map(|given| {
-            let mut word = OsString::from(format!("--{}", given.long));
-            if let Some(value) = &given.value {
-                word.push("=");
-                word.push(value);
+        kept.map(Given::spelt).collect()
+    }
+
+    /// The same command line with a word for each flag, where letters of several stand together:
+    /// those flags by their long names.
+    pub fn apart(&self, arguments: &[OsString]) -> Vec<OsString> {
+        let mut words = Vec::new();
+        let mut at = 0;
+        while let Some(word) = arguments.get(at) {
+            let together = |given: &&Given| given.at.start == at && !given.alone;
+            let mut end = at + 1;
+            let spelt: Vec<OsString> = self
+                .flags
+                .iter()
+                .filter(together)
+                .map(|given| {
+                    end = end.max(given.at.end);
+                    given.spelt()
+                })
+                .collect();
+            if spelt.is_empty() {
+                words.push(word.clone());
             }
-            word
-        });
-        spelt.collect()
+            words.extend(spelt);
+            at = end;
+        }
+        words
     }
 
     /// Whether a flag that is on or off is on, if it was given.
@@ -589,6 +619,16 @@ mod tests {
         let alone: Vec<bool> = scanned.flags.iter().map(|given| given.alone).collect();
         assert_eq!(alone, [true, true, false, false, true]);
         assert_eq!(scanned.flags[3].at, 5..7);
+    }
+
+    #[test_case("-qf file . -t a", "--quiet --file=file . -t a")]
+    #[test_case("-qtb -f x .", "--quiet --tag=b -f x .")]
+    #[test_case("-f x -q . -- -qf", "-f x -q . -- -qf"; "what stands alone stays")]
+    fn letters_of_several_flags_are_put_apart(line: &str, expected: &str) {
+        let arguments: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+        let words = scan(&BUILD, &arguments).unwrap().apart(&arguments);
+        let words: Vec<&str> = words.iter().map(|word| word.to_str().unwrap()).collect();
+        assert_eq!(words.join(" "), expected);
     }
 
     #[test]

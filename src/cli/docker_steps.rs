@@ -13,9 +13,9 @@ use crate::actions::sign::SignError;
 use crate::cli::docker_flags::{FlagError, Given, Scanned};
 use crate::cli::docker_words::{of_kind, with_causes};
 use crate::cli::error::{CliError, ErrorKind};
-use crate::cli::outcome::so_far;
+use crate::cli::outcome::{say_verdict, so_far};
 use crate::cli::run::Session;
-use crate::cli::ui::printable;
+use crate::cli::ui::{Verbosity, printable};
 use crate::client::docker::{Docker, DockerError, Shown};
 use crate::oci::Reference;
 
@@ -41,6 +41,10 @@ pub fn docker_of(
     path: Option<&Path>,
     first: Vec<OsString>,
 ) -> Result<Docker, CliError> {
+    let mut first = first;
+    if let Some(folder) = session.settings.unusual_config_dir() {
+        first.splice(0..0, ["--config".into(), folder.as_os_str().to_owned()]);
+    }
     match path {
         Some(path) => Ok(Docker::new(path, first)),
         None if session.settings.in_docker_chain => {
@@ -54,9 +58,7 @@ pub fn docker_of(
 
 /// Says in docker's place why it fails; the error then says nothing more.
 pub fn fail(session: &Session, code: u8, words: &str) -> CliError {
-    for line in words.split('\n') {
-        session.ui.pass_on(line);
-    }
+    session.ui.pass_on_lines(words);
     CliError::new(ErrorKind::Command(code), printable(words))
 }
 
@@ -116,6 +118,18 @@ pub fn rewritten(
         }
     }
     words
+}
+
+/// Says what a person should know of what was found; more with `--verbose`, where docker said
+/// nothing.
+pub fn say_known(session: &Session, known: &Known) {
+    if session.ui.verbosity() >= Verbosity::Verbose {
+        let reference = known.tagged.as_ref().unwrap_or(&known.pinned);
+        return say_verdict(session, reference, &known.verdict);
+    }
+    for warning in &known.verdict.warnings {
+        session.ui.warn(warning);
+    }
 }
 
 /// How an image is pulled.
@@ -247,12 +261,11 @@ pub fn say_signed(
     signed: &crate::actions::sign::Signed,
 ) -> Result<(), CliError> {
     let tag_name = &tag.tag;
-    Ok(match signed.waits(tag) {
-        Some(progress) => {
-            session.ui.line(format!("Proposed {name}:{tag_name}: {}", so_far(progress)))?;
-        }
-        None => session.ui.line(format!("Successfully signed {name}:{tag_name}"))?,
-    })
+    let line = match signed.waits(tag) {
+        Some(progress) => format!("Proposed {name}:{tag_name}: {}", so_far(progress)),
+        None => format!("Successfully signed {name}:{tag_name}"),
+    };
+    Ok(session.ui.line(line)?)
 }
 
 /// Says in docker's words that an image was not signed.

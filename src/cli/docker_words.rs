@@ -48,10 +48,10 @@ pub fn of_run(error: RunRefusal, image: &str) -> String {
 pub fn of_build(error: BuildRefusal, file: &str) -> String {
     match error {
         BuildRefusal::Image { line, image, cause } => {
-            format!("{file}:{line}: {}: {}", image.familiar(), of_image(cause, &image))
+            format!("{file}:{line}: {}: {}", image.familiar(), of_image(*cause, &image))
         }
         BuildRefusal::Frontend { line, image, cause } => {
-            let words = of_image(cause, &image);
+            let words = of_image(*cause, &image);
             format!("{file}:{line}: {}, which reads this file: {words}", image.familiar())
         }
         error => format!("{file}: {error}"),

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::actions::Context;
 use crate::actions::image::gun_of;
 use crate::actions::rescue::check::CheckedCollection;
-use crate::actions::rescue::{Refusal, RescueError, Rescued, RoleState};
+use crate::actions::rescue::{Refusal, RescueError, Rescued, RoleState, in_words};
 use crate::cli::error::{CliError, ErrorKind};
 use crate::cli::human;
 use crate::cli::outcome::InTurn;
@@ -238,14 +238,11 @@ impl Told {
 }
 
 fn refused(refusal: &Refusal) -> RefusedRow {
-    let error = CliError::new(ErrorKind::Tampered, refusal.fault.clone());
-    let mut reason = error.source.to_string();
-    error.causes().iter().for_each(|cause| reason = format!("{reason}: {cause}"));
     RefusedRow {
         role: refusal.role.to_string(),
         version: refusal.version,
         sha256: refusal.sha256.to_hex(),
-        reason,
+        reason: in_words(&refusal.fault),
     }
 }
 
@@ -294,25 +291,16 @@ fn verdict_of_check(report: &Rescued, disagreements: usize) -> Result<(), CliErr
     Err(CliError::new(ErrorKind::Tampered, words))
 }
 
-/// Errors are not to be had twice, and the report keeps its own.
+/// The report keeps its error; what is said of it is all there is to it.
 fn of_error(report: &Rescued, error: &RescueError) -> CliError {
     let (kind, hint) = classify_rescue(error);
-    let gun = &report.gun;
-    let words = if report.files > 0 {
-        format!("{gun} is not wholly rescued: {error}")
-    } else {
-        format!("{gun} is not rescued: {error}")
-    };
-    let mut words = words;
-    let mut cause = std::error::Error::source(error);
-    while let Some(inner) = cause {
-        words = format!("{words}: {inner}");
-        cause = inner.source();
-    }
-    let error = CliError::new(kind, words);
+    let said = CliError::new(kind, in_words(error));
     match hint {
-        Some(hint) => error.hint(hint),
-        None => error,
+        Some(hint) => said.hint(hint),
+        None if report.files > 0 => {
+            said.hint("what was had is kept: the same command goes on from there")
+        }
+        None => said,
     }
 }
 
@@ -330,6 +318,9 @@ fn classify_rescue(error: &RescueError) -> (ErrorKind, Option<&'static str>) {
         RescueError::Store(error) => crate::cli::error::classify_store(error),
         RescueError::Folder(error) => classify_folder(error),
         RescueError::Feed { .. } => (ErrorKind::Network, None),
+        RescueError::NoAnswer { .. } => {
+            (ErrorKind::Network, Some("is it a trust server? `--from URL` asks another one"))
+        }
         _ => (ErrorKind::Internal, None),
     }
 }
@@ -431,7 +422,7 @@ impl Row {
 
     /// The current files, and until when they hold.
     fn table(&self) -> String {
-        let header = ["  CURRENT", "VERSION", "EXPIRES", ""];
+        let header = ["  CURRENT", "VERSION", "EXPIRES", "STATE"];
         let mut rows = vec![header.map(str::to_owned).to_vec()];
         for role in &self.current {
             let day = |at: &String| at.chars().take(10).collect();
@@ -439,7 +430,7 @@ impl Row {
             let words = match (role.expired, is_first) {
                 (true, _) => "expired",
                 (false, true) => "expires first",
-                (false, false) => "",
+                (false, false) => "-",
             };
             rows.push(vec![
                 format!("  {}", role.role),
@@ -463,7 +454,7 @@ impl Row {
             for key in &role.keys {
                 let words = match (key.here, is_servers) {
                     (true, _) => "here",
-                    (false, true) => "not here: the server's, and gone with it",
+                    (false, true) => "not here: the server's, as it seems, and lost with it",
                     (false, false) => "not here: its owner needs it to go on",
                 };
                 text.push_str(&format!("  key of {}: {}: {words}\n", role.role, key.id));

@@ -288,6 +288,14 @@ impl Settings {
         })
     }
 
+    /// Docker's folder, if it is another than docker would take by itself.
+    pub fn unusual_config_dir(&self) -> Option<&Path> {
+        let home = || self.environment.path("HOME").map(|home| home.join(".docker"));
+        let usual = self.environment.path("DOCKER_CONFIG").or_else(home);
+        let usual = usual.and_then(|usual| absolute(&usual).ok());
+        (usual.as_deref() != Some(&self.config_dir)).then_some(&self.config_dir)
+    }
+
     /// Somebody to ask.
     pub fn console(&self) -> Arc<dyn Console> {
         if self.prompts { Arc::new(Terminal) } else { Arc::new(NoConsole) }

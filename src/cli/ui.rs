@@ -94,6 +94,13 @@ impl Ui {
         say(&parts.join("\t"));
     }
 
+    /// As [`Ui::pass_on`], for several lines.
+    pub fn pass_on_lines(self, text: &str) {
+        for line in text.split('\n') {
+            self.pass_on(line);
+        }
+    }
+
     /// Says a detail, if verbose.
     pub fn detail(self, text: impl AsRef<str>) {
         if self.verbosity >= Verbosity::Verbose {

@@ -7,7 +7,7 @@
 //! * registry logins: [`credentials`], which may ask a helper program: [`credential_helper`];
 //!   other places they are looked up in: [`login_sources`]
 //! * key rotations under way: [`rotation`]
-//! * what was rescued from trust servers: [`rescue`]
+//! * what was rescued from trust servers: [`rescue`]; how far a mirror is: [`mirror`]
 //! * mirrors, and registries without TLS: [`registry_rules`]
 //! * certificates of hosts: [`tls_files`]; remembered passphrases: [`keyring`]
 //!
@@ -32,6 +32,7 @@ pub mod keys;
 pub mod kill;
 pub mod login_sources;
 pub mod metadata;
+pub mod mirror;
 pub mod registry_rules;
 pub mod rescue;
 pub mod roots;

@@ -98,7 +98,7 @@ pub enum BuildRefusal {
         /// From 1.
         line: usize,
         /// Why not.
-        cause: VerifyImageError,
+        cause: Box<VerifyImageError>,
         /// The image.
         image: Reference,
     },
@@ -110,7 +110,7 @@ pub enum BuildRefusal {
         /// The image.
         image: Reference,
         /// Why not.
-        cause: VerifyImageError,
+        cause: Box<VerifyImageError>,
     },
     /// What was written does not name the images it should, which would be a fault of this program.
     #[error("the rewritten Dockerfile would not name the images it should")]
@@ -135,6 +135,7 @@ pub async fn build(context: &Context, text: &str, given: &Given) -> Result<Pinne
         }
         let found = known(context, &source.image).await.map_err(|cause| {
             let (line, image) = (line_of(text, &source.at), source.image.clone());
+            let cause = Box::new(cause);
             if source.is_frontend {
                 BuildRefusal::Frontend { line, cause, image }
             } else {
@@ -355,8 +356,7 @@ fn is_builders(name: &str) -> bool {
 
 /// The line of a place, from 1.
 fn line_of(text: &str, at: &Range<usize>) -> usize {
-    let before = text.as_bytes().get(..at.start).unwrap_or_default();
-    1 + before.iter().filter(|byte| **byte == b'\n').count()
+    1 + text.get(..at.start).unwrap_or_default().matches('\n').count()
 }
 
 /// The base of an image that has none.

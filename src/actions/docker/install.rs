@@ -41,7 +41,7 @@ impl Metadata {
             vendor: VENDOR.to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             short_description: "Manage trust on Docker images".to_owned(),
-            url: env!("CARGO_PKG_REPOSITORY").to_owned(),
+            url: option_env!("CARGO_PKG_REPOSITORY").unwrap_or_default().to_owned(),
         }
     }
 }

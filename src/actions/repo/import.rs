@@ -5,13 +5,13 @@
 //! not fit into one request is sent in pieces, each of which makes sense by itself: first what
 //! readers need, then what was before.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::actions::context::{ConnectionError, Context};
 use crate::client::{NotaryClient, NotaryError, TransportError};
 use crate::limits::{MAX_IMPORT_PARTS, MAX_IMPORT_PIECE_BYTES};
 use crate::store::rescue::{FeedRecord, FolderFinding, RescueFolder, RescueFolderError};
-use crate::tuf::history::{Fault, History, KeptFile, examine};
+use crate::tuf::history::{Fault, Finding, KeptFile, examine};
 use crate::tuf::{Gun, RoleName};
 use crate::wire::import::{Imported, LeftOut};
 
@@ -97,7 +97,9 @@ pub async fn bring(
     });
     let mut whole = Imported { left_out: left_out.collect(), ..Imported::default() };
     let feed = page(gun, feed);
-    for (number, piece) in pieces(files, &history).into_iter().enumerate() {
+    for (number, piece) in
+        pieces(files, &history.findings, &history.current).into_iter().enumerate()
+    {
         let is_first = number == 0;
         let sent = notary.import(&piece, feed.as_deref().filter(|_| is_first)).await;
         let told = sent.map_err(|error| match error {
@@ -119,11 +121,15 @@ pub async fn bring(
 }
 
 /// What is sent with one request each.
-fn pieces(files: Vec<KeptFile>, history: &History) -> Vec<Vec<(RoleName, Vec<u8>)>> {
-    let current: BTreeSet<usize> = history.current.values().copied().collect();
+fn pieces(
+    files: Vec<KeptFile>,
+    findings: &[Finding],
+    current: &BTreeMap<RoleName, usize>,
+) -> Vec<Vec<(RoleName, Vec<u8>)>> {
+    let current: BTreeSet<usize> = current.values().copied().collect();
     let (mut first, mut rest) = (Vec::new(), Vec::new());
     let mut timestamps = Vec::new();
-    for (place, (file, finding)) in files.into_iter().zip(&history.findings).enumerate() {
+    for (place, (file, finding)) in files.into_iter().zip(findings).enumerate() {
         let file = (file.role, file.bytes);
         if current.contains(&place) {
             first.push(file);
@@ -186,7 +192,6 @@ fn page(gun: &Gun, feed: &[FeedRecord]) -> Option<Vec<u8>> {
 mod tests {
     use crate::clock::Timestamp;
     use crate::crypto::Sha256Hash;
-    use crate::tuf::history::{Finding, Signers};
 
     use super::*;
 
@@ -218,9 +223,8 @@ mod tests {
         bad.1.refused = Some(Fault::Unknown { role: RoleName::Targets });
         all.push(bad);
         let (files, findings): (Vec<_>, Vec<_>) = all.into_iter().unzip();
-        let current = [(RoleName::Targets, 0)].into();
-        let history = History { findings, current, signers: Signers::default() };
-        let pieces = pieces(files, &history);
+        let current = BTreeMap::from([(RoleName::Targets, 0)]);
+        let pieces = pieces(files, &findings, &current);
         let roles = |piece: &Vec<(RoleName, Vec<u8>)>| {
             piece.iter().map(|(role, _)| role.to_string()).collect::<Vec<_>>()
         };

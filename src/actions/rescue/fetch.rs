@@ -29,7 +29,7 @@ use crate::tuf::RoleName;
 use crate::tuf::history::{KeptFile, examine};
 use crate::tuf::metadata::{Document, Root, Signed, Snapshot, Targets, TimestampFile};
 use crate::tuf::rules::Bounds;
-use crate::wire::notary::file_name;
+use crate::wire::notary::{Change, file_name};
 
 /// What is needed to ask.
 pub(super) struct Plan<'a> {
@@ -149,6 +149,13 @@ impl<'a> Fetch<'a> {
             remarks: self.remarks,
         };
         Ok((Outcome { source, feed: self.feed, missing: self.missing }, self.new_files))
+    }
+
+    /// Why nothing is there though nothing failed.
+    pub(super) fn nothing(&self) -> RescueError {
+        let (place, gun) = (self.plan.place.clone(), self.plan.collection.gun().clone());
+        let first = self.missing.first().map(|missing| missing.answer.clone());
+        RescueError::NoAnswer { place, gun, answer: first.unwrap_or_default() }
     }
 
     /// Whether anything is there.
@@ -383,12 +390,15 @@ impl<'a> Fetch<'a> {
             self.want_change(&record.sha256);
         }
         for _ in 0..MAX_PAGES {
-            let page = match self.page(&after).await? {
+            let page = match self.page(&after).await {
                 Ok(page) => page,
-                Err((answer, absent)) => {
-                    self.note_missing("changefeed".to_owned(), answer, absent);
+                // Who may have the files may perhaps not have this.
+                Err(RescueError::Server(error)) => {
+                    let absent = is_absence(&error);
+                    self.note_missing("changefeed".to_owned(), in_words(&error), absent);
                     break;
                 }
+                Err(error) => return Err(error),
             };
             let Some(last) = page.last() else { break };
             if last.id == after || self.feed.len() + page.len() > MAX_FEED_RECORDS {
@@ -430,18 +440,10 @@ impl<'a> Fetch<'a> {
         self.newest_timestamp.as_ref() == Some(sha256)
     }
 
-    async fn page(
-        &mut self,
-        after: &str,
-    ) -> Result<Result<Vec<crate::wire::notary::Change>, (String, bool)>, RescueError> {
-        let plan = &self.plan;
-        let answer =
-            patiently(plan.pace, plan.notary, async || plan.notary.changefeed(after, PAGE).await)
-                .await?;
-        Ok(match answer {
-            Ok(feed) => Ok(feed.records),
-            Err(error) => Err((in_words(&error), is_absence(&error))),
-        })
+    async fn page(&self, after: &str) -> Result<Vec<Change>, RescueError> {
+        let (pace, notary) = (self.plan.pace, self.plan.notary);
+        let answer = patiently(pace, notary, async || notary.changefeed(after, PAGE).await).await?;
+        Ok(answer?.records)
     }
 
     /// Keeps a file; returns whether it verifies.
@@ -487,6 +489,11 @@ impl<'a> Fetch<'a> {
     fn put(&mut self, role: &RoleName, bytes: &[u8]) -> Result<(), RescueError> {
         let sha256 = Sha256Hash::of(bytes);
         if self.index.has(role, &sha256) {
+            return Ok(());
+        }
+        if !self.plan.collection.can_keep(role) {
+            self.remarks.push(format!("{role} has too long a name to be kept"));
+            self.complete = false;
             return Ok(());
         }
         if self.index.is_empty() && !self.plan.collection.exists() {
@@ -564,7 +571,7 @@ impl<'a> Fetch<'a> {
 
 /// Asks when it is time, and again when the server is busy. What makes further questions useless is
 /// an error.
-pub(super) async fn patiently<T>(
+pub(in crate::actions) async fn patiently<T>(
     pace: &Pace,
     notary: &NotaryClient,
     ask: impl AsyncFn() -> Result<T, NotaryError>,

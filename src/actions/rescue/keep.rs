@@ -70,7 +70,7 @@ pub(super) fn describe(record: &mut Record, files: &[KeptFile], history: &Histor
 }
 
 /// An error and its causes in one sentence.
-pub(super) fn in_words(error: &dyn std::error::Error) -> String {
+pub fn in_words(error: &dyn std::error::Error) -> String {
     let mut words = error.to_string();
     let mut cause = error.source();
     while let Some(inner) = cause {

@@ -10,6 +10,8 @@ mod report;
 pub mod run;
 mod shelf;
 
+pub(in crate::actions) use fetch::patiently;
+pub use keep::in_words;
 pub use pace::Pace;
 pub use report::{Refusal, RescueError, Rescued, RoleState};
 pub use shelf::Shelf;

@@ -24,6 +24,16 @@ pub enum RescueError {
         /// The collection.
         gun: Gun,
     },
+    /// None of the questions was answered as a trust server would.
+    #[error("{place} gives nothing of {gun}: {answer}")]
+    NoAnswer {
+        /// The server.
+        place: String,
+        /// The collection.
+        gun: Gun,
+        /// What it said when it was asked first.
+        answer: String,
+    },
     /// The server refuses, or does not answer.
     #[error(transparent)]
     Server(#[from] NotaryError),

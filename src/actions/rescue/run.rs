@@ -88,7 +88,7 @@ async fn one(
     })?;
     let outcome = fetch.run().await;
     if !fetch.has_anything() {
-        return outcome;
+        return outcome.and_then(|()| Err(fetch.nothing()));
     }
     let error = outcome.err();
     let (outcome, new_files) = fetch.end(error.as_ref())?;

@@ -19,6 +19,7 @@ pub mod login;
 pub mod logout;
 pub mod man;
 pub mod manifest;
+pub mod mirror;
 pub mod pin;
 pub mod pull;
 pub mod push;
@@ -74,6 +75,7 @@ commands! {
         Save(image::save::Args),
         Load(image::load::Args),
         Import(image::import::Args),
+        Mirror(Box<mirror::Args>),
         Serve(serve::Args),
         Server(server::Command),
         Login(login::Args),

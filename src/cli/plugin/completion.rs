@@ -11,7 +11,7 @@ pub fn complete(ui: Ui, words: &[String]) -> Result<(), CliError> {
         let named = before.iter().skip(1).try_fold(&TRUST, |command, name| command.find(name));
         for command in named.into_iter().flat_map(|command| command.commands) {
             if command.name.starts_with(last.as_str()) {
-                text.push_str(&format!("{}\t{}\n", command.name, command.about));
+                text.extend([command.name, "\t", command.about, "\n"]);
             }
         }
     }

@@ -49,7 +49,7 @@ pub fn run(arguments: &[OsString]) -> u8 {
         Err(error) => {
             let is_said = matches!(error.kind, ErrorKind::Command(_) | ErrorKind::OutputClosed);
             if !is_said {
-                with_causes(&error).split('\n').for_each(|line| ui.pass_on(line));
+                ui.pass_on_lines(&with_causes(&error));
             }
             match error.kind {
                 ErrorKind::Command(_) | ErrorKind::OutputClosed | ErrorKind::Interrupted => {
@@ -63,7 +63,7 @@ pub fn run(arguments: &[OsString]) -> u8 {
 
 fn called(ui: Ui, words: &[OsString]) -> Result<(), CliError> {
     let refuse = |words: String| {
-        words.split('\n').for_each(|line| ui.pass_on(line));
+        ui.pass_on_lines(&words);
         failed(NOT_RUN)
     };
     let scanned = scan(&GLOBAL, words).map_err(|error| refuse(error.to_string()))?;
@@ -114,7 +114,9 @@ fn plugin(
     let verbosity =
         if settings.verbosity == Verbosity::Debug { Verbosity::Debug } else { Verbosity::Quiet };
     let ui = Ui::new(verbosity, false);
-    settings.config.warnings.iter().for_each(|warning| ui.warn(warning));
+    for warning in &settings.config.warnings {
+        ui.warn(warning);
+    }
     let console = Arc::new(PluginConsole::new(ui));
     let passphrases = Passphrases::new(
         settings.passphrases.clone(),
@@ -135,7 +137,7 @@ fn parse(ui: Ui, words: &[String]) -> Result<Option<Parsed>, CliError> {
     let mut command: &'static Command = &TRUST;
     let mut words = words;
     let refuse = |code: u8, words: String| {
-        words.split('\n').for_each(|line| ui.pass_on(line));
+        ui.pass_on_lines(&words);
         failed(code)
     };
     while command.is_group() {
@@ -150,7 +152,7 @@ fn parse(ui: Ui, words: &[String]) -> Result<Option<Parsed>, CliError> {
         }
         let Some(next) = next else {
             let Some(word) = words.get(at) else {
-                command.help().trim_end().split('\n').for_each(|line| ui.pass_on(line));
+                ui.pass_on_lines(command.help().trim_end());
                 return Ok(None);
             };
             let words = format!("docker: unknown command: {} {word}", command.path);

@@ -38,7 +38,9 @@ pub fn inspect(plugin: &Plugin, images: &[String], for_people: bool) -> Result<(
     if problems.is_empty() {
         return Ok(());
     }
-    problems.iter().for_each(|words| ui.pass_on(words));
+    for words in &problems {
+        ui.pass_on(words);
+    }
     Err(failed(FAILED))
 }
 
@@ -54,7 +56,9 @@ fn look(plugin: &Plugin, image: &str) -> Result<Result<Inspection, String>, CliE
     })?;
     Ok(match asked {
         Ok(found) => {
-            found.warnings.iter().for_each(|warning| plugin.session.ui.warn(warning));
+            for warning in &found.warnings {
+                plugin.session.ui.warn(warning);
+            }
             Ok(inspection(image, found))
         }
         Err(error) => Err(unknown(image, error)),

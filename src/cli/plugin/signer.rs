@@ -75,13 +75,13 @@ fn add_to(plugin: &Plugin, repository: &str, request: &Request) -> Result<(), Cl
         ui.line(format!("Successfully initialized \"{repository}\""))?;
     }
     say_warnings(session, &published);
-    Ok(match published.waits(&RoleName::Targets) {
+    let line = match published.waits(&RoleName::Targets) {
         Some(progress) => {
-            let so_far = so_far(progress);
-            ui.line(format!("Proposed signer: {name} to {repository}: {so_far}\n"))?;
+            format!("Proposed signer: {name} to {repository}: {}\n", so_far(progress))
         }
-        None => ui.line(format!("Successfully added signer: {name} to {repository}\n"))?,
-    })
+        None => format!("Successfully added signer: {name} to {repository}\n"),
+    };
+    Ok(ui.line(line)?)
 }
 
 /// Takes the right to sign away, which docker from 26 on only says; goes on after one that fails.
@@ -126,13 +126,13 @@ fn remove_from(plugin: &Plugin, name: &str, repository: &str, force: bool) -> Re
     }
     let Removed { published, .. } = outcome.map_err(|error| refused(error, name, repository))?;
     say_warnings(session, &published);
-    Ok(match published.waits(&RoleName::Targets) {
+    let line = match published.waits(&RoleName::Targets) {
         Some(progress) => {
-            let so_far = so_far(progress);
-            session.ui.line(format!("Proposed to remove {name} from {repository}: {so_far}\n"))?;
+            format!("Proposed to remove {name} from {repository}: {}\n", so_far(progress))
         }
-        None => session.ui.line(format!("Successfully removed {name} from {repository}\n"))?,
-    })
+        None => format!("Successfully removed {name} from {repository}\n"),
+    };
+    Ok(session.ui.line(line)?)
 }
 
 fn refused(error: SignerError, name: &str, repository: &str) -> CliError {

@@ -20,7 +20,7 @@ pub struct Command {
     /// Its flags.
     pub table: Table,
     /// Its commands, if it has any; then it does nothing itself.
-    pub commands: &'static [Command],
+    pub commands: &'static [Self],
 }
 
 /// How many words a command takes.
@@ -151,7 +151,7 @@ impl Command {
     }
 
     /// Its command of this name.
-    pub fn find(&self, name: &str) -> Option<&'static Command> {
+    pub fn find(&self, name: &str) -> Option<&'static Self> {
         self.commands.iter().find(|command| command.name == name)
     }
 
@@ -160,24 +160,24 @@ impl Command {
         let Self { usage, about, path, .. } = self;
         let mut text = format!("Usage:  {usage}\n\n{about}\n");
         let mut list = |title: &str, groups: bool| {
-            let commands: Vec<&Command> =
+            let commands: Vec<&Self> =
                 self.commands.iter().filter(|command| command.is_group() == groups).collect();
             if commands.is_empty() {
                 return;
             }
-            text.push_str(&format!("\n{title}:\n"));
+            text.extend([format!("\n{title}:\n")]);
             for command in commands {
-                text.push_str(&format!("  {:<11} {}\n", command.name, command.about));
+                text.extend([format!("  {:<11} {}\n", command.name, command.about)]);
             }
         };
         list("Management Commands", true);
         list("Commands", false);
         if !self.options.is_empty() {
-            text.push_str(&format!("\nOptions:\n{}\n", self.options));
+            text.extend([format!("\nOptions:\n{}\n", self.options)]);
         }
         if self.is_group() {
             let more = format!("Run '{path} COMMAND --help' for more information on a command.");
-            text.push_str(&format!("\n{more}\n"));
+            text.extend([format!("\n{more}\n")]);
         }
         text
     }

@@ -1,5 +1,5 @@
 //! Collections and images that come from elsewhere, taken into a server's database and content as
-//! they are (`spec/rescue.md` §6).
+//! they are (`spec/carry-on.md` §1).
 //!
 //! Whatever brings them (rescue folders by way of the command, a notary server's database or
 //! its dump, a registry's folder) hands over [`Incoming`] collections, one after the other, so that

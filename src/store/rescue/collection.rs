@@ -113,7 +113,7 @@ impl RescuedCollection {
         let Some(content) = self.base.read(&path, MAX_RESCUE_RECORD_BYTES)? else {
             return Ok(None);
         };
-        let record: Record = serde_json::from_slice(&content.bytes)
+        let record = Record::parse(&content.bytes)
             .map_err(|cause| RescueFolderError::Damaged { path: path.clone(), cause })?;
         if record.format != RECORD_FORMAT || record.version > RECORD_VERSION {
             return Err(RescueFolderError::Newer { path, version: record.version });
@@ -138,6 +138,13 @@ impl RescuedCollection {
         }
     }
 
+    /// Whether files of a role can have the names that they are kept under.
+    pub fn can_keep(&self, role: &RoleName) -> bool {
+        let last = role.segments().last().unwrap_or_default();
+        last.len() + file_name(&RoleName::Root, FileVersion::Hash(Sha256Hash([0; 32]))).len()
+            <= MAX_FILE_NAME_BYTES
+    }
+
     /// Keeps a file, under the name of its content. It is the caller's to sync.
     pub fn put(&self, role: &RoleName, bytes: &[u8]) -> Result<Vec<Unsynced>, RescueFolderError> {
         let name = file_name(role, FileVersion::Hash(Sha256Hash::of(bytes)));
@@ -154,9 +161,9 @@ impl RescuedCollection {
     /// Replaces the record.
     pub fn write_record(&self, record: &Record) -> Result<(), RescueFolderError> {
         let path = self.folder.join(RECORD);
-        let mut bytes = serde_json::to_vec_pretty(record)
+        let bytes = record
+            .to_json()
             .map_err(|cause| RescueFolderError::Damaged { path: path.clone(), cause })?;
-        bytes.push(b'\n');
         Ok(self.base.write(&path, &bytes, PUBLIC_MODE)?)
     }
 
@@ -190,5 +197,7 @@ fn limit_of(role: &RoleName) -> u64 {
     }
 }
 
+/// Longest name of a file that the usual file systems take, in bytes.
+const MAX_FILE_NAME_BYTES: usize = 255;
 const FILES: &str = "tuf";
 const RECORD: &str = "rescue.json";

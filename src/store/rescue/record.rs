@@ -126,6 +126,18 @@ impl Record {
         }
     }
 
+    /// Reads a record, of whatever version.
+    pub fn parse(bytes: &[u8]) -> Result<Self, serde_json::Error> {
+        serde_json::from_slice(bytes)
+    }
+
+    /// Writes it, as it is kept.
+    pub fn to_json(&self) -> Result<Vec<u8>, serde_json::Error> {
+        let mut bytes = serde_json::to_vec_pretty(self)?;
+        bytes.push(b'\n');
+        Ok(bytes)
+    }
+
     /// Whether a source was gone through to its end, with every question answered.
     pub fn is_complete(&self) -> bool {
         self.sources.iter().any(|source| source.complete)

@@ -85,9 +85,9 @@ fn exports_are_read_by_skopeo_and_openssl() {
     };
     let words = command("trust key export");
     owner.trust(&words.iter().map(String::as_str).collect::<Vec<_>>()).success();
-    let unlock =
-        [command("openssl pkey"), vec!["-passin".into(), "pass:repository passphrase".into()]];
-    run("openssl", &unlock.concat()).success();
+    let line = readme.lines().find(|line| line.trim().starts_with("sed")).unwrap();
+    let unlock = format!("{line} -passin 'pass:repository passphrase'");
+    run("sh", &["-c".to_owned(), unlock]).success();
     let store = folder.join("truststore/x509/ca");
     let store = store
         .join(json(&folder.join("trustpolicy.json"))["trustPolicies"][0]["name"].as_str().unwrap());

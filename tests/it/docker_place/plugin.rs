@@ -149,13 +149,14 @@ pub(super) fn sessions(world: &World, daemon: &Dockerd) {
     for line in ["sign @:1", "revoke -y @:1"] {
         let line = line.replace('@', &format!("{host}/X/elsewhere"));
         let (theirs, ours) = pair.both(&format!("trust {line}"));
-        let words =
-            |told: &Finished| told.stderr.split(": ").take(2).collect::<Vec<_>>().join(": ");
         assert_eq!((ours.code, &ours.stdout), (theirs.code, &theirs.stdout), "{ours:?}");
-        if line.starts_with("sign") {
-            assert_eq!(words(&ours), "Error: error contacting notary server");
-        }
-        assert_eq!(words(&ours).split(": ").next(), words(&theirs).split(": ").next());
+        // Why nobody answers is said by another library.
+        let first = |told: &Finished, who: &str| {
+            let text = told.stderr.replace(&format!("/{who}/"), "/X/");
+            let parts: Vec<&str> = text.splitn(3, ": ").collect();
+            parts[..if line.contains("sign") { 2 } else { 1 }].join(": ")
+        };
+        assert_eq!(first(&ours, "ours"), first(&theirs, "theirs"));
     }
     for user in [&mut pair.theirs, &mut pair.ours] {
         user.use_notary(&world.notary);
@@ -343,7 +344,7 @@ fn masked(text: &str) -> String {
             if is_hex {
                 let next = numbers.len();
                 let number = *numbers.entry(hex[..7].to_owned()).or_insert(next);
-                masked.push_str(&format!("ID{number}-{}{}", hex.len(), &word[hex.len()..]));
+                masked.extend([format!("ID{number}-{}{}", hex.len(), &word[hex.len()..])]);
             } else {
                 masked.push_str(word);
             }

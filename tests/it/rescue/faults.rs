@@ -128,6 +128,15 @@ fn a_server_that_stops_answering_is_given_up() {
     let scene = Scene::new();
     assert!(matches!(scene.rescue().error, Some(RescueError::NoTrustData { .. })));
     assert!(!scene.inner().exists());
+    let page = || Reply::status(404, "<html></html>").with("Content-Type", "text/html");
+    for name in ["root.json", "timestamp.json", "1.root.json", "1.timestamp.json"] {
+        scene.replies.set(name, page());
+    }
+    let error = scene.rescue().error;
+    assert!(
+        matches!(&error, Some(RescueError::NoAnswer { answer, .. }) if answer.contains("HTML"))
+    );
+    assert!(!scene.inner().exists());
 }
 
 #[test]

@@ -8,7 +8,7 @@ use crate::actions::docker::build::{Given as Facts, Pinned, build as pinned, con
 use crate::actions::docker::known;
 use crate::cli::docker_flags::{BUILD, Given, Scanned, scan};
 use crate::cli::docker_steps::{
-    FAILED, fail, failed, is_enforced, rewritten, tag, unreadable, without_switch,
+    FAILED, fail, failed, is_enforced, rewritten, say_known, tag, unreadable, without_switch,
 };
 use crate::cli::docker_words::{of_build, of_image};
 use crate::cli::error::{CliError, ErrorKind};
@@ -36,7 +36,11 @@ pub struct Args {
 
 /// Has docker build from a Dockerfile in which every image has its digest.
 pub fn build(session: &Session, docker: &Docker, words: &[OsString]) -> Result<(), CliError> {
-    let scanned = scan(&BUILD, words).map_err(|error| unreadable("build", &error))?;
+    let read =
+        |words: &[OsString]| scan(&BUILD, words).map_err(|error| unreadable("build", &error));
+    // Flags that are replaced must not stand in one word with others.
+    let words = &read(words)?.apart(words);
+    let scanned = read(words)?;
     let typed = match scanned.words.as_slice() {
         [only] => words.get(*only),
         _ => None,
@@ -57,6 +61,9 @@ pub fn build(session: &Session, docker: &Docker, words: &[OsString]) -> Result<(
         .block_on(built)?
         .map_err(|refusal| fail(session, FAILED, &of_build(refusal, &input.name())))?;
     pins.images.extend(images);
+    for known in &pins.images {
+        say_known(session, known);
+    }
     let code = match &input {
         Input::Alone => {
             let handed = rewritten("build", words, &scanned, &|given| pins.replace(given));

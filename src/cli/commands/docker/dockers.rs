@@ -57,7 +57,7 @@ fn with_config(session: &Session, folder: &Path) -> Session {
     if settings.trust_dir == settings.config_dir.join("trust") {
         settings.trust_dir = folder.join("trust");
     }
-    settings.config_dir = folder.to_owned();
+    folder.clone_into(&mut settings.config_dir);
     session
 }
 

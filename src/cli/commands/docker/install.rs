@@ -38,11 +38,7 @@ impl Args {
         let way = if self.copy { Way::Copy } else { Way::Link };
         let path = install(&program, &folder, way, self.force)?;
         ui.line(printable(&path.to_string_lossy()))?;
-        let docker = docker_of(
-            session,
-            docker,
-            vec!["--config".into(), session.settings.config_dir.clone().into_os_string()],
-        )?;
+        let docker = docker_of(session, docker, Vec::new())?;
         match seen(&docker, &path) {
             Ok(Seen::Used) => ui.status("`docker trust` is this program now"),
             Ok(Seen::Builtin) => ui.warn(
@@ -51,7 +47,7 @@ impl Args {
             ),
             Ok(Seen::Refused { problem }) => ui.warn(format!("docker refuses it: {problem}")),
             Ok(Seen::Elsewhere { path: Some(other) }) => {
-                ui.warn(format!("docker uses {} instead, which goes before it", other.display()))
+                ui.warn(format!("docker uses {} instead, which goes before it", other.display()));
             }
             Ok(Seen::Elsewhere { path: None }) => ui.warn(
                 "docker does not look in this folder; `cliPluginsExtraDirs` in its config.json \

@@ -97,30 +97,36 @@ fn skip_flags(arguments: &[OsString], mut at: usize, flags: &[&clap::Arg]) -> Op
     loop {
         let word = arguments.get(at)?.to_str()?;
         let Some(rest) = word.strip_prefix('-') else { return Some(at) };
-        let takes_next = match rest.strip_prefix('-') {
-            Some(long) => {
-                let (name, value) =
-                    long.split_once('=').map_or((long, None), |(n, v)| (n, Some(v)));
-                let named = |flag: &&&clap::Arg| {
-                    let aliases = flag.get_all_aliases().unwrap_or_default();
-                    flag.get_long() == Some(name) || aliases.contains(&name)
-                };
-                let flag = flags.iter().find(named)?;
-                flag.get_action().takes_values() && value.is_none()
-            }
-            None => {
-                let mut letters = rest.chars();
-                loop {
-                    let Some(letter) = letters.next() else { break false };
-                    let flag = flags.iter().find(|flag| flag.get_short() == Some(letter))?;
-                    if flag.get_action().takes_values() {
-                        break letters.as_str().is_empty();
-                    }
-                }
-            }
+        let takes_next = if let Some(long) = rest.strip_prefix('-') {
+            long_takes_next(long, flags)?
+        } else {
+            letters_take_next(rest, flags)?
         };
         at += if takes_next { 2 } else { 1 };
     }
+}
+
+/// Whether the next word is the value of this long flag.
+fn long_takes_next(long: &str, flags: &[&clap::Arg]) -> Option<bool> {
+    let (name, value) = long.split_once('=').map_or((long, None), |(n, v)| (n, Some(v)));
+    let named = |flag: &&&clap::Arg| {
+        let aliases = flag.get_all_aliases().unwrap_or_default();
+        flag.get_long() == Some(name) || aliases.contains(&name)
+    };
+    let flag = flags.iter().find(named)?;
+    Some(flag.get_action().takes_values() && value.is_none())
+}
+
+/// Whether the next word is the value of the last of these letters.
+fn letters_take_next(letters: &str, flags: &[&clap::Arg]) -> Option<bool> {
+    let mut letters = letters.chars();
+    while let Some(letter) = letters.next() {
+        let flag = flags.iter().find(|flag| flag.get_short() == Some(letter))?;
+        if flag.get_action().takes_values() {
+            return Some(letters.as_str().is_empty());
+        }
+    }
+    Some(false)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use crate::actions::docker::pull::pull as signed;
 use crate::cli::docker_flags::{PULL, scan};
 use crate::cli::docker_steps::{
-    FAILED, Pulling, fail, failed, is_enforced, pull_and_tag, unreadable, without_switch,
+    FAILED, Pulling, fail, failed, is_enforced, pull_and_tag, say_known, unreadable, without_switch,
 };
 use crate::cli::docker_words::of_pull;
 use crate::cli::error::CliError;
@@ -55,6 +55,7 @@ pub fn pull(session: &Session, docker: &Docker, words: &[OsString]) -> Result<()
     let flags = scanned.spelt_without(&["all-tags", "quiet", "disable-content-trust"]);
     let pulling = Pulling { flags, quiet, place: Shown::AsOutput };
     for (number, known) in found.iter().enumerate() {
+        say_known(session, known);
         let Some(tagged) = &known.tagged else {
             // It was named by the digest, which is one that is signed.
             return Err(docker.become_it(&without_switch("pull", words, &scanned)).into());

@@ -6,13 +6,13 @@ use crate::actions::docker::Known;
 use crate::actions::docker::run::{Choice, run};
 use crate::cli::docker_flags::{RUN, Scanned, scan};
 use crate::cli::docker_steps::{
-    FAILED, NOT_RUN, Pulling, fail, failed, is_enforced, pull_and_tag, rewritten, unreadable,
-    without_switch,
+    FAILED, NOT_RUN, Pulling, fail, failed, is_enforced, pull_and_tag, rewritten, say_known,
+    unreadable, without_switch,
 };
 use crate::cli::docker_words::of_run;
 use crate::cli::error::{CliError, ErrorKind};
 use crate::cli::run::Session;
-use crate::client::docker::{Docker, Shown};
+use crate::client::docker::{Docker, DockerError, Shown};
 use crate::oci::Reference;
 
 /// Run what is signed: `docker run` as it was with content trust
@@ -38,7 +38,7 @@ pub fn start(
     let typed = scanned.words.first().and_then(|at| Some((*at, words.get(*at)?)));
     let is_help = scanned.is_on("help") == Some(true);
     let Some((at, image)) = typed.filter(|_| !is_help && is_enforced(session, &scanned)) else {
-        return Err(docker.become_it(&without_switch(verb, words, &scanned)).into());
+        return Err(not_run(docker.become_it(&without_switch(verb, words, &scanned))));
     };
     let text = image.to_string_lossy();
     let policy = Policy::of(&scanned).map_err(|words| refuse(session, verb, &words))?;
@@ -51,10 +51,11 @@ pub fn start(
     let known = match chosen {
         Ok(Choice::Known(known)) => known,
         Ok(Choice::Id) => {
-            return Err(docker.become_it(&without_switch(verb, words, &scanned)).into());
+            return Err(not_run(docker.become_it(&without_switch(verb, words, &scanned))));
         }
         Err(refusal) => return Err(refuse(session, verb, &of_run(refusal, &text))),
     };
+    say_known(session, &known);
     let mut always = false;
     if known.tagged.is_some() && policy != Policy::Never {
         always = policy == Policy::Always;
@@ -72,7 +73,12 @@ pub fn start(
         "pull" if always => Some(vec!["--pull=missing".into()]),
         _ => None,
     });
-    Err(docker.become_it(&handed).into())
+    Err(not_run(docker.become_it(&handed)))
+}
+
+/// Docker is not there, or cannot be started: nothing was run.
+fn not_run(error: DockerError) -> CliError {
+    CliError { kind: ErrorKind::NotRun, ..error.into() }
 }
 
 /// When docker pulls.
@@ -100,7 +106,8 @@ impl Policy {
 /// Whether docker has the digest; if docker cannot tell, it will say so itself when it is to run it.
 fn is_here(docker: &Docker, known: &Known) -> Result<bool, CliError> {
     let pinned = known.pinned.familiar();
-    let answer = docker.ask(&["image", "inspect", "--format", "{{.Id}}", &pinned])?;
+    let words = ["image", "inspect", "--format", "{{.Id}}", &pinned];
+    let answer = docker.ask(&words).map_err(not_run)?;
     let talk = String::from_utf8_lossy(&answer.talk).to_ascii_lowercase();
     Ok(answer.code == 0 || !talk.contains("no such image"))
 }

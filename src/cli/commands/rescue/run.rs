@@ -145,7 +145,7 @@ impl Args {
 }
 
 /// A rate such as `50` or `50/s`, for clap.
-fn rate(text: &str) -> Result<u32, String> {
+pub fn rate(text: &str) -> Result<u32, String> {
     let number = text.strip_suffix("/s").unwrap_or(text).parse();
     number.ok().filter(|rate| *rate > 0).ok_or_else(|| "not a rate such as `50/s`".to_owned())
 }
