@@ -14,8 +14,10 @@ use trust::codec::canonical_json::Value;
 use trust::codec::pem::Pem;
 use trust::codec::timestamp::Rfc3339;
 use trust::crypto::certificate::Certificate;
-use trust::crypto::sealed;
-use trust::crypto::{Hashes, KeyBlock, KeyId, KeyType, PrivateKey, PublicKey, Signature};
+use trust::crypto::{
+    Hashes, KeyBlock, KeyId, KeyType, Passphrase, PrivateKey, PublicKey, Signature,
+};
+use trust::crypto::{jwe, sealed};
 use trust::dockerfile::{
     Dockerfile, Ignore, Instruction, Known, Pattern, Source, Word, check, expand, expand_words,
     parse, parse_trigger, place,
@@ -26,6 +28,7 @@ use trust::oci::media_type::Compression;
 use trust::oci::{Descriptor, Digest, Reference};
 use trust::server::auth::jwt::has_form;
 use trust::server::config::document::parse as parse_server_config;
+use trust::server::import::sql_dump::{self, DumpError};
 use trust::server::notary::multipart;
 use trust::server::registry::manifests::Prepared;
 use trust::server::registry::range::{Wanted, chunk, wanted};
@@ -90,6 +93,7 @@ pub const ALL: &[FuzzTarget] = &[
     ("server_requests", server_requests),
     ("signed_envelope", signed_envelope),
     ("signed_sequence", signed_sequence),
+    ("sql_dump", sql_dump),
     ("trusted_set", trusted_set),
 ];
 
@@ -206,6 +210,28 @@ pub fn load(data: &[u8]) {
         drop(layout.verify_blob(&Descriptor::new("", digest, size)));
     }
     assert!(loaded.is_ok() || layout.blobs().unwrap().is_empty());
+}
+
+/// A dump of notary's databases, whole and without its end. A row that was passed on stays one,
+/// whatever comes after it.
+pub fn sql_dump(data: &[u8]) {
+    let rows = |data: &[u8]| {
+        let mut rows = Vec::new();
+        let read = sql_dump::read(data, &mut |row| {
+            rows.push(row);
+            Ok::<(), DumpError>(())
+        });
+        (rows, read)
+    };
+    let (all, _) = rows(data);
+    // What is packed may end anywhere.
+    let is_packed = data.starts_with(b"\x1f\x8b");
+    let half = data.get(..data.len() / 2).unwrap_or_default();
+    let (some, _) = rows(half);
+    assert!(is_packed || some.len() <= all.len());
+    assert!(is_packed || some.iter().zip(&all).all(|(one, other)| one == other));
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    drop(jwe::open(text, &Passphrase::new("secret-one".to_owned())));
 }
 
 /// The head of a backup of keys: what is read of it before a passphrase is asked for.

@@ -234,6 +234,11 @@ pub fn remark(gun: &str, remark: &Remark) -> Words {
             "if a snapshot has expired that its owner signs: `trust repo renew {gun}`, where \
                      that key is; else the server's log tells"
         )),
+        Remark::Archive => Words::new(
+            "the server has it as an archive, from another server: its timestamp is not renewed, \
+             and it takes no changes",
+        )
+        .mend(format!("whoever has the root key: `trust repo adopt {gun}`")),
         Remark::Pinned(pin) => Words::new(match pin {
             Pin::KeyIds(ids) => {
                 let ids: Vec<&str> = ids.iter().map(KeyId::as_str).collect();

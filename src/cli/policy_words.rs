@@ -96,7 +96,7 @@ pub fn lost(facts: &Facts, policy: Policy, losses: &[Loss]) -> String {
         day(facts.now)
     );
     for one in losses {
-        text.push_str(&format!("- {}\n", loss(one)));
+        text.extend([format!("- {}\n", loss(one))]);
     }
     text.push_str(
         "\nNothing of this is lost where the collection stays what it is: `trust rescue`, `trust \
@@ -128,32 +128,35 @@ pub fn readme(facts: &Facts, policy: Policy) -> String {
          `tags.tsv`: every tag with its digest, its size and who vouches for it; nothing of it is \
          signed there yet\n",
     );
-    text.push_str(&match policy {
+    let own = match policy {
         Policy::Notation => format!(
             "- `trustpolicy.json`: the policy; put its statement into that of notation\n- \
              `truststore/x509/ca/{store}/`: certificates of signers, if the trust data has any; put \
              them into notation's folder\n- `certificate.cnf`: for making the others\n"
         ),
-        Policy::Cosign => "- `cluster-image-policy.yaml`: for Sigstore's policy controller; one of \
+        Policy::Cosign => {
+            "- `cluster-image-policy.yaml`: for Sigstore's policy controller; one of \
                            the keys is enough\n"
-            .to_owned(),
+                .to_owned()
+        }
         Policy::Containers => format!(
             "- `policy.json`: its scope goes into `/etc/containers/policy.json`; as it is it lets \
              nothing else in\n- `registries.d/{store}.yaml`: goes into \
              `/etc/containers/registries.d/`, so that signatures are looked for\n"
         ),
-    });
+    };
+    text.push_str(&own);
     text.push_str(
         "\nPrivate keys are not among this. Each signer exports his own, where it is, and is asked \
          for its passphrase:\n\n",
     );
     for key in facts.counting() {
         let name = &key.name;
-        text.push_str(&format!(
+        text.extend([format!(
             "    trust key export --key {} -o {name}.key\n    sed -e '/: /d' -e '/^$/d' {name}.key | \
              openssl pkey -out {name}-plain.pem\n",
             key.id.short(SHORT_ID)
-        ));
+        )]);
     }
     text.push_str(
         "\n`sed` takes the lines away that say whose key it is, which openssl does not know. The second \

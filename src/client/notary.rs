@@ -23,8 +23,8 @@ use crate::wire::auth::repository_scope;
 use crate::wire::errors::is_html;
 use crate::wire::import::{Imported, encode as encode_import};
 use crate::wire::notary::{
-    ALL_CHANGES_PATH, Changefeed, HEALTH_PATH, NotaryErrorBody, changefeed_path, collection_path,
-    file_name, import_path, key_name,
+    ALL_CHANGES_PATH, ARCHIVE_HEADER, Changefeed, HEALTH_PATH, NotaryErrorBody, changefeed_path,
+    collection_path, file_name, import_path, key_name,
 };
 use crate::wire::signed_push::{SignedPush, encode, signed_push_path};
 
@@ -48,6 +48,8 @@ pub struct Probe {
     pub time: Option<Timestamp>,
     /// What it answered instead of the timestamp.
     pub refused: Option<TransportError>,
+    /// Whether it says that the timestamp is another server's, which it cannot renew.
+    pub is_archive: bool,
 }
 
 /// What a notary server answers instead of doing what it was asked.
@@ -280,6 +282,7 @@ impl NotaryClient {
         Ok(Probe {
             time: date.and_then(|date| DATES.parse_timestamp(date).ok()),
             refused: (!answer.status.is_success()).then(|| answer.error()),
+            is_archive: answer.header(ARCHIVE_HEADER).is_some(),
         })
     }
 

@@ -29,6 +29,8 @@ struct Counters {
     received: Counter,
     sent: Counter,
     open: Gauge,
+    archives: Gauge,
+    archives_expired: Gauge,
     accepted: Counter,
     refused: Family<Labels<1>, Counter>,
     panics: Counter,
@@ -112,6 +114,15 @@ impl Metrics {
         self.0.renewals.get_or_create(&[("what", what), ("result", result_label(worked))]).inc();
     }
 
+    /// How many collections are archives, and how many of them have expired. Tells whether that is
+    /// news.
+    pub fn counted_archives(&self, all: u64, expired: u64) -> bool {
+        let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        let before = self.0.archives.set(number(all));
+        let expired_before = self.0.archives_expired.set(number(expired));
+        (before, expired_before) != (number(all), number(expired))
+    }
+
     /// Takes over how often the policy objected since the start, by mode and reason.
     pub fn objected(&self, counts: &[(Mode, Reason, u64)]) {
         for (mode, reason, count) in counts.iter().filter(|(_, _, count)| *count > 0) {
@@ -149,6 +160,8 @@ impl Default for Counters {
             received: Counter::default(),
             sent: Counter::default(),
             open: Gauge::default(),
+            archives: Gauge::default(),
+            archives_expired: Gauge::default(),
             accepted: Counter::default(),
             refused: Family::default(),
             panics: Counter::default(),
@@ -165,6 +178,16 @@ impl Default for Counters {
         registry.register("received_bytes", "Bytes of request bodies", counters.received.clone());
         registry.register("sent_bytes", "Bytes of answer bodies", counters.sent.clone());
         registry.register("connections", "Connections open now", counters.open.clone());
+        registry.register(
+            "archives",
+            "Collections whose timestamps nobody signs here",
+            counters.archives.clone(),
+        );
+        registry.register(
+            "archives_expired",
+            "Archives whose timestamp has expired",
+            counters.archives_expired.clone(),
+        );
         registry.register(
             "connections_accepted",
             "Connections accepted",

@@ -92,6 +92,10 @@ fn escape_path(text: &str) -> String {
     escaped
 }
 
+/// The header by which a server of ours tells that the timestamp is that of an archive, which it
+/// cannot renew (`spec/carry-on.md`).
+pub const ARCHIVE_HEADER: &str = "trust-archive";
+
 /// What a server of ours says when it refuses a publication for a collection of which it has none of
 /// the keys that sign timestamps (`spec/carry-on.md`).
 pub const ARCHIVE: &str = "it has the collection as an archive";

@@ -61,7 +61,9 @@ impl FileKind {
         match extension {
             "yaml" | "yml" => Self::Yaml,
             "service" | "socket" | "timer" => Self::SystemdUnit,
-            "conf" if folder.ends_with(".d") => Self::SystemdUnit,
+            "conf" if folder.rsplit_once('.').is_some_and(|(_, end)| end == "d") => {
+                Self::SystemdUnit
+            }
             "json" | "toml" | "ini" | "conf" | "cfg" | "properties" | "tf" | "hcl" | "tpl" => {
                 Self::Configuration
             }
@@ -107,7 +109,7 @@ impl FileKind {
 
 /// The CI system whose pipeline has this name in this folder.
 fn pipeline(folder: &str, name: &str) -> Option<&'static str> {
-    let is_yaml = name.ends_with(".yml") || name.ends_with(".yaml");
+    let is_yaml = matches!(name.rsplit_once('.'), Some((_, "yml" | "yaml")));
     let within = |part: &str| folder == part || folder.ends_with(&format!("/{part}"));
     let below = |part: &str| within(part) || format!("/{folder}/").contains(&format!("/{part}/"));
     let stem = name.strip_suffix(".yml").or_else(|| name.strip_suffix(".yaml")).unwrap_or(name);

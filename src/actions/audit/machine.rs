@@ -68,7 +68,7 @@ pub(super) fn machine(machine: &Machine, excluded: &[String], found: &mut Found)
         let notary = home.join(".notary");
         if notary != machine.trust_dir.path() {
             let keys = names_in(&notary.join("private")).unwrap_or_default();
-            let count = keys.iter().filter(|name| name.ends_with(".key")).count();
+            let count = keys.iter().filter(|name| is_key(name)).count();
             let roles = (count > 0).then(|| (String::new(), count)).into_iter().collect();
             trust_dir(&TrustDir::new(notary), roles, found);
         }
@@ -109,6 +109,10 @@ fn trust_dir(dir: &TrustDir, roles: Vec<(String, usize)>, found: &mut Found) {
     if !roles.is_empty() {
         found.add(place("private"), FileKind::Configuration, What::Keys { roles });
     }
+}
+
+fn is_key(name: &str) -> bool {
+    matches!(name.rsplit_once('.'), Some((_, "key")))
 }
 
 /// How many keys there are of each role; those of signers are of one.

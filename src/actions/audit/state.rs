@@ -130,51 +130,39 @@ async fn judge(
     here: &BTreeSet<KeyId>,
     within: Option<Span>,
 ) -> Judged {
-    let mut judged =
-        Judged { gun, server: None, closing: None, state: unasked(), images: Vec::new() };
-    let notary = match context.connections.notary(&judged.gun, "pull") {
+    let notary = match context.connections.notary(&gun, "pull") {
         Ok(notary) => notary,
         Err(error) => {
-            judged.state = Err(error.into());
-            return judged;
+            let (server, closing, images) = (None, None, Vec::new());
+            return Judged { gun, server, closing, state: Err(error.into()), images };
         }
     };
-    judged.server = Some(notary.server().to_owned());
-    judged.closing = Closing::of(notary.server());
-    let updated = update(context, &judged.gun, &notary, Source::Server, Expiry::Remembered).await;
-    let trusted = match updated {
-        Ok(Updated { trusted, .. }) => trusted,
-        Err(error) => {
-            judged.state = Err(error);
-            return judged;
+    let server = notary.server().to_owned();
+    let closing = Closing::of(&server);
+    let updated = update(context, &gun, &notary, Source::Server, Expiry::Remembered).await;
+    let (state, images) = match updated {
+        Err(error) => (Err(error), Vec::new()),
+        Ok(Updated { trusted, .. }) => {
+            let now = trusted.now();
+            let horizon =
+                within.map_or_else(|| Horizon::usual(now), |span| Horizon::ahead(now, span));
+            let health = examine(&trusted, here, &BTreeMap::new(), horizon);
+            let asked =
+                numbers.into_iter().filter_map(|number| Some((number, images.get(number)?)));
+            let states = asked.flat_map(|(number, image)| {
+                image_states(&trusted, number, image.reference.as_ref())
+            });
+            let states = states.collect();
+            let state = CollectionState {
+                after: after(closing, &health),
+                roles: roles(&health),
+                first_contact: trusted.is_first_use().then(|| trusted.root_key_ids()),
+                findings: health.findings.into_iter().filter(is_of_time).collect(),
+            };
+            (Ok(state), states)
         }
     };
-    let now = trusted.now();
-    let horizon = within.map_or_else(|| Horizon::usual(now), |span| Horizon::ahead(now, span));
-    let health = examine(&trusted, here, &BTreeMap::new(), horizon);
-    judged.images = numbers
-        .into_iter()
-        .filter_map(|number| Some((number, images.get(number)?)))
-        .flat_map(|(number, image)| image_states(&trusted, number, image.reference.as_ref()))
-        .collect();
-    judged.state = Ok(CollectionState {
-        after: after(judged.closing, &health),
-        roles: roles(&health),
-        first_contact: trusted.is_first_use().then(|| trusted.root_key_ids()),
-        findings: health.findings.into_iter().filter(is_of_time).collect(),
-    });
-    judged
-}
-
-/// What is replaced before anybody sees it.
-fn unasked() -> Result<CollectionState, RefreshError> {
-    let state = CollectionState {
-        roles: Vec::new(),
-        findings: Vec::new(),
-        after: After::Stays,
-        first_contact: None,
-    };
-    Ok(state)
+    Judged { gun, server: Some(server), closing, state, images }
 }
 
 fn is_of_time(finding: &Finding) -> bool {

@@ -170,7 +170,7 @@ mod tests {
         }
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("a.sh"), LINE).unwrap();
-        fs::set_permissions(dir.path().join("a.sh"), fs::Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(dir.path().join("a.sh"), fs::Permissions::from_mode(0o000)).unwrap();
         assert_eq!(walked(dir.path(), &[]), [("a.sh".to_owned(), true)]);
     }
 

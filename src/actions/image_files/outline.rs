@@ -91,10 +91,8 @@ mod tests {
     fn aliases_of_aliases_take_no_room() {
         let mut text = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n".to_owned();
         for level in 1..60 {
-            let below = level - 1;
-            text.push_str(&format!(
-                "a{level}: &a{level} [*a{below}, *a{below}, *a{below}, *a{below}]\n"
-            ));
+            let below = format!("*a{}", level - 1);
+            text.extend([format!("a{level}: &a{level} [{below}, {below}, {below}, {below}]\n")]);
         }
         let outline = Outline::read(&text).unwrap();
         assert_eq!(outline.documents().next().unwrap().get("a59").unwrap().items().count(), 4);

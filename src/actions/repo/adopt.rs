@@ -21,6 +21,7 @@ use crate::limits::MAX_TIMESTAMP_BYTES;
 use crate::store::StoreError;
 use crate::store::rescue::RescueFolder;
 use crate::tuf::editor::Draft;
+use crate::tuf::health::{Horizon, examine};
 use crate::tuf::metadata::Root;
 use crate::tuf::trusted::{Expiry, TrustedRepository};
 use crate::tuf::verify::RoleKeys;
@@ -39,7 +40,8 @@ pub struct Adoption {
     pub handed: Vec<(RoleName, Handed)>,
     /// The keys that have to sign, role by role.
     pub needs: Vec<Needed>,
-    /// What has expired, and which keys can sign it again.
+    /// Targets and delegations that have expired or will within six months, when that is, and which
+    /// keys can sign them again.
     pub expired: Vec<(Needed, Timestamp)>,
     /// Root keys whose certificate ended and is replaced: the old id in the root and the new one.
     pub certificates: Vec<(KeyId, KeyId)>,
@@ -300,8 +302,11 @@ async fn plan(
         }
     }
     let draft = Draft::from_trusted(trusted);
-    for (role, since) in trusted.expired().iter().filter(|(role, _)| role.is_targets()) {
-        adoption.expired.extend(draft.role_keys(role).iter().map(|keys| (needed(keys), *since)));
+    let horizon = Horizon::usual(context.clock.now());
+    let health = examine(trusted, &here, &BTreeMap::new(), horizon);
+    for due in health.due(&[]).into_iter().filter(|due| due.file && due.role.is_targets()) {
+        let keys = draft.role_keys(&due.role);
+        adoption.expired.extend(keys.iter().map(|keys| (needed(keys), due.expires)));
     }
     Ok((adoption, next))
 }

@@ -103,6 +103,8 @@ pub enum Remark {
     /// The server does not hand out the present timestamp, so that nobody can read; what is told is
     /// of the one it made last.
     TimestampRefused(TransportError),
+    /// The server has it from another one, and cannot renew its timestamps.
+    Archive,
     /// Pinning decides which root keys count.
     Pinned(Pin),
     /// What was accepted could not be cached.
@@ -155,6 +157,7 @@ impl Remark {
             Self::Interrupted => "cache-change-unfinished",
             Self::ClockSkew { .. } => "clock-skew",
             Self::TimestampRefused(_) => "timestamp-refused",
+            Self::Archive => "archive",
             Self::Pinned(_) => "pinned",
             Self::NotCached(_) => "cache-not-written",
             Self::Unreadable(_) => "store-unreadable",
@@ -248,6 +251,7 @@ async fn look(
         let skew = ahead.filter(|ahead| ahead.abs() > MAX_CLOCK_SKEW_SECONDS);
         report.remarks.extend(skew.map(|ahead| Remark::ClockSkew { ahead }));
         if report.is_current {
+            report.remarks.extend(probe.is_archive.then_some(Remark::Archive));
             report.remarks.extend(probe.refused.map(Remark::TimestampRefused));
         }
     }

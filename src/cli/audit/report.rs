@@ -213,7 +213,9 @@ impl Report {
         }
         match judged {
             Some(judged) => {
-                judged.into_iter().for_each(|one| report.judge(&found.images, one, now))
+                for one in judged {
+                    report.judge(&found.images, one, now);
+                }
             }
             None => report.images.extend(found.images.iter().map(|image| ImageRow {
                 state: "not-asked",
@@ -253,13 +255,13 @@ impl Report {
                 }
             }
             Err(error) => {
-                let problem = problem_of(&gun, error.into());
+                let problem = problem_of(&gun, &error.into());
                 collection.state = problem.state;
                 collection.problem = Some(problem.text.clone());
                 let words = Words { text: problem.text, mend: problem.mend };
                 let item = Item::new(problem.rule, problem.severity, words, places);
                 let image = Some(gun.to_string());
-                self.findings.push(Item { kind: problem.kind, image, ..item });
+                self.findings.push(Item { image, kind: problem.kind, ..item });
                 for found in images.iter().filter(|image| image.gun == gun) {
                     let tag = found.reference.as_ref().and_then(Reference::tag);
                     self.images.push(ImageRow {
@@ -332,7 +334,7 @@ impl Report {
         if let Some((rule, severity, words, kind)) = item {
             let item = Item::new(rule, severity, words, found.places.clone());
             let image = Some(row.image.clone());
-            self.findings.push(Item { kind, image, ..item });
+            self.findings.push(Item { image, kind, ..item });
         }
         self.images.push(row);
     }
@@ -538,12 +540,12 @@ fn collection_items(
             (Rule::ImageExpiresSoon, Severity::Warning, ErrorKind::Policy)
         };
         let item = Item::new(rule, severity, words, places.to_vec());
-        items.push(Item { kind, image: image.clone(), ..item });
+        items.push(Item { image: image.clone(), kind, ..item });
     }
     items
 }
 
-fn problem_of(gun: &Gun, error: CliError) -> Problem {
+fn problem_of(gun: &Gun, error: &CliError) -> Problem {
     let mut text = format!("{gun}: {}", error.source);
     error.causes().iter().for_each(|cause| text = format!("{text}: {cause}"));
     let (state, rule, severity) = match error.kind {

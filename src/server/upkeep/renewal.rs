@@ -59,9 +59,24 @@ pub async fn renew_due(server: &Server) -> Result<Pass, MetaError> {
     Ok(pass)
 }
 
+/// Counts the collections that are archives, whose timestamps nobody renews, and says so once.
+async fn count_archives(server: &Server) -> Result<(), MetaError> {
+    let mut reading = server.meta.glance().await?;
+    let (archives, expired) = reading.count_archives(server.clock.now()).await?;
+    drop(reading);
+    if server.metrics.counted_archives(archives, expired) {
+        tracing::info!(archives, expired, "collections are archives: nobody signs for them here");
+    }
+    Ok(())
+}
+
 /// Renews what is at its end, from time to time, for ever.
 pub async fn run(server: Arc<Server>) {
     loop {
+        if let Err(error) = count_archives(&server).await {
+            let error: &dyn std::error::Error = &error;
+            tracing::error!(error, "archives are not counted");
+        }
         if let Err(error) = renew_due(&server).await {
             let error: &dyn std::error::Error = &error;
             tracing::error!(error, "timestamps are not renewed");

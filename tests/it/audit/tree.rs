@@ -228,11 +228,8 @@ fn what_is_not_there_or_cannot_be_read_is_said() {
     // One that asks for all memory, and one that is all nesting.
     let mut laughs = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
     for level in 1..40 {
-        let below = level - 1;
-        laughs.push_str(&format!(
-            "a{level}: &a{level} [{}]\n",
-            vec![format!("*a{below}"); 10].join(", ")
-        ));
+        let below = vec![format!("*a{}", level - 1); 10].join(", ");
+        laughs.extend([format!("a{level}: &a{level} [{below}]\n")]);
     }
     fs::write(empty.join("laughs.yaml"), format!("{laughs}image: ImagePolicy\n")).unwrap();
     fs::write(empty.join("deep.json"), format!("{}image", "[".repeat(100_000))).unwrap();

@@ -1,4 +1,5 @@
 //! A trust server goes dark, and what it held lives on: real programs before and after.
 
+mod mirrors;
 mod moving;
 mod world;

@@ -83,6 +83,9 @@ fn old_caches_read_on_without_noticing() {
     assert!(refused.stderr.contains("trust repo adopt"), "{refused:?}");
     assert_eq!(timestamp(&new), before);
 
+    let looked = owner.trust(&["repo", "doctor", &app]);
+    assert!(looked.stdout.contains("trust repo adopt"), "{looked:?}");
+
     // What it takes is said before it is done; without the root key nothing is.
     let dry = owner.trust(&["repo", "adopt", "--dry-run", &app]).success();
     assert!(dry.stdout.contains("root is signed by 1 of: private/"), "{dry:?}");
@@ -113,6 +116,8 @@ fn old_caches_read_on_without_noticing() {
     lists(&reader, &app, "3");
     lists(&visitor, COLLECTION, "second");
     reader.trust(&["verify", &name("3")]).success();
+    let looked = owner.trust(&["repo", "doctor", &app]);
+    assert!(!looked.stdout.contains("trust repo adopt"), "{looked:?}");
     new.ends_sound(&owner);
 }
 

@@ -136,6 +136,64 @@ impl New {
     }
 }
 
+/// Another server of ours, beside the old one.
+pub(super) struct Beside(New);
+
+impl Beside {
+    /// An empty one.
+    pub(super) fn start(old: &Old) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let files = old.authority.issue(folder.path(), "beside");
+        let words = |path: &Path| path.display().to_string();
+        let data = words(&folder.path().join("data"));
+        let (certificate, key) = (words(&files.certificate), words(&files.key));
+        let args = [
+            "serve",
+            "--listen",
+            "localhost:0",
+            "--data",
+            &data,
+            "--tls-cert",
+            &certificate,
+            "--tls-key",
+            &key,
+        ];
+        let home = words(folder.path());
+        let mut process = Process::start(TRUST, &args, folder.path(), &[("HOME", &home)]);
+        let address = format!("localhost:{}", process.await_port());
+        let authority = Arc::clone(&old.authority);
+        Self(New { process, address, authority, folder })
+    }
+
+    /// Its URL.
+    pub(super) fn url(&self) -> String {
+        format!("https://{}", self.0.address)
+    }
+
+    /// Somebody who knows both servers.
+    pub(super) fn known_to(&self, user: User) -> User {
+        let folder = user.tls_folder(&self.url());
+        fs::create_dir_all(&folder).unwrap();
+        fs::copy(self.0.authority.certificate_file(), folder.join("ca.crt")).unwrap();
+        user
+    }
+
+    /// The names that a collection signs; none if it is not there.
+    pub(super) fn targets(&self, gun: &str) -> Vec<String> {
+        let answer = self.0.get(&format!("/v2/{gun}/_trust/tuf/targets.json"));
+        if answer.status == 404 {
+            return Vec::new();
+        }
+        let file: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
+        file["signed"]["targets"].as_object().unwrap().keys().cloned().collect()
+    }
+
+    /// Ends it and checks its storage.
+    pub(super) fn ends_sound(self, user: &User) {
+        self.0.ends_sound(user);
+    }
+}
+
 /// The root key of somebody, taken off this machine; returns where it is now.
 pub(super) fn take_away(user: &User, role: &str) -> Vec<(PathBuf, Vec<u8>)> {
     let folder = user.trust_folder().join("private");

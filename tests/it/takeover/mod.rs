@@ -132,7 +132,7 @@ fn a_stack_of_notary_is_taken_over_and_nobody_notices() {
     assert!(cut.stderr.contains("the dump is cut off after line"), "{cut:?}");
     let mysql = import(here, &["root@tcp(db:3306)/notaryserver", "--data", "no"], None);
     assert!(mysql.stderr.contains("mysqldump"), "{mysql:?}");
-    for (finished, code) in [(missing, 11), (wrong, 11), (cut, 13), (mysql, 2)] {
+    for (finished, code) in [(missing, 11), (wrong, 11), (cut, 14), (mysql, 2)] {
         finished.expect_code(code);
     }
 

@@ -137,7 +137,8 @@ fn tags(facts: &Facts) -> String {
             continue;
         }
         let roles: Vec<&str> = tag.signed_by.iter().map(RoleName::as_str).collect();
-        text.push_str(&format!("{}\t{digest}\t{}\t{}\n", tag.tag, tag.size, roles.join(",")));
+        let roles = roles.join(",");
+        text.extend([format!("{}\t{digest}\t{}\t{roles}\n", tag.tag, tag.size)]);
     }
     text
 }

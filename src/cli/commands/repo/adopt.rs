@@ -11,6 +11,7 @@ use crate::cli::findings::day;
 use crate::cli::outcome::{InTurn, say_published};
 use crate::cli::output::{Output, OutputArgs, verdict_first};
 use crate::cli::run::Session;
+use crate::clock::Timestamp;
 use crate::codec::timestamp::Rfc3339;
 use crate::store::rescue::RescueFolder;
 use crate::tuf::{Gun, RoleName};
@@ -94,7 +95,7 @@ impl Args {
                 let work = adopt(&context, &gun, folder.as_ref(), self.dry_run);
                 let adoption = session.block_on(work)?;
                 if output.is_text() {
-                    self.say(session, &adoption)?;
+                    self.say(session, &adoption, context.clock.now())?;
                 }
                 rows.push(Row::of(&adoption));
                 Ok(())
@@ -103,7 +104,7 @@ impl Args {
         verdict_first(session, turns.finish(), print(session, &output, &rows))
     }
 
-    fn say(&self, session: &Session, adoption: &Adoption) -> Result<(), CliError> {
+    fn say(&self, session: &Session, adoption: &Adoption, now: Timestamp) -> Result<(), CliError> {
         let ui = session.ui;
         let Adoption { gun, roots: (root, next), timestamp, .. } = adoption;
         if adoption.is_done() {
@@ -148,11 +149,14 @@ impl Args {
         };
         for (needed, since) in adoption.expired.iter().filter(|(needed, _)| !renewed(&needed.role))
         {
-            let (role, since) = (&needed.role, day(*since));
-            let words = needed_words(needed);
+            let (role, words) = (&needed.role, needed_words(needed));
+            let state = if *since <= now {
+                format!("{role} expired on {}, and readers refuse it", day(*since))
+            } else {
+                format!("{role} expires on {}", day(*since))
+            };
             ui.warn(format!(
-                "{gun}: {role} expired on {since}, and readers refuse it until it is signed again \
-                 (`trust repo renew`): {words}"
+                "{gun}: {state}, until it is signed again (`trust repo renew`): {words}"
             ));
         }
         if let Some(error) = &adoption.not_confirmed {

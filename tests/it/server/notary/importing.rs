@@ -132,6 +132,8 @@ fn a_collection_is_served_as_it_was_and_as_an_archive_when_it_has_expired() {
     assert_eq!((feed.len(), &feed[0]["Version"]), (1, &json!(3)));
     world.is_sound();
 
+    assert_eq!(world.get("timestamp.json").header("trust-archive"), Some("1"));
+
     // Nobody renews it, and nobody minds.
     world.clock.go(24 * 400);
     assert_eq!(world.get("timestamp.json").body, past.owner.raw("timestamp"));
