@@ -221,7 +221,6 @@ mod tests {
                 Rule::ContentTrustOn,
                 Rule::SignsHere,
                 Rule::ContentTrustOn,
-                Rule::ClosingServer,
                 Rule::NotaryConfiguration,
                 Rule::ContentTrustOn,
                 Rule::DaemonContentTrust,
