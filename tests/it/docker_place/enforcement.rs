@@ -10,7 +10,8 @@ use crate::peers::user::docker_program;
 use crate::peers::{Dockerd, User};
 
 /// Docker's words with content trust on, and ours, byte by byte: on one repository, in turns.
-pub(super) fn words(world: &World, daemon: &Dockerd) {
+/// Returns whoever has its keys.
+pub(super) fn words(world: &World, daemon: &Dockerd) -> User {
     let user = world.docker_user(daemon);
     let app = format!("{}/place", world.registry.host_port());
     import(&user, &format!("{app}:1"), "in its place");
@@ -92,11 +93,12 @@ pub(super) fn words(world: &World, daemon: &Dockerd) {
         assert!(pushed.stdout.contains(&format!("Successfully signed {other}:{tag}\n")));
         user.trust(&["verify", &format!("{other}:{tag}")]).success();
     }
+    user
 }
 
 /// What must not come to anything.
-pub(super) fn refusals(world: &World, daemon: &Dockerd) {
-    let mut user = world.docker_user(daemon);
+pub(super) fn refusals(world: &World, owner: &User) {
+    let mut user = owner.twin();
     let app = format!("{}/place", world.registry.host_port());
     let name = |tag: &str| format!("{app}:{tag}");
     clear(&user);

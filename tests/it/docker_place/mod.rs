@@ -16,8 +16,8 @@ fn docker_does_not_miss_what_it_had() {
     plugin::questions(&world);
     plugin::better_than_docker(&world, &daemon);
     plugin::through_docker(&world);
-    enforcement::words(&world, &daemon);
-    enforcement::refusals(&world, &daemon);
+    let owner = enforcement::words(&world, &daemon);
+    enforcement::refusals(&world, &owner);
     enforcement::builds(&world, &daemon);
     enforcement::shell(&world, &daemon);
 }
