@@ -212,6 +212,16 @@ impl RegistryFolder {
     }
 }
 
+/// What a file that should name content says.
+enum Link {
+    /// There is none, or what is wrong with it was told.
+    Gone,
+    /// No digest.
+    Wrong,
+    /// This one.
+    To(Digest),
+}
+
 /// One run.
 struct Run<'a> {
     folder: &'a RegistryFolder,
@@ -283,29 +293,29 @@ impl Run<'_> {
                 let expected = Digest::parse(&format!("{algorithm}:{hex}")).ok();
                 match self.link(name, &link).await? {
                     // What was deleted has no file any more.
-                    None => {}
-                    Some(found) if found.is_some() && found == expected => digests.extend(found),
-                    Some(_) => self.not_taken(name, NotTaken::Link { path: link }),
+                    Link::Gone => {}
+                    Link::To(found) if Some(&found) == expected.as_ref() => digests.push(found),
+                    Link::To(_) | Link::Wrong => {
+                        self.not_taken(name, NotTaken::Link { path: link });
+                    }
                 }
             }
         }
         Ok(digests)
     }
 
-    /// What a file names, if it is there; and if that is a digest.
-    async fn link(
-        &mut self,
-        name: &str,
-        path: &str,
-    ) -> Result<Option<Option<Digest>>, FolderError> {
+    /// What a file names.
+    async fn link(&mut self, name: &str, path: &str) -> Result<Link, FolderError> {
         match self.folder.read(path.to_owned(), MAX_LINK_FILE_BYTES).await {
-            Ok(text) => Ok(text.map(|text| {
-                let text = std::str::from_utf8(&text).ok()?;
-                Digest::parse(text.trim_end()).ok()
-            })),
+            Ok(None) => Ok(Link::Gone),
+            Ok(Some(text)) => {
+                let text = std::str::from_utf8(&text).ok();
+                let digest = text.and_then(|text| Digest::parse(text.trim_end()).ok());
+                Ok(digest.map_or(Link::Wrong, Link::To))
+            }
             Err(FolderError::File(error)) => {
                 self.not_taken(name, NotTaken::File(error));
-                Ok(None)
+                Ok(Link::Gone)
             }
             Err(error) => Err(error),
         }
@@ -320,11 +330,11 @@ impl Run<'_> {
         let mut tags: BTreeMap<Digest, Vec<TagName>> = BTreeMap::new();
         for tag in self.folder.names(path.to_owned()).await? {
             let link = format!("{path}/{tag}/current/link");
-            let Some(found) = self.link(name, &link).await? else { continue };
-            match (found, TagName::parse(&tag)) {
+            match (self.link(name, &link).await?, TagName::parse(&tag)) {
+                (Link::Gone, _) => {}
                 (_, Err(_)) => self.not_taken(name, NotTaken::TagName { tag }),
-                (None, _) => self.not_taken(name, NotTaken::Link { path: link }),
-                (Some(digest), Ok(tag)) => tags.entry(digest).or_default().push(tag),
+                (Link::Wrong, _) => self.not_taken(name, NotTaken::Link { path: link }),
+                (Link::To(digest), Ok(tag)) => tags.entry(digest).or_default().push(tag),
             }
         }
         Ok(tags)

@@ -45,7 +45,7 @@ fn check_key(row: &Row) {
 
 #[test]
 fn what_pg_dump_writes() {
-    let (rows, contents) = self::rows(POSTGRES_SERVER).unwrap();
+    let (rows, contents) = rows(POSTGRES_SERVER).unwrap();
     assert_eq!(contents.tables, [Table::Files, Table::Changes]);
     let (changes, files) = rows.split_at(6);
     let Row::Change(first) = &changes[0] else { panic!("{rows:?}") };
@@ -59,7 +59,7 @@ fn what_pg_dump_writes() {
 
 #[test]
 fn what_pg_dump_writes_with_inserts() {
-    let (rows, contents) = self::rows(POSTGRES_SIGNER).unwrap();
+    let (rows, contents) = rows(POSTGRES_SIGNER).unwrap();
     assert_eq!(contents.tables, [Table::Keys]);
     rows.iter().for_each(check_key);
     let used = rows.iter().map(|row| matches!(row, Row::Key(key) if key.was_used));
