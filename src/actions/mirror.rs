@@ -17,6 +17,7 @@ use crate::actions::rescue::run::{Request as RescueRequest, rescue};
 use crate::actions::rescue::{Pace, RescueError, Rescued, patiently};
 use crate::client::NotaryError;
 use crate::crypto::KeyId;
+use crate::crypto::Sha256Hash;
 use crate::limits::MAX_PAGES;
 use crate::store::StoreError;
 use crate::store::mirror::{MirrorFolder, MirrorFolderError, MirrorState};
@@ -351,7 +352,7 @@ impl Work<'_> {
         let collection = folder.collection(&gun)?;
         let record = collection.record()?;
         let timestamp = record.as_ref().and_then(|record| record.current.get(&RoleName::Timestamp));
-        let timestamp = timestamp.map(|hash| hash.to_hex());
+        let timestamp = timestamp.map(Sha256Hash::to_hex);
         if timestamp.is_some() && state.brought.get(gun.as_str()) == timestamp.as_ref() {
             return Ok(Step::Same);
         }

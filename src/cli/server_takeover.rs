@@ -26,7 +26,7 @@ pub struct TakeoverArgs {
     #[arg(long, value_name = "URL|FILE")]
     pub import_notary: Option<String>,
 
-    /// And the keys of its notary-signer, likewise; passphrases are in NOTARY_SIGNER_… as there
+    /// And the keys of its notary-signer, likewise; passphrases are in `NOTARY_SIGNER_…` as there
     #[arg(long, value_name = "URL|FILE", requires = "import_notary")]
     pub import_signer: Option<String>,
 

@@ -47,7 +47,7 @@ fn classify_key(error: &PastKeyError) -> Classified {
 fn classify_source(error: &SourceError) -> Classified {
     match error {
         SourceError::Dump(error) => classify_dump(error),
-        SourceError::Address => (ErrorKind::Usage, None),
+        SourceError::Address | SourceError::TwoDumps { .. } => (ErrorKind::Usage, None),
         SourceError::Database(_) => (ErrorKind::Network, None),
         SourceError::Spool(_) => (
             ErrorKind::Storage,
@@ -57,7 +57,6 @@ fn classify_source(error: &SourceError) -> Classified {
             ErrorKind::NotFound,
             Some("the server's tables are tuf_files and changefeed, the signer's private_keys"),
         ),
-        SourceError::TwoDumps { .. } => (ErrorKind::Usage, None),
         SourceError::Reader(_) => (ErrorKind::Internal, None),
         SourceError::Value { .. } => (ErrorKind::Storage, None),
     }

@@ -202,7 +202,8 @@ mod tests {
     #[test]
     fn what_is_no_token_is_refused() {
         for cut in 0..TOKEN.len() {
-            assert!(open(&TOKEN[..cut], &passphrase()).is_err(), "{cut}");
+            let cut = TOKEN.get(..cut).unwrap();
+            assert!(open(cut, &passphrase()).is_err(), "{cut}");
         }
         for text in ["", "....", "a.b.c.d.e", &format!("{TOKEN}."), &format!("{TOKEN}=")] {
             assert!(open(text, &passphrase()).is_err(), "{text}");

@@ -100,13 +100,14 @@ fn need(route: &Route, method: &Method, query: &str) -> Option<Need> {
         Route::TrustFiles(gun) if *method == Method::DELETE => {
             repository(gun.as_str(), &[Action::Admin])
         }
-        Route::TrustImport(gun) => repository(gun.as_str(), &[Action::Admin]),
         Route::TrustFiles(gun) => repository(gun.as_str(), &[Action::Pull, Action::Sign]),
         Route::TrustFile(gun, ..) | Route::Changefeed(gun) => {
             repository(gun.as_str(), &[Action::Pull])
         }
         Route::TrustKey(gun, _) if reads => repository(gun.as_str(), &[Action::Pull, Action::Sign]),
-        Route::TrustKey(gun, _) => repository(gun.as_str(), &[Action::Admin]),
+        Route::TrustImport(gun) | Route::TrustKey(gun, _) => {
+            repository(gun.as_str(), &[Action::Admin])
+        }
         // Whoever may pull it may know why they cannot; what is no name is told to anybody.
         Route::Verdict => {
             answer::repository_of(query).and_then(|name| repository(name.as_str(), &[Action::Pull]))

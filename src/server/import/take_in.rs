@@ -386,7 +386,7 @@ impl Judged<'_> {
         } else {
             self.check_remembered(&current)?;
         }
-        let (new, highest, left_out) = self.sort(&current, now, brought.times)?;
+        let (new, highest, left_out) = self.sort(&current, now, brought.times);
         if self.before.is_here() && new.is_empty() && brought.keys.is_empty() {
             let cause = left_out.into_iter().find_map(|finding| finding.refused);
             return Err(ImportError::Foreign { gun: self.gun.clone(), cause });
@@ -542,16 +542,12 @@ impl Judged<'_> {
     }
 
     /// Sorts what was brought: what is stored, how far versions came, and what is left out.
-    #[expect(clippy::type_complexity, reason = "three lists that are taken apart at once")]
     fn sort(
         &mut self,
         current: &BTreeMap<RoleName, CurrentFile>,
         now: Timestamp,
         times: &[Option<Timestamp>],
-    ) -> Result<
-        (Vec<(RoleName, StoredFile)>, BTreeMap<RoleName, HighestVersion>, Vec<Finding>),
-        ImportError,
-    > {
+    ) -> (Vec<(RoleName, StoredFile)>, BTreeMap<RoleName, HighestVersion>, Vec<Finding>) {
         let mut new: BTreeMap<(RoleName, u64), StoredFile> = BTreeMap::new();
         let mut highest: BTreeMap<RoleName, HighestVersion> = BTreeMap::new();
         let mut left_out = Vec::new();
@@ -584,7 +580,7 @@ impl Judged<'_> {
             new.insert(place, StoredFile { version, sha256, bytes, created_at });
         }
         let new = new.into_iter().map(|((role, _), file)| (role, file)).collect();
-        Ok((new, highest, left_out))
+        (new, highest, left_out)
     }
 
     fn bytes(&self, role: &RoleName) -> Option<&[u8]> {

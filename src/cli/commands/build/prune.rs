@@ -68,7 +68,7 @@ impl From<PruneError> for CliError {
         match error {
             PruneError::Layout(cause) => cause.into(),
             PruneError::Store(cause) => cause.into(),
-            error @ PruneError::OfOthers { .. } => CliError::new(ErrorKind::Storage, error)
+            error @ PruneError::OfOthers { .. } => Self::new(ErrorKind::Storage, error)
                 .hint("root, or whoever ran the builds, can remove what is left"),
         }
     }

@@ -27,7 +27,7 @@ pub struct Args {
     #[command(flatten)]
     pub storage: StorageArgs,
 
-    /// The notary-signer's database, likewise; passphrases are in NOTARY_SIGNER_… as there
+    /// The notary-signer's database, likewise; passphrases are in `NOTARY_SIGNER_…` as there
     #[arg(long, value_name = "URL|FILE")]
     pub signer: Option<String>,
 

@@ -14,7 +14,7 @@ pub(super) struct Cells {
     /// For each column of the dump, in its order, which of the table's columns it is, if any.
     places: Vec<Option<usize>>,
     /// By the table's columns.
-    cells: Vec<Cell>,
+    values: Vec<Cell>,
     count: usize,
     line: u64,
 }
@@ -61,7 +61,7 @@ impl Cells {
     pub(super) fn begin(&mut self, line: u64) {
         self.line = line;
         self.count = 0;
-        self.cells.fill(Cell::Null);
+        self.values.fill(Cell::Null);
     }
 
     /// Whether the value of a column matters.
@@ -73,7 +73,7 @@ impl Cells {
     pub(super) fn put(&mut self, place: usize, cell: Cell) -> Result<(), DumpError> {
         let Some(column) = self.places.get(place) else { return Err(self.wrong_count()) };
         self.count = place + 1;
-        if let Some(kept) = column.and_then(|column| self.cells.get_mut(column)) {
+        if let Some(kept) = column.and_then(|column| self.values.get_mut(column)) {
             *kept = cell;
         }
         Ok(())
@@ -130,7 +130,7 @@ impl Cells {
 
     fn take(&mut self, column: &'static str) -> Cell {
         let place = self.table.columns().iter().position(|(name, _)| *name == column);
-        let cell = place.and_then(|place| self.cells.get_mut(place));
+        let cell = place.and_then(|place| self.values.get_mut(place));
         cell.map_or(Cell::Null, |cell| std::mem::replace(cell, Cell::Null))
     }
 

@@ -135,7 +135,7 @@ impl<R: BufRead> Lexer<R> {
             let is_last = end.is_some() || buffer.is_empty();
             let part = buffer.get(..end.unwrap_or(buffer.len())).unwrap_or_default();
             let goes_on = take(part);
-            self.line += part.iter().filter(|byte| **byte == b'\n').count() as u64;
+            self.line += part.iter().map(|byte| u64::from(*byte == b'\n')).sum::<u64>();
             let count = part.len();
             self.input.consume(count);
             if is_last || !goes_on {

@@ -47,7 +47,7 @@ pub struct Contents {
 pub enum Dialect {
     /// `pg_dump`.
     Postgres,
-    /// `mysqldump`, of MySQL or MariaDB.
+    /// `mysqldump`, of `MySQL` or `MariaDB`.
     MySql,
 }
 

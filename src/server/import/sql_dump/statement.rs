@@ -113,7 +113,7 @@ impl<R: BufRead> Reader<R> {
         let mut words = line.split_whitespace();
         match words.next() {
             Some("\\connect" | "\\c") => {
-                self.database = words.last().unwrap_or_default().to_owned();
+                words.last().unwrap_or_default().clone_into(&mut self.database);
                 Ok(())
             }
             Some("\\restrict" | "\\unrestrict" | "\\encoding") => Ok(()),
