@@ -30,7 +30,9 @@ pub(super) fn measure(world: &World, runs: usize, report: &mut Report) {
     let owner = world.person();
     let names: Vec<String> =
         (0..count).map(|number| format!("example.com/estate/{number}")).collect();
-    names.iter().for_each(|name| make(world, &owner, name));
+    for name in &names {
+        make(world, &owner, name);
+    }
 
     let [all, current, notary] = [(); 3].map(|()| world.person());
     for person in [&all, &current, &notary] {

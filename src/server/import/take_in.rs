@@ -386,7 +386,7 @@ impl Judged<'_> {
         } else {
             self.check_remembered(&current)?;
         }
-        let (new, highest, left_out) = self.sort(&current, now, brought.times);
+        let Sorted { new, highest, left_out } = self.sort(&current, now, brought.times);
         if self.before.is_here() && new.is_empty() && brought.keys.is_empty() {
             let cause = left_out.into_iter().find_map(|finding| finding.refused);
             return Err(ImportError::Foreign { gun: self.gun.clone(), cause });
@@ -547,7 +547,7 @@ impl Judged<'_> {
         current: &BTreeMap<RoleName, CurrentFile>,
         now: Timestamp,
         times: &[Option<Timestamp>],
-    ) -> (Vec<(RoleName, StoredFile)>, BTreeMap<RoleName, HighestVersion>, Vec<Finding>) {
+    ) -> Sorted {
         let mut new: BTreeMap<(RoleName, u64), StoredFile> = BTreeMap::new();
         let mut highest: BTreeMap<RoleName, HighestVersion> = BTreeMap::new();
         let mut left_out = Vec::new();
@@ -580,7 +580,7 @@ impl Judged<'_> {
             new.insert(place, StoredFile { version, sha256, bytes, created_at });
         }
         let new = new.into_iter().map(|((role, _), file)| (role, file)).collect();
-        (new, highest, left_out)
+        Sorted { new, highest, left_out }
     }
 
     fn bytes(&self, role: &RoleName) -> Option<&[u8]> {
@@ -660,6 +660,16 @@ impl Judged<'_> {
         }
         changes
     }
+}
+
+/// What was brought, sorted.
+struct Sorted {
+    /// What is stored.
+    new: Vec<(RoleName, StoredFile)>,
+    /// How far versions came.
+    highest: BTreeMap<RoleName, HighestVersion>,
+    /// What is not stored.
+    left_out: Vec<Finding>,
 }
 
 /// What is to be written.

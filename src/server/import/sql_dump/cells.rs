@@ -50,7 +50,7 @@ impl Cells {
         }
         let place = |name: &String| wanted.iter().position(|(column, _)| column == name);
         let places = columns.iter().map(place).collect();
-        Ok(Self { table, places, cells: vec![Cell::Null; wanted.len()], count: 0, line })
+        Ok(Self { table, places, values: vec![Cell::Null; wanted.len()], count: 0, line })
     }
 
     pub(super) fn table(&self) -> Table {
