@@ -46,7 +46,7 @@ fn what_is_as_it_was_rescued_is_in_order_and_anything_else_is_found() {
     scene.user.trust(&["verify", "--from", "kept", &scene.image()]).expect_code(7);
 
     fs::remove_file(&targets).unwrap();
-    assert_eq!(findings(&scene), [FolderFinding::Missing { name: name.clone() }]);
+    assert_eq!(findings(&scene), [FolderFinding::Missing { name }]);
     check_fails();
     // Rescued again, it is there again.
     assert_eq!(scene.rescue().new_files, 1);
