@@ -50,7 +50,12 @@ fn feed(url: &str, authority: &Path) -> Vec<Value> {
     let answer = http::send(&request, Some(authority));
     assert_eq!(answer.status, 200, "{}", answer.text());
     let feed: Value = serde_json::from_slice(&answer.body).unwrap();
-    feed["records"].as_array().unwrap().clone()
+    let mut records = feed["records"].as_array().unwrap().clone();
+    for record in &mut records {
+        // A deletion has no hash: notary-server on PostgreSQL answers with as many spaces.
+        record["SHA256"] = record["SHA256"].as_str().unwrap().trim().into();
+    }
+    records
 }
 
 fn version_of_timestamp(url: &str, authority: &Path, gun: &str) -> u64 {

@@ -22,7 +22,7 @@ use crate::store::files::{
 };
 use crate::store::streams::is_folder;
 
-/// Build on what is signed: `docker build` as it was with content trust, and with BuildKit too
+/// Build on what is signed: `docker build` as it was with content trust
 ///
 /// Takes the words of `docker build`. Every image that the Dockerfile names is put into it with the
 /// digest that is signed, and docker builds that.

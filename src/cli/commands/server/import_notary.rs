@@ -12,7 +12,7 @@ use crate::cli::server_takeover::{Summary, notary_to};
 use crate::clock::SystemClock;
 use crate::server::start::open;
 
-/// Take a notary server over, with its collections, changefeed and keys, without serving them
+/// Take a notary server over: collections, changefeed and keys
 ///
 /// From its PostgreSQL, or from dumps of PostgreSQL or MySQL. The same keys sign on: clients notice
 /// nothing. What is here already is not taken in twice, and what contradicts it is refused. With
