@@ -15,18 +15,17 @@ use crate::actions::repo::doctor::keys_here;
 use crate::actions::repo::import::{BringError, bring};
 use crate::actions::rescue::run::{Request as RescueRequest, rescue};
 use crate::actions::rescue::{Pace, RescueError, Rescued, patiently};
+use crate::actions::update::{RefreshError, Source, refresh};
 use crate::client::NotaryError;
-use crate::crypto::KeyId;
-use crate::crypto::Sha256Hash;
+use crate::crypto::{KeyId, Sha256Hash};
 use crate::limits::MAX_PAGES;
 use crate::store::StoreError;
 use crate::store::mirror::{MirrorFolder, MirrorFolderError, MirrorState};
 use crate::store::rescue::{RescueFolder, RescueFolderError};
 use crate::tuf::changelist::DelegationEdit;
 use crate::tuf::editor::{Draft, EditError};
-use crate::tuf::history::{History, KeptFile, examine};
-use crate::tuf::metadata::{Signed, Targets};
-use crate::tuf::{Gun, NameError, RoleName};
+use crate::tuf::metadata::Targets;
+use crate::tuf::{Gun, NameError, Pin, RoleName};
 use crate::wire::import::Imported;
 use crate::wire::notary::Change;
 
@@ -127,6 +126,15 @@ pub enum MirrorError {
     /// What is to be signed anew, too.
     #[error(transparent)]
     Edit(#[from] EditError),
+    /// What is to be signed anew does not verify.
+    #[error(transparent)]
+    Refresh(#[from] RefreshError),
+    /// What is to be signed anew was never seen here.
+    #[error("the root of {gun} is not known here, so nothing of it is signed under another name")]
+    Unknown {
+        /// The collection.
+        gun: Gun,
+    },
     /// A new name that is none.
     #[error("the new name of {gun} is none")]
     Name {
@@ -356,13 +364,13 @@ impl Work<'_> {
         if timestamp.is_some() && state.brought.get(gun.as_str()) == timestamp.as_ref() {
             return Ok(Step::Same);
         }
-        let kept = collection.read()?;
         let (step, is_whole) = if *to == gun {
+            let kept = collection.read()?;
             let feed = kept.record.map(|record| record.feed).unwrap_or_default();
             let notary = self.to.connections.notary(&gun, "*")?;
             (Step::Brought(bring(&notary, &gun, kept.files, &feed).await?), true)
         } else {
-            let signed = recreate(self.to, &gun, to, &kept.files).await?;
+            let signed = recreate(self.from, self.to, &gun, to).await?;
             let is_whole = signed.left.is_empty();
             (Step::Signed(signed), is_whole)
         };
@@ -375,18 +383,23 @@ impl Work<'_> {
 
 /// Signs what a collection says now under another name, with the keys that are here: the same
 /// targets and delegations. What is the same already is not signed again.
+///
+/// It is signed only if the collection's root was known before, and all rules of acceptance hold
+/// for what its server says now: signatures must not come of the word of whoever answers first.
 async fn recreate(
+    from: &Context,
     context: &Context,
     gun: &Gun,
     to: &Gun,
-    files: &[KeptFile],
 ) -> Result<Recreated, MirrorError> {
-    let history = examine(gun, files, None);
-    let wanted = current_targets(files, &history);
-    if !wanted.contains_key(&RoleName::Targets) {
-        let cause = history.findings.into_iter().find_map(|finding| finding.refused);
-        return Err(BringError::NothingCurrent { gun: gun.clone(), cause }.into());
+    let is_pinned = matches!(from.pinning.rule(gun), Pin::KeyIds(_) | Pin::Authorities(_));
+    if !is_pinned && !from.trust_dir.metadata(gun).read()?.contains_key(&RoleName::Root) {
+        return Err(MirrorError::Unknown { gun: gun.clone() });
     }
+    let trusted = refresh(from, gun, Source::Server).await?.trusted;
+    let verified = trusted.targets().iter();
+    let wanted: BTreeMap<RoleName, Targets> =
+        verified.map(|(role, file)| (role.clone(), file.body().clone())).collect();
     let here = keys_here(context)?;
     let mut done = Recreated::default();
     let plan = Plan::default();
@@ -404,18 +417,6 @@ async fn recreate(
     let published = Box::pin(work).await?;
     done.published = published.publication.is_some();
     Ok(done)
-}
-
-/// The current targets files that verify, parents before children.
-fn current_targets(files: &[KeptFile], history: &History) -> BTreeMap<RoleName, Targets> {
-    let current = history.current.iter().filter(|(role, _)| role.is_targets());
-    let file = |(role, place): (&RoleName, &usize)| {
-        let finding = history.findings.get(*place)?;
-        let bytes = &files.get(*place)?.bytes;
-        let parsed = Signed::<Targets>::parse(role, bytes).ok()?;
-        finding.refused.is_none().then(|| (role.clone(), parsed.unverified().clone()))
-    };
-    current.filter_map(file).collect()
 }
 
 /// Who can sign a role, if too few of them are here. The top of a new collection is ours.

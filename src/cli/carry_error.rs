@@ -87,6 +87,10 @@ impl From<MirrorError> for CliError {
                 error.into()
             }
             MirrorError::Rescued(error) => error.into(),
+            MirrorError::Refresh(error) => error.into(),
+            MirrorError::Unknown { .. } => Self::new(ErrorKind::Untrusted, error).hint(
+                "compare its root key id once (`trust inspect`), or pin it (`trust repo pin`)",
+            ),
             MirrorError::Name { .. } => Self::new(ErrorKind::Usage, error),
             MirrorError::Feed { .. } => Self::new(ErrorKind::Network, error),
             MirrorError::Folder(error @ MirrorFolderError::Other { .. }) => {

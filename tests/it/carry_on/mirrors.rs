@@ -69,6 +69,14 @@ fn what_changes_is_brought_and_what_is_renamed_is_signed_anew() {
     let (from, to) = (old.notary.url(), new.url());
     let renames =
         |user: &User| user.trust(&[&["mirror", &from, &to, "--json"][..], &rename].concat());
+    // Not on the word of whoever answers first.
+    let refused = renames(&mirror).expect_code(3);
+    assert!(
+        refused.stderr.contains("is not known here, so nothing of it is signed"),
+        "{refused:?}"
+    );
+    assert_eq!(new.targets("new.example.com/one"), [""; 0]);
+    mirror.trust(&["repo", "ls", ONE]).success();
     let done = renames(&mirror).success();
     assert_eq!(outcomes(&done), [row(ONE, "signed anew")]);
     assert_eq!(new.targets("new.example.com/one"), ["first", "second"]);
