@@ -6,6 +6,7 @@ use std::ffi::OsStr;
 use std::fs::{self, File, FileTimes, Permissions};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
@@ -14,7 +15,7 @@ use serde_json::Value;
 use super::world::World;
 use crate::harness::layout::Layout;
 use crate::peers::dockerd::Dockerd;
-use crate::peers::process::Finished;
+use crate::peers::process::{Finished, Process};
 
 /// How one checkout differs from the next.
 #[derive(Clone, Copy, Default)]
@@ -343,6 +344,39 @@ fn the_real_programs_take_it() {
         assert_eq!(fs::read(Path::new(&mounted).join("app/lib/b")).unwrap(), b"the same");
         assert!(!Path::new(&mounted).join("app/names").exists());
         world.user.program("buildah", &[&flags[..], &["rm", compression]].concat()).success();
+    }
+}
+
+#[test]
+fn containerd_unpacks_it() {
+    let world = World::new();
+    check_out(&world.path("app"), Checkout::default());
+    let recipe = "FROM scratch\nCOPY . /app/\nFROM scratch\nCOPY --from=0 / /\nCOPY --chmod=600 lib/b /app/lib/b\n";
+    fs::write(world.path("app/Dockerfile"), recipe).unwrap();
+    let socket = world.text("containerd.sock");
+    let (root, state) = (world.text("containerd"), world.text("containerd-state"));
+    let args = ["--address", &socket, "--root", &root, "--state", &state];
+    // With mounts of its own, so that none is left behind.
+    let alone = ["unshare", "--mount"];
+    let mut process = Process::start_under(&alone, "containerd", &args, &world.user.home(), &[]);
+    process.await_ready("answer on its socket", |_| UnixStream::connect(&socket).ok());
+    for compression in ["gzip", "zstd", "none"] {
+        let (archive, name) = (world.text("image.tar"), format!("example.com/app:{compression}"));
+        let output = format!("type=oci,dest={archive}");
+        let digest =
+            world.digest(&["app", "-t", &name, "--compression", compression, "-o", &output]);
+        let import = ["--address", &socket, "image", "import", &archive];
+        let imported = world.user.program("ctr", &import).success();
+        assert!(imported.stdout.contains(&digest), "{imported:?}");
+        let mount = world.text("mount");
+        fs::create_dir_all(&mount).unwrap();
+        let look = format!(
+            "ctr --address '{socket}' image mount {name} '{mount}' > /dev/null && \
+             cd '{mount}/app/lib' && stat -c '%a %u %Y' b && cat b"
+        );
+        let seen = world.user.program("unshare", &["--mount", "sh", "-c", &look]).success();
+        assert_eq!(seen.stdout, "600 0 0\nthe same", "{compression}");
+        fs::remove_file(&archive).unwrap();
     }
 }
 
