@@ -106,12 +106,12 @@ fn copy_program(program: &str, root: &Path) {
 fn an_agent_is_lent_to_a_command_and_its_keys_stay_where_they_are() {
     let mut world = World::with(&[(
         "Dockerfile",
-        "FROM scratch\nCOPY root /\n\
+        "FROM scratch\nCOPY tree /\n\
          RUN --mount=type=ssh [\"/usr/bin/ssh-add\", \"-L\"]\n",
     )]);
-    copy_program("/usr/bin/ssh-add", &world.path("app/root"));
-    fs::create_dir_all(world.path("app/root/etc")).unwrap();
-    fs::write(world.path("app/root/etc/passwd"), "root:x:0:0::/:/bin/sh\n").unwrap();
+    copy_program("/usr/bin/ssh-add", &world.path("app/tree"));
+    fs::create_dir_all(world.path("app/tree/etc")).unwrap();
+    fs::write(world.path("app/tree/etc/passwd"), "root:x:0:0::/:/bin/sh\n").unwrap();
     let (key, socket) = (world.text("key"), world.text("agent"));
     output("ssh-keygen", &["-q", "-t", "ed25519", "-N", "", "-C", "of-the-test", "-f", &key], &[]);
     let said = output("ssh-agent", &["-s", "-a", &socket], &[]);
