@@ -1,6 +1,6 @@
 //! Where content trust is still used, and how the images stand (`spec/audit.md`).
 //!
-//! * [`mod@search`] reads folders and the machine, and asks nobody
+//! * `search` reads folders and the machine, and asks nobody
 //! * [`states`] asks trust servers about the collections of what was found
 //! * [`Rule`] numbers what can be found; [`Closing`] says which servers go, and when
 //!

@@ -2,7 +2,7 @@
 //! (`spec/policy-export.md`).
 //!
 //! * [`read`] brings the collection up to date and takes the [`Facts`] out of it
-//! * [`mod@losses`] says what the other system cannot know
+//! * `losses` says what the other system cannot know
 //! * [`policy_files`] writes keys, certificates and policy in its form
 //! * [`write()`] puts all of it into a new folder at once
 
