@@ -399,7 +399,8 @@ const SECRETS: &[&str] = &[
     "NOTARY_AUTH",
 ];
 const TRUST_VERBS: &[&str] = &["inspect", "sign", "revoke", "key", "signer", "view"];
-const NOTARY_VERBS: &[&str] = &[
+/// Commands of `notary`.
+pub const NOTARY_VERBS: &[&str] = &[
     "init",
     "add",
     "addhash",

@@ -18,7 +18,7 @@ mod tree;
 
 pub use closing::{CLOSINGS, Closing};
 pub use kind::FileKind;
-pub use lines::Switch;
+pub use lines::{NOTARY_VERBS, Switch};
 pub use machine::Machine;
 pub use rules::{Finding, Place, Rule, Severity, What};
 pub use search::{Found, FoundImage, Request, search};

@@ -241,7 +241,7 @@ const SEE_SERVER: &str = "no end of it is known here; ask its operator, for Nota
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::actions::audit::{FileKind, Place};
+    use crate::actions::audit::{FileKind, NOTARY_VERBS, Place};
 
     fn said(what: What) -> Words {
         let finding = Finding { place: Place::Typed(String::new()), kind: FileKind::Script, what };
@@ -269,23 +269,8 @@ mod tests {
 
     #[test]
     fn every_verb_of_notary_has_its_command() {
-        for verb in [
-            "init",
-            "add",
-            "addhash",
-            "remove",
-            "publish",
-            "status",
-            "reset",
-            "list",
-            "lookup",
-            "verify",
-            "witness",
-            "delete",
-            "key",
-            "delegation",
-        ] {
-            assert!(said(What::NotaryClient { verb: verb.to_owned() }).mend.is_some(), "{verb}");
+        for verb in NOTARY_VERBS {
+            assert!(said(What::NotaryClient { verb: (*verb).to_owned() }).mend.is_some(), "{verb}");
         }
     }
 }

@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::error::Error as _;
 use std::sync::Arc;
 
-use ::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use ::http::header::CONTENT_TYPE;
 use ::http::{Method, StatusCode};
 use bytes::Bytes;
 use futures_util::stream;
@@ -16,6 +16,7 @@ use crate::clock::Timestamp;
 use crate::limits::MAX_IMPORT_PARTS;
 use crate::server::http::{Exchange, Response, json as json_answer};
 use crate::server::import::{ImportError, Incoming, Outcome, PastChange, TakenIn, take_in};
+use crate::server::notary::uploaded;
 use crate::server::{Refusal, Server};
 use crate::tuf::history::KeptFile;
 use crate::tuf::{Gun, RoleName};
@@ -31,15 +32,7 @@ pub async fn respond(
     if exchange.method != Method::POST {
         return Err(Refusal::wrong_method("POST"));
     }
-    if server.registry.read_only {
-        return Err(Refusal::read_only());
-    }
-    if exchange.headers.contains_key(CONTENT_ENCODING) {
-        let message = "the body of the request must not be encoded";
-        let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
-        return Err(Refusal::new(status, "MALFORMED_UPLOAD", message));
-    }
-    let body = exchange.bytes(server.notary.max_publication_bytes).await?;
+    let body = uploaded(server, &mut exchange, server.notary.max_publication_bytes).await?;
     let content_type = exchange.header(CONTENT_TYPE.as_str()).unwrap_or_default();
     let incoming = parts(gun, content_type, body).await?;
     let taken = take_in(server, incoming, exchange.caller.label()).await?;

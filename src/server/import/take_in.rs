@@ -709,7 +709,8 @@ impl Plan {
                 return Ok(false);
             }
         }
-        writing.keep_files(row.id, &self.new).await?;
+        let new: Vec<_> = self.new.iter().map(|(role, file)| (role, file)).collect();
+        writing.keep_files(row.id, &new).await?;
         for (role, highest) in &self.highest {
             writing.raise_versions(row.id, role, *highest).await?;
         }

@@ -372,22 +372,8 @@ impl Writing {
         if files.is_empty() {
             return Ok(());
         }
-        let insert = format!(
-            "INSERT INTO trust_file (collection, role, version, sha256, bytes, created_at) \
-             VALUES {}",
-            places(files.len(), 6)
-        );
-        let mut insert = sqlx::query(AssertSqlSafe(insert));
-        for (role, NewFile { file, .. }) in files {
-            insert = insert
-                .bind(collection)
-                .bind(role.as_str())
-                .bind(signed(file.version))
-                .bind(file.sha256.to_hex())
-                .bind(file.bytes.as_slice())
-                .bind(file.created_at.as_microsecond());
-        }
-        insert.execute(&mut *self.tx).await?;
+        let stored: Vec<_> = files.iter().map(|(role, new)| (role, &new.file)).collect();
+        self.keep_files(collection, &stored).await?;
         let current = format!(
             "INSERT INTO current_file (collection, role, version, expires_at, made_here) \
              VALUES {} ON CONFLICT (collection, role) DO UPDATE SET version = excluded.version, \
@@ -420,12 +406,11 @@ impl Writing {
         Ok(())
     }
 
-    /// Stores files of the past: they have names by hash and by version, and are current for
-    /// nobody.
+    /// Stores files: they have names by hash and by version, and are current for nobody.
     pub async fn keep_files(
         &mut self,
         collection: i64,
-        files: &[(RoleName, StoredFile)],
+        files: &[(&RoleName, &StoredFile)],
     ) -> Result<(), MetaError> {
         for chunk in files.chunks(ROWS_AT_ONCE) {
             let insert = format!(

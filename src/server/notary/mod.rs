@@ -23,6 +23,7 @@ pub use signing::SigningError;
 
 use std::sync::Arc;
 
+use ::bytes::Bytes;
 use ::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use ::http::{Method, StatusCode};
 use serde_json::json;
@@ -143,6 +144,19 @@ async fn post(
     gun: &Gun,
     mut exchange: Exchange,
 ) -> Result<Response, Refusal> {
+    let body = uploaded(server, &mut exchange, server.notary.max_publication_bytes).await?;
+    let content_type = exchange.header(CONTENT_TYPE.as_str()).unwrap_or_default();
+    let files = multipart::files(content_type, body).await?;
+    publish::publish(server, gun, &files, exchange.caller.label()).await?;
+    Ok(empty(StatusCode::OK))
+}
+
+/// Reads the body of a request that changes something, of at most `limit` bytes.
+pub async fn uploaded(
+    server: &Server,
+    exchange: &mut Exchange,
+    limit: u64,
+) -> Result<Bytes, Refusal> {
     if server.registry.read_only {
         return Err(Refusal::read_only());
     }
@@ -151,11 +165,7 @@ async fn post(
         let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
         return Err(Refusal::new(status, "MALFORMED_UPLOAD", message));
     }
-    let body = exchange.bytes(server.notary.max_publication_bytes).await?;
-    let content_type = exchange.header(CONTENT_TYPE.as_str()).unwrap_or_default();
-    let files = multipart::files(content_type, body).await?;
-    publish::publish(server, gun, &files, exchange.caller.label()).await?;
-    Ok(empty(StatusCode::OK))
+    exchange.bytes(limit).await
 }
 
 /// Whether the database answers.

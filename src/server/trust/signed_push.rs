@@ -4,7 +4,7 @@ use std::collections::btree_map::Entry;
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use ::http::header::{CONTENT_ENCODING, CONTENT_TYPE, LOCATION};
+use ::http::header::{CONTENT_TYPE, LOCATION};
 use ::http::{Method, StatusCode};
 use bytes::Bytes;
 use futures_util::stream;
@@ -15,6 +15,7 @@ use crate::oci::{Digest, RepositoryName, TagName};
 use crate::server::auth::Action;
 use crate::server::http::{Exchange, Response, empty};
 use crate::server::notary::publish::{self, Attempts, Written};
+use crate::server::notary::uploaded;
 use crate::server::notary::validate::Files;
 use crate::server::registry::header;
 use crate::server::registry::manifests::{self, Condition, DIGEST};
@@ -34,17 +35,9 @@ pub async fn respond(
     if exchange.method != Method::POST {
         return Err(Refusal::wrong_method("POST"));
     }
-    if server.registry.read_only {
-        return Err(Refusal::read_only());
-    }
-    if exchange.headers.contains_key(CONTENT_ENCODING) {
-        let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
-        let message = "the body of the request must not be encoded";
-        return Err(Refusal::new(status, "MALFORMED_UPLOAD", message));
-    }
     let manifests = u64::try_from(MAX_PUSHED_MANIFEST_BYTES).unwrap_or(u64::MAX);
     let limit = server.notary.max_publication_bytes.saturating_add(manifests);
-    let body = exchange.bytes(limit).await?;
+    let body = uploaded(server, &mut exchange, limit).await?;
     let content_type = exchange.header(CONTENT_TYPE.as_str()).unwrap_or_default();
     let upload = Upload::read(content_type, body).await?;
     let known = server.gate.guns(&name);
