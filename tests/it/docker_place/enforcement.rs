@@ -196,6 +196,10 @@ pub(super) fn builds(world: &World, daemon: &Dockerd) {
     user.docker(&["image", "inspect", "built:1", &format!("{app}:2")]).success();
 
     clear(&user);
+    for words in [&["build"][..], &["build", "-q"], &["build", "context", "context"]] {
+        let refused = user.trust_docker(words).expect_code(1);
+        assert!(refused.stderr.contains("requires 1 argument"), "{refused:?}");
+    }
     for (text, words) in [
         ("FROM %:unsigned\n", "Dockerfile:1: "),
         ("FROM scratch\nCOPY --from=%:unsigned / /\n", "No valid trust data for unsigned"),

@@ -41,14 +41,16 @@ pub fn build(session: &Session, docker: &Docker, words: &[OsString]) -> Result<(
     // Flags that are replaced must not stand in one word with others.
     let words = &read(words)?.apart(words);
     let scanned = read(words)?;
+    if scanned.is_on("help") == Some(true) || !is_enforced(session, &scanned) {
+        return Err(docker.become_it(&without_switch("build", words, &scanned)).into());
+    }
     let typed = match scanned.words.as_slice() {
         [only] => words.get(*only),
         _ => None,
     };
-    let is_help = scanned.is_on("help") == Some(true);
-    let Some(context) = typed.filter(|_| !is_help && is_enforced(session, &scanned)) else {
-        return Err(docker.become_it(&without_switch("build", words, &scanned)).into());
-    };
+    // Were docker to count otherwise, it must not build what nobody looked at.
+    let context =
+        typed.ok_or_else(|| fail(session, FAILED, "'docker build' requires 1 argument"))?;
     let input = Input::of(session, context, scanned.value("file"))?;
     let text = input.read(session)?;
     let mut pins = Pins::default();

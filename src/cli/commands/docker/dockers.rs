@@ -42,10 +42,10 @@ impl Args {
             return Err(all.become_it(&words).into());
         };
         match verb {
-            "pull" => pull::pull(session, &docker, rest),
-            "push" => push::push(session, &docker, rest),
-            "build" => build::build(session, &docker, rest),
-            verb => run::start(session, &docker, verb, rest),
+            "pull" => pull::pull(session, &docker, &rest),
+            "push" => push::push(session, &docker, &rest),
+            "build" => build::build(session, &docker, &rest),
+            verb => run::start(session, &docker, verb, &rest),
         }
     }
 }
@@ -62,15 +62,19 @@ fn with_config(session: &Session, folder: &Path) -> Session {
 }
 
 /// The command, if it is one of those with content trust, under its short or its long name; and
-/// the words that follow it.
-fn command(words: &[OsString]) -> Option<(&'static str, &[OsString])> {
+/// the words that follow it. Flags that stand in the middle of a long name, where docker takes
+/// them, are among these words: `image --help=false pull` pulls.
+fn command(words: &[OsString]) -> Option<(&'static str, Vec<OsString>)> {
     let (first, rest) = words.split_first()?;
-    let (group, verb, rest) = match first.to_str()? {
+    let (group, verb, between, rest) = match first.to_str()? {
         group @ ("image" | "container" | "builder") => {
+            let is_flag = |word: &OsString| word.as_encoded_bytes().starts_with(b"-");
+            let at = rest.iter().position(|word| !is_flag(word))?;
+            let (between, rest) = rest.split_at_checked(at)?;
             let (verb, rest) = rest.split_first()?;
-            (group, verb.to_str()?, rest)
+            (group, verb.to_str()?, between, rest)
         }
-        verb => ("", verb, rest),
+        verb => ("", verb, &[][..], rest),
     };
     let verb = match (group, verb) {
         ("" | "image", "pull") => "pull",
@@ -80,7 +84,7 @@ fn command(words: &[OsString]) -> Option<(&'static str, &[OsString])> {
         ("" | "image" | "builder", "build") => "build",
         _ => return None,
     };
-    Some((verb, rest))
+    Some((verb, [between, rest].concat()))
 }
 
 #[cfg(test)]
@@ -95,6 +99,9 @@ mod tests {
     #[test_case("container create x", Some(("create", 1)))]
     #[test_case("image build .", Some(("build", 1)))]
     #[test_case("builder build .", Some(("build", 1)))]
+    #[test_case("image --help=false pull x", Some(("pull", 2)); "a flag in between")]
+    #[test_case("container -D run x", Some(("run", 2)); "one that docker refuses there")]
+    #[test_case("image --help", None)]
     #[test_case("container pull x", None; "no command of docker's")]
     #[test_case("ps", None)]
     #[test_case("image ls", None)]
