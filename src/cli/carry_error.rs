@@ -132,13 +132,26 @@ fn of_server(error: NotaryError) -> CliError {
 pub(super) fn classify_import(error: &ImportError) -> Classified {
     match error {
         ImportError::NothingCurrent { .. } => (ErrorKind::Untrusted, Some(NOTHING_CURRENT)),
+        ImportError::Behind { .. } => (
+            ErrorKind::Tampered,
+            Some(
+                "rows of its newest files are lost or were altered: restore them, and import again",
+            ),
+        ),
         ImportError::Foreign { .. } | ImportError::Fork { .. } | ImportError::RolledBack { .. } => {
             (ErrorKind::Tampered, Some(CONTRADICTS))
         }
+        ImportError::DeletedThere { .. } => (
+            ErrorKind::Policy,
+            Some(
+                "`trust repo delete --remote` deletes it here as well; until then it is served on",
+            ),
+        ),
+        ImportError::TooLarge { .. } => (ErrorKind::Policy, None),
         ImportError::NotHeld { .. } => (ErrorKind::Policy, None),
-        ImportError::SignerElsewhere { .. } | ImportError::KeyOfOwner { .. } => {
-            (ErrorKind::Key, None)
-        }
+        ImportError::SignerElsewhere { .. }
+        | ImportError::KeyOfOwner { .. }
+        | ImportError::KeyOfAnother { .. } => (ErrorKind::Key, None),
         ImportError::Restless { .. } => (ErrorKind::Busy, None),
         ImportError::Check(_) => (ErrorKind::Internal, None),
         _ => (ErrorKind::Storage, None),

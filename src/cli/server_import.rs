@@ -87,6 +87,7 @@ pub async fn take(
     let incoming = Incoming {
         gun: gun.clone(),
         files: kept.files.into_iter().map(|file| (file, None)).collect(),
+        at_least: 0,
         feed: feed.into_iter().filter_map(past_change).collect(),
         keys: Vec::new(),
     };

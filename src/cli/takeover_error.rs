@@ -22,6 +22,7 @@ fn classify_takeover(error: &TakeoverError) -> Classified {
     match error {
         TakeoverError::Source(error) => classify_source(error),
         TakeoverError::Passphrase(error) => classify_key(error),
+        TakeoverError::ChangeNumber { .. } => (ErrorKind::Tampered, None),
         TakeoverError::SignerElsewhere => (
             ErrorKind::Key,
             Some(

@@ -120,6 +120,14 @@ impl Signals {
             interrupt: on(SignalKind::interrupt())?,
         })
     }
+
+    /// Waits until the process is told to end.
+    pub async fn told_to_end(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }
 
 /// What shows certificates, and where they come from.

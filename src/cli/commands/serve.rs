@@ -101,11 +101,18 @@ impl Args {
             .build()
             .map_err(|error| CliError::new(ErrorKind::Internal, error))?;
         let done = runtime.block_on(async {
-            let signals = Signals::new()?;
+            let mut signals = Signals::new()?;
             let running = start(config, Arc::new(SystemClock), &variables).await;
             let running = running.map_err(|error| named(&source, error))?;
-            self.takeover.run(session, running.server()).await?;
-            self.import.run(session, running.server()).await?;
+            let taken_in = async {
+                self.takeover.run(session, running.server()).await?;
+                self.import.run(session, running.server()).await
+            };
+            // Each collection is taken in whole or not at all: it may end between any two.
+            tokio::select! {
+                taken_in = taken_in => taken_in?,
+                () = signals.told_to_end() => return Ok(()),
+            }
             let reach = running.reach();
             session.ui.status(lines(&reach));
             let address = format!("{}://{}", reach.scheme, reach.host);

@@ -30,6 +30,9 @@ pub struct Incoming {
     /// known. In any order. None for what is no collection: one that was deleted there, of which
     /// the feed tells, or one that nobody has published yet, for which keys were handed out.
     pub files: Vec<(KeptFile, Option<Timestamp>)>,
+    /// The version of the newest timestamp that was served there, where that is known: nothing
+    /// older is taken in its place. 0 otherwise.
+    pub at_least: u64,
     /// What its changefeed said there, the oldest first.
     pub feed: Vec<PastChange>,
     /// Private keys of the server that it comes from, where there are any.

@@ -48,6 +48,12 @@ pub enum TakeoverError {
     /// Another signer has this server's keys, and takes none.
     #[error("the keys cannot be taken over: a notary-signer has this server's keys")]
     SignerElsewhere,
+    /// The changefeed has a number that no server came to.
+    #[error("the changefeed has a change {id}, which no server can have counted to")]
+    ChangeNumber {
+        /// The number.
+        id: i64,
+    },
     /// This server's database, or its master key.
     #[error(transparent)]
     Import(#[from] ImportError),
@@ -126,6 +132,9 @@ impl Notary {
         let keeps_numbers = self.keeps_numbers(server).await?;
         if keeps_numbers {
             let last = self.server.last_change().await?;
+            if !(0..=MAX_CHANGE_NUMBER).contains(&last) {
+                return Err(TakeoverError::ChangeNumber { id: last });
+            }
             let mut writing = server.meta.write().await?;
             writing.reserve_changes(last).await?;
             writing.commit().await?;
@@ -227,7 +236,7 @@ impl Run<'_> {
             let mut keys = keys.remove(&gun).unwrap_or_default();
             let listed = listed(&files);
             keys.extend(self.old_keys(&listed, &keys).await?);
-            let incoming = self.incoming(&gun, files, changes, keys, &listed).await?;
+            let incoming = self.incoming(&gun, files, changes, keys, &listed);
             let server = Arc::clone(self.server);
             running.push(async move {
                 let outcome = match incoming {
@@ -312,34 +321,25 @@ impl Run<'_> {
     }
 
     /// A collection as it is judged here.
-    async fn incoming(
+    fn incoming(
         &self,
         gun: &str,
         files: Files,
         changes: Vec<ChangeRow>,
         keys: Vec<Opened>,
         listed: &BTreeMap<String, RoleName>,
-    ) -> Result<Result<Incoming, Refused>, TakeoverError> {
+    ) -> Result<Incoming, Refused> {
         let is_gone = files.rows.is_empty();
-        let assembled = Gun::parse(gun).map_err(Refused::from).and_then(|gun| {
-            let files = kept_files(files.rows)?;
-            let feed = past_changes(changes, self.keeps_numbers)?;
-            let keys = past_keys(keys, listed, is_gone)?;
-            Ok(Incoming { gun, files, feed, keys })
-        });
-        let Ok(mut incoming) = assembled else { return Ok(assembled) };
-        if is_gone && !self.keeps_numbers {
-            // What is told of it once is not told again.
-            let mut reading = self.server.meta.glance().await?;
-            let told = reading.changes(Some(&incoming.gun), Page::Newest, 1).await;
-            if told?.is_empty() {
-                let deletion = incoming.feed.pop().filter(|change| change.is_deletion);
-                incoming.feed = deletion.into_iter().collect();
-            } else {
-                incoming.feed.clear();
-            }
-        }
-        Ok(Ok(incoming))
+        let at_least = files.rows.iter().filter(|row| row.role == "timestamp");
+        let at_least = at_least.filter_map(|row| u64::try_from(row.version).ok()).max();
+        let gun = Gun::parse(gun)?;
+        let files = kept_files(files.rows)?;
+        let feed = past_changes(changes, self.keeps_numbers)?;
+        let keys = past_keys(keys, listed, is_gone)?;
+        let since = feed.iter().rposition(|change| change.is_deletion).map_or(0, |at| at + 1);
+        let told = feed.iter().skip(since).map(|change| change.version).max();
+        let at_least = at_least.max(told).filter(|_| !is_gone).unwrap_or_default();
+        Ok(Incoming { gun, files, at_least, feed, keys })
     }
 }
 
@@ -458,5 +458,7 @@ const NAMES_AT_ONCE: usize = 100;
 const COLLECTIONS_AT_ONCE: usize = 4;
 /// Threads that open keys at the same time.
 const KEY_THREADS: usize = 4;
+/// The largest number of a change that is carried on from; what a JSON reader still tells apart.
+const MAX_CHANGE_NUMBER: i64 = 1 << 53;
 /// Changes that are compared at a time.
 const CHANGES_AT_ONCE: u32 = 1000;

@@ -44,7 +44,8 @@ async fn parts(gun: Gun, content_type: &str, body: Bytes) -> Result<Incoming, Re
     let boundary = multer::parse_boundary(content_type).map_err(|_| malformed("no boundary"))?;
     let body = stream::once(async move { Ok::<_, Infallible>(body) });
     let mut parts = Multipart::new(body, boundary);
-    let mut incoming = Incoming { gun, files: Vec::new(), feed: Vec::new(), keys: Vec::new() };
+    let mut incoming =
+        Incoming { gun, files: Vec::new(), at_least: 0, feed: Vec::new(), keys: Vec::new() };
     let broken = |_| malformed("the body is not well-formed multipart/form-data");
     while let Some(part) = parts.next_field().await.map_err(broken)? {
         let name = part.file_name().unwrap_or_default().to_owned();
@@ -134,6 +135,10 @@ impl From<ImportError> for Refusal {
             ImportError::Check(_)
             | ImportError::Unreadable { .. }
             | ImportError::SignerElsewhere { .. }
+            | ImportError::Behind { .. }
+            | ImportError::DeletedThere { .. }
+            | ImportError::KeyOfAnother { .. }
+            | ImportError::TooLarge { .. }
             | ImportError::KeyOfOwner { .. } => return Self::internal(&error),
             ImportError::NotHeld { .. } => {
                 let message = "The server does not support actions on images of this name.";

@@ -376,6 +376,7 @@ impl Source {
 
     /// How many collections there are.
     pub async fn count(&mut self) -> Result<u64, SourceError> {
+        self.require(Table::Files)?;
         let query = format!(
             "SELECT CAST(COUNT(DISTINCT gun) AS BIGINT) AS version FROM tuf_files \
              WHERE 1 = 1{}",

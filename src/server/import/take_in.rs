@@ -7,9 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::clock::Timestamp;
 use crate::crypto::{KeyId, Sha256Hash};
+use crate::limits::MAX_RESCUED_BYTES;
 use crate::server::Server;
 use crate::server::import::{Incoming, PastChange, PastKey};
 use crate::server::meta::audit::AuditEvent;
+use crate::server::meta::feed::{FeedRow, Page};
 use crate::server::meta::keys::{KeyRow, KeyState, ServerKeys};
 use crate::server::meta::trust::{CollectionState, HighestVersion, StoredFile, TargetChanges};
 use crate::server::meta::{MetaError, Reading, Writing};
@@ -71,6 +73,42 @@ pub enum ImportError {
         /// What is wrong with the first of the files that do not verify.
         #[source]
         cause: Option<Fault>,
+    },
+    /// What was served last where it comes from does not verify, or is lost.
+    #[error(
+        "timestamp version {served} of {gun} was served there, and nothing newer than version \
+         {found} verifies and belongs together"
+    )]
+    Behind {
+        /// The collection.
+        gun: Gun,
+        /// The version that readers were given last.
+        served: u64,
+        /// The newest of which a whole set verifies.
+        found: u64,
+        /// What is wrong with the first of the files that do not verify.
+        #[source]
+        cause: Option<Fault>,
+    },
+    /// It was deleted where it comes from, and is here.
+    #[error("{gun} was deleted there, and is here")]
+    DeletedThere {
+        /// The collection.
+        gun: Gun,
+    },
+    /// A key was brought that signs for another collection.
+    #[error("a key of {gun} is that of another collection")]
+    KeyOfAnother {
+        /// The collection.
+        gun: Gun,
+    },
+    /// There is more of it than is looked at at once.
+    #[error("{gun} has more than {limit} bytes of files")]
+    TooLarge {
+        /// The collection.
+        gun: Gun,
+        /// How many bytes there may be.
+        limit: u64,
     },
     /// Nothing of it belongs to what is stored.
     #[error("nothing that was brought of {gun} belongs to the collection that is stored")]
@@ -159,7 +197,7 @@ pub async fn take_in(
     incoming: Incoming,
     actor: &str,
 ) -> Result<TakenIn, ImportError> {
-    let Incoming { gun, files, feed, keys } = incoming;
+    let Incoming { gun, files, at_least, feed, keys } = incoming;
     if !server.notary.holds(&gun) {
         return Err(ImportError::NotHeld { gun });
     }
@@ -168,7 +206,8 @@ pub async fn take_in(
     let _turn = server.turns.wait(&gun).await;
     let mut attempts = Attempts::default();
     loop {
-        let brought = Brought { gun: &gun, times: &times, feed: &feed, keys: &keys, actor };
+        let brought =
+            Brought { gun: &gun, times: &times, at_least, feed: &feed, keys: &keys, actor };
         match attempt(server, &brought, &mut files).await {
             Ok(Some(taken)) => return Ok(taken),
             Ok(None) => {}
@@ -185,6 +224,7 @@ pub async fn take_in(
 struct Brought<'a> {
     gun: &'a Gun,
     times: &'a [Option<Timestamp>],
+    at_least: u64,
     feed: &'a [PastChange],
     keys: &'a [SealedPastKey],
     actor: &'a str,
@@ -266,12 +306,29 @@ async fn attempt(
         return Ok(Some(unchanged(&before, gun)));
     }
     if files.is_empty() {
+        let deletion = brought.feed.last().filter(|change| change.is_deletion);
+        if before.is_here()
+            && let Some(deletion) = deletion
+            && !tells_of(&mut reading, gun, deletion, server.clock.now()).await?
+        {
+            return Err(ImportError::DeletedThere { gun: gun.clone() });
+        }
         drop(reading);
         let written = remember(server, brought, &before).await?;
-        let taken = TakenIn { outcome: Outcome::Remembered, ..unchanged(&before, gun) };
+        let outcome = if before.is_here() { Outcome::Unchanged } else { Outcome::Remembered };
+        let taken = TakenIn { outcome, ..unchanged(&before, gun) };
         return Ok(written.then_some(TakenIn { keys: brought.keys.len(), ..taken }));
     }
     let count = files.len();
+    let brought_bytes: usize = files.iter().map(|file| file.bytes.len()).sum();
+    let stored_bytes = match before.state.row {
+        Some(row) if before.is_here() => reading.kept_bytes(row.id).await?,
+        _ => 0,
+    };
+    let limit = MAX_RESCUED_BYTES;
+    if stored_bytes.saturating_add(u64::try_from(brought_bytes).unwrap_or(u64::MAX)) > limit {
+        return Err(ImportError::TooLarge { gun: gun.clone(), limit });
+    }
     let mut anchor = None;
     if before.is_here()
         && let Some(row) = before.state.row
@@ -299,34 +356,80 @@ async fn attempt(
     Ok(written.then_some(plan.taken))
 }
 
-/// Keeps the keys and the past of what is no collection now; tells whether nobody came between.
+/// Whether the feed here has this deletion already.
+async fn tells_of(
+    reading: &mut Reading,
+    gun: &Gun,
+    deletion: &PastChange,
+    now: Timestamp,
+) -> Result<bool, MetaError> {
+    let ours = reading.changes(Some(gun), Page::Newest, MOST_CHANGES).await?;
+    let is_it = |ours: &FeedRow| match deletion.id {
+        Some(id) => ours.id == id,
+        None => ours.created_at.as_microsecond() == deletion.at.min(now).as_microsecond(),
+    };
+    Ok(ours.iter().any(|ours| ours.category == "deletion" && is_it(ours)))
+}
+
+/// Keeps the keys and the past of what is no collection there now; tells whether nobody came
+/// between.
 async fn remember(
     server: &Server,
     brought: &Brought<'_>,
     before: &Before,
-) -> Result<bool, MetaError> {
+) -> Result<bool, ImportError> {
     let (gun, now) = (brought.gun, server.clock.now());
     let mut writing = server.meta.write().await?;
     let row = writing.lock_collection(gun).await?;
     if Base::of(&before.state) != (Base { seq: row.seq, deleted: row.deleted }) {
         return Ok(false);
     }
-    for SealedPastKey { role, key, was_used } in brought.keys {
-        writing.put_key(gun, role, key, !was_used, now).await?;
+    keep_keys(&mut writing, brought, now).await?;
+    if !before.is_here() {
+        let deleted = brought.feed.last().filter(|change| change.is_deletion && row.seq == 0);
+        if let Some(deletion) = deleted {
+            // Whoever comes next goes on above what readers may remember.
+            let ever = brought.feed.iter().map(|change| change.version).max().unwrap_or_default();
+            let highest = HighestVersion { live: 0, ever };
+            writing.raise_versions(row.id, &RoleName::Timestamp, highest).await?;
+            writing.set_seq(row.id, 1, Some(deletion.at.min(now))).await?;
+        }
+        // Of changes without numbers the deletion alone, once: the others tell of nothing here.
+        let numbered = brought.feed.iter().filter(|change| change.id.is_some());
+        for change in numbered.chain(deleted.filter(|change| change.id.is_none())) {
+            let change = PastChange { at: change.at.min(now), ..change.clone() };
+            writing.add_past_change(gun, &change).await?;
+        }
     }
-    let deleted = brought.feed.last().filter(|change| change.is_deletion && row.seq == 0);
-    if let Some(deletion) = deleted {
-        // Whoever comes next goes on above what readers may remember.
-        let ever = brought.feed.iter().map(|change| change.version).max().unwrap_or_default();
-        let highest = HighestVersion { live: 0, ever };
-        writing.raise_versions(row.id, &RoleName::Timestamp, highest).await?;
-        writing.set_seq(row.id, 1, Some(deletion.at.min(now))).await?;
-    }
-    for change in brought.feed {
-        writing.add_past_change(gun, change).await?;
-    }
+    writing.add_audit(&audit(brought, "{}".to_owned(), now)).await?;
     writing.commit().await?;
     Ok(true)
+}
+
+/// Stores the keys that were brought, none of which may be another collection's: files of
+/// timestamps and snapshots do not say whose they are.
+async fn keep_keys(
+    writing: &mut Writing,
+    brought: &Brought<'_>,
+    at: Timestamp,
+) -> Result<(), ImportError> {
+    for SealedPastKey { role, key, was_used } in brought.keys {
+        if writing.has_key_of_another(brought.gun, &key.public.id()).await? {
+            return Err(ImportError::KeyOfAnother { gun: brought.gun.clone() });
+        }
+        writing.put_key(brought.gun, role, key, !was_used, at).await?;
+    }
+    Ok(())
+}
+
+fn audit(brought: &Brought<'_>, detail: String, at: Timestamp) -> AuditEvent {
+    AuditEvent {
+        at,
+        actor: brought.actor.to_owned(),
+        action: "trust.import".to_owned(),
+        subject: brought.gun.to_string(),
+        detail,
+    }
 }
 
 async fn judge(
@@ -380,6 +483,7 @@ impl Judged<'_> {
     /// What is to be written, or why nothing is.
     fn plan(mut self, now: Timestamp, brought: &Brought<'_>) -> Result<Plan, ImportError> {
         let current = self.current()?;
+        self.check_served(&current, brought.at_least)?;
         if self.before.is_here() {
             self.check_fork(&current)?;
             self.check_current(&current)?;
@@ -451,6 +555,20 @@ impl Judged<'_> {
         let mut findings = self.history.findings.drain(..).take(self.count);
         let cause = findings.find_map(|finding| finding.refused);
         Err(ImportError::NothingCurrent { gun: self.gun.clone(), cause })
+    }
+
+    /// Refuses an older set in place of one that was lost or altered.
+    fn check_served(
+        &self,
+        current: &BTreeMap<RoleName, CurrentFile>,
+        served: u64,
+    ) -> Result<(), ImportError> {
+        let found = current.get(&RoleName::Timestamp).map_or(0, |file| file.version);
+        if found >= served {
+            return Ok(());
+        }
+        let cause = self.brought().find_map(|finding| finding.refused.clone());
+        Err(ImportError::Behind { gun: self.gun.clone(), served, found, cause })
     }
 
     /// Whether the snapshot names the newest root: readers go by that.
@@ -693,7 +811,7 @@ impl Plan {
         server: &Server,
         brought: &Brought<'_>,
         before: &Before,
-    ) -> Result<bool, MetaError> {
+    ) -> Result<bool, ImportError> {
         let gun = brought.gun;
         let mut writing = server.meta.write().await?;
         let row = writing.lock_collection(gun).await?;
@@ -701,9 +819,7 @@ impl Plan {
             return Ok(false);
         }
         let seq = row.seq.saturating_add(1);
-        for SealedPastKey { role, key, was_used } in brought.keys {
-            writing.put_key(gun, role, key, !was_used, self.at).await?;
-        }
+        keep_keys(&mut writing, brought, self.at).await?;
         for (role, keys) in &self.active {
             if !writing.settle_keys(gun, role, keys).await? {
                 return Ok(false);
@@ -740,13 +856,10 @@ impl Plan {
             (role.to_string(), serde_json::json!([file.version, file.sha256.to_hex()]))
         });
         let files: serde_json::Map<_, _> = files.collect();
-        let event = AuditEvent {
-            at: self.at,
-            actor: brought.actor.to_owned(),
-            action: "trust.import".to_owned(),
-            subject: brought.gun.to_string(),
-            detail: serde_json::Value::Object(files).to_string(),
-        };
-        writing.add_audit(&event).await
+        let detail = serde_json::Value::Object(files).to_string();
+        writing.add_audit(&audit(brought, detail, self.at)).await
     }
 }
+
+/// Changes of a collection that are looked at for its deletion.
+const MOST_CHANGES: u32 = 1000;

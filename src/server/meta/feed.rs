@@ -82,7 +82,12 @@ impl Writing {
             None => self.next_number("feed").await?,
         };
         let category = if change.is_deletion { "deletion" } else { "update" };
-        self.put_change(id, gun, change.version, &change.sha256, category, change.at).await
+        let is_new =
+            self.put_change(id, gun, change.version, &change.sha256, category, change.at).await?;
+        if !is_new && change.id.is_none() {
+            return Err(MetaError::Corrupt { what: "number of the feed" });
+        }
+        Ok(is_new)
     }
 
     /// Lets numbers of changes up to this one be those of changes of the past: what happens from

@@ -119,6 +119,15 @@ impl Writing {
         Ok(())
     }
 
+    /// Whether a key is that of another collection than this one.
+    pub async fn has_key_of_another(&mut self, gun: &Gun, key: &KeyId) -> Result<bool, MetaError> {
+        let query =
+            "SELECT CAST(COUNT(*) AS BIGINT) FROM server_key WHERE key_id = $1 AND gun <> $2";
+        let query = sqlx::query_scalar(query).bind(key.as_str()).bind(gun.as_str());
+        let count: i64 = query.fetch_one(&mut *self.tx).await?;
+        Ok(count > 0)
+    }
+
     /// How many keys were handed out for collections that do not exist.
     pub async fn keys_in_waiting(&mut self) -> Result<u64, MetaError> {
         let query = "SELECT CAST(COUNT(*) AS BIGINT) FROM server_key k WHERE k.state = 'pending' \

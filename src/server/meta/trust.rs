@@ -187,6 +187,14 @@ impl Reading {
         rows.iter().map(read).collect()
     }
 
+    /// How many bytes all files have that are kept of a collection.
+    pub async fn kept_bytes(&mut self, collection: i64) -> Result<u64, MetaError> {
+        let query = "SELECT CAST(COALESCE(SUM(LENGTH(bytes)), 0) AS BIGINT) FROM trust_file \
+             WHERE collection = $1";
+        let sum = sqlx::query_scalar(query).bind(collection).fetch_one(&mut *self.tx).await?;
+        unsigned(sum)
+    }
+
     /// All files that are kept of a collection, the current ones and all that were before.
     pub async fn kept_files(
         &mut self,
@@ -478,27 +486,6 @@ impl Writing {
         .bind(role.as_str())
         .bind(signed(highest.live))
         .bind(signed(highest.ever))
-        .execute(&mut *self.tx)
-        .await?;
-        Ok(())
-    }
-
-    /// Makes a file that is stored the current one of its role again.
-    pub async fn restore_current(
-        &mut self,
-        collection: i64,
-        role: &RoleName,
-        version: u64,
-        expires: Timestamp,
-    ) -> Result<(), MetaError> {
-        sqlx::query(
-            "INSERT INTO current_file (collection, role, version, expires_at, made_here) \
-             VALUES ($1, $2, $3, $4, 0)",
-        )
-        .bind(collection)
-        .bind(role.as_str())
-        .bind(signed(version))
-        .bind(expires.as_microsecond())
         .execute(&mut *self.tx)
         .await?;
         Ok(())

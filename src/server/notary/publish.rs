@@ -213,7 +213,7 @@ impl Prepared {
         }
         writing.store_files(row.id, &self.files).await?;
         for (role, (version, expires)) in &self.restored {
-            writing.restore_current(row.id, role, *version, *expires).await?;
+            writing.set_current(row.id, role, *version, *expires, false).await?;
         }
         for role in &self.gone {
             writing.drop_current(row.id, role).await?;

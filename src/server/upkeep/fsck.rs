@@ -571,7 +571,8 @@ impl Check<'_> {
 
     async fn feed(&mut self) -> Result<(), UpkeepError> {
         let mut last = 0;
-        let mut versions: BTreeMap<String, i64> = BTreeMap::new();
+        // The last version of each, and whether it was deleted since.
+        let mut versions: BTreeMap<String, (i64, bool)> = BTreeMap::new();
         let mut reading = self.storage.meta.read().await?;
         let reserved = reading.reserved_changes().await?;
         loop {
@@ -585,12 +586,20 @@ impl Check<'_> {
                 }
                 last = row.id;
                 if row.category == "deletion" {
-                    // What was deleted may be brought back as it was, and other servers begin anew.
-                    versions.remove(&row.gun);
+                    if row.id <= reserved {
+                        // Other servers begin anew.
+                        versions.remove(&row.gun);
+                    } else if let Some((_, deleted)) = versions.get_mut(&row.gun) {
+                        *deleted = true;
+                    }
                     continue;
                 }
-                let before = versions.insert(row.gun, row.version);
-                if before.is_some_and(|before| before >= row.version) {
+                let before = versions.insert(row.gun, (row.version, false));
+                // What was deleted may be brought back just as it was.
+                let goes_on = |(before, deleted): (i64, bool)| {
+                    before < row.version || (deleted && before == row.version)
+                };
+                if before.is_some_and(|before| !goes_on(before)) {
                     self.found(Finding::Feed { id: row.id }, false);
                 }
             }

@@ -153,6 +153,24 @@ fn a_stack_of_notary_is_taken_over_and_nobody_notices() {
     assert!(refused.stdout.contains("example.com/rotated: "), "{refused:?}");
     assert_ne!(refused.code, 0, "{refused:?}");
 
+    // Nor does an older state take the place of one that was altered along with its hash.
+    let hidden = stopped.copy_of_server("hidden");
+    stopped.run(
+        "hidden",
+        "UPDATE tuf_files SET data = data || '\\x20', \
+         sha256 = encode(sha256(data || '\\x20'), 'hex') WHERE gun = 'example.com/own' \
+         AND role = 'targets' AND version = (SELECT max(version) FROM tuf_files \
+         WHERE gun = 'example.com/own' AND role = 'targets')",
+    );
+    let refused = import(here, &[&hidden, "--signer", &signer, "--data", "h"], Some(PASSPHRASE));
+    assert!(
+        refused.stderr.contains("timestamp version 3 of example.com/own was served there"),
+        "{refused:?}"
+    );
+    assert!(refused.stdout.contains("example.com/rotated: "), "{refused:?}");
+    assert!(!refused.stdout.contains("example.com/own: "), "{refused:?}");
+    refused.expect_code(7);
+
     // All ways lead to the same.
     let mut told = Vec::new();
     let mysql = mysqldump(here, &stopped);
@@ -253,6 +271,8 @@ fn a_stack_of_notary_is_taken_over_and_nobody_notices() {
     }
     let version = version_of_timestamp(&url, &authority, "example.com/rotated");
     assert_eq!(version, version_before + 1);
+    // One that came back after its deletion is above what readers may remember.
+    assert_eq!(version_of_timestamp(&url, &authority, "example.com/gone"), 2);
     let after = feed(&url, &authority);
     assert_eq!(after[..feed_before.len()], feed_before);
     let id = |record: &Value| record["ID"].as_str().unwrap().parse::<u64>().unwrap();

@@ -55,7 +55,7 @@ impl Past {
             .into_iter()
             .map(|(role, bytes)| (KeptFile { role: RoleName::parse(&role).unwrap(), bytes }, None));
         let gun = Gun::parse(GUN).unwrap();
-        Incoming { gun, files: files.collect(), feed: Vec::new(), keys: Vec::new() }
+        Incoming { gun, files: files.collect(), at_least: 0, feed: Vec::new(), keys: Vec::new() }
     }
 
     fn goes_on(&mut self) {
@@ -81,6 +81,25 @@ impl World {
 
     fn take(&self, incoming: Incoming) -> Result<TakenIn, ImportError> {
         self.server.runtime.block_on(take_in(&self.server.server, incoming, "(test)"))
+    }
+
+    /// Leaves numbers of changes to those of the past.
+    fn reserves_changes(&self, last: i64) {
+        self.server.runtime.block_on(async {
+            let mut writing = self.server.server.meta.write().await.unwrap();
+            writing.reserve_changes(last).await.unwrap();
+            writing.commit().await.unwrap();
+        });
+    }
+
+    /// The highest version of a timestamp that readers of a collection may remember.
+    fn ever(&self, gun: &str) -> u64 {
+        let gun = Gun::parse(gun).unwrap();
+        self.server.runtime.block_on(async {
+            let mut reading = self.server.server.meta.read().await.unwrap();
+            let state = reading.collection_state(&gun).await.unwrap();
+            state.versions.get(&RoleName::Timestamp).map_or(0, |highest| highest.ever)
+        })
     }
 
     #[track_caller]
@@ -214,12 +233,11 @@ fn the_servers_keys_come_along_and_sign_on() {
         was_used,
     };
     let mut incoming = past.incoming();
-    let waiting = Key::plain();
     incoming.keys = vec![
         key(RoleName::Timestamp, &timestamp, true),
         key(RoleName::Snapshot, &snapshot, true),
         key(RoleName::Timestamp, &Key::plain(), true),
-        key(RoleName::Timestamp, &waiting, false),
+        key(RoleName::Timestamp, &Key::plain(), false),
     ];
     let now = world.server.server.clock.now();
     let change = |version, sha256: &str, is_deletion| PastChange {
@@ -232,18 +250,17 @@ fn the_servers_keys_come_along_and_sign_on() {
     let named = |role: &str| past.owner.file_name(role).split('.').nth(1).unwrap().to_owned();
     incoming.feed =
         vec![change(1, "", true), change(9, "ff", false), change(4, &named("timestamp"), false)];
+    let handed_out = world.next_key("timestamp");
     let taken = world.take(incoming).unwrap();
     assert_eq!((taken.outcome, taken.is_archive, taken.keys), (Outcome::New, false, 4));
     assert_eq!(world.key("timestamp").id(), timestamp.id());
     assert_eq!(world.key("snapshot").id(), snapshot.id());
-    // The key that was handed out there is handed out here.
-    let waits = world.next_key("timestamp");
-    assert!(waits.id() == waiting.id() || waits.id() != timestamp.id());
+    // One key waits, which is that which was handed out here before.
+    assert_eq!(world.next_key("timestamp").id(), handed_out.id());
     assert_eq!(world.feed().len(), 1);
     world.clock.go(24 * 400);
     assert_eq!(world.version("timestamp"), 5);
     world.is_sound();
-    past.owner.leave_to("timestamp", &[timestamp.public().clone()], 1);
 }
 
 #[test]
@@ -290,12 +307,66 @@ fn a_past_without_a_collection_is_remembered() {
     let key = PrivateKey::generate_ecdsa().unwrap();
     let id = key.public_key().id();
     let keys = vec![PastKey { role: RoleName::Timestamp, key, was_used: false }];
-    let taken = world.take(Incoming { gun, files: Vec::new(), feed, keys }).unwrap();
+    let remembered = |gun, feed, keys| Incoming { gun, files: Vec::new(), at_least: 0, feed, keys };
+    world.reserves_changes(2);
+    let taken = world.take(remembered(gun, feed, keys)).unwrap();
     assert_eq!((taken.outcome, taken.stored), (Outcome::Remembered, 0));
     let waits = world.server.get("/v2/registry.example.com/gone/_trust/tuf/timestamp.key");
     assert_eq!(super::key_of(&waits).id(), id);
     let feed = world.server.get("/v2/registry.example.com/gone/_trust/changefeed");
     assert_eq!(feed.json()["count"], 2);
+    assert_eq!(world.ever("registry.example.com/gone"), 7);
+
+    // Where changes cannot keep their numbers the deletion alone is told, once; versions count.
+    let gun = Gun::parse("registry.example.com/gone/too").unwrap();
+    let unnumbered = |change: PastChange| PastChange { id: None, ..change };
+    let feed = || vec![unnumbered(change(0, 5, false)), unnumbered(change(0, 0, true))];
+    for _ in 0..2 {
+        world.take(remembered(gun.clone(), feed(), Vec::new())).unwrap();
+    }
+    let told = world.server.get("/v2/registry.example.com/gone/too/_trust/changefeed");
+    assert_eq!(told.json()["count"], 1);
+    assert_eq!(world.ever(gun.as_str()), 5);
+}
+
+#[test]
+fn what_was_lost_there_or_belongs_to_others_is_not_taken() {
+    let past = Past::new();
+    let world = World::with_own_snapshot();
+    let gun = Gun::parse(GUN).unwrap();
+    // Something newer was served there.
+    let behind = world.take(Incoming { at_least: 4, ..past.incoming() }).unwrap_err();
+    assert!(matches!(behind, ImportError::Behind { served: 4, found: 3, .. }), "{behind:?}");
+    assert_eq!(world.get("timestamp.json").status, 404);
+    world.take(Incoming { at_least: 3, ..past.incoming() }).unwrap();
+
+    // Another collection's key.
+    let key = Key::plain();
+    let brought = || PastKey {
+        role: RoleName::Timestamp,
+        key: PrivateKey::from_pkcs8(&key.pkcs8()).unwrap(),
+        was_used: true,
+    };
+    world.take(Incoming { keys: vec![brought()], ..past.incoming() }).unwrap();
+    let other = Gun::parse("registry.example.com/other").unwrap();
+    let thief =
+        Incoming { gun: other, files: Vec::new(), keys: vec![brought()], ..past.incoming() };
+    let refused = world.take(thief).unwrap_err();
+    assert!(matches!(refused, ImportError::KeyOfAnother { .. }), "{refused:?}");
+
+    // It was deleted there, and is here.
+    let deletion = PastChange {
+        id: None,
+        at: world.server.server.clock.now(),
+        version: 0,
+        sha256: String::new(),
+        is_deletion: true,
+    };
+    let gone = Incoming { files: Vec::new(), feed: vec![deletion], ..past.incoming() };
+    let refused = world.take(gone).unwrap_err();
+    assert!(matches!(&refused, ImportError::DeletedThere { gun: named } if *named == gun));
+    assert_eq!(world.version("timestamp"), 3);
+    world.is_sound();
 }
 
 /// Each file that is sent is one of somebody who wants readers to have something else.
