@@ -147,8 +147,7 @@ pub(super) fn classify_import(error: &ImportError) -> Classified {
                 "`trust repo delete --remote` deletes it here as well; until then it is served on",
             ),
         ),
-        ImportError::TooLarge { .. } => (ErrorKind::Policy, None),
-        ImportError::NotHeld { .. } => (ErrorKind::Policy, None),
+        ImportError::TooLarge { .. } | ImportError::NotHeld { .. } => (ErrorKind::Policy, None),
         ImportError::SignerElsewhere { .. }
         | ImportError::KeyOfOwner { .. }
         | ImportError::KeyOfAnother { .. } => (ErrorKind::Key, None),
