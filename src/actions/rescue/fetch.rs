@@ -50,8 +50,6 @@ pub(super) struct Plan<'a> {
 pub(super) struct Fetch<'a> {
     plan: Plan<'a>,
     index: Index,
-    /// What the server said before that it does not have.
-    absent: Vec<String>,
     known_feed: Vec<FeedRecord>,
     feed: Vec<FeedRecord>,
     missing: Vec<MissingRecord>,
@@ -79,7 +77,6 @@ impl<'a> Fetch<'a> {
         let mut fetch = Self {
             plan,
             index: Index::default(),
-            absent: Vec::new(),
             known_feed: Vec::new(),
             feed: Vec::new(),
             missing: Vec::new(),
@@ -107,8 +104,6 @@ impl<'a> Fetch<'a> {
         self.unverified =
             refused.fold((0, 0), |(files, bytes), finding| (files + 1, bytes + finding.length));
         if let Some(record) = kept.record {
-            let absent = record.missing.into_iter().filter(|missing| missing.absent);
-            self.absent = absent.map(|missing| missing.name).collect();
             self.known_feed = record.feed;
         }
         Ok(())
@@ -367,19 +362,9 @@ impl<'a> Fetch<'a> {
         if self.index.has_version(role, version) {
             return (version, Ok(None));
         }
-        let number = FileVersion::Number(version);
-        let name = file_name(role, number);
-        if self.absent.contains(&name) {
-            let known = self.missing_before(&name);
-            return (version, Ok(Some(Answer::Absent(known))));
-        }
-        let answer = self.ask(role, number, self.limit(role)).await;
+        // What the server did not have before is asked for again: it may have been half down.
+        let answer = self.ask(role, FileVersion::Number(version), self.limit(role)).await;
         (version, answer.map(Some))
-    }
-
-    fn missing_before(&self, name: &str) -> String {
-        let known = self.missing.iter().find(|missing| missing.name == name);
-        known.map_or_else(|| NOT_THERE.to_owned(), |missing| missing.answer.clone())
     }
 
     /// The collection's changes; each names a timestamp.

@@ -90,6 +90,23 @@ fn a_server_that_is_down_here_and_there_is_asked_again_another_time() {
     assert!(said.stdout.contains("complete  yes"), "{}", said.stdout);
 }
 
+#[test]
+fn what_a_server_says_that_it_does_not_have_is_asked_for_again_another_time() {
+    let scene = Scene::with_history();
+    let first = scene.repository.files()["1.root.json"].clone();
+    scene.replies.set("1.root.json", not_found());
+    let rescue = || {
+        let image = scene.image();
+        let words = ["rescue", &image, "--to", "kept", "--no-history", "--json"];
+        let said = scene.user.trust(&words).success();
+        let rows: serde_json::Value = serde_json::from_str(&said.stdout).unwrap();
+        rows[0]["missing"].as_array().unwrap().len()
+    };
+    assert_eq!(rescue(), 1);
+    scene.replies.set("1.root.json", Reply::file(first));
+    assert_eq!(rescue(), 0);
+}
+
 /// Where a server cannot make a new timestamp, the last one is found.
 #[test]
 fn a_server_that_cannot_sign_any_more_still_has_what_it_signed() {
