@@ -48,7 +48,7 @@ fn classify_key(error: &PastKeyError) -> Classified {
 fn classify_source(error: &SourceError) -> Classified {
     match error {
         SourceError::Dump(error) => classify_dump(error),
-        SourceError::Address | SourceError::TwoDumps { .. } => (ErrorKind::Usage, None),
+        SourceError::Address => (ErrorKind::Usage, None),
         SourceError::Database(_) => (ErrorKind::Network, None),
         SourceError::Spool(_) => (
             ErrorKind::Storage,

@@ -3,9 +3,8 @@
 
 use serde_json::{Value, json};
 use trust::crypto::PrivateKey;
-use trust::server::import::{
-    ImportError, Incoming, Outcome, PastChange, PastKey, TakenIn, take_in,
-};
+use trust::server::import::{ImportError, Incoming, Outcome, PastKey, TakenIn, take_in};
+use trust::server::meta::feed::PastChange;
 use trust::server::upkeep::renewal::{Pass, renew_due};
 use trust::server::upkeep::{Storage, fsck};
 use trust::tuf::history::KeptFile;
