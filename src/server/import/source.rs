@@ -266,6 +266,10 @@ impl Source {
     /// The files of a collection. If they are more than [`MAX_IMPORTED_COLLECTION_BYTES`], the
     /// oldest are left out, but no root; `None` if the roots alone are more.
     pub async fn files(&mut self, gun: &str) -> Result<Option<Files>, SourceError> {
+        self.files_within(gun, MAX_IMPORTED_COLLECTION_BYTES).await
+    }
+
+    async fn files_within(&mut self, gun: &str, most: u64) -> Result<Option<Files>, SourceError> {
         let is_there = self.not_deleted(Table::Files);
         let query = format!(
             "SELECT CAST(id AS BIGINT) AS id, CAST(role AS TEXT) AS role, \
@@ -283,7 +287,7 @@ impl Source {
             let more = others.saturating_add(length);
             if text(&row, Table::Files, "role")? == "root" {
                 roots = roots.saturating_add(length);
-            } else if left_out == 0 && more <= MAX_IMPORTED_COLLECTION_BYTES {
+            } else if left_out == 0 && more <= most {
                 others = more;
             } else {
                 from = from.max(integer(&row, Table::Files, "id")?.saturating_add(1));
@@ -291,7 +295,7 @@ impl Source {
             }
         }
         drop(sizes);
-        if roots > MAX_IMPORTED_COLLECTION_BYTES {
+        if roots > most {
             return Ok(None);
         }
         let sha256 = self.column(Table::Files, "sha256", "TEXT");
@@ -412,7 +416,10 @@ impl Source {
     }
 
     /// The keys with these ids.
-    pub async fn keys_with_ids(&mut self, ids: &[String]) -> Result<Vec<SealedKeyRow>, SourceError> {
+    pub async fn keys_with_ids(
+        &mut self,
+        ids: &[String],
+    ) -> Result<Vec<SealedKeyRow>, SourceError> {
         let mut keys = Vec::new();
         // A root may list more keys than a query can ask for.
         for some in ids.chunks(IDS_AT_ONCE) {
@@ -606,3 +613,48 @@ const INDEXES: &str = "CREATE INDEX files_by_gun ON tuf_files (gun, id); \
      CREATE INDEX changes_by_id ON changefeed (id); \
      CREATE INDEX keys_by_gun ON private_keys (gun); \
      CREATE INDEX keys_by_id ON private_keys (key_id)";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn source(rows: &str) -> Source {
+        let dump = format!(
+            "-- PostgreSQL database dump\n\
+             COPY tuf_files (gun, role, version, data) FROM stdin;\n{rows}\\.\n\
+             -- PostgreSQL database dump complete\n"
+        );
+        Source::dump(std::io::Cursor::new(dump)).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_is_held_of_a_collection_is_bounded() {
+        let file = |role: &str, version: u64| {
+            format!("a/b\t{role}\t{version}\t\\\\x{}\n", "00".repeat(488))
+        };
+        let rows: String =
+            [("targets", 1), ("root", 1), ("targets", 2)].map(|(role, at)| file(role, at)).concat();
+        let mut source = source(&rows).await;
+        // A thousand bytes each, with what is beside them.
+        for (most, roles, left_out) in
+            [(2000, "targets root targets", 0), (1999, "root targets", 1), (999, "", 0)]
+        {
+            let files = source.files_within("a/b", most).await.unwrap();
+            let Some(files) = files else {
+                assert_eq!(roles, "", "{most}");
+                continue;
+            };
+            let found: Vec<&str> = files.rows.iter().map(|row| row.role.as_str()).collect();
+            assert_eq!((found.join(" ").as_str(), files.left_out), (roles, left_out), "{most}");
+        }
+        assert!(source.files("a/c").await.unwrap().unwrap().rows.is_empty());
+    }
+
+    #[tokio::test]
+    async fn columns_are_those_that_a_dump_has() {
+        let source = source("").await;
+        assert!(source.has(Table::Files) && !source.has(Table::Keys));
+        assert!(source.require(Table::Files).is_ok());
+        assert!(!source.columns.contains(&(Table::Files, "sha256")));
+    }
+}

@@ -102,7 +102,7 @@ impl World {
     }
 
     #[track_caller]
-    fn is_sound(&self) {
+    pub(super) fn is_sound(&self) {
         let server = &self.server.server;
         let storage = Storage {
             meta: server.meta.clone(),
