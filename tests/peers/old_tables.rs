@@ -53,8 +53,13 @@ pub(crate) struct OldFile {
 impl OldCollection {
     /// One that nobody has published to yet; the server has a key for its timestamps.
     pub(crate) fn new(gun: &str) -> Self {
+        Self::with_timestamp_key(gun, PrivateKey::generate_ecdsa().unwrap())
+    }
+
+    /// One whose timestamps are signed by this key.
+    pub(crate) fn with_timestamp_key(gun: &str, timestamp: PrivateKey) -> Self {
         let key = || PrivateKey::generate_ecdsa().unwrap();
-        let (root, targets, snapshot, timestamp) = (key(), key(), key(), key());
+        let (root, targets, snapshot) = (key(), key(), key());
         let certificate = Certificate::self_signed(gun, &root, SystemClock.now()).unwrap();
         let certificate = PublicKey::new(KeyType::EcdsaX509, certificate);
         let publics = [

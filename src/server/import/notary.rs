@@ -151,6 +151,7 @@ impl Notary {
         for (_, opened) in open(&passphrases, samples).await? {
             opened?;
         }
+        let owners = self.owners().await?;
         let keeps_numbers = self.keeps_numbers(server).await?;
         if keeps_numbers {
             let last = self.server.last_change().await?;
@@ -161,7 +162,7 @@ impl Notary {
             writing.reserve_changes(last).await?;
             writing.commit().await?;
         }
-        let mut run = Run { notary: self, server, passphrases, keeps_numbers, told };
+        let mut run = Run { notary: self, server, passphrases, owners, keeps_numbers, told };
         run.collections().await?;
         run.waiting_keys().await?;
         let Self { server: tables, signer } = run.notary;
@@ -174,6 +175,30 @@ impl Notary {
 
     fn signer_source(&mut self) -> &mut Source {
         self.signer.as_mut().unwrap_or(&mut self.server)
+    }
+
+    /// Whose the keys of the oldest tables are, by their ids, for their rows do not say it: of the
+    /// collection that listed them first. Anybody may list a key of others in a root of their own.
+    async fn owners(&mut self) -> Result<BTreeMap<String, String>, TakeoverError> {
+        let mut owners = BTreeMap::new();
+        if !self.signer_source().has_keys_of_nobody().await? {
+            return Ok(owners);
+        }
+        let mut last = i64::MIN;
+        loop {
+            let roots = self.server.roots_after(last, ROOTS_AT_ONCE).await?;
+            let Some(end) = roots.last() else { return Ok(owners) };
+            last = end.id;
+            for root in roots {
+                let mut ids: Vec<String> = listed_by(&root.data).into_keys().collect();
+                ids.retain(|id| !owners.contains_key(id));
+                for key in self.signer_source().keys_with_ids(&ids).await? {
+                    if key.gun.is_empty() {
+                        owners.insert(key.key_id, root.gun.clone());
+                    }
+                }
+            }
+        }
     }
 
     /// Whether the changes can keep their numbers: all that are here are of there.
@@ -210,6 +235,7 @@ struct Run<'a> {
     notary: Notary,
     server: &'a Arc<Server>,
     passphrases: Arc<Passphrases>,
+    owners: BTreeMap<String, String>,
     keeps_numbers: bool,
     told: &'a mut (dyn FnMut(TakenOver) + Send),
 }
@@ -274,7 +300,7 @@ impl Run<'_> {
             let too_many = files.left_out;
             let mut keys = keys.remove(&gun).unwrap_or_default();
             let listed = listed(&files);
-            keys.extend(self.old_keys(&listed, &keys).await?);
+            keys.extend(self.old_keys(&gun, &listed).await?);
             let incoming = self.incoming(&gun, files, changes, keys, &listed);
             let server = Arc::clone(self.server);
             running.push(async move {
@@ -323,11 +349,11 @@ impl Run<'_> {
     /// Keys of the oldest tables, which say no collection: those that its root lists.
     async fn old_keys(
         &mut self,
+        gun: &str,
         listed: &BTreeMap<String, RoleName>,
-        known: &[Opened],
     ) -> Result<Vec<Opened>, TakeoverError> {
-        let is_known = |id: &String| known.iter().any(|(row, _)| row.key_id == *id);
-        let ids: Vec<String> = listed.keys().filter(|id| !is_known(id)).cloned().collect();
+        let is_its = |id: &&String| self.owners.get(*id).is_some_and(|owner| owner == gun);
+        let ids: Vec<String> = listed.keys().filter(is_its).cloned().collect();
         let mut rows = self.notary.signer_source().keys_with_ids(&ids).await?;
         rows.retain(|row| row.gun.is_empty());
         for row in &mut rows {
@@ -474,10 +500,12 @@ fn role(row: &SealedKeyRow) -> Option<RoleName> {
 /// The keys of timestamps and snapshots that the newest root lists, unverified.
 fn listed(files: &Files) -> BTreeMap<String, RoleName> {
     let roots = files.rows.iter().filter(|row| row.role == "root");
-    let Some(root) = roots.max_by_key(|row| row.version) else { return BTreeMap::new() };
-    let Ok(root) = Signed::<Root>::parse(&RoleName::Root, &root.data) else {
-        return BTreeMap::new();
-    };
+    roots.max_by_key(|row| row.version).map(|root| listed_by(&root.data)).unwrap_or_default()
+}
+
+/// The keys of timestamps and snapshots that a root lists, unverified.
+fn listed_by(root: &[u8]) -> BTreeMap<String, RoleName> {
+    let Ok(root) = Signed::<Root>::parse(&RoleName::Root, root) else { return BTreeMap::new() };
     let mut listed = BTreeMap::new();
     for role in [RoleName::Timestamp, RoleName::Snapshot] {
         if let Some(spec) = root.unverified().roles.get(role.as_str()) {
@@ -497,6 +525,8 @@ impl From<MetaError> for TakeoverError {
 const ACTOR: &str = "(takeover)";
 /// Names that are asked for at a time, and whose keys are held meanwhile.
 const NAMES_AT_ONCE: usize = 100;
+/// Roots that are looked at at a time.
+const ROOTS_AT_ONCE: usize = 16;
 /// Collections that are judged and written at the same time.
 const COLLECTIONS_AT_ONCE: usize = 4;
 /// Threads that open keys at the same time.

@@ -14,7 +14,8 @@ use zeroize::Zeroizing;
 
 use crate::clock::Timestamp;
 use crate::limits::{
-    MAX_FEED_RECORDS, MAX_IMPORTED_COLLECTION_BYTES, MAX_IMPORTED_KEYS, MAX_IMPORTED_KEYS_BYTES,
+    MAX_CONFIGURED_BYTES, MAX_FEED_RECORDS, MAX_IMPORTED_COLLECTION_BYTES, MAX_IMPORTED_KEYS,
+    MAX_IMPORTED_KEYS_BYTES,
 };
 use crate::server::import::rows::{ChangeRow, FileRow, SealedKeyRow, Table};
 use crate::server::import::sql_dump::{self, Columns, DumpError, Row};
@@ -79,6 +80,17 @@ pub struct Files {
     pub left_out: u64,
     /// About how much memory they take.
     pub bytes: u64,
+}
+
+/// A root of any collection.
+#[derive(Debug)]
+pub struct RootRow {
+    /// The number of its row: the order in which they were stored.
+    pub id: i64,
+    /// The collection.
+    pub gun: String,
+    /// The file.
+    pub data: Vec<u8>,
 }
 
 impl Source {
@@ -322,6 +334,31 @@ impl Source {
         Ok(Some(Files { rows, left_out, bytes: roots.saturating_add(others) }))
     }
 
+    /// The roots of all collections in the order in which they were stored, `count` of those after
+    /// this one, but for those that nobody could read.
+    pub async fn roots_after(
+        &mut self,
+        after: i64,
+        count: usize,
+    ) -> Result<Vec<RootRow>, SourceError> {
+        let query = format!(
+            "SELECT CAST(id AS BIGINT) AS id, CAST(gun AS TEXT) AS gun, data FROM tuf_files \
+             WHERE role = 'root' AND id > $1 AND LENGTH(data) <= {MAX_CONFIGURED_BYTES}{} \
+             ORDER BY id LIMIT $2",
+            self.not_deleted(Table::Files)
+        );
+        let rows = sqlx::query(AssertSqlSafe(query)).bind(after).bind(number(count));
+        let rows = rows.fetch_all(&mut self.connection).await.map_err(|e| self.failed(e))?;
+        let read = |row: &AnyRow| {
+            Ok(RootRow {
+                id: integer(row, Table::Files, "id")?,
+                gun: text(row, Table::Files, "gun")?,
+                data: bytes(row, Table::Files, "data")?,
+            })
+        };
+        rows.iter().map(read).collect()
+    }
+
     /// The changes of a collection, the oldest first; of more than [`MAX_FEED_RECORDS`], the newest.
     pub async fn changes(&mut self, gun: &str) -> Result<Vec<ChangeRow>, SourceError> {
         let Some(query) = self.changes_query("gun = $1") else { return Ok(Vec::new()) };
@@ -413,6 +450,21 @@ impl Source {
             return Ok(Vec::new());
         }
         self.keys_where("gun", guns).await
+    }
+
+    /// Whether there are keys whose rows do not say which collection they are of.
+    pub async fn has_keys_of_nobody(&mut self) -> Result<bool, SourceError> {
+        if !self.has(Table::Keys) {
+            return Ok(false);
+        }
+        let says_gun = self.columns.contains(&(Table::Keys, "gun"));
+        let condition = if says_gun { "(gun = '' OR gun IS NULL)" } else { "1 = 1" };
+        let query = format!(
+            "SELECT key_id FROM private_keys WHERE {condition}{} LIMIT 1",
+            self.not_deleted(Table::Keys)
+        );
+        let row = sqlx::query(AssertSqlSafe(query)).fetch_optional(&mut self.connection).await;
+        Ok(row.map_err(|e| self.failed(e))?.is_some())
     }
 
     /// The keys with these ids.

@@ -232,6 +232,30 @@ fn keys_of_the_oldest_tables_sign_on() {
 }
 
 #[test]
+fn a_key_of_the_oldest_tables_is_of_who_listed_it_first() {
+    let world = World::with_own_snapshot();
+    let mut one = OldCollection::new("old/one");
+    let same = PrivateKey::from_pkcs8(&one.timestamp.to_pkcs8().unwrap()).unwrap();
+    // Whose name comes first, and who listed the key later.
+    let mut thief = OldCollection::with_timestamp_key("a/thief", same);
+    let published = [one.sign("1"), thief.sign("1")];
+    let rows = [
+        ("", "", &one.timestamp, true),
+        ("", "", &one.snapshot, true),
+        ("", "", &thief.snapshot, true),
+    ];
+    let outcomes = world.takes_all_over(dump(&published, &rows, KeyColumns::All));
+    assert_eq!(
+        outcomes,
+        [
+            ("a/thief".to_owned(), Outcome::New, 4, true),
+            ("old/one".to_owned(), Outcome::New, 4, false),
+        ]
+    );
+    world.is_sound();
+}
+
+#[test]
 fn keys_that_were_handed_out_there_neither_count_here_nor_are_forgotten() {
     let world = World::with_own_snapshot();
     let staged = OldCollection::new("old/staged");
