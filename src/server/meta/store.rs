@@ -38,6 +38,8 @@ pub enum Dialect {
 /// The database.
 #[derive(Debug, Clone)]
 pub struct MetaStore {
+    /// SQLite's file, which is this process's alone. It is let go of before the connections are.
+    file: Option<Arc<DatabaseFile>>,
     dialect: Dialect,
     readers: AnyPool,
     writer: AnyPool,
@@ -46,8 +48,6 @@ pub struct MetaStore {
     scopes: Arc<Scopes>,
     /// Answers kept in memory, where this process alone writes.
     hot: Option<Arc<HotAnswers>>,
-    /// SQLite's file, which is this process's alone.
-    file: Option<Arc<DatabaseFile>>,
 }
 
 /// What was answered a moment ago.
