@@ -340,6 +340,10 @@ pub const SNAPSHOT_RENEWAL_DAYS: i64 = 190;
 /// How often the server looks for timestamps to renew, in seconds; a look costs one question to
 /// the database.
 pub const RENEWAL_INTERVAL_SECONDS: u64 = 600;
+/// By how many versions a server's own files jump when an archive is adopted, or after the server
+/// came back from an old copy, unless told otherwise: more than were published or renewed since any
+/// copy worth going on from.
+pub const BUMP_VERSIONS: u64 = 1_000;
 /// Largest publication that the server takes unless its configuration says otherwise, in bytes: a
 /// targets file with 30,000 tags has some 6 MiB.
 pub const MAX_PUBLICATION_BYTES: u64 = 8 << 20;
