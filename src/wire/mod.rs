@@ -2,6 +2,7 @@
 
 pub mod auth;
 pub mod errors;
+pub mod form;
 pub mod import;
 pub mod notary;
 pub mod referrers;
