@@ -167,7 +167,7 @@ impl MetaStore {
     /// Opens a database that is there already.
     pub async fn open_existing(options: &Options) -> Result<Self, MetaError> {
         match options {
-            Options::Sqlite(path) if !path.exists() => {
+            Options::Sqlite(path) if !DatabaseFile::is_at(path) => {
                 Err(MetaError::Missing { path: path.clone() })
             }
             options => Self::open(options).await,
@@ -178,7 +178,7 @@ impl MetaStore {
     /// there, or has another schema. Nothing may be written.
     pub async fn open_beside(options: &Options) -> Result<Self, MetaError> {
         let Options::Sqlite(path) = options else { return Self::open(options).await };
-        if !path.exists() {
+        if !DatabaseFile::is_at(path) {
             return Err(MetaError::Missing { path: path.clone() });
         }
         sqlx::any::install_default_drivers();
