@@ -571,14 +571,6 @@ pub fn sweep_user_folder(folder: &Path) {
     sweep(folder);
 }
 
-/// Refuses a file that a person named if others may do anything with it.
-pub fn require_private(path: &Path) -> Result<(), StoreError> {
-    if is_open_to_others(mode(path)?) {
-        return Err(StoreError::TooOpen { path: path.to_owned() });
-    }
-    Ok(())
-}
-
 /// Returns the permission bits of a file that a person named, such as `0o600`; follows links.
 pub fn mode(path: &Path) -> Result<u32, StoreError> {
     let metadata = fs::metadata(path).map_err(|cause| failed("inspect", path, cause))?;
@@ -1068,9 +1060,8 @@ mod tests {
             assert_eq!(mode(&base.path().join(folder)).unwrap(), 0o700, "{folder}");
         }
         assert_eq!(mode(&file).unwrap(), 0o600);
-        require_private(&file).unwrap();
         base.write(&file, b"1", 0o640).unwrap();
-        assert!(matches!(require_private(&file), Err(StoreError::TooOpen { .. })));
+        assert_eq!(mode(&file).unwrap(), 0o640);
         assert!(is_open_to_others(0o640) && is_open_to_others(0o602) && !is_open_to_others(0o700));
     }
 
