@@ -32,7 +32,7 @@ use crate::store::{ImageLayout, Lease};
 /// All that was typed for a build, understood.
 #[derive(Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
-pub struct Plan {
+pub(super) struct Plan {
     /// What is built.
     pub request: Request,
     /// The names that it gets.
@@ -58,7 +58,7 @@ pub struct Plan {
 }
 
 /// Who does the work: on a thread of its own.
-pub struct Worker {
+pub(super) struct Worker {
     /// Settings and screen.
     pub session: Session,
     /// Where images are.
@@ -74,7 +74,7 @@ pub struct Worker {
 impl Worker {
     /// Does all of a plan but sending the image; nothing comes of it if the Dockerfile is only
     /// looked through. `handle` is the runtime that waits for servers.
-    pub fn work(self, handle: Handle, mut plan: Plan) -> Result<Option<Finished>, CliError> {
+    pub(super) fn work(self, handle: Handle, mut plan: Plan) -> Result<Option<Finished>, CliError> {
         let session = &self.session;
         let context = session.context()?;
         let lease = self.layout.lease()?;

@@ -1,4 +1,5 @@
-//! What travels over HTTP, known to both ends: routes, error codes, challenges, tokens, listings.
+//! What travels over HTTP, known to both ends: routes, error codes, challenges, tokens, listings,
+//! forms.
 
 pub mod auth;
 pub mod errors;

@@ -2,7 +2,8 @@
 //! not referenced here does not exist (server.md §5.2).
 //!
 //! [`store`] opens it and gives [`Reading`]s (one snapshot each) and [`Writing`]s (all or nothing);
-//! the other files hold the questions and changes of one subject each, as methods of the two.
+//! [`attempts`] makes a change again that others were in the way of; the other files hold the
+//! questions and changes of one subject each, as methods of the two.
 
 pub mod attempts;
 pub mod audit;
