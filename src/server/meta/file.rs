@@ -85,6 +85,11 @@ impl DatabaseFile {
         Ok(Self { path, lock: Mutex::new(Some(lock)), is_noted: AtomicBool::new(false) })
     }
 
+    /// Whether there is a database at this path.
+    pub(super) fn is_at(path: &Path) -> bool {
+        path.exists()
+    }
+
     /// The file.
     pub(super) fn path(&self) -> &Path {
         &self.path
