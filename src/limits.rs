@@ -97,6 +97,11 @@ pub const MAX_DUMP_ROW_BYTES: usize = 256 << 20;
 /// Most bytes of one collection of a notary server's database that are taken over, in memory at a
 /// time: beyond that the oldest files stay behind. Ten years of a large one have some 100 MiB.
 pub const MAX_IMPORTED_COLLECTION_BYTES: u64 = 512 << 20;
+/// Most keys of one collection of a notary-signer that are taken over: there are two at first, and
+/// one more with each rotation.
+pub const MAX_IMPORTED_KEYS: usize = 1000;
+/// Most bytes of the keys of one collection of a notary-signer, sealed as they are: one has some 700.
+pub const MAX_IMPORTED_KEYS_BYTES: u64 = 1 << 20;
 /// Largest file of a registry's folder that names content, in bytes; one has 71, or 135.
 pub const MAX_LINK_FILE_BYTES: u64 = 256;
 /// Most PBKDF2 iterations a key file may ask of us, about ten seconds of work.

@@ -12,11 +12,12 @@ use serde_json::json;
 use crate::clock::Timestamp;
 use crate::limits::MAX_IMPORT_PARTS;
 use crate::server::http::{Exchange, Response, json as json_answer};
-use crate::server::import::{ImportError, Incoming, Outcome, PastChange, TakenIn, take_in};
+use crate::server::import::{ImportError, Incoming, Outcome, TakenIn, take_in};
+use crate::server::meta::feed::PastChange;
 use crate::server::notary::{MultipartError, multipart, uploaded};
 use crate::server::{Refusal, Server};
 use crate::tuf::Gun;
-use crate::tuf::history::KeptFile;
+use crate::tuf::history::{Finding, KeptFile};
 use crate::wire::form::FormReader;
 use crate::wire::import::{FEED, Imported, LeftOut};
 use crate::wire::notary::{Change, Changefeed, ErrorCode};
@@ -79,11 +80,6 @@ fn malformed(problem: &str) -> Refusal {
 }
 
 fn told(taken: &TakenIn) -> Imported {
-    let left_out = taken.left_out.iter().take(MAX_TOLD_FILES).map(|finding| LeftOut {
-        role: finding.role.to_string(),
-        version: finding.version,
-        problem: problem(finding.refused.as_ref().map(|fault| fault as &dyn std::error::Error)),
-    });
     Imported {
         outcome: match taken.outcome {
             Outcome::New => "new",
@@ -93,18 +89,25 @@ fn told(taken: &TakenIn) -> Imported {
         .to_owned(),
         stored: u64::try_from(taken.stored).unwrap_or(u64::MAX),
         archive: taken.is_archive,
-        left_out: left_out.collect(),
+        left_out: taken.left_out.iter().take(MAX_TOLD_FILES).map(left_out).collect(),
     }
 }
 
-/// What is wrong with a file, in short: it may be somebody's who sends long names.
-fn problem(fault: Option<&dyn std::error::Error>) -> String {
-    let words = match fault {
+/// What is told of a file that was not stored: its problem in short, for names in it may be long and
+/// somebody else's.
+pub fn left_out(finding: &Finding) -> LeftOut {
+    let problem = match &finding.refused {
         None => "it is newer than what belongs together".to_owned(),
-        Some(fault) => match fault.source() {
-            Some(cause) => format!("{fault}: {cause}"),
-            None => fault.to_string(),
-        },
+        Some(fault) => in_short(fault),
+    };
+    LeftOut { role: finding.role.to_string(), version: finding.version, problem }
+}
+
+/// An error with its cause, in short.
+fn in_short(error: &dyn std::error::Error) -> String {
+    let words = match error.source() {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
     };
     words.chars().take(MAX_PROBLEM_CHARS).collect()
 }
@@ -134,7 +137,7 @@ impl From<ImportError> for Refusal {
         };
         let mut text = error.to_string();
         if let Some(cause) = error.source() {
-            text = format!("{text}: {}", problem(Some(cause)));
+            text = format!("{text}: {}", in_short(cause));
         }
         let text: String = text.chars().take(MAX_PROBLEM_CHARS * 2).collect();
         Self::notary(ErrorCode::InvalidUpdate, "The collection is not taken in.")

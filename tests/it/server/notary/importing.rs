@@ -3,9 +3,8 @@
 
 use serde_json::{Value, json};
 use trust::crypto::PrivateKey;
-use trust::server::import::{
-    ImportError, Incoming, Outcome, PastChange, PastKey, TakenIn, take_in,
-};
+use trust::server::import::{ImportError, Incoming, Outcome, PastKey, TakenIn, take_in};
+use trust::server::meta::feed::PastChange;
 use trust::server::upkeep::renewal::{Pass, renew_due};
 use trust::server::upkeep::{Storage, fsck};
 use trust::tuf::history::KeptFile;
@@ -103,7 +102,7 @@ impl World {
     }
 
     #[track_caller]
-    fn is_sound(&self) {
+    pub(super) fn is_sound(&self) {
         let server = &self.server.server;
         let storage = Storage {
             meta: server.meta.clone(),
