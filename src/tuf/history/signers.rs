@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::limits::MAX_KEY_SETS;
 use crate::tuf::RoleName;
 use crate::tuf::history::{Fault, KeptFile};
 use crate::tuf::metadata::{Document, FileMeta, Signed, Snapshot, Targets, TimestampFile};
@@ -53,7 +54,7 @@ impl Signers {
     pub(super) fn learn(&mut self, role: &RoleName, keys: Option<RoleKeys>) {
         let Some(keys) = keys else { return };
         let known = self.keys.entry(role.clone()).or_default();
-        if !known.contains(&keys) {
+        if known.len() < MAX_KEY_SETS && !known.contains(&keys) {
             known.push(keys);
         }
     }

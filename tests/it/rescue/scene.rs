@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use trust::actions::Context;
 use trust::actions::rescue::run::{Request, rescue};
-use trust::actions::rescue::{Pace, Rescued};
+use trust::actions::rescue::Rescued;
 use trust::clock::{Clock, FixedClock, SystemClock};
 use trust::crypto::Sha256Hash;
 use trust::store::rescue::{Record, RescueFolder};
@@ -162,7 +162,7 @@ impl Scene {
             guns: vec![self.gun()],
             to: to.to_owned(),
             history: true,
-            pace: Pace::new(10_000, parallel),
+            rate: 10_000,
             parallel,
         }
     }

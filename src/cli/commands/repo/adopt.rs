@@ -48,9 +48,16 @@ struct Row {
     root: u64,
     next_root: u64,
     timestamp: u64,
+    ends: Vec<EndRow>,
     roles: Vec<HandedRow>,
     needs: Vec<NeededRow>,
     expired: Vec<ExpiredRow>,
+}
+
+#[derive(Debug, Default, Serialize)]
+struct EndRow {
+    role: String,
+    at: String,
 }
 
 #[derive(Debug, Default, Serialize)]
@@ -116,6 +123,11 @@ impl Args {
         } else {
             ui.line(format!("{gun}: adopted with root {next}"))?;
         }
+        if self.dry_run && !adoption.is_done() {
+            for line in ends(adoption, now) {
+                ui.status(line);
+            }
+        }
         let verb = if self.dry_run { "would list" } else { "lists" };
         for (role, handed) in &adoption.handed {
             match handed {
@@ -169,6 +181,26 @@ impl Args {
     }
 }
 
+/// Until when readers believe the archive, the first end first.
+fn ends(adoption: &Adoption, now: Timestamp) -> Vec<String> {
+    let mut ends = adoption.ends.clone();
+    ends.sort_by_key(|(_, at)| *at);
+    let mut lines: Vec<String> = ends
+        .iter()
+        .map(|(role, at)| match *at <= now {
+            true => format!("{role}: expired on {}", day(*at)),
+            false => format!("{role}: holds until {}", day(*at)),
+        })
+        .collect();
+    if let Some((role, at)) = ends.first() {
+        lines.push(match *at <= now {
+            true => format!("Readers refuse the archive for its {role}, until it is adopted."),
+            false => format!("Readers believe the archive until {}: adopt it by then.", day(*at)),
+        });
+    }
+    lines
+}
+
 fn print(session: &Session, output: &Output, rows: &[Row]) -> Result<bool, CliError> {
     output.print(session, rows)
 }
@@ -189,6 +221,14 @@ impl Row {
             root: adoption.roots.0,
             next_root: adoption.roots.1,
             timestamp: adoption.timestamp,
+            ends: adoption
+                .ends
+                .iter()
+                .map(|(role, at)| EndRow {
+                    role: role.to_string(),
+                    at: Rfc3339::utc(*at).to_string(),
+                })
+                .collect(),
             roles: adoption.handed.iter().map(handed).collect(),
             needs: adoption.needs.iter().map(NeededRow::of).collect(),
             expired: adoption
