@@ -17,7 +17,7 @@ use crate::actions::rescue::run::{Request as RescueRequest, rescue};
 use crate::actions::rescue::{Pace, RescueError, Rescued, patiently};
 use crate::actions::update::{RefreshError, Source, refresh};
 use crate::client::NotaryError;
-use crate::crypto::{KeyId, Sha256Hash};
+use crate::crypto::KeyId;
 use crate::limits::{MAX_PAGES, MAX_RESCUED_COLLECTIONS};
 use crate::store::StoreError;
 use crate::store::mirror::{LastChange, MirrorFolder, MirrorFolderError, MirrorState};
@@ -266,6 +266,7 @@ async fn all_news(
     // another or went back, and nothing that was seen of it says what is new.
     let mut known = state.last.as_ref();
     let mut after = known.map_or_else(|| state.after.clone(), |last| last.before.clone());
+    let mut ends = BTreeSet::new();
     for _ in 0..MAX_PAGES {
         let asked = patiently(&pace, &notary, async || notary.all_changes(&after, PAGE).await);
         let mut records = asked.await??.records;
@@ -292,7 +293,7 @@ async fn all_news(
             return Ok(news);
         };
         let is_too_much = news.changed.len() + news.deleted.len() > MAX_RESCUED_COLLECTIONS;
-        if last.id == after || is_too_much {
+        if !ends.insert(last.id.clone()) || is_too_much {
             break;
         }
         let before = match records.as_slice() {
@@ -422,9 +423,11 @@ impl Work<'_> {
         }
         let collection = folder.collection(&gun)?;
         let record = collection.record()?;
-        let timestamp = record.as_ref().and_then(|record| record.current.get(&RoleName::Timestamp));
-        let timestamp = timestamp.map(Sha256Hash::to_hex);
-        if timestamp.is_some() && state.brought.get(gun.as_str()) == timestamp.as_ref() {
+        // A root can be rotated on some servers without anything else being signed anew.
+        let hash = |role: &RoleName| Some(record.as_ref()?.current.get(role)?.to_hex());
+        let newest = hash(&RoleName::Timestamp).zip(hash(&RoleName::Root));
+        let newest = newest.map(|(timestamp, root)| format!("{timestamp} {root}"));
+        if newest.is_some() && state.brought.get(gun.as_str()) == newest.as_ref() {
             return Ok(Step::Same);
         }
         let (step, is_whole) = if *to == gun {
@@ -437,8 +440,8 @@ impl Work<'_> {
             let is_whole = signed.left.is_empty();
             (Step::Signed(signed), is_whole)
         };
-        if let Some(timestamp) = timestamp.filter(|_| is_whole) {
-            state.brought.insert(gun.to_string(), timestamp);
+        if let Some(newest) = newest.filter(|_| is_whole) {
+            state.brought.insert(gun.to_string(), newest);
         }
         Ok(step)
     }

@@ -33,7 +33,7 @@ pub struct MirrorState {
     pub last: Option<LastChange>,
     /// Collections that are to be looked at again, whatever the feed says.
     pub pending: BTreeSet<String>,
-    /// SHA-256, in hex, of the timestamp of each collection that was brought last.
+    /// SHA-256, in hex, of the timestamp and the root of each collection that were brought last.
     pub brought: BTreeMap<String, String>,
 }
 

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::actions::mirror::{MirrorError, Mirrored, Recreated, Rename, Request, Round, Step, mirror};
+use crate::actions::mirror::{
+    MirrorError, Mirrored, Recreated, Rename, Request, Round, Step, mirror,
+};
 use crate::cli::commands::rescue::run::rate;
 use crate::cli::error::{CliError, ErrorKind};
 use crate::cli::output::OutputArgs;

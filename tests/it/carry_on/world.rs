@@ -127,12 +127,13 @@ impl New {
         self.process.log()
     }
 
-    /// Ends it and checks its storage.
-    pub(super) fn ends_sound(mut self, user: &User) {
+    /// Ends it and checks its storage; returns what was said.
+    pub(super) fn ends_sound(mut self, user: &User) -> String {
         self.process.stop();
         let data = self.folder.path().join("data").display().to_string();
         let checked = user.trust(&["fsck", "--data", &data]).success();
         assert!(checked.stderr.contains(" 0 errors, 0 other findings"), "{checked:?}");
+        checked.stderr
     }
 }
 
@@ -188,9 +189,15 @@ impl Beside {
         file["signed"]["targets"].as_object().unwrap().keys().cloned().collect()
     }
 
-    /// Ends it and checks its storage.
-    pub(super) fn ends_sound(self, user: &User) {
-        self.0.ends_sound(user);
+    /// The version of a current file.
+    #[track_caller]
+    pub(super) fn version(&self, gun: &str, role: &str) -> u64 {
+        self.0.version(gun, role)
+    }
+
+    /// Ends it and checks its storage; returns what was said.
+    pub(super) fn ends_sound(self, user: &User) -> String {
+        self.0.ends_sound(user)
     }
 }
 
