@@ -4,7 +4,7 @@
 //! everything else as it comes whether it verifies. Then come the files that files name by hash,
 //! older versions by number, and what the changefeed knows of.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,9 +12,9 @@ use futures_util::stream::{self, StreamExt as _};
 use tokio::sync::SemaphorePermit;
 
 use crate::actions::rescue::Pace;
-use crate::actions::rescue::pace::Judging;
 use crate::actions::rescue::index::{Index, Named};
 use crate::actions::rescue::keep::{Outcome, in_words};
+use crate::actions::rescue::pace::Judging;
 use crate::actions::rescue::report::RescueError;
 use crate::client::notary::NotFoundBody;
 use crate::client::{FileVersion, NotaryClient, NotaryError, TransportError};
@@ -149,8 +149,15 @@ impl<'a> Fetch<'a> {
 
     /// Asks for everything. What was had before an error is kept.
     pub(super) async fn run(&mut self) -> Result<(), RescueError> {
-        self.newest().await?;
+        let timestamp = self.newest().await?;
         self.look().await?;
+        if let Some(bytes) = timestamp {
+            let timestamp = KeptFile { role: RoleName::Timestamp, bytes };
+            // Perhaps the newest root is not the newest: old copies of files are about.
+            if self.index.signers.take(&timestamp).is_err() && self.roots_above().await? {
+                self.look().await?;
+            }
+        }
         self.named().await?;
         if self.plan.history {
             self.feed().await?;
@@ -213,8 +220,9 @@ impl<'a> Fetch<'a> {
         !self.index.is_empty()
     }
 
-    /// The root and the timestamp that the server has now, and all roots before.
-    async fn newest(&mut self) -> Result<(), RescueError> {
+    /// The root and the timestamp that the server has now, and all roots before; returns that
+    /// timestamp.
+    async fn newest(&mut self) -> Result<Option<Vec<u8>>, RescueError> {
         let root = self.current(&RoleName::Root).await?;
         let timestamp = self.current(&RoleName::Timestamp).await?;
         if root.is_none() && timestamp.is_none() && self.missing.values().all(|one| one.absent) {
@@ -229,6 +237,7 @@ impl<'a> Fetch<'a> {
             .filter_map(|raw| version_of(&RoleName::Root, raw))
             .max();
         let newest = newest.unwrap_or(1);
+        let timestamp_there = timestamp.clone();
         for file in
             [(RoleName::Root, root), (RoleName::Root, cached), (RoleName::Timestamp, timestamp)]
         {
@@ -236,7 +245,25 @@ impl<'a> Fetch<'a> {
                 self.put(&role, &bytes)?;
             }
         }
-        self.roots(1, newest).await
+        self.roots(1, newest).await?;
+        Ok(timestamp_there)
+    }
+
+    /// Roots of versions above the newest, one after the other; returns whether there is any.
+    async fn roots_above(&mut self) -> Result<bool, RescueError> {
+        let before = self.newest_root;
+        let limit = self.limit(&RoleName::Root);
+        for _ in 0..MAX_ROOT_ROTATIONS {
+            let next = self.newest_root.saturating_add(1);
+            match self.ask(&RoleName::Root, FileVersion::Number(next), limit).await? {
+                Answer::Had(bytes) if version_of(&RoleName::Root, &bytes) == Some(next) => {
+                    self.put(&RoleName::Root, &bytes)?;
+                    self.newest_root = next;
+                }
+                _ => break,
+            }
+        }
+        Ok(self.newest_root > before)
     }
 
     /// All roots from one version to another, from the newest down; a number is only what a server
@@ -482,6 +509,7 @@ impl<'a> Fetch<'a> {
             [.., before, last] => Some((before, last)),
             _ => None,
         };
+        let mut ends = BTreeSet::new();
         let mut after = last_known.map_or_else(|| "0".to_owned(), |(before, _)| before.id.clone());
         for _ in 0..MAX_PAGES {
             let page = match self.page(&after).await {
@@ -501,7 +529,8 @@ impl<'a> Fetch<'a> {
                 continue;
             }
             let Some(last) = page.last() else { break };
-            if last.id == after || self.feed.len() + page.len() > MAX_FEED_RECORDS {
+            let goes_round = !ends.insert(last.id.clone());
+            if goes_round || self.feed.len() + page.len() > MAX_FEED_RECORDS {
                 self.remark("the changefeed does not come to an end".to_owned());
                 self.complete = false;
                 break;

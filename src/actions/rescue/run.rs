@@ -240,11 +240,12 @@ pub async fn all_collections(
     let notary = server.collection(&any, "pull").without_rests();
     let mut guns = BTreeSet::new();
     let mut after = "0".to_owned();
+    let mut ends = BTreeSet::new();
     for _ in 0..MAX_PAGES {
         let page =
             patiently(pace, &notary, async || notary.all_changes(&after, PAGE).await).await??;
         let Some(last) = page.records.last() else { return Ok(guns.into_iter().collect()) };
-        if last.id == after || guns.len() > MAX_RESCUED_COLLECTIONS {
+        if !ends.insert(last.id.clone()) || guns.len() > MAX_RESCUED_COLLECTIONS {
             break;
         }
         after.clone_from(&last.id);

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use trust::actions::Context;
-use trust::actions::rescue::run::{Request, rescue};
 use trust::actions::rescue::Rescued;
+use trust::actions::rescue::run::{Request, rescue};
 use trust::clock::{Clock, FixedClock, SystemClock};
 use trust::crypto::Sha256Hash;
 use trust::store::rescue::{Record, RescueFolder};
@@ -158,13 +158,7 @@ impl Scene {
     }
 
     fn request(&self, to: &Path, parallel: usize) -> Request {
-        Request {
-            guns: vec![self.gun()],
-            to: to.to_owned(),
-            history: true,
-            rate: 10_000,
-            parallel,
-        }
+        Request { guns: vec![self.gun()], to: to.to_owned(), history: true, rate: 10_000, parallel }
     }
 
     /// Rescues, and is cut off when the server has seen so many requests; returns whether that

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use crate::actions::Context;
-use crate::actions::rescue::run::{Request, all_collections, rescue, rescue_cache};
 use crate::actions::rescue::Rescued;
+use crate::actions::rescue::run::{Request, all_collections, rescue, rescue_cache};
 use crate::cli::error::CliError;
 use crate::cli::output::OutputArgs;
 use crate::cli::rescued::{Document, gun_of_name, say_progress};
@@ -108,9 +108,12 @@ impl Args {
             };
             let text = String::from_utf8(bytes)
                 .map_err(|_| CliError::usage(format!("{} is no text", file.display())))?;
+            // Editors of some systems put a mark before the first line.
+            let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
             for (number, line) in text.lines().enumerate() {
-                let line = line.trim();
-                if line.is_empty() || line.starts_with('#') {
+                // No name has a `#`.
+                let line = line.split('#').next().unwrap_or_default().trim();
+                if line.is_empty() {
                     continue;
                 }
                 let place = format!("{}:{}", file.display(), number + 1);
