@@ -153,7 +153,7 @@ fn of_two_roots_of_one_version_the_one_that_is_referred_to_is_current() {
     let first = repo.files();
     repo.bump(&[ROOT]);
     let published = repo.header(&ROOT).expires.clone();
-    let others = [100, 200, 300].map(|number| {
+    let others = [11, 12, 13].map(|number| {
         repo.header(&ROOT).expires = days(number);
         repo.files()[&ROOT].clone()
     });

@@ -59,7 +59,8 @@ fn what_changes_is_brought_and_what_is_renamed_is_signed_anew() {
     assert_eq!(new.targets(ONE), ["first", "second"]);
 
     // What goes on between two runs: another root.
-    owner.notary(&["key", "rotate", ONE, "root"]).success();
+    let rotate = ["key", "rotate", ONE, "root"];
+    owner.notary_with_input(&rotate, b"yes\n").success();
     let done = mirrors(&mirror, &old, &new, &[ONE]).success();
     assert_eq!(outcomes(&done), [row(ONE, "continued")]);
     assert_eq!(new.version(ONE, "root"), 2);

@@ -77,12 +77,11 @@ impl Scene {
 
     /// Gives the root and the timestamp other keys.
     pub(crate) fn rotate_root(&mut self) {
-        let old = self.repository.signers("root");
+        let old = self.repository.signers("root").pop().unwrap();
         let new = [Key::certified(self.repository.gun())];
-        self.repository.unset("root", &["keys", old[0].id().as_str()]);
+        self.repository.unset("root", &["keys", old.id().as_str()]);
         self.repository.grant("root", &new, 1);
-        self.repository
-            .sign_with("root", &[std::rc::Rc::clone(&old[0]), std::rc::Rc::clone(&new[0])]);
+        self.repository.sign_with("root", &[old, std::rc::Rc::clone(&new[0])]);
         self.repository.grant("timestamp", &[Key::plain()], 1);
         self.repository.bump(&["root"]);
     }
