@@ -39,6 +39,7 @@ pub struct NotaryClient {
     actions: String,
     http: HttpClient,
     auth: Authenticator,
+    rests_apart: bool,
 }
 
 /// What a server said when it was asked for the present timestamp.
@@ -144,7 +145,16 @@ impl NotaryClient {
             actions: actions.to_owned(),
             http,
             auth: Authenticator::new(credentials),
+            rests_apart: false,
         }
+    }
+
+    /// The same client for whoever asks for much: that the server is busy is an error at once
+    /// ([`TransportError::Busy`]), so that all questions can wait as long as it says, not only the
+    /// one that was put.
+    #[must_use]
+    pub fn without_rests(self) -> Self {
+        Self { rests_apart: true, ..self }
     }
 
     /// Fetches a file, its bytes exactly as received, at most `limit` of them (more is
@@ -256,7 +266,7 @@ impl NotaryClient {
         url.query_pairs_mut()
             .append_pair("change_id", after)
             .append_pair("records", &records.to_string());
-        let request = fresh(Request::get(url, MAX_CHANGEFEED_BYTES));
+        let request = self.fresh(Request::get(url, MAX_CHANGEFEED_BYTES));
         let answer = self.auth.send(&self.http, request, scope).await?;
         let answer = self.expect(answer, "changefeed")?;
         let feed = Changefeed::parse(&answer.body);
@@ -310,7 +320,15 @@ impl NotaryClient {
 
     async fn send(&self, request: Request, actions: &str) -> Result<Answer, TransportError> {
         let scope = repository_scope(self.gun.as_str(), actions);
-        self.auth.send(&self.http, fresh(request), &scope).await
+        self.auth.send(&self.http, self.fresh(request), &scope).await
+    }
+
+    /// A proxy's old copy of current metadata would look like a rollback.
+    fn fresh(&self, mut request: Request) -> Request {
+        request.headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        request.headers.insert(ACCEPT, HeaderValue::from_static("application/json, */*"));
+        request.rests_apart = self.rests_apart;
+        request
     }
 
     /// Turns every status but success into its error.
@@ -355,13 +373,6 @@ impl NotaryClient {
 
 /// HTTP writes dates as mail does (RFC 9110 §5.6.7).
 static DATES: DateTimeParser = DateTimeParser::new();
-
-/// A proxy's old copy of current metadata would look like a rollback.
-fn fresh(mut request: Request) -> Request {
-    request.headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    request.headers.insert(ACCEPT, HeaderValue::from_static("application/json, */*"));
-    request
-}
 
 /// An address below which paths are joined: no user, no query, a slash at the end.
 fn as_folder(mut base: Url) -> Url {

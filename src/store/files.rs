@@ -228,6 +228,11 @@ impl Base {
         fs::symlink_metadata(path).is_ok_and(|found| !found.is_dir())
     }
 
+    /// How many bytes there are at this path; none if nothing is there. A link is not followed.
+    pub fn length(&self, path: &Path) -> u64 {
+        fs::symlink_metadata(path).map_or(0, |found| found.len())
+    }
+
     /// Whether there is a folder at this path; a link to one is none.
     pub fn has_folder(&self, path: &Path) -> bool {
         fs::symlink_metadata(path).is_ok_and(|found| found.is_dir())

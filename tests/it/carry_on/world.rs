@@ -121,12 +121,13 @@ impl New {
         self.process.log()
     }
 
-    /// Ends it and checks its storage.
-    pub(super) fn ends_sound(mut self, user: &User) {
+    /// Ends it and checks its storage; returns what was said.
+    pub(super) fn ends_sound(mut self, user: &User) -> String {
         self.process.stop();
         let data = self.folder.path().join("data").display().to_string();
         let checked = user.trust(&["fsck", "--data", &data]).success();
         assert!(checked.stderr.contains(" 0 errors, 0 other findings"), "{checked:?}");
+        checked.stderr
     }
 }
 
@@ -187,9 +188,9 @@ impl Beside {
         done
     }
 
-    /// Ends it and checks its storage.
-    pub(super) fn ends_sound(self, user: &User) {
-        self.0.ends_sound(user);
+    /// Ends it and checks its storage; returns what was said.
+    pub(super) fn ends_sound(self, user: &User) -> String {
+        self.0.ends_sound(user)
     }
 }
 
