@@ -24,8 +24,16 @@ pub const MAX_FIRST_ROOTS: usize = 8;
 pub const MAX_RESCUED_BYTES: u64 = 2 << 30;
 /// Most collections listed in a rescue folder: Docker Hub's would not fit.
 pub const MAX_RESCUED_COLLECTIONS: usize = 1_000_000;
-/// Largest record of a rescued collection read, in bytes: a file has some 300, a change some 200.
-pub const MAX_RESCUE_RECORD_BYTES: u64 = 256 << 20;
+/// Most files of one collection that are kept in a rescue folder: each has a line in its record.
+pub const MAX_RESCUED_FILES: usize = 500_000;
+/// Largest record of a rescued collection read, in bytes: a file has some 300, a change some 200,
+/// and there may be half a million of each.
+pub const MAX_RESCUE_RECORD_BYTES: u64 = 512 << 20;
+/// Most files of one collection that are noted as asked for and not had.
+pub const MAX_NOTED_MISSING: usize = 10_000;
+/// Largest file that is fetched beside others, in bytes: hundreds may be under way, and all are
+/// held until their turn comes. Larger ones come one by one.
+pub const MAX_SIDE_BY_SIDE_BYTES: u64 = 1 << 20;
 /// Largest file read that says that a folder is a rescue folder, in bytes.
 pub const MAX_RESCUE_MARK_BYTES: u64 = 64 << 10;
 /// Most versions of one role that are asked for one by one: a timestamp that is made anew every
@@ -44,8 +52,11 @@ pub const MAX_UNANSWERED_IN_A_ROW: u32 = 8;
 pub const MAX_RESCUE_REST_SECONDS: u64 = 300;
 /// Most times that one file is asked for while the server says that it is busy.
 pub const MAX_BUSY_ANSWERS: u32 = 10;
-/// Most changes of one collection followed in a changefeed.
-pub const MAX_FEED_RECORDS: usize = 1_000_000;
+/// Most changes of one collection followed in a changefeed: a year of one a minute.
+pub const MAX_FEED_RECORDS: usize = 500_000;
+/// Longest word in a line of a changefeed that is kept, in bytes: the longest that servers send is
+/// a SHA-256 hash in hex.
+pub const MAX_FEED_WORD_BYTES: usize = 64;
 /// Largest list of collections read that are to be rescued, in bytes: a million names.
 pub const MAX_GUN_FILE_BYTES: u64 = 64 << 20;
 /// Most delegation roles visited in one update; a real repository has one a signer.
@@ -57,6 +68,10 @@ pub const MAX_JSON_DEPTH: usize = 64;
 /// Most values in one JSON document. One-member objects cost a hundred times their text in memory,
 /// so the size of the text alone bounds too little; a targets file of 100 MiB has some 3,000,000.
 pub const MAX_VALUES: usize = 4_000_000;
+/// Most sets of keys of one role that a file of a kept collection is tried with: each costs as many
+/// signatures as it has keys, for each of thousands of files. A role's keys change a few times a
+/// year, and most roles' never.
+pub const MAX_KEY_SETS: usize = 256;
 /// Most signatures looked at in one metadata file; more than any threshold anyone can meet.
 pub const MAX_SIGNATURES: usize = 1024;
 /// Most signatures tried that name one key. An honest file has one; each costs a pass over the
@@ -345,6 +360,10 @@ pub const SNAPSHOT_RENEWAL_DAYS: i64 = 190;
 /// How often the server looks for timestamps to renew, in seconds; a look costs one question to
 /// the database.
 pub const RENEWAL_INTERVAL_SECONDS: u64 = 600;
+/// By how many versions a server's own files jump when an archive is adopted, or after the server
+/// came back from an old copy, unless told otherwise: more than were published or renewed since any
+/// copy worth going on from.
+pub const BUMP_VERSIONS: u64 = 1_000;
 /// Largest publication that the server takes unless its configuration says otherwise, in bytes: a
 /// targets file with 30,000 tags has some 6 MiB.
 pub const MAX_PUBLICATION_BYTES: u64 = 8 << 20;

@@ -17,10 +17,10 @@ use crate::actions::rescue::run::{Request as RescueRequest, rescue};
 use crate::actions::rescue::{Pace, RescueError, Rescued, patiently};
 use crate::actions::update::{RefreshError, Source, refresh};
 use crate::client::NotaryError;
-use crate::crypto::{KeyId, Sha256Hash};
-use crate::limits::MAX_PAGES;
+use crate::crypto::KeyId;
+use crate::limits::{MAX_PAGES, MAX_RESCUED_COLLECTIONS};
 use crate::store::StoreError;
-use crate::store::mirror::{MirrorFolder, MirrorFolderError, MirrorState};
+use crate::store::mirror::{LastChange, MirrorFolder, MirrorFolderError, MirrorState};
 use crate::store::rescue::{RescueFolder, RescueFolderError};
 use crate::tuf::changelist::DelegationEdit;
 use crate::tuf::editor::{Draft, EditError};
@@ -97,6 +97,19 @@ pub enum Step {
         /// Whether it is on the second.
         removed: bool,
     },
+    /// It is deleted on the first server, and was to be on the second, which signs for it itself by
+    /// now: there it is no copy any more, and stays.
+    Kept,
+}
+
+/// What a run came to.
+#[derive(Debug)]
+pub struct Round {
+    /// What was done, collection by collection.
+    pub done: Vec<Mirrored>,
+    /// Whether the first server's changefeed is not the one that was followed before, so that all
+    /// of it was looked at again.
+    pub is_other_feed: bool,
 }
 
 /// A collection that was signed anew.
@@ -174,7 +187,7 @@ pub async fn mirror(
     to: &Context,
     request: &Request,
     tell: &dyn Fn(&Mirrored),
-) -> Result<Vec<Mirrored>, MirrorError> {
+) -> Result<Round, MirrorError> {
     let folder = MirrorFolder::new(&request.folder);
     let _lock = folder.lock()?;
     let mut state = folder.state(&request.servers.0, &request.servers.1)?;
@@ -186,7 +199,9 @@ pub async fn mirror(
     let retried = state.pending.iter().filter_map(|name| Gun::parse(name).ok());
     let mut guns: BTreeSet<Gun> = news.changed.into_iter().chain(retried).collect();
     guns.retain(|gun| !news.deleted.contains(gun));
-    let work = Work { from, to, request, folder: &folder };
+    // Another feed may be that of a server where most is missing; it deletes nothing.
+    let deletes = request.delete && !news.is_other;
+    let work = Work { from, to, request, folder: &folder, deletes };
     let mut done = Vec::new();
     for gun in &news.deleted {
         let mirrored = work.deleted(gun, &mut state).await;
@@ -202,9 +217,11 @@ pub async fn mirror(
         folder.write(&state)?;
     }
     // What failed is pending: nothing before this has to be looked at again.
-    state.after = news.after.unwrap_or(state.after);
+    if let Some((after, last)) = news.until {
+        (state.after, state.last) = (after, last);
+    }
     folder.write(&state)?;
-    Ok(done)
+    Ok(Round { done, is_other_feed: news.is_other })
 }
 
 /// What the changefeed tells.
@@ -212,7 +229,10 @@ pub async fn mirror(
 struct News {
     changed: BTreeSet<Gun>,
     deleted: BTreeSet<Gun>,
-    after: Option<String>,
+    /// How far a feed of all collections was read.
+    until: Option<(String, Option<LastChange>)>,
+    /// Whether that is not the feed of before.
+    is_other: bool,
 }
 
 impl News {
@@ -238,21 +258,52 @@ async fn all_news(
     let registry = from.connections.host_of_server().unwrap_or_default();
     let server = from.connections.trust_server(&registry)?;
     let any = Gun::parse("all");
-    let mut news = News { after: Some(state.after.clone()), ..News::default() };
+    let mut news = News::default();
     let Ok(any) = any else { return Ok(news) };
     // Whose client asks does not matter.
-    let notary = server.collection(&any, "pull");
-    let mut after = state.after.clone();
+    let notary = server.collection(&any, "pull").without_rests();
+    // From the last change but one on: if the last one does not follow any more, the server is
+    // another or went back, and nothing that was seen of it says what is new.
+    let mut known = state.last.as_ref();
+    let mut after = known.map_or_else(|| state.after.clone(), |last| last.before.clone());
+    let mut ends = BTreeSet::new();
     for _ in 0..MAX_PAGES {
         let asked = patiently(&pace, &notary, async || notary.all_changes(&after, PAGE).await);
-        let page = asked.await??;
-        let Some(last) = page.records.last() else { return Ok(news) };
-        if last.id == after {
+        let mut records = asked.await??.records;
+        if let Some(last) = known.take() {
+            let is_it = |change: &Change| {
+                (&change.id, &change.gun, &change.sha256) == (&state.after, &last.gun, &last.sha256)
+            };
+            if !records.first().is_some_and(is_it) {
+                news.is_other = true;
+                "0".clone_into(&mut after);
+                continue;
+            }
+            records.remove(0);
+            news.until = Some((state.after.clone(), Some(last.clone())));
+            after.clone_from(&state.after);
+            if records.is_empty() {
+                return Ok(news);
+            }
+        }
+        let Some(last) = records.last() else {
+            if news.is_other && news.until.is_none() {
+                news.until = Some(("0".to_owned(), None));
+            }
+            return Ok(news);
+        };
+        let is_too_much = news.changed.len() + news.deleted.len() > MAX_RESCUED_COLLECTIONS;
+        if !ends.insert(last.id.clone()) || is_too_much {
             break;
         }
-        after.clone_from(&last.id);
-        news.after = Some(after.clone());
-        page.records.iter().for_each(|change| news.take(change));
+        let before = match records.as_slice() {
+            [.., before, _] => before.id.clone(),
+            _ => after,
+        };
+        let (gun, sha256) = (last.gun.clone(), last.sha256.clone());
+        news.until = Some((last.id.clone(), Some(LastChange { before, gun, sha256 })));
+        after = last.id.clone();
+        records.iter().for_each(|change| news.take(change));
     }
     Err(MirrorError::Feed { server: notary.server().to_owned() })
 }
@@ -261,11 +312,13 @@ async fn all_news(
 async fn named_news(from: &Context, request: &Request) -> Result<News, MirrorError> {
     let (mut news, pace) = (News::default(), request.pace());
     for gun in &request.guns {
-        let notary = from.connections.notary(gun, "pull")?;
-        let asked = patiently(&pace, &notary, async || notary.changefeed("-1", -1).await);
-        let newest = match asked.await? {
-            Ok(page) => page.records.into_iter().next_back(),
-            Err(NotaryError::NotFound { .. }) => None,
+        let notary = from.connections.notary(gun, "pull")?.without_rests();
+        let asked = patiently(&pace, &notary, async || notary.changefeed("-1", -1).await).await;
+        // Who may have the files may perhaps not have this; and that there is no way to one
+        // collection, fetching it will tell, and keeps no other from being fetched.
+        let newest = match asked {
+            Ok(Ok(page)) => page.records.into_iter().next_back(),
+            Ok(Err(_)) | Err(RescueError::Server(_)) => None,
             Err(error) => return Err(error.into()),
         };
         match newest.filter(|change| change.gun == gun.as_str()) {
@@ -281,6 +334,8 @@ struct Work<'a> {
     to: &'a Context,
     request: &'a Request,
     folder: &'a MirrorFolder,
+    /// Whether what is deleted there is deleted here.
+    deletes: bool,
 }
 
 impl Work<'_> {
@@ -294,7 +349,7 @@ impl Work<'_> {
         let name = self.name(gun);
         let to = name.as_ref().unwrap_or(gun).clone();
         let step = match name {
-            Ok(to) if self.request.delete => self.delete(&to).await,
+            Ok(to) if self.deletes => self.delete(&to, to == *gun).await,
             Ok(_) => Ok(Step::Deleted { removed: false }),
             Err(error) => Err(error),
         };
@@ -307,8 +362,17 @@ impl Work<'_> {
         Mirrored { gun: gun.clone(), to, step }
     }
 
-    async fn delete(&self, gun: &Gun) -> Result<Step, MirrorError> {
-        self.to.connections.notary(gun, "*")?.delete().await?;
+    /// Deletes a collection on the second server, but for one that was brought as a copy and has
+    /// been adopted there since.
+    async fn delete(&self, gun: &Gun, is_copy: bool) -> Result<Step, MirrorError> {
+        let notary = self.to.connections.notary(gun, "*")?;
+        if is_copy {
+            let probe = notary.probe().await?;
+            if probe.refused.is_none() && !probe.is_archive {
+                return Ok(Step::Kept);
+            }
+        }
+        notary.delete().await?;
         Ok(Step::Deleted { removed: true })
     }
 
@@ -322,7 +386,7 @@ impl Work<'_> {
             guns: guns.to_vec(),
             to: self.folder.rescued(),
             history: true,
-            pace: self.request.pace(),
+            rate: self.request.rate,
             parallel: self.request.parallel,
         };
         let rescued = rescue(self.from, &request, &|_| ()).await?;
@@ -359,9 +423,11 @@ impl Work<'_> {
         }
         let collection = folder.collection(&gun)?;
         let record = collection.record()?;
-        let timestamp = record.as_ref().and_then(|record| record.current.get(&RoleName::Timestamp));
-        let timestamp = timestamp.map(Sha256Hash::to_hex);
-        if timestamp.is_some() && state.brought.get(gun.as_str()) == timestamp.as_ref() {
+        // A root can be rotated on some servers without anything else being signed anew.
+        let hash = |role: &RoleName| Some(record.as_ref()?.current.get(role)?.to_hex());
+        let newest = hash(&RoleName::Timestamp).zip(hash(&RoleName::Root));
+        let newest = newest.map(|(timestamp, root)| format!("{timestamp} {root}"));
+        if newest.is_some() && state.brought.get(gun.as_str()) == newest.as_ref() {
             return Ok(Step::Same);
         }
         let (step, is_whole) = if *to == gun {
@@ -374,8 +440,8 @@ impl Work<'_> {
             let is_whole = signed.left.is_empty();
             (Step::Signed(signed), is_whole)
         };
-        if let Some(timestamp) = timestamp.filter(|_| is_whole) {
-            state.brought.insert(gun.to_string(), timestamp);
+        if let Some(newest) = newest.filter(|_| is_whole) {
+            state.brought.insert(gun.to_string(), newest);
         }
         Ok(step)
     }

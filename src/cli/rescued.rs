@@ -257,10 +257,25 @@ fn verdict_of_rescue(report: &Rescued) -> Result<(), CliError> {
         return Err(of_error(report, error));
     }
     let gun = &report.gun;
+    if report.current.is_empty()
+        && let Some(root) = newest_root(report)
+    {
+        let words = format!(
+            "what was had of {gun} does not belong to root {root}, the newest that is known: its \
+             keys did not sign it, or not all is there"
+        );
+        return Err(CliError::new(ErrorKind::Tampered, words).hint(
+            "what was had is kept; if that root was published on another server, as `trust repo \
+             adopt` does, that server has what goes with it",
+        ));
+    }
     if report.current.is_empty() {
         let words = format!("nothing that was had of {gun} can be believed now");
-        return Err(CliError::new(ErrorKind::Tampered, words)
-            .hint("what was had is kept; the report says what is wrong with each file"));
+        return Err(CliError::new(ErrorKind::Tampered, words).hint(
+            "what was had is kept; the report says what is wrong with each file. If the \
+                 repository was set up anew since its root was cached here, another `--trust-dir`, \
+                 an empty one, knows nothing of the old root",
+        ));
     }
     let unanswered = report.missing.iter().filter(|missing| !missing.absent).count();
     if unanswered > 0 {
@@ -269,6 +284,12 @@ fn verdict_of_rescue(report: &Rescued) -> Result<(), CliError> {
             .hint("what was had is kept: the same command asks for the rest"));
     }
     Ok(())
+}
+
+/// The newest root, if timestamps verify as well.
+fn newest_root(report: &Rescued) -> Option<u64> {
+    report.versions.get(&RoleName::Timestamp)?;
+    report.versions.get(&RoleName::Root)?.last().copied()
 }
 
 fn verdict_of_check(report: &Rescued, disagreements: usize) -> Result<(), CliError> {

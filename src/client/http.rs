@@ -119,6 +119,8 @@ pub(crate) struct Request {
     pub(crate) on_behalf_of: Option<Url>,
     /// Whether it is tried again when it fails; else that is for the caller to decide.
     pub(crate) retried: bool,
+    /// Whether that a server is busy is for the caller to wait for, who has more to ask it.
+    pub(crate) rests_apart: bool,
 }
 
 /// What a request carries.
@@ -224,6 +226,7 @@ impl HttpClient {
                 let error = failure.as_ref().or(answer.as_ref().err());
                 let pause = error
                     .filter(|_| repeatable)
+                    .filter(|error| !(request.rests_apart && is_busy(error)))
                     .and_then(|error| retry::wait(attempt, error, self.options().retry_wait));
                 let Some(pause) = pause else { return answer };
                 sleep(pause).await;
@@ -404,7 +407,16 @@ impl Request {
     /// A request without a body.
     pub(crate) fn new(method: Method, url: Url, limit: u64) -> Self {
         let (headers, body) = (HeaderMap::new(), RequestBody::Bytes(Bytes::new()));
-        Self { method, url, headers, body, limit, on_behalf_of: None, retried: true }
+        Self {
+            method,
+            url,
+            headers,
+            body,
+            limit,
+            on_behalf_of: None,
+            retried: true,
+            rests_apart: false,
+        }
     }
 
     /// Sets the login; `None` if no header can carry it.
@@ -489,6 +501,10 @@ fn build(options: &HttpOptions, kind: ClientKind) -> Result<Client, BuildError> 
         builder = builder.no_proxy();
     }
     builder.build().map_err(|error| BuildError::Client(Box::new(error)))
+}
+
+const fn is_busy(error: &TransportError) -> bool {
+    matches!(error, TransportError::Busy { .. })
 }
 
 fn is_retried(status: StatusCode) -> bool {

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use jiff::fmt::rfc2822::DateTimeParser;
 use reqwest::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, DATE, HeaderValue};
 use reqwest::{Method, StatusCode};
@@ -21,6 +20,7 @@ use crate::limits::{
 use crate::tuf::{Gun, RoleName};
 use crate::wire::auth::repository_scope;
 use crate::wire::errors::is_html;
+use crate::wire::form::{FormWriter, content_type};
 use crate::wire::import::{Imported, encode as encode_import};
 use crate::wire::notary::{
     ALL_CHANGES_PATH, ARCHIVE_HEADER, Changefeed, HEALTH_PATH, NotaryErrorBody, changefeed_path,
@@ -39,6 +39,7 @@ pub struct NotaryClient {
     actions: String,
     http: HttpClient,
     auth: Authenticator,
+    rests_apart: bool,
 }
 
 /// What a server said when it was asked for the present timestamp.
@@ -144,7 +145,16 @@ impl NotaryClient {
             actions: actions.to_owned(),
             http,
             auth: Authenticator::new(credentials),
+            rests_apart: false,
         }
+    }
+
+    /// The same client for whoever asks for much: that the server is busy is an error at once
+    /// ([`TransportError::Busy`]), so that all questions can wait as long as it says, not only the
+    /// one that was put.
+    #[must_use]
+    pub fn without_rests(self) -> Self {
+        Self { rests_apart: true, ..self }
     }
 
     /// Fetches a file, its bytes exactly as received, at most `limit` of them (more is
@@ -180,7 +190,9 @@ impl NotaryClient {
     pub async fn publish(&self, files: &[(RoleName, Vec<u8>)]) -> Result<(), NotaryError> {
         let boundary = Uuid::new_v4().simple().to_string();
         let mut request = form(Method::POST, self.address("")?, &boundary);
-        request.body = multipart(&boundary, files).into();
+        let mut body = FormWriter::new(&boundary);
+        body.trust_files(files);
+        request.body = body.finish().into();
         let answer = self.send(request, &self.actions).await?;
         self.expect(answer, "collection").map(|_| ())
     }
@@ -254,7 +266,7 @@ impl NotaryClient {
         url.query_pairs_mut()
             .append_pair("change_id", after)
             .append_pair("records", &records.to_string());
-        let request = fresh(Request::get(url, MAX_CHANGEFEED_BYTES));
+        let request = self.fresh(Request::get(url, MAX_CHANGEFEED_BYTES));
         let answer = self.auth.send(&self.http, request, scope).await?;
         let answer = self.expect(answer, "changefeed")?;
         let feed = Changefeed::parse(&answer.body);
@@ -308,7 +320,15 @@ impl NotaryClient {
 
     async fn send(&self, request: Request, actions: &str) -> Result<Answer, TransportError> {
         let scope = repository_scope(self.gun.as_str(), actions);
-        self.auth.send(&self.http, fresh(request), &scope).await
+        self.auth.send(&self.http, self.fresh(request), &scope).await
+    }
+
+    /// A proxy's old copy of current metadata would look like a rollback.
+    fn fresh(&self, mut request: Request) -> Request {
+        request.headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        request.headers.insert(ACCEPT, HeaderValue::from_static("application/json, */*"));
+        request.rests_apart = self.rests_apart;
+        request
     }
 
     /// Turns every status but success into its error.
@@ -354,13 +374,6 @@ impl NotaryClient {
 /// HTTP writes dates as mail does (RFC 9110 §5.6.7).
 static DATES: DateTimeParser = DateTimeParser::new();
 
-/// A proxy's old copy of current metadata would look like a rollback.
-fn fresh(mut request: Request) -> Request {
-    request.headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    request.headers.insert(ACCEPT, HeaderValue::from_static("application/json, */*"));
-    request
-}
-
 /// An address below which paths are joined: no user, no query, a slash at the end.
 fn as_folder(mut base: Url) -> Url {
     // Addresses that refuse have no user to take away.
@@ -380,27 +393,10 @@ fn server_name(base: &Url) -> String {
 
 /// A request whose body is a form with this boundary.
 fn form(method: Method, url: Url, boundary: &str) -> Request {
-    let content_type = HeaderValue::from_str(&format!("multipart/form-data; boundary={boundary}"));
+    let content_type = HeaderValue::from_str(&content_type(boundary));
     let mut request = Request::new(method, url, MAX_ERROR_BODY_BYTES);
     request.headers.extend(content_type.ok().map(|value| (CONTENT_TYPE, value)));
     request
-}
-
-/// The body of an upload: role names are the file names, and need no quoting by construction.
-fn multipart(boundary: &str, files: &[(RoleName, Vec<u8>)]) -> Bytes {
-    let mut body = Vec::new();
-    for (role, bytes) in files {
-        let head = format!(
-            "--{boundary}\r\n\
-             Content-Disposition: form-data; name=\"files\"; filename=\"{role}\"\r\n\
-             Content-Type: application/octet-stream\r\n\r\n"
-        );
-        body.extend_from_slice(head.as_bytes());
-        body.extend_from_slice(bytes);
-        body.extend_from_slice(b"\r\n");
-    }
-    body.extend_from_slice(format!("--{boundary}--\r\n").as_bytes());
-    body.into()
 }
 
 /// The scope of a token that may see what repositories there are.

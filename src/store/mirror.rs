@@ -28,10 +28,24 @@ pub struct MirrorState {
     pub to: String,
     /// The last change of the global changefeed that was looked at; 0 for none.
     pub after: String,
+    /// What that change was: if it is another one the next time, the feed is another, too.
+    #[serde(default)]
+    pub last: Option<LastChange>,
     /// Collections that are to be looked at again, whatever the feed says.
     pub pending: BTreeSet<String>,
-    /// SHA-256, in hex, of the timestamp of each collection that was brought last.
+    /// SHA-256, in hex, of the timestamp and the root of each collection that were brought last.
     pub brought: BTreeMap<String, String>,
+}
+
+/// The last change of the global changefeed that was looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastChange {
+    /// The one before it, from which on it is asked for; 0 for none.
+    pub before: String,
+    /// The collection.
+    pub gun: String,
+    /// The timestamp's SHA-256 in hex; empty for a deletion.
+    pub sha256: String,
 }
 
 /// Why the folder of a mirror cannot be used.
@@ -97,6 +111,7 @@ impl MirrorFolder {
                 from: from.to_owned(),
                 to: to.to_owned(),
                 after: "0".to_owned(),
+                last: None,
                 pending: BTreeSet::new(),
                 brought: BTreeMap::new(),
             });

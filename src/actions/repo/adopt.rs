@@ -36,6 +36,9 @@ pub struct Adoption {
     pub roots: (u64, u64),
     /// The version of the timestamp that is there: the next ones go on from it.
     pub timestamp: u64,
+    /// When the root, snapshot and timestamp that are there end: from the first of these on readers
+    /// refuse the collection, until it is adopted.
+    pub ends: Vec<(RoleName, Timestamp)>,
     /// What happens to each role that a server can sign.
     pub handed: Vec<(RoleName, Handed)>,
     /// The keys that have to sign, role by role.
@@ -288,6 +291,11 @@ async fn plan(
         gun: trusted.gun().clone(),
         roots: (version, version.saturating_add(1)),
         timestamp: trusted.timestamp().body().header.version,
+        ends: vec![
+            (RoleName::Root, root.header.expires.instant()),
+            (RoleName::Snapshot, trusted.snapshot().body().header.expires.instant()),
+            (RoleName::Timestamp, trusted.timestamp().body().header.expires.instant()),
+        ],
         handed,
         needs: Vec::new(),
         expired: Vec::new(),

@@ -4,22 +4,27 @@
 //! everything else as it comes whether it verifies. Then come the files that files name by hash,
 //! older versions by number, and what the changefeed knows of.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt as _};
+use tokio::sync::SemaphorePermit;
 
 use crate::actions::rescue::Pace;
 use crate::actions::rescue::index::{Index, Named};
 use crate::actions::rescue::keep::{Outcome, in_words};
+use crate::actions::rescue::pace::Judging;
 use crate::actions::rescue::report::RescueError;
 use crate::client::notary::NotFoundBody;
 use crate::client::{FileVersion, NotaryClient, NotaryError, TransportError};
-use crate::clock::Timestamp;
+use crate::clock::{Clock, Timestamp};
 use crate::crypto::Sha256Hash;
 use crate::limits::{
-    MAX_BUSY_ANSWERS, MAX_FEED_RECORDS, MAX_MISSING_VERSIONS, MAX_PAGES, MAX_RESCUE_REST_SECONDS,
-    MAX_RESCUED_BYTES, MAX_RESCUED_VERSIONS, MAX_ROOT_ROTATIONS, MAX_UNVERIFIED_BYTES,
-    MAX_UNVERIFIED_FILES,
+    MAX_BUSY_ANSWERS, MAX_DELEGATION_DEPTH, MAX_FEED_RECORDS, MAX_FEED_WORD_BYTES,
+    MAX_MISSING_VERSIONS, MAX_NOTED_MISSING, MAX_PAGES, MAX_RESCUE_REST_SECONDS, MAX_RESCUED_BYTES,
+    MAX_RESCUED_FILES, MAX_RESCUED_VERSIONS, MAX_ROOT_ROTATIONS, MAX_SIDE_BY_SIDE_BYTES,
+    MAX_UNVERIFIED_BYTES, MAX_UNVERIFIED_FILES,
 };
 use crate::store::files::Unsynced;
 use crate::store::rescue::{
@@ -35,31 +40,40 @@ use crate::wire::notary::{Change, file_name};
 pub(super) struct Plan<'a> {
     pub(super) notary: &'a NotaryClient,
     pub(super) pace: &'a Pace,
+    pub(super) judging: &'a Judging,
     pub(super) collection: &'a RescuedCollection,
     /// The root that the user has cached.
-    pub(super) anchor: Option<&'a [u8]>,
+    pub(super) anchor: Option<Arc<[u8]>>,
     pub(super) bounds: Bounds,
     /// Whether older versions are asked for.
     pub(super) history: bool,
     pub(super) parallel: usize,
     pub(super) place: String,
-    pub(super) now: Timestamp,
+    pub(super) clock: &'a dyn Clock,
 }
 
 /// One collection, on its way.
 pub(super) struct Fetch<'a> {
     plan: Plan<'a>,
+    begun: Timestamp,
     index: Index,
     known_feed: Vec<FeedRecord>,
     feed: Vec<FeedRecord>,
-    missing: Vec<MissingRecord>,
+    /// What was not had in this run, by name.
+    missing: BTreeMap<String, MissingRecord>,
+    /// What was answered to the first question that came to nothing.
+    first_answer: Option<String>,
     remarks: Vec<String>,
     unsynced: Vec<Unsynced>,
     pub(super) new_files: usize,
     unverified: (usize, u64),
     not_kept: usize,
+    /// Whether a file was kept that nothing vouched for when it came.
+    has_early: bool,
     complete: bool,
     newest_timestamp: Option<Sha256Hash>,
+    /// The newest root version that was asked for by its number.
+    newest_root: u64,
 }
 
 /// What was answered to a question.
@@ -69,57 +83,106 @@ enum Answer {
     Absent(String),
     /// There was no answer, or none that makes sense.
     Failed(String),
+    /// It is too large to be held beside others.
+    Large,
+}
+
+/// What is known of one version.
+enum Numbered {
+    /// It is there already.
+    There,
+    /// It was asked for before, in this run.
+    Missing,
+    Asked(Answer),
+}
+
+/// What judging the files of a collection came to.
+struct Look {
+    index: Index,
+    unverified: (usize, u64),
+    known_feed: Vec<FeedRecord>,
 }
 
 impl<'a> Fetch<'a> {
     /// Begins with what is there already.
-    pub(super) fn new(plan: Plan<'a>) -> Result<Self, RescueError> {
+    pub(super) async fn new(plan: Plan<'a>) -> Result<Self, RescueError> {
+        let begun = plan.clock.now();
         let mut fetch = Self {
             plan,
+            begun,
             index: Index::default(),
             known_feed: Vec::new(),
             feed: Vec::new(),
-            missing: Vec::new(),
+            missing: BTreeMap::new(),
+            first_answer: None,
             remarks: Vec::new(),
             unsynced: Vec::new(),
             new_files: 0,
             unverified: (0, 0),
             not_kept: 0,
+            has_early: false,
             complete: true,
             newest_timestamp: None,
+            newest_root: 0,
         };
-        fetch.look()?;
+        fetch.look().await?;
         Ok(fetch)
     }
 
-    /// Judges what is there by now.
-    fn look(&mut self) -> Result<(), RescueError> {
+    /// Judges what is there by now. It can take long enough for others to wait.
+    async fn look(&mut self) -> Result<(), RescueError> {
         if !self.plan.collection.exists() {
             return Ok(());
         }
-        let kept = self.plan.collection.read()?;
-        let history = examine(self.plan.collection.gun(), &kept.files, self.plan.anchor);
-        self.index = Index::of(&kept.files, &history);
-        let refused = history.findings.iter().filter(|finding| finding.refused.is_some());
-        self.unverified =
-            refused.fold((0, 0), |(files, bytes), finding| (files + 1, bytes + finding.length));
-        if let Some(record) = kept.record {
-            self.known_feed = record.feed;
-        }
+        let _room = self.plan.judging.room(self.plan.collection.size()?).await;
+        let (collection, place) = (self.plan.collection.clone(), self.plan.place.clone());
+        let anchor = self.plan.anchor.clone();
+        let work = move || Look::at(&collection, anchor.as_deref(), &place);
+        let gun = || self.plan.collection.gun().clone();
+        let look = tokio::task::spawn_blocking(work).await;
+        let mut look = look.map_err(|_| RescueError::CutOff { gun: gun() })??;
+        look.index.remember_asked(&mut self.index);
+        self.index = look.index;
+        (self.unverified, self.known_feed) = (look.unverified, look.known_feed);
         Ok(())
     }
 
     /// Asks for everything. What was had before an error is kept.
     pub(super) async fn run(&mut self) -> Result<(), RescueError> {
-        self.newest().await?;
-        self.look()?;
+        let timestamp = self.newest().await?;
+        self.look().await?;
+        if let Some(bytes) = timestamp {
+            let timestamp = KeptFile { role: RoleName::Timestamp, bytes };
+            // Perhaps the newest root is not the newest: old copies of files are about.
+            if self.index.signers.take(&timestamp).is_err() && self.roots_above().await? {
+                self.look().await?;
+            }
+        }
         self.named().await?;
         if self.plan.history {
             self.feed().await?;
+        }
+        self.rest().await?;
+        // What came before that which vouches for it names others, once that is known.
+        for _ in 0..MAX_DELEGATION_DEPTH {
+            if !std::mem::take(&mut self.has_early) {
+                break;
+            }
+            self.look().await?;
+            self.rest().await?;
+        }
+        Ok(())
+    }
+
+    /// All but the newest files and what they name.
+    async fn rest(&mut self) -> Result<(), RescueError> {
+        self.named().await?;
+        if self.plan.history {
             self.older().await?;
         }
         self.never_seen().await?;
-        self.named().await
+        self.named().await?;
+        self.later_roots().await
     }
 
     /// Ends: what was kept is made to last, and what there is to be written down is handed over.
@@ -129,28 +192,27 @@ impl<'a> Fetch<'a> {
     ) -> Result<(Outcome, usize), RescueError> {
         self.plan.collection.sync(std::mem::take(&mut self.unsynced))?;
         if self.not_kept > 0 {
-            self.remarks
-                .push(format!("{} more files that do not verify were not kept", self.not_kept));
+            self.remark(format!("{} more files that do not verify were not kept", self.not_kept));
         }
         if let Some(error) = error {
-            self.remarks.push(in_words(error));
+            self.remark(in_words(error));
         }
         let source = SourceRecord {
             kind: SourceKind::Server,
             place: self.plan.place,
-            begun: self.plan.now,
-            finished: error.is_none().then_some(self.plan.now),
+            begun: self.begun,
+            finished: error.is_none().then(|| self.plan.clock.now()),
             complete: self.complete && error.is_none() && self.plan.history,
             remarks: self.remarks,
         };
-        Ok((Outcome { source, feed: self.feed, missing: self.missing }, self.new_files))
+        let missing = self.missing.into_values().collect();
+        Ok((Outcome { source, feed: self.feed, missing }, self.new_files))
     }
 
     /// Why nothing is there though nothing failed.
     pub(super) fn nothing(&self) -> RescueError {
         let (place, gun) = (self.plan.place.clone(), self.plan.collection.gun().clone());
-        let first = self.missing.first().map(|missing| missing.answer.clone());
-        RescueError::NoAnswer { place, gun, answer: first.unwrap_or_default() }
+        RescueError::NoAnswer { place, gun, answer: self.first_answer.clone().unwrap_or_default() }
     }
 
     /// Whether anything is there.
@@ -158,22 +220,24 @@ impl<'a> Fetch<'a> {
         !self.index.is_empty()
     }
 
-    /// The root and the timestamp that the server has now, and all roots before.
-    async fn newest(&mut self) -> Result<(), RescueError> {
+    /// The root and the timestamp that the server has now, and all roots before; returns that
+    /// timestamp.
+    async fn newest(&mut self) -> Result<Option<Vec<u8>>, RescueError> {
         let root = self.current(&RoleName::Root).await?;
         let timestamp = self.current(&RoleName::Timestamp).await?;
-        if root.is_none() && timestamp.is_none() && self.missing.iter().all(|one| one.absent) {
+        if root.is_none() && timestamp.is_none() && self.missing.values().all(|one| one.absent) {
             let (place, gun) = (self.plan.place.clone(), self.plan.collection.gun().clone());
             return Err(RescueError::NoTrustData { place, gun });
         }
         self.newest_timestamp = timestamp.as_deref().map(Sha256Hash::of);
-        let cached = self.plan.anchor.map(<[u8]>::to_vec);
+        let cached = self.plan.anchor.as_deref().map(<[u8]>::to_vec);
         let newest = [&root, &cached]
             .into_iter()
             .flatten()
             .filter_map(|raw| version_of(&RoleName::Root, raw))
             .max();
         let newest = newest.unwrap_or(1);
+        let timestamp_there = timestamp.clone();
         for file in
             [(RoleName::Root, root), (RoleName::Root, cached), (RoleName::Timestamp, timestamp)]
         {
@@ -181,14 +245,47 @@ impl<'a> Fetch<'a> {
                 self.put(&role, &bytes)?;
             }
         }
-        let mut versions: Vec<u64> = (1..=newest).rev().collect();
-        let most = usize::try_from(MAX_ROOT_ROTATIONS).unwrap_or(usize::MAX);
-        if versions.len() > most {
-            versions.truncate(most);
-            self.remarks.push(format!("only the last {MAX_ROOT_ROTATIONS} roots were asked for"));
+        self.roots(1, newest).await?;
+        Ok(timestamp_there)
+    }
+
+    /// Roots of versions above the newest, one after the other; returns whether there is any.
+    async fn roots_above(&mut self) -> Result<bool, RescueError> {
+        let before = self.newest_root;
+        let limit = self.limit(&RoleName::Root);
+        for _ in 0..MAX_ROOT_ROTATIONS {
+            let next = self.newest_root.saturating_add(1);
+            match self.ask(&RoleName::Root, FileVersion::Number(next), limit).await? {
+                Answer::Had(bytes) if version_of(&RoleName::Root, &bytes) == Some(next) => {
+                    self.put(&RoleName::Root, &bytes)?;
+                    self.newest_root = next;
+                }
+                _ => break,
+            }
+        }
+        Ok(self.newest_root > before)
+    }
+
+    /// All roots from one version to another, from the newest down; a number is only what a server
+    /// says, and may be any.
+    async fn roots(&mut self, oldest: u64, newest: u64) -> Result<(), RescueError> {
+        self.newest_root = newest;
+        let first = newest.saturating_sub(MAX_ROOT_ROTATIONS.saturating_sub(1)).max(oldest);
+        if first > oldest {
+            self.remark(format!("only the last {MAX_ROOT_ROTATIONS} roots were asked for"));
             self.complete = false;
         }
-        self.by_number(&RoleName::Root, versions).await
+        self.by_number(&RoleName::Root, (first..=newest).rev().collect()).await
+    }
+
+    /// Roots up to one that is newer than the server says that the newest is: a snapshot named it.
+    async fn later_roots(&mut self) -> Result<(), RescueError> {
+        match self.index.newest_there(&RoleName::Root) {
+            Some(newest) if newest > self.newest_root => {
+                self.roots(self.newest_root.saturating_add(1), newest).await
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The file that the server says is the present one.
@@ -200,6 +297,7 @@ impl<'a> Fetch<'a> {
                 self.note_missing(file_name(role, FileVersion::Current), answer, true);
                 Ok(None)
             }
+            Answer::Large => Ok(None),
             Answer::Failed(answer) => {
                 self.note_missing(file_name(role, FileVersion::Current), answer, false);
                 // A server that cannot sign a new one still has the old ones.
@@ -242,14 +340,19 @@ impl<'a> Fetch<'a> {
             }
             let asked = wanted.into_iter().map(|named| async {
                 let limit = self.limit(&named.role).min(named.length);
-                let answer = self.ask(&named.role, FileVersion::Hash(named.sha256), limit).await;
+                let version = FileVersion::Hash(named.sha256);
+                let answer = self.ask_beside_others(&named.role, version, limit).await;
                 (named, answer)
             });
             let answers: Vec<(Named, Result<Answer, RescueError>)> =
                 stream::iter(asked).buffered(self.plan.parallel.max(1)).collect().await;
             for (named, answer) in answers {
-                let name = file_name(&named.role, FileVersion::Hash(named.sha256));
-                match answer? {
+                let version = FileVersion::Hash(named.sha256);
+                let name = file_name(&named.role, version);
+                let limit = self.limit(&named.role).min(named.length);
+                let (answer, _alone) = self.or_alone(answer?, &named.role, version, limit).await?;
+                match answer {
+                    Answer::Large => {}
                     Answer::Had(bytes) if Sha256Hash::of(&bytes) == named.sha256 => {
                         self.keep(&named.role, bytes)?;
                     }
@@ -279,7 +382,7 @@ impl<'a> Fetch<'a> {
                 let newest = self.index.newest(&role).unwrap_or(0);
                 let oldest = newest.saturating_sub(MAX_RESCUED_VERSIONS).max(1);
                 if oldest > 1 {
-                    self.remarks.push(format!(
+                    self.remark(format!(
                         "of {role} only the last {MAX_RESCUED_VERSIONS} versions were asked for"
                     ));
                     self.complete = false;
@@ -298,9 +401,15 @@ impl<'a> Fetch<'a> {
                 continue;
             }
             let limit = self.limit(&role);
-            // That one who may sign has not signed yet is nothing that is missing.
-            if let Answer::Had(bytes) = self.ask(&role, FileVersion::Current, limit).await? {
-                self.keep(&role, bytes)?;
+            let name = file_name(&role, FileVersion::Current);
+            if self.missing.contains_key(&name) {
+                continue;
+            }
+            match self.ask(&role, FileVersion::Current, limit).await? {
+                Answer::Had(bytes) => drop(self.keep(&role, bytes)?),
+                // That one who may sign has not signed yet is nothing that is missing.
+                Answer::Absent(_) | Answer::Large => {}
+                Answer::Failed(answer) => self.note_missing(name, answer, false),
             }
         }
         Ok(())
@@ -316,10 +425,27 @@ impl<'a> Fetch<'a> {
             let asked = batch.iter().map(|version| self.numbered(role, *version));
             let answers: Vec<_> =
                 stream::iter(asked).buffered(self.plan.parallel.max(1)).collect().await;
-            for (version, answer) in answers {
-                let name = file_name(role, FileVersion::Number(version));
-                match answer? {
-                    None => missing = 0,
+            for (version, numbered) in answers {
+                let number = FileVersion::Number(version);
+                let name = file_name(role, number);
+                let answer = match numbered? {
+                    Numbered::There => {
+                        missing = 0;
+                        continue;
+                    }
+                    Numbered::Missing => None,
+                    Numbered::Asked(answer) => Some(answer),
+                };
+                let limit = self.limit(role);
+                let (answer, _alone) = match answer {
+                    Some(answer) => {
+                        let (answer, alone) = self.or_alone(answer, role, number, limit).await?;
+                        (Some(answer), alone)
+                    }
+                    None => (None, None),
+                };
+                match answer {
+                    None | Some(Answer::Large) => missing += 1,
                     Some(Answer::Had(bytes)) => {
                         missing = 0;
                         let is_it = version_of(role, &bytes) == Some(version);
@@ -341,7 +467,7 @@ impl<'a> Fetch<'a> {
                 }
                 if missing >= MAX_MISSING_VERSIONS || wrong >= MAX_MISSING_VERSIONS {
                     let what = if missing >= MAX_MISSING_VERSIONS { "missing" } else { "wrong" };
-                    self.remarks.push(format!(
+                    self.remark(format!(
                         "{role} was given up at version {version}: {MAX_MISSING_VERSIONS} in a \
                          row are {what}"
                     ));
@@ -353,27 +479,38 @@ impl<'a> Fetch<'a> {
         Ok(())
     }
 
-    /// One version; nothing if it is there already.
+    /// One version, unless it is there already.
     async fn numbered(
         &self,
         role: &RoleName,
         version: u64,
-    ) -> (u64, Result<Option<Answer>, RescueError>) {
+    ) -> (u64, Result<Numbered, RescueError>) {
         if self.index.has_version(role, version) {
-            return (version, Ok(None));
+            return (version, Ok(Numbered::There));
         }
-        // What the server did not have before is asked for again: it may have been half down.
-        let answer = self.ask(role, FileVersion::Number(version), self.limit(role)).await;
-        (version, answer.map(Some))
+        let number = FileVersion::Number(version);
+        if self.missing.contains_key(&file_name(role, number)) {
+            return (version, Ok(Numbered::Missing));
+        }
+        // What an earlier run did not get is asked for again: the server may have been half down.
+        let answer = self.ask_beside_others(role, number, self.limit(role)).await;
+        (version, answer.map(Numbered::Asked))
     }
 
     /// The collection's changes; each names a timestamp.
     async fn feed(&mut self) -> Result<(), RescueError> {
         let known = std::mem::take(&mut self.known_feed);
-        let mut after = known.last().map_or_else(|| "0".to_owned(), |last| last.id.clone());
         for record in &known {
             self.want_change(&record.sha256);
         }
+        // From the last change but one on: if that is not followed by the last one any more, the
+        // list is another, and begun again.
+        let mut last_known = match known.as_slice() {
+            [.., before, last] => Some((before, last)),
+            _ => None,
+        };
+        let mut ends = BTreeSet::new();
+        let mut after = last_known.map_or_else(|| "0".to_owned(), |(before, _)| before.id.clone());
         for _ in 0..MAX_PAGES {
             let page = match self.page(&after).await {
                 Ok(page) => page,
@@ -385,9 +522,21 @@ impl<'a> Fetch<'a> {
                 }
                 Err(error) => return Err(error),
             };
+            if let Some((_, known)) = last_known.take()
+                && !page.first().is_some_and(|first| is_same_change(known, first))
+            {
+                "0".clone_into(&mut after);
+                continue;
+            }
             let Some(last) = page.last() else { break };
-            if last.id == after || self.feed.len() + page.len() > MAX_FEED_RECORDS {
-                self.remarks.push("the changefeed does not come to an end".to_owned());
+            let goes_round = !ends.insert(last.id.clone());
+            if goes_round || self.feed.len() + page.len() > MAX_FEED_RECORDS {
+                self.remark("the changefeed does not come to an end".to_owned());
+                self.complete = false;
+                break;
+            }
+            if page.iter().any(has_long_words) {
+                self.remark("the changefeed has words that are too long".to_owned());
                 self.complete = false;
                 break;
             }
@@ -434,13 +583,20 @@ impl<'a> Fetch<'a> {
     /// Keeps a file; returns whether it verifies.
     fn keep(&mut self, role: &RoleName, bytes: Vec<u8>) -> Result<bool, RescueError> {
         if *role == RoleName::Root {
-            // Whether it does, only the chain can tell.
-            self.put(role, &bytes)?;
-            return Ok(version_of(role, &bytes).is_some());
+            // Whether it does, only the chain can tell; but not what is none.
+            let is_one = version_of(role, &bytes).is_some();
+            if is_one {
+                self.put(role, &bytes)?;
+            } else {
+                self.keep_unverified(role, &bytes)?;
+            }
+            return Ok(is_one);
         }
         let file = KeptFile { role: role.clone(), bytes };
         let Ok(told) = self.index.signers.take(&file) else {
+            let (before, _) = self.unverified;
             self.keep_unverified(role, &file.bytes)?;
+            self.has_early |= self.unverified.0 > before;
             return Ok(false);
         };
         self.index.told(told);
@@ -473,7 +629,7 @@ impl<'a> Fetch<'a> {
             return Ok(());
         }
         if !self.plan.collection.can_keep(role) {
-            self.remarks.push(format!("{role} has too long a name to be kept"));
+            self.remark(format!("{role} has too long a name to be kept"));
             self.complete = false;
             return Ok(());
         }
@@ -495,7 +651,7 @@ impl<'a> Fetch<'a> {
         record.sources.push(SourceRecord {
             kind: SourceKind::Server,
             place: self.plan.place.clone(),
-            begun: self.plan.now,
+            begun: self.begun,
             finished: None,
             complete: false,
             remarks: Vec::new(),
@@ -504,21 +660,67 @@ impl<'a> Fetch<'a> {
     }
 
     fn has_room(&mut self) -> bool {
-        if self.index.bytes < MAX_RESCUED_BYTES {
+        if self.index.bytes >= MAX_RESCUED_BYTES {
+            self.remark(format!("no more than {MAX_RESCUED_BYTES} bytes of a collection are kept"));
+        } else if self.index.files() >= MAX_RESCUED_FILES {
+            self.remark(format!("no more than {MAX_RESCUED_FILES} files of a collection are kept"));
+        } else {
             return true;
-        }
-        let remark = format!("no more than {MAX_RESCUED_BYTES} bytes of a collection are kept");
-        if !self.remarks.contains(&remark) {
-            self.remarks.push(remark);
         }
         self.complete = false;
         false
     }
 
+    fn remark(&mut self, remark: String) {
+        if !self.remarks.contains(&remark) {
+            self.remarks.push(remark);
+        }
+    }
+
     fn note_missing(&mut self, name: String, answer: String, absent: bool) {
         self.complete &= absent;
-        self.missing.retain(|known| known.name != name);
-        self.missing.push(MissingRecord { name, answer, absent });
+        self.first_answer.get_or_insert_with(|| answer.clone());
+        if self.missing.len() >= MAX_NOTED_MISSING && !self.missing.contains_key(&name) {
+            self.remark("more was asked for and not had than is noted".to_owned());
+            return;
+        }
+        self.missing.insert(name.clone(), MissingRecord { name, answer, absent });
+    }
+
+    /// Asks for a file while others are asked for and held. It is not had if it is large.
+    async fn ask_beside_others(
+        &self,
+        role: &RoleName,
+        version: FileVersion,
+        limit: u64,
+    ) -> Result<Answer, RescueError> {
+        let small = limit.min(MAX_SIDE_BY_SIDE_BYTES);
+        if matches!(version, FileVersion::Hash(_)) && limit > small {
+            return Ok(Answer::Large);
+        }
+        let plan = &self.plan;
+        let ask = async || plan.notary.file(role, version, small).await;
+        match patiently(plan.pace, plan.notary, ask).await? {
+            Err(NotaryError::Transport(TransportError::TooLarge { .. })) if limit > small => {
+                Ok(Answer::Large)
+            }
+            answer => Ok(in_short(answer)),
+        }
+    }
+
+    /// Asks for a large file, when no other is held.
+    async fn or_alone(
+        &self,
+        answer: Answer,
+        role: &RoleName,
+        version: FileVersion,
+        limit: u64,
+    ) -> Result<(Answer, Option<SemaphorePermit<'a>>), RescueError> {
+        if !matches!(answer, Answer::Large) {
+            return Ok((answer, None));
+        }
+        let alone = self.plan.pace.alone().await;
+        Ok((self.ask(role, version, limit).await?, alone))
     }
 
     async fn ask(
@@ -528,15 +730,8 @@ impl<'a> Fetch<'a> {
         limit: u64,
     ) -> Result<Answer, RescueError> {
         let plan = &self.plan;
-        let asked = patiently(plan.pace, plan.notary, async || {
-            plan.notary.file(role, version, limit).await
-        })
-        .await?;
-        Ok(match asked {
-            Ok(bytes) => Answer::Had(bytes),
-            Err(error) if is_absence(&error) => Answer::Absent(NOT_THERE.to_owned()),
-            Err(error) => Answer::Failed(in_words(&error)),
-        })
+        let ask = async || plan.notary.file(role, version, limit).await;
+        Ok(in_short(patiently(plan.pace, plan.notary, ask).await?))
     }
 
     fn limit(&self, role: &RoleName) -> u64 {
@@ -548,6 +743,46 @@ impl<'a> Fetch<'a> {
             RoleName::Targets | RoleName::Delegation(_) => bounds.targets,
         }
     }
+}
+
+impl Look {
+    /// Reads and judges a collection. `place` is the server that is asked now: where the changes
+    /// that are known come from others as well, they say nothing of how far its own were read.
+    fn at(
+        collection: &RescuedCollection,
+        anchor: Option<&[u8]>,
+        place: &str,
+    ) -> Result<Self, RescueError> {
+        let kept = collection.read()?;
+        let history = examine(collection.gun(), &kept.files, anchor);
+        let refused = history.findings.iter().filter(|finding| finding.refused.is_some());
+        let unverified =
+            refused.fold((0, 0), |(files, bytes), finding| (files + 1, bytes + finding.length));
+        let known_feed = kept.record.filter(|record| {
+            let mut servers =
+                record.sources.iter().filter(|source| source.kind == SourceKind::Server);
+            servers.all(|server| server.place == place)
+        });
+        let known_feed = known_feed.map(|record| record.feed).unwrap_or_default();
+        Ok(Self { index: Index::of(&kept.files, &history), unverified, known_feed })
+    }
+}
+
+fn in_short(answer: Result<Vec<u8>, NotaryError>) -> Answer {
+    match answer {
+        Ok(bytes) => Answer::Had(bytes),
+        Err(error) if is_absence(&error) => Answer::Absent(NOT_THERE.to_owned()),
+        Err(error) => Answer::Failed(in_words(&error)),
+    }
+}
+
+fn is_same_change(known: &FeedRecord, change: &Change) -> bool {
+    (&known.id, known.version, &known.sha256) == (&change.id, change.version, &change.sha256)
+}
+
+fn has_long_words(change: &Change) -> bool {
+    let words = [&change.id, &change.created_at, &change.sha256, &change.category];
+    words.iter().any(|word| word.len() > MAX_FEED_WORD_BYTES)
 }
 
 /// Asks when it is time, and again when the server is busy. What makes further questions useless is
@@ -571,12 +806,12 @@ pub(in crate::actions) async fn patiently<T>(
             Err(NotaryError::Transport(failure)) => Some(failure),
             _ => None,
         };
-        pace.remember(!failure.is_some_and(TransportError::is_offline));
         match failure {
             Some(TransportError::Busy { retry_after, .. }) if busy < MAX_BUSY_ANSWERS => {
                 busy += 1;
                 let longest = Duration::from_secs(MAX_RESCUE_REST_SECONDS);
                 let wait = retry_after.unwrap_or(BUSY_WAIT.saturating_mul(busy));
+                let wait = wait.max(LEAST_WAIT.saturating_mul(busy));
                 if wait > longest {
                     return answer.map(Ok).map_err(RescueError::Server);
                 }
@@ -590,9 +825,17 @@ pub(in crate::actions) async fn patiently<T>(
                 | TransportError::Token { .. }
                 | TransportError::Credentials { .. },
             ) => {
+                pace.remember(true);
                 return answer.map(Ok).map_err(RescueError::Server);
             }
-            _ => return Ok(answer),
+            // One that is busy whenever it is asked answers as little as one that is gone.
+            failure => {
+                let is_silent = |failure: &TransportError| {
+                    failure.is_offline() || matches!(failure, TransportError::Busy { .. })
+                };
+                pace.remember(!failure.is_some_and(is_silent));
+                return Ok(answer);
+            }
         }
     }
 }
@@ -623,5 +866,8 @@ const PAGE: i32 = 1000;
 /// Rest after the first answer of a busy server that does not say how long; then twice as long, and
 /// so on.
 const BUSY_WAIT: Duration = Duration::from_secs(1);
+/// Least rest after the first answer of a busy server, whatever it says; then twice as long, and so
+/// on.
+const LEAST_WAIT: Duration = Duration::from_millis(50);
 /// Files and folders that are waited for at once.
 const MAX_UNSYNCED: usize = 256;

@@ -112,6 +112,17 @@ impl Index {
         self.there.contains(&(role.clone(), *sha256))
     }
 
+    /// Takes over what was asked for by hash before what is there was judged again, so that it is
+    /// not asked for once more.
+    pub(super) fn remember_asked(&mut self, before: &mut Self) {
+        let mut asked = std::mem::take(&mut before.asked);
+        for named in &before.wanted {
+            asked.remove(&(named.role.clone(), named.sha256));
+        }
+        self.wanted.retain(|named| !asked.contains(&(named.role.clone(), named.sha256)));
+        self.asked.append(&mut asked);
+    }
+
     pub(super) fn has_version(&self, role: &RoleName, version: u64) -> bool {
         self.versions.get(role).is_some_and(|versions| versions.contains(&version))
     }
@@ -122,6 +133,15 @@ impl Index {
 
     pub(super) fn newest(&self, role: &RoleName) -> Option<u64> {
         self.newest.get(role).copied()
+    }
+
+    /// The newest version of a role that is there, whether it verifies or not.
+    pub(super) fn newest_there(&self, role: &RoleName) -> Option<u64> {
+        self.versions.get(role)?.last().copied()
+    }
+
+    pub(super) fn files(&self) -> usize {
+        self.there.len()
     }
 
     /// Every role that is known of, but root.

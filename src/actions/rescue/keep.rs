@@ -1,9 +1,10 @@
 //! Judging what is there of a collection, and writing it down.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::actions::rescue::report::{RescueError, Rescued};
 use crate::crypto::Sha256Hash;
+use crate::limits::{MAX_FEED_RECORDS, MAX_NOTED_MISSING};
 use crate::store::rescue::{
     FeedRecord, FileRecord, FolderFinding, Kept, MissingRecord, Record, RescuedCollection,
     SourceRecord,
@@ -90,11 +91,13 @@ fn will_be_recorded(finding: &FolderFinding) -> bool {
 
 /// What was known stays, and what is new comes after it.
 fn merge_feed(known: &mut Vec<FeedRecord>, new: Vec<FeedRecord>) {
-    let mut by_id: BTreeMap<String, usize> =
-        known.iter().enumerate().map(|(at, record)| (record.id.clone(), at)).collect();
+    // Two servers number their changes each in its own way.
+    let what = |record: &FeedRecord| {
+        (record.id.clone(), record.version, record.sha256.clone(), record.category.clone())
+    };
+    let mut there: BTreeSet<_> = known.iter().map(what).collect();
     for record in new {
-        if !by_id.contains_key(&record.id) {
-            by_id.insert(record.id.clone(), known.len());
+        if known.len() < MAX_FEED_RECORDS && there.insert(what(&record)) {
             known.push(record);
         }
     }
@@ -124,5 +127,5 @@ fn merge_missing(record: &mut Record, new: Vec<MissingRecord>) {
         _ => false,
     };
     missing.retain(|name, _| !there(name));
-    record.missing = missing.into_values().collect();
+    record.missing = missing.into_values().take(MAX_NOTED_MISSING).collect();
 }

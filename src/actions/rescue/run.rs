@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use futures_util::stream::{self, StreamExt as _};
 
@@ -9,6 +10,7 @@ use crate::actions::context::{Context, TrustServer, registry_host};
 use crate::actions::rescue::Pace;
 use crate::actions::rescue::fetch::{Fetch, Plan, patiently};
 use crate::actions::rescue::keep::{Outcome, write_down};
+use crate::actions::rescue::pace::Judging;
 use crate::actions::rescue::report::{RescueError, Rescued};
 use crate::limits::{MAX_PAGES, MAX_RESCUED_COLLECTIONS};
 use crate::store::TrustDir;
@@ -24,11 +26,14 @@ pub struct Request {
     pub to: PathBuf,
     /// Whether older versions are asked for as well.
     pub history: bool,
-    /// How fast the server is asked.
-    pub pace: Pace,
+    /// How many times a second each server is asked at most.
+    pub rate: u32,
     /// Collections, and files of each, that are asked for at once.
     pub parallel: usize,
 }
+
+/// A server, and how fast it is asked.
+type Asked = (TrustServer, Arc<Pace>);
 
 /// Rescues collections from their trust servers. One that fails does not keep others from being
 /// rescued; `tell` hears of each as it is done.
@@ -39,22 +44,20 @@ pub async fn rescue(
 ) -> Result<Vec<Rescued>, RescueError> {
     let folder = RescueFolder::create(&request.to)?;
     let _lock = folder.lock()?;
-    let mut servers = BTreeMap::new();
-    for gun in &request.guns {
-        let registry = registry_host(gun);
-        if !servers.contains_key(registry) {
-            servers.insert(registry, context.connections.trust_server(registry)?);
-        }
-    }
-    let (folder, servers) = (&folder, &servers);
+    let servers = servers(context, request);
+    let judging = Judging::new();
+    let work = Work { context, request, folder: &folder, judging: &judging };
+    let (work, servers) = (&work, &servers);
     let works = request.guns.iter().map(|gun| async move {
-        let server = servers.get(registry_host(gun));
-        let place = server.map(|server| server.url().to_string()).unwrap_or_default();
-        let mut report = Rescued::nothing(gun.clone(), place);
-        if let Some(server) = server {
-            let outcome = one(context, request, folder, server, gun, &mut report).await;
-            report.error = outcome.err().or(report.error);
-        }
+        let registry = registry_host(gun);
+        let report = match servers.get(registry) {
+            Some(asked) => work.whole(asked, gun).await,
+            None => {
+                let mut report = Rescued::nothing(gun.clone(), registry.to_owned());
+                report.error = context.connections.trust_server(registry).err().map(Into::into);
+                report
+            }
+        };
         tell(&report);
         report
     });
@@ -64,54 +67,90 @@ pub async fn rescue(
     Ok(reports)
 }
 
-async fn one(
-    context: &Context,
-    request: &Request,
-    folder: &RescueFolder,
-    server: &TrustServer,
-    gun: &Gun,
-    report: &mut Rescued,
-) -> Result<(), RescueError> {
-    let collection = folder.collection(gun)?;
-    let anchor = cached_root(context, gun)?;
-    let notary = server.collection(gun, "pull");
-    let mut fetch = Fetch::new(Plan {
-        notary: &notary,
-        pace: &request.pace,
-        collection: &collection,
-        anchor: anchor.as_deref(),
-        bounds: context.strictness.rules.bounds,
-        history: request.history,
-        parallel: request.parallel,
-        place: server.url().to_string(),
-        now: context.clock.now(),
-    })?;
-    let outcome = fetch.run().await;
-    if !fetch.has_anything() {
-        return outcome.and_then(|()| Err(fetch.nothing()));
+/// The servers of registries to which there is a way, by registry.
+fn servers<'a>(context: &Context, request: &'a Request) -> BTreeMap<&'a str, Asked> {
+    let mut servers: BTreeMap<&str, Asked> = BTreeMap::new();
+    for gun in &request.guns {
+        let registry = registry_host(gun);
+        if servers.contains_key(registry) {
+            continue;
+        }
+        let Ok(server) = context.connections.trust_server(registry) else { continue };
+        // Several registries can have one trust server.
+        let same = servers.values().find(|(known, _)| known.url() == server.url());
+        let pace = same.map(|(_, pace)| Arc::clone(pace));
+        let pace = pace.unwrap_or_else(|| Arc::new(Pace::new(request.rate, request.parallel)));
+        servers.insert(registry, (server, pace));
     }
-    let error = outcome.err();
-    let (outcome, new_files) = fetch.end(error.as_ref())?;
-    report.new_files = new_files;
-    *report = write_apart(collection, anchor, outcome, report).await?;
-    report.error = error;
-    Ok(())
+    servers
 }
 
-/// Judging takes long enough for others to wait.
-async fn write_apart(
-    collection: RescuedCollection,
-    anchor: Option<Vec<u8>>,
-    outcome: Outcome,
-    report: &Rescued,
-) -> Result<Rescued, RescueError> {
-    let gun = report.gun.clone();
-    let mut report_of = Rescued::nothing(gun.clone(), report.place.clone());
-    report_of.new_files = report.new_files;
-    report_of.complete = outcome.source.complete;
-    report_of.remarks.clone_from(&outcome.source.remarks);
-    let work = move || write_down(&collection, anchor.as_deref(), outcome, report_of);
-    tokio::task::spawn_blocking(work).await.map_err(|_| RescueError::CutOff { gun })?
+struct Work<'a> {
+    context: &'a Context,
+    request: &'a Request,
+    folder: &'a RescueFolder,
+    judging: &'a Judging,
+}
+
+impl Work<'_> {
+    async fn whole(&self, asked: &Asked, gun: &Gun) -> Rescued {
+        let mut report = Rescued::nothing(gun.clone(), asked.0.url().to_string());
+        let outcome = self.one(asked, gun, &mut report).await;
+        report.error = outcome.err().or(report.error);
+        report
+    }
+
+    async fn one(
+        &self,
+        (server, pace): &Asked,
+        gun: &Gun,
+        report: &mut Rescued,
+    ) -> Result<(), RescueError> {
+        let collection = self.folder.collection(gun)?;
+        let anchor = cached_root(self.context, gun)?.map(Arc::from);
+        let notary = server.collection(gun, "pull").without_rests();
+        let plan = Plan {
+            notary: &notary,
+            pace,
+            judging: self.judging,
+            collection: &collection,
+            anchor: anchor.clone(),
+            bounds: self.context.strictness.rules.bounds,
+            history: self.request.history,
+            parallel: self.request.parallel,
+            place: server.url().to_string(),
+            clock: &*self.context.clock,
+        };
+        let mut fetch = Fetch::new(plan).await?;
+        let outcome = fetch.run().await;
+        if !fetch.has_anything() {
+            return outcome.and_then(|()| Err(fetch.nothing()));
+        }
+        let error = outcome.err();
+        let (outcome, new_files) = fetch.end(error.as_ref())?;
+        report.new_files = new_files;
+        *report = self.write_apart(collection, anchor, outcome, report).await?;
+        report.error = error;
+        Ok(())
+    }
+
+    /// Judging takes long enough for others to wait.
+    async fn write_apart(
+        &self,
+        collection: RescuedCollection,
+        anchor: Option<Arc<[u8]>>,
+        outcome: Outcome,
+        report: &Rescued,
+    ) -> Result<Rescued, RescueError> {
+        let gun = report.gun.clone();
+        let mut report_of = Rescued::nothing(gun.clone(), report.place.clone());
+        report_of.new_files = report.new_files;
+        report_of.complete = outcome.source.complete;
+        report_of.remarks.clone_from(&outcome.source.remarks);
+        let _room = self.judging.room(collection.size()?).await;
+        let work = move || write_down(&collection, anchor.as_deref(), outcome, report_of);
+        tokio::task::spawn_blocking(work).await.map_err(|_| RescueError::CutOff { gun })?
+    }
 }
 
 /// Rescues collections from a trust folder of docker or notary, which is only read.
@@ -187,22 +226,26 @@ pub(super) fn cached_root(context: &Context, gun: &Gun) -> Result<Option<Vec<u8>
 }
 
 /// Every collection of a trust server, out of its changefeed; those that were deleted and not made
-/// anew are left out. `registry` is whose logins are used.
+/// anew are left out. `registry` is whose logins are used; it is asked at most `rate` times a
+/// second.
 pub async fn all_collections(
     context: &Context,
-    pace: &Pace,
+    rate: u32,
     registry: &str,
 ) -> Result<Vec<Gun>, RescueError> {
+    let pace = &Pace::new(rate, 1);
     let server = context.connections.trust_server(registry)?;
     // Whose client asks does not matter.
-    let notary = server.collection(&Gun::parse("all").map_err(|_| no_name(&server))?, "pull");
+    let any = Gun::parse("all").map_err(|_| no_name(&server))?;
+    let notary = server.collection(&any, "pull").without_rests();
     let mut guns = BTreeSet::new();
     let mut after = "0".to_owned();
+    let mut ends = BTreeSet::new();
     for _ in 0..MAX_PAGES {
         let page =
             patiently(pace, &notary, async || notary.all_changes(&after, PAGE).await).await??;
         let Some(last) = page.records.last() else { return Ok(guns.into_iter().collect()) };
-        if last.id == after || guns.len() > MAX_RESCUED_COLLECTIONS {
+        if !ends.insert(last.id.clone()) || guns.len() > MAX_RESCUED_COLLECTIONS {
             break;
         }
         after.clone_from(&last.id);

@@ -49,11 +49,18 @@ impl Args {
                 session.ui.line(format!("{}: {}{fate}", row.severity, row.problem))?;
             }
         }
-        let Summary { blobs, manifests, tags, trust_files, errors, others, repaired } = summary;
+        let Summary { blobs, manifests, tags, trust_files, errors, others, repaired, .. } = summary;
+        let Summary { archives, expired_archives, .. } = summary;
         session.ui.status(format!(
             "checked {blobs} blobs, {manifests} manifests, {tags} tags, {trust_files} trust files: \
              {errors} errors, {others} other findings, {repaired} repaired"
         ));
+        if archives > 0 {
+            session.ui.status(format!(
+                "{archives} collections are archives, {expired_archives} of them expired: nobody \
+                 signs for them here"
+            ));
+        }
         if errors == 0 {
             return Ok(());
         }

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::actions::mirror::{MirrorError, Mirrored, Recreated, Rename, Request, Step, mirror};
+use crate::actions::mirror::{
+    MirrorError, Mirrored, Recreated, Rename, Request, Round, Step, mirror,
+};
 use crate::cli::commands::rescue::run::rate;
 use crate::cli::error::{CliError, ErrorKind};
 use crate::cli::output::OutputArgs;
@@ -120,7 +122,14 @@ impl Args {
                 match round {
                     Err(error) if !self.follow => return Err(error.into()),
                     Err(error) => session.ui.error(&error.into()),
-                    Ok(done) => {
+                    Ok(Round { done, is_other_feed }) => {
+                        if is_other_feed {
+                            session.ui.warn(format!(
+                                "{}: this is not the changefeed that was followed before; all of \
+                                 it was looked at again",
+                                self.from
+                            ));
+                        }
                         let rows: Vec<Row> = done.iter().map(Row::of).collect();
                         output.print(session, &rows)?;
                         if !self.follow {
@@ -181,6 +190,7 @@ impl Row {
             Ok(Step::Deleted { removed: false }) => {
                 Self { outcome: "deleted there".to_owned(), ..row }
             }
+            Ok(Step::Kept) => Self { outcome: "kept".to_owned(), ..row },
             Err(error) => {
                 let mut problem = error.to_string();
                 let mut cause = std::error::Error::source(error);
@@ -202,6 +212,9 @@ impl Row {
         };
         if *stored > 0 {
             text = format!("{text}, {stored} files");
+        }
+        if outcome == "kept" {
+            text = format!("{text}: it is deleted there, and no archive any more here");
         }
         if self.archive {
             text = format!("{text}; an archive, until its owner adopts it");

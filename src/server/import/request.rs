@@ -1,15 +1,12 @@
 //! A collection that comes over HTTP (`spec/carry-on.md` §4). Whoever sends it may replace what
 //! readers get, so it takes the right to delete; what is sent is believed no more for that.
 
-use std::convert::Infallible;
 use std::error::Error as _;
 use std::sync::Arc;
 
 use ::http::header::CONTENT_TYPE;
 use ::http::{Method, StatusCode};
 use bytes::Bytes;
-use futures_util::stream;
-use multer::Multipart;
 use serde_json::json;
 
 use crate::clock::Timestamp;
@@ -17,10 +14,11 @@ use crate::limits::MAX_IMPORT_PARTS;
 use crate::server::http::{Exchange, Response, json as json_answer};
 use crate::server::import::{ImportError, Incoming, Outcome, TakenIn, take_in};
 use crate::server::meta::feed::PastChange;
-use crate::server::notary::uploaded;
+use crate::server::notary::{MultipartError, multipart, uploaded};
 use crate::server::{Refusal, Server};
+use crate::tuf::Gun;
 use crate::tuf::history::{Finding, KeptFile};
-use crate::tuf::{Gun, RoleName};
+use crate::wire::form::FormReader;
 use crate::wire::import::{FEED, Imported, LeftOut};
 use crate::wire::notary::{Change, Changefeed, ErrorCode};
 
@@ -42,32 +40,17 @@ pub async fn respond(
 
 /// Takes the request apart.
 async fn parts(gun: Gun, content_type: &str, body: Bytes) -> Result<Incoming, Refusal> {
-    let boundary = multer::parse_boundary(content_type).map_err(|_| malformed("no boundary"))?;
-    let body = stream::once(async move { Ok::<_, Infallible>(body) });
-    let mut parts = Multipart::new(body, boundary);
+    let broken = |error| Refusal::from(MultipartError::from(error));
+    let mut form = FormReader::new(content_type, body, MAX_IMPORT_PARTS).map_err(broken)?;
     let mut incoming =
         Incoming { gun, files: Vec::new(), at_least: 0, feed: Vec::new(), keys: Vec::new() };
-    let broken = |_| malformed("the body is not well-formed multipart/form-data");
-    while let Some(part) = parts.next_field().await.map_err(broken)? {
-        let name = part.file_name().unwrap_or_default().to_owned();
-        let is_feed = part.name() == Some(FEED);
-        let bytes = part.bytes().await.map_err(broken)?;
-        if is_feed {
-            incoming.feed = feed(&incoming.gun, &bytes)?;
+    while let Some(part) = form.next().await.map_err(broken)? {
+        if part.name == FEED {
+            incoming.feed = feed(&incoming.gun, &part.bytes)?;
             continue;
         }
-        if name.is_empty() {
-            return Err(Refusal::notary(ErrorCode::NoFilename, "No file/role name provided."));
-        }
-        let role = RoleName::parse(&name).map_err(|_| {
-            let name: String = name.chars().take(64).flat_map(char::escape_debug).collect();
-            let message = "The role you are attempting to operate on is invalid.";
-            Refusal::notary(ErrorCode::InvalidRole, message).with_detail(json!(name))
-        })?;
-        if incoming.files.len() >= MAX_IMPORT_PARTS {
-            return Err(malformed("there are more parts than are taken in one request"));
-        }
-        incoming.files.push((KeptFile { role, bytes: bytes.to_vec() }, None));
+        let role = multipart::role(&part.file_name)?;
+        incoming.files.push((KeptFile { role, bytes: part.bytes.to_vec() }, None));
     }
     if incoming.files.is_empty() {
         return Err(malformed("there are no files"));

@@ -194,6 +194,10 @@ pub struct Summary {
     pub tags: u64,
     /// Trust files, of all versions.
     pub trust_files: u64,
+    /// Collections that are archives: nobody makes their timestamps here.
+    pub archives: u64,
+    /// Archives whose timestamp has expired. That is nothing wrong: they are kept as they are.
+    pub expired_archives: u64,
     /// Findings that are errors and still there.
     pub errors: u64,
     /// Other findings that are still there.
@@ -262,6 +266,9 @@ pub async fn check(
     check.collections().await?;
     check.feed().await?;
     check.audit().await?;
+    let (archives, expired) =
+        storage.meta.glance().await?.count_archives(storage.clock.now()).await?;
+    (check.summary.archives, check.summary.expired_archives) = (archives, expired);
     Ok(check.summary)
 }
 

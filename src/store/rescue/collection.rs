@@ -107,6 +107,15 @@ impl RescuedCollection {
         Ok(Kept { files, record, findings })
     }
 
+    /// How many bytes its files have together, as the disk tells.
+    pub fn size(&self) -> Result<u64, RescueFolderError> {
+        if !self.exists() {
+            return Ok(0);
+        }
+        let files = self.base.list(&self.folder)?;
+        Ok(files.iter().map(|path| self.base.length(path)).fold(0, u64::saturating_add))
+    }
+
     /// Reads the record alone; nothing if there is none.
     pub fn record(&self) -> Result<Option<Record>, RescueFolderError> {
         let path = self.folder.join(RECORD);

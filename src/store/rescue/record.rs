@@ -140,7 +140,13 @@ impl Record {
 
     /// Whether a source was gone through to its end, with every question answered.
     pub fn is_complete(&self) -> bool {
-        self.sources.iter().any(|source| source.complete)
+        let servers = || self.sources.iter().filter(|one| one.kind == SourceKind::Server);
+        // All of a cache is little of what a server has.
+        if servers().next().is_some() {
+            servers().any(|server| server.complete)
+        } else {
+            self.sources.iter().any(|source| source.complete)
+        }
     }
 }
 

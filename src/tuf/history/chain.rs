@@ -207,9 +207,13 @@ impl Chain {
         self.accepted.values().rev().flatten().map(|link| &link.root)
     }
 
-    /// Where the newest is among the files.
-    pub(super) fn newest_place(&self) -> Option<usize> {
-        self.accepted.last_key_value()?.1.first()?.place
+    /// Where the newest is among the files; of several of one version the one that another file
+    /// means, if it means one of them.
+    pub(super) fn newest_place(&self, meant: &FileMeta) -> Option<usize> {
+        let (_, links) = self.accepted.last_key_value()?;
+        let is_meant =
+            |link: &&Link| check_listing(&RoleName::Root, meant, link.root.raw()).is_ok();
+        links.iter().find(is_meant).or_else(|| links.first())?.place
     }
 
     /// Whether the root that another file describes counts.

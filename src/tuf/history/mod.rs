@@ -274,7 +274,6 @@ impl<'a> Judge<'a> {
 
     /// The set below the newest timestamp for which all is here.
     fn current(&self, chain: &Chain) -> BTreeMap<RoleName, usize> {
-        let Some(root) = chain.newest_place() else { return BTreeMap::new() };
         let mut timestamps: Vec<_> = self.timestamps.iter().collect();
         timestamps.retain(|(place, _)| self.by_newest_root.contains(place));
         timestamps.sort_by_key(|(place, file)| {
@@ -287,7 +286,6 @@ impl<'a> Judge<'a> {
         let below = |(place, file): (&usize, &Arc<TimestampFile>)| {
             let mut set = self.below(file, chain)?;
             set.insert(RoleName::Timestamp, *place);
-            set.insert(RoleName::Root, root);
             Some(set)
         };
         timestamps.into_iter().find_map(below).unwrap_or_default()
@@ -300,7 +298,9 @@ impl<'a> Judge<'a> {
         if !chain.holds(root) || !self.by_newest_root.contains(&snapshot_at) {
             return None;
         }
-        let mut set = BTreeMap::from([(RoleName::Snapshot, snapshot_at)]);
+        let root_at = chain.newest_place(root)?;
+        let mut set =
+            BTreeMap::from([(RoleName::Snapshot, snapshot_at), (RoleName::Root, root_at)]);
         let mut queue = vec![RoleName::Targets];
         while let Some(role) = queue.pop() {
             // As readers do: what the snapshot does not list is not asked for.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::limits::MAX_KEY_SETS;
 use crate::tuf::RoleName;
 use crate::tuf::history::{Fault, KeptFile};
 use crate::tuf::metadata::{Document, FileMeta, Signed, Snapshot, Targets, TimestampFile};
@@ -53,7 +54,7 @@ impl Signers {
     pub(super) fn learn(&mut self, role: &RoleName, keys: Option<RoleKeys>) {
         let Some(keys) = keys else { return };
         let known = self.keys.entry(role.clone()).or_default();
-        if !known.contains(&keys) {
+        if known.len() < MAX_KEY_SETS && !known.contains(&keys) {
             known.push(keys);
         }
     }
@@ -83,5 +84,35 @@ impl Signers {
             }
         }
         Err(first.map_or_else(unknown, Fault::Signatures))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU32;
+
+    use super::*;
+    use crate::tuf::metadata::Root;
+    use crate::tuf::testing::Repo;
+
+    /// What takes the keys of too many sets is not tried for ever.
+    #[test]
+    fn sets_of_keys_have_a_bound() {
+        let repo = Repo::new();
+        let role = RoleName::Timestamp;
+        let bytes = repo.files().remove(&role).unwrap();
+        let root = Signed::<Root>::parse(&RoleName::Root, &repo.files()[&RoleName::Root]).unwrap();
+        let right = root.unverified().role_keys(&role).unwrap();
+        let after = |sets: usize| {
+            let mut signers = Signers::default();
+            for threshold in 2..sets + 2 {
+                let threshold = NonZeroU32::new(u32::try_from(threshold).unwrap()).unwrap();
+                signers.learn(&role, Some(RoleKeys { threshold, ..right.clone() }));
+            }
+            signers.learn(&role, Some(right.clone()));
+            signers.take(&KeptFile { role: role.clone(), bytes: bytes.clone() })
+        };
+        after(MAX_KEY_SETS - 1).unwrap();
+        assert!(matches!(after(MAX_KEY_SETS), Err(Fault::Signatures(_))));
     }
 }

@@ -146,6 +146,27 @@ fn a_root_that_nobody_vouches_for_is_refused_and_with_it_what_it_would_allow() {
     assert!(versions(&history).contains(&"timestamp 6".to_owned()));
 }
 
+/// Two next roots that both follow, as two machines may sign them: the published one is current.
+#[test]
+fn of_two_roots_of_one_version_the_one_that_is_referred_to_is_current() {
+    let mut repo = Repo::new();
+    let first = repo.files();
+    repo.bump(&[ROOT]);
+    let published = repo.header(&ROOT).expires.clone();
+    let others = [11, 12, 13].map(|number| {
+        repo.header(&ROOT).expires = days(number);
+        repo.files()[&ROOT].clone()
+    });
+    repo.header(&ROOT).expires = published;
+    let second = repo.publish().files();
+    let mut files = kept(&[first, second.clone()]);
+    files.extend(others.map(|bytes| KeptFile { role: ROOT, bytes }));
+    let history = examine(&repo.gun, &files, None);
+    assert_eq!(history.findings[history.current[&ROOT]].sha256, Sha256Hash::of(&second[&ROOT]));
+    let twin = Fault::Twin { role: ROOT, version: 2 };
+    assert_eq!(faults(&history), [(); 3].map(|()| ("root 2".to_owned(), twin.clone())));
+}
+
 /// Whoever makes up an old root can list the anchor's keys in it, but not sign with them.
 #[test]
 fn a_made_up_root_before_the_anchor_does_not_count() {

@@ -1,6 +1,8 @@
 //! A server kept in step with another one: by the changefeed, again after a break, and under
 //! another name.
 
+use std::fs;
+
 use serde_json::Value;
 
 use super::world::{Beside, Old, take_away};
@@ -8,6 +10,7 @@ use crate::peers::User;
 
 const ONE: &str = "old.example.com/one";
 const TWO: &str = "old.example.com/two";
+const THREE: &str = "old.example.com/three";
 
 fn mirrors(
     user: &User,
@@ -55,6 +58,22 @@ fn what_changes_is_brought_and_what_is_renamed_is_signed_anew() {
     assert_eq!(outcomes(&done), [row(ONE, "continued")]);
     assert_eq!(new.targets(ONE), ["first", "second"]);
 
+    // What goes on between two runs: another root.
+    let rotate = ["key", "rotate", ONE, "root"];
+    owner.notary_with_input(&rotate, b"yes\n").success();
+    let done = mirrors(&mirror, &old, &new, &[ONE]).success();
+    assert_eq!(outcomes(&done), [row(ONE, "continued")]);
+    assert_eq!(new.version(ONE, "root"), 2);
+    // Another server at the same address, to judge by its feed.
+    let state = mirror.home().join("m/mirror.json");
+    let text = fs::read_to_string(&state).unwrap();
+    let mut edited: Value = serde_json::from_str(&text).unwrap();
+    edited["last"]["sha256"] = "ff".into();
+    fs::write(&state, edited.to_string()).unwrap();
+    let done = mirrors(&mirror, &old, &new, &["--all"]).success();
+    assert!(done.stderr.contains("not the changefeed that was followed before"), "{done:?}");
+    assert_eq!(outcomes(&done), [row(ONE, "same"), row(TWO, "same")]);
+
     // A deletion is told of, and done if that is wanted.
     owner.notary(&["delete", TWO, "--remote"]).success();
     let done = mirrors(&mirror, &old, &new, &[TWO]).success();
@@ -63,6 +82,28 @@ fn what_changes_is_brought_and_what_is_renamed_is_signed_anew() {
     let done = mirrors(&mirror, &old, &new, &[TWO, "--delete"]).success();
     assert_eq!(outcomes(&done), [row(TWO, "deleted")]);
     assert_eq!(new.targets(TWO), [""; 0]);
+
+    // What has been adopted is no copy any more.
+    owner.notary(&["init", THREE, "-p"]).success();
+    adds(&owner, THREE, "first");
+    let done = mirrors(&mirror, &old, &new, &[THREE]).success();
+    assert_eq!(outcomes(&done), [row(THREE, "new")]);
+    let mut there = new.known_to(owner.twin());
+    there.set("DOCKER_CONTENT_TRUST_SERVER", &new.url());
+    let dry = there.trust(&["repo", "adopt", "--dry-run", THREE]).success();
+    assert!(dry.stderr.contains("timestamp: holds until "), "{dry:?}");
+    assert!(dry.stderr.contains("Readers believe the archive until "), "{dry:?}");
+    there.trust(&["repo", "adopt", THREE]).success();
+    adds(&owner, THREE, "second");
+    let done = mirrors(&mirror, &old, &new, &[THREE]);
+    assert_ne!(done.code, 0, "{done:?}");
+    assert!(done.stderr.contains("went two ways"), "{done:?}");
+    owner.notary(&["delete", THREE, "--remote"]).success();
+    // What is not there keeps nobody else from being looked at.
+    let none = "old.example.com/none";
+    let done = mirrors(&mirror, &old, &new, &[none, THREE, "--delete"]).expect_code(3);
+    assert_eq!(outcomes(&done), [row(THREE, "kept"), row(none, "failed")]);
+    assert_eq!(new.targets(THREE), ["first"]);
 
     // Under another name with the keys that are here, later with what changed; without, nothing.
     let rename = ["--rename", "old.example.com=new.example.com", "--folder", "renamed", ONE];
@@ -89,5 +130,6 @@ fn what_changes_is_brought_and_what_is_renamed_is_signed_anew() {
     let rows: Value = serde_json::from_str(&done.stdout).unwrap();
     assert_eq!(rows[0]["left"][0]["role"], "targets", "{done:?}");
     assert_eq!(new.targets("new.example.com/one"), ["first", "second", "third"]);
-    new.ends_sound(&mirror);
+    let checked = new.ends_sound(&mirror);
+    assert!(checked.contains("1 collections are archives, 0 of them expired"), "{checked}");
 }

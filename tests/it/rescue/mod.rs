@@ -3,5 +3,6 @@
 mod answers;
 mod faults;
 mod folders;
+mod hostile;
 mod peers;
 mod scene;

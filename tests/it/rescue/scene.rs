@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use trust::actions::Context;
+use trust::actions::rescue::Rescued;
 use trust::actions::rescue::run::{Request, rescue};
-use trust::actions::rescue::{Pace, Rescued};
 use trust::clock::{Clock, FixedClock, SystemClock};
 use trust::crypto::Sha256Hash;
 use trust::store::rescue::{Record, RescueFolder};
@@ -77,12 +77,11 @@ impl Scene {
 
     /// Gives the root and the timestamp other keys.
     pub(crate) fn rotate_root(&mut self) {
-        let old = self.repository.signers("root");
+        let old = self.repository.signers("root").pop().unwrap();
         let new = [Key::certified(self.repository.gun())];
-        self.repository.unset("root", &["keys", old[0].id().as_str()]);
+        self.repository.unset("root", &["keys", old.id().as_str()]);
         self.repository.grant("root", &new, 1);
-        self.repository
-            .sign_with("root", &[std::rc::Rc::clone(&old[0]), std::rc::Rc::clone(&new[0])]);
+        self.repository.sign_with("root", &[old, std::rc::Rc::clone(&new[0])]);
         self.repository.grant("timestamp", &[Key::plain()], 1);
         self.repository.bump(&["root"]);
     }
@@ -158,13 +157,7 @@ impl Scene {
     }
 
     fn request(&self, to: &Path, parallel: usize) -> Request {
-        Request {
-            guns: vec![self.gun()],
-            to: to.to_owned(),
-            history: true,
-            pace: Pace::new(10_000, parallel),
-            parallel,
-        }
+        Request { guns: vec![self.gun()], to: to.to_owned(), history: true, rate: 10_000, parallel }
     }
 
     /// Rescues, and is cut off when the server has seen so many requests; returns whether that

@@ -6,10 +6,11 @@ use serde::Serialize;
 
 use crate::actions::repo::adopt::{Adoption, Handed, Needed, adopt};
 use crate::cli::carry_error::needed_words;
-use crate::cli::error::CliError;
+use crate::cli::error::{CliError, ErrorKind};
 use crate::cli::findings::day;
 use crate::cli::outcome::{InTurn, say_published};
 use crate::cli::output::{Output, OutputArgs, verdict_first};
+use crate::cli::rescued::gun_of_name;
 use crate::cli::run::Session;
 use crate::clock::Timestamp;
 use crate::codec::timestamp::Rfc3339;
@@ -48,9 +49,16 @@ struct Row {
     root: u64,
     next_root: u64,
     timestamp: u64,
+    ends: Vec<EndRow>,
     roles: Vec<HandedRow>,
     needs: Vec<NeededRow>,
     expired: Vec<ExpiredRow>,
+}
+
+#[derive(Debug, Default, Serialize)]
+struct EndRow {
+    role: String,
+    at: String,
 }
 
 #[derive(Debug, Default, Serialize)]
@@ -93,7 +101,8 @@ impl Args {
             turns.take(name, || {
                 let gun = Gun::parse(name)?;
                 let work = adopt(&context, &gun, folder.as_ref(), self.dry_run);
-                let adoption = session.block_on(work)?;
+                let adoption =
+                    session.block_on(work).map_err(|error| in_full(error, name, &gun))?;
                 if output.is_text() {
                     self.say(session, &adoption, context.clock.now())?;
                 }
@@ -115,6 +124,11 @@ impl Args {
             }
         } else {
             ui.line(format!("{gun}: adopted with root {next}"))?;
+        }
+        if self.dry_run && !adoption.is_done() {
+            for line in ends(adoption, now) {
+                ui.status(line);
+            }
         }
         let verb = if self.dry_run { "would list" } else { "lists" };
         for (role, handed) in &adoption.handed {
@@ -169,6 +183,36 @@ impl Args {
     }
 }
 
+/// Collections have their full names here, and images seldom.
+fn in_full(error: CliError, name: &str, gun: &Gun) -> CliError {
+    match gun_of_name(name) {
+        Ok(full) if full != *gun && error.kind == ErrorKind::NotFound => {
+            error.hint(format!("names are full ones here: is it `{full}`?"))
+        }
+        _ => error,
+    }
+}
+
+/// Until when readers believe the archive, the first end first.
+fn ends(adoption: &Adoption, now: Timestamp) -> Vec<String> {
+    let mut ends = adoption.ends.clone();
+    ends.sort_by_key(|(_, at)| *at);
+    let mut lines: Vec<String> = ends
+        .iter()
+        .map(|(role, at)| match *at < now {
+            true => format!("{role}: expired on {}", day(*at)),
+            false => format!("{role}: holds until {}", day(*at)),
+        })
+        .collect();
+    if let Some((role, at)) = ends.first() {
+        lines.push(match *at < now {
+            true => format!("Readers refuse the archive for its {role}, until it is adopted."),
+            false => format!("Readers believe the archive until {}: adopt it by then.", day(*at)),
+        });
+    }
+    lines
+}
+
 fn print(session: &Session, output: &Output, rows: &[Row]) -> Result<bool, CliError> {
     output.print(session, rows)
 }
@@ -189,6 +233,14 @@ impl Row {
             root: adoption.roots.0,
             next_root: adoption.roots.1,
             timestamp: adoption.timestamp,
+            ends: adoption
+                .ends
+                .iter()
+                .map(|(role, at)| EndRow {
+                    role: role.to_string(),
+                    at: Rfc3339::utc(*at).to_string(),
+                })
+                .collect(),
             roles: adoption.handed.iter().map(handed).collect(),
             needs: adoption.needs.iter().map(NeededRow::of).collect(),
             expired: adoption

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use crate::actions::Context;
+use crate::actions::rescue::Rescued;
 use crate::actions::rescue::run::{Request, all_collections, rescue, rescue_cache};
-use crate::actions::rescue::{Pace, Rescued};
 use crate::cli::error::CliError;
 use crate::cli::output::OutputArgs;
 use crate::cli::rescued::{Document, gun_of_name, say_progress};
@@ -75,19 +75,18 @@ impl Args {
         if let Some(url) = &self.from {
             context.connections.ask(url);
         }
-        let pace = Pace::new(self.rate, usize::from(self.parallel));
         let tell = |rescued: &Rescued| say_progress(session, rescued);
         let reports = if let Some(dir) = &self.from_cache {
             let cache = dir.clone().unwrap_or_else(|| context.trust_dir.path().to_owned());
             let guns = if self.all { TrustDir::new(cache.clone()).guns()? } else { self.named()? };
             rescue_cache(&context, &cache, &guns, &self.to, &tell)?
         } else {
-            let guns = if self.all { listed(session, &context, &pace)? } else { self.named()? };
+            let guns = if self.all { listed(session, &context, self.rate)? } else { self.named()? };
             let request = Request {
                 guns,
                 to: self.to.clone(),
                 history: !self.no_history,
-                pace,
+                rate: self.rate,
                 parallel: usize::from(self.parallel),
             };
             session.block_on_transfer(rescue(&context, &request, &tell))?
@@ -109,9 +108,12 @@ impl Args {
             };
             let text = String::from_utf8(bytes)
                 .map_err(|_| CliError::usage(format!("{} is no text", file.display())))?;
+            // Editors of some systems put a mark before the first line.
+            let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
             for (number, line) in text.lines().enumerate() {
-                let line = line.trim();
-                if line.is_empty() || line.starts_with('#') {
+                // No name has a `#`.
+                let line = line.split('#').next().unwrap_or_default().trim();
+                if line.is_empty() {
                     continue;
                 }
                 let place = format!("{}:{}", file.display(), number + 1);
@@ -125,12 +127,12 @@ impl Args {
 }
 
 /// The repositories of the server, if it lists them.
-fn listed(session: &Session, context: &Context, pace: &Pace) -> Result<Vec<Gun>, CliError> {
+fn listed(session: &Session, context: &Context, rate: u32) -> Result<Vec<Gun>, CliError> {
     let Some(registry) = context.connections.host_of_server() else {
         return Err(CliError::usage("`--all` needs a server to list")
             .hint("`--from URL` names it; `--from-cache --all` takes what is cached here"));
     };
-    let listing = all_collections(context, pace, &registry);
+    let listing = all_collections(context, rate, &registry);
     session.block_on_transfer(listing).map_err(|error| {
         error.hint(
             "few servers let everybody list their repositories: `--gun-file FILE` names them one \
