@@ -648,10 +648,10 @@ const ROW_BYTES: u64 = 512;
 const IDS_AT_ONCE: usize = 500;
 /// Rows of a dump that are read ahead of those that are kept.
 const ROWS_AHEAD: usize = 4;
-/// The temporary database: nothing in it needs to survive anything. 64 MiB of it are kept in
-/// memory, the rest is on the disk.
+/// The temporary database: nothing in it needs to survive anything. 16 MiB of it are kept in
+/// memory, as many again while indexes are made, and the rest is on the disk.
 const SPOOL: &str = "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; \
-     PRAGMA locking_mode = EXCLUSIVE; PRAGMA cache_size = -65536; BEGIN; \
+     PRAGMA locking_mode = EXCLUSIVE; PRAGMA cache_size = -16384; BEGIN; \
      CREATE TABLE tuf_files (id INTEGER PRIMARY KEY, gun TEXT NOT NULL, role TEXT NOT NULL, \
      version BIGINT NOT NULL, data BLOB NOT NULL, sha256 TEXT, created_at BIGINT); \
      CREATE TABLE changefeed (id BIGINT NOT NULL, created_at BIGINT, gun TEXT NOT NULL, \

@@ -318,7 +318,7 @@ fn a_stack_of_notary_is_taken_over_and_nobody_notices() {
     std::os::unix::fs::symlink("/etc", repositories.join("evil")).unwrap();
     for shut in [repositories.join("a/shut"), repositories.join("b/_manifests/tags")] {
         fs::create_dir_all(&shut).unwrap();
-        fs::set_permissions(&shut, fs::Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(&shut, fs::Permissions::from_mode(0o000)).unwrap();
     }
     let words = ["server", "import-registry", &data, "--data", "damaged", "--copy", "--json"];
     // Of somebody whom permissions bind.

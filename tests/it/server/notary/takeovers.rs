@@ -23,7 +23,9 @@ type KeyOf<'a> = (&'a str, &'a str, &'a PrivateKey, bool);
 /// The dump of a server to which this was published, in this order.
 fn dump(published: &[Vec<OldFile>], keys: &[KeyOf<'_>], columns: KeyColumns) -> Vec<u8> {
     let mut dump = Dump::new(Vec::new(), columns);
-    published.iter().for_each(|files| dump.files(files));
+    for files in published {
+        dump.files(files);
+    }
     for (gun, role, key, was_used) in keys {
         dump.key(gun, role, key, *was_used);
     }
@@ -168,7 +170,8 @@ fn beside_changes_of_its_own_a_server_gives_new_numbers() {
     let mut back = OldCollection::new("old/back");
     dumped.files(&back.sign("1"));
     dumped.files(&one.sign("2"));
-    [&one, &back].into_iter().for_each(|old| dumped.keys(old));
+    dumped.keys(&one);
+    dumped.keys(&back);
     let dumped = dumped.finish();
 
     let outcomes = world.takes_all_over(dumped.clone());
