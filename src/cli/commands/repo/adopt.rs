@@ -199,15 +199,16 @@ fn ends(adoption: &Adoption, now: Timestamp) -> Vec<String> {
     ends.sort_by_key(|(_, at)| *at);
     let mut lines: Vec<String> = ends
         .iter()
-        .map(|(role, at)| match *at < now {
-            true => format!("{role}: expired on {}", day(*at)),
-            false => format!("{role}: holds until {}", day(*at)),
+        .map(|(role, at)| {
+            let verb = if *at < now { "expired on" } else { "holds until" };
+            format!("{role}: {verb} {}", day(*at))
         })
         .collect();
     if let Some((role, at)) = ends.first() {
-        lines.push(match *at < now {
-            true => format!("Readers refuse the archive for its {role}, until it is adopted."),
-            false => format!("Readers believe the archive until {}: adopt it by then.", day(*at)),
+        lines.push(if *at < now {
+            format!("Readers refuse the archive for its {role}, until it is adopted.")
+        } else {
+            format!("Readers believe the archive until {}: adopt it by then.", day(*at))
         });
     }
     lines
