@@ -112,6 +112,11 @@ pub const MAX_DUMP_ROW_BYTES: usize = 256 << 20;
 /// Most bytes of one collection of a notary server's database that are taken over, in memory at a
 /// time: beyond that the oldest files stay behind. Ten years of a large one have some 100 MiB.
 pub const MAX_IMPORTED_COLLECTION_BYTES: u64 = 512 << 20;
+/// Most keys of one collection of a notary-signer that are taken over: there are two at first, and
+/// one more with each rotation.
+pub const MAX_IMPORTED_KEYS: usize = 1000;
+/// Most bytes of the keys of one collection of a notary-signer, sealed as they are: one has some 700.
+pub const MAX_IMPORTED_KEYS_BYTES: u64 = 1 << 20;
 /// Largest file of a registry's folder that names content, in bytes; one has 71, or 135.
 pub const MAX_LINK_FILE_BYTES: u64 = 256;
 /// Most PBKDF2 iterations a key file may ask of us, about ten seconds of work.
@@ -355,6 +360,10 @@ pub const SNAPSHOT_RENEWAL_DAYS: i64 = 190;
 /// How often the server looks for timestamps to renew, in seconds; a look costs one question to
 /// the database.
 pub const RENEWAL_INTERVAL_SECONDS: u64 = 600;
+/// By how many versions a server's own files jump when an archive is adopted, or after the server
+/// came back from an old copy, unless told otherwise: more than were published or renewed since any
+/// copy worth going on from.
+pub const BUMP_VERSIONS: u64 = 1_000;
 /// Largest publication that the server takes unless its configuration says otherwise, in bytes: a
 /// targets file with 30,000 tags has some 6 MiB.
 pub const MAX_PUBLICATION_BYTES: u64 = 8 << 20;

@@ -97,8 +97,8 @@ fn text_of(file: &mut File) -> String {
 }
 
 /// Runs the command under `time`, for which it alone counts: a child that we start ourselves would
-/// be charged with our own size.
-fn memory_of(command: &Command, folder: &TempDir) -> f64 {
+/// be charged with our own size. Returns KiB.
+pub(crate) fn memory_of(command: &Command, folder: &TempDir) -> f64 {
     let figure = folder.path().join("peak");
     let mut timed = Command::new("/usr/bin/time");
     timed.args(["-f", "%M", "-o"]).arg(&figure).arg(command.get_program());

@@ -154,9 +154,9 @@ pub fn run(
     output: &mut dyn FnMut(Stream, &[u8]),
 ) -> Result<Finished, RunImageError> {
     let pairs = pairs(&image.manifest, &image.config)?;
+    let run = Run { layout, image, pairs, work, request };
     let lease = layout.lease()?;
-    let outcome = under_lease(&lease, layout, image, &pairs, runner, work, request, output);
-    let (outcome, files) = match outcome {
+    let (outcome, files) = match run.under_lease(&lease, runner, output) {
         Ok(outcome) => outcome,
         Err(error) => {
             lease.tidy()?;
@@ -164,36 +164,80 @@ pub fn run(
         }
     };
     let kept = match &request.kept {
-        Some(name) => Some(keep(layout, image, &pairs, &files, &outcome, work, request, name)?),
+        Some(name) => Some(run.keep(&files, &outcome, name)?),
         None => None,
     };
     lease.tidy()?;
     Ok(Finished { status: outcome.status, warnings: outcome.warnings, kept })
 }
 
-#[expect(clippy::too_many_arguments, reason = "the parts of one image")]
-fn under_lease(
-    lease: &Lease,
-    layout: &ImageLayout,
-    image: &LocalImage,
-    pairs: &[(&Descriptor, &Digest)],
-    runner: &dyn Runner,
-    work: &Path,
-    request: &Request,
-    output: &mut dyn FnMut(Stream, &[u8]),
-) -> Result<(Outcome, Files), RunImageError> {
-    lease.protect(pairs.iter().map(|(layer, _)| &layer.digest))?;
-    let mut files = Files::default();
-    for (layer, diff_id) in pairs {
-        layer::read(layout, layer, diff_id, &mut files, work)?;
+/// What is run, and where.
+struct Run<'a> {
+    layout: &'a ImageLayout,
+    image: &'a LocalImage,
+    /// The layers of the image, and the digests of what they unpack to.
+    pairs: Vec<(&'a Descriptor, &'a Digest)>,
+    work: &'a Path,
+    request: &'a Request,
+}
+
+impl Run<'_> {
+    /// Runs the command; gives what came of it, and the files that it found.
+    fn under_lease(
+        &self,
+        lease: &Lease,
+        runner: &dyn Runner,
+        output: &mut dyn FnMut(Stream, &[u8]),
+    ) -> Result<(Outcome, Files), RunImageError> {
+        self.protect(lease)?;
+        let mut files = Files::default();
+        for (layer, diff_id) in &self.pairs {
+            layer::read(self.layout, layer, diff_id, &mut files, self.work)?;
+        }
+        let (layers, diff_ids) = self.layers();
+        let layers: Vec<_> = layers.into_iter().zip(diff_ids).collect();
+        let job = job(&Image::of_base(&self.image.config), self.request)?;
+        let root = Root { layers: &layers, files: &files };
+        let outcome = runner.run(root, &job, output)?;
+        Ok((outcome, files))
     }
-    let config = Image::of_base(&image.config);
-    let layers: Vec<(Descriptor, Digest)> =
-        pairs.iter().map(|(layer, diff_id)| ((*layer).clone(), (*diff_id).clone())).collect();
-    let job = job(&config, request)?;
-    let root = Root { layers: &layers, files: &files };
-    let outcome = runner.run(root, &job, output)?;
-    Ok((outcome, files))
+
+    /// Keeps what the command changed as an image of this name.
+    fn keep(
+        &self,
+        files: &Files,
+        outcome: &Outcome,
+        name: &ImageName,
+    ) -> Result<Made, RunImageError> {
+        let Self { image, request, .. } = self;
+        made(self.layout, Some(name), |lease| {
+            self.protect(lease)?;
+            let (mut layers, mut diff_ids) = self.layers();
+            let layered = if outcome.changes.is_empty() {
+                Layered::No
+            } else {
+                let format = layer::Format { compression: Compression::Gzip, epoch: request.epoch };
+                let stored = layer::write(lease, files, &outcome.changes, format, self.work)?;
+                layers.push(stored.descriptor);
+                diff_ids.push(stored.diff_id);
+                Layered::Yes
+            };
+            let created = canonical::created(request.epoch)?;
+            let mut config = Image::of_base(&image.config);
+            let text = arguments(&config, request).join(" ");
+            config.record(&text, layered, &created);
+            put(lease, &config.document(&diff_ids, &created), &layers, &image.config.platform)
+        })
+    }
+
+    fn protect(&self, lease: &Lease) -> Result<(), ImageLayoutError> {
+        lease.protect(self.pairs.iter().map(|(layer, _)| &layer.digest))
+    }
+
+    fn layers(&self) -> (Vec<Descriptor>, Vec<Digest>) {
+        let pairs = self.pairs.iter();
+        pairs.map(|(layer, diff_id)| ((*layer).clone(), (*diff_id).clone())).unzip()
+    }
 }
 
 fn job<'a>(config: &Image, request: &Request) -> Result<Job<'a>, RunImageError> {
@@ -244,39 +288,6 @@ fn arguments(config: &Image, request: &Request) -> Vec<String> {
         arguments.extend(config.list("Cmd"));
     }
     arguments
-}
-
-#[expect(clippy::too_many_arguments, reason = "the parts of one image")]
-fn keep(
-    layout: &ImageLayout,
-    image: &LocalImage,
-    pairs: &[(&Descriptor, &Digest)],
-    files: &Files,
-    outcome: &Outcome,
-    work: &Path,
-    request: &Request,
-    name: &ImageName,
-) -> Result<Made, RunImageError> {
-    made(layout, Some(name), |lease| {
-        lease.protect(pairs.iter().map(|(layer, _)| &layer.digest))?;
-        let mut layers: Vec<Descriptor> = pairs.iter().map(|(layer, _)| (*layer).clone()).collect();
-        let mut diff_ids: Vec<Digest> =
-            pairs.iter().map(|(_, diff_id)| (*diff_id).clone()).collect();
-        let layered = if outcome.changes.is_empty() {
-            Layered::No
-        } else {
-            let format = layer::Format { compression: Compression::Gzip, epoch: request.epoch };
-            let stored = layer::write(lease, files, &outcome.changes, format, work)?;
-            layers.push(stored.descriptor);
-            diff_ids.push(stored.diff_id);
-            Layered::Yes
-        };
-        let created = canonical::created(request.epoch)?;
-        let mut config = Image::of_base(&image.config);
-        let text = arguments(&config, request).join(" ");
-        config.record(&text, layered, &created);
-        put(lease, &config.document(&diff_ids, &created), &layers, &image.config.platform)
-    })
 }
 
 /// Stores an image whose configuration and layers are known, as the canonical profile has it.

@@ -445,9 +445,6 @@ pub(super) fn classify_store(error: &StoreError) -> Classified {
         StoreError::Changed { .. } => {
             (ErrorKind::Busy, Some("the same command again works on what it holds now"))
         }
-        StoreError::TooOpen { .. } => {
-            (ErrorKind::Key, Some("take the rights of others away with `chmod 600`"))
-        }
         StoreError::NoSuchKey(_) => (ErrorKind::NotFound, Some("`trust key ls` lists the keys")),
         StoreError::BadKeyFile { cause, .. } => classify_key_file(cause),
         StoreError::Passphrase(cause) => classify_passphrase(cause),

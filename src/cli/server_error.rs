@@ -5,6 +5,8 @@ use crate::cli::error::{Classified, ErrorKind, classified_by};
 use crate::crypto::sealed::SealedError;
 use crate::server::files::FileError;
 use crate::server::meta::MetaError;
+use crate::server::notary::bump::BumpError;
+use crate::server::notary::{RenewalError, SigningError};
 use crate::server::signer::SignerError;
 use crate::server::signer::reseal::ResealError;
 use crate::server::upkeep::backup::BackupError;
@@ -14,6 +16,7 @@ classified_by! {
     MetaError => classify_meta,
     SignerError => classify_signer,
     ResealError => classify_reseal,
+    BumpError => classify_bump,
 }
 
 fn classify_backup(error: &BackupError) -> Classified {
@@ -72,5 +75,26 @@ fn classify_reseal(error: &ResealError) -> Classified {
         ResealError::Meta(cause) => classify_meta(cause),
         ResealError::Restless => (ErrorKind::Busy, None),
         _ => (ErrorKind::Key, Some("nothing was changed")),
+    }
+}
+
+fn classify_bump(error: &BumpError) -> Classified {
+    match error {
+        BumpError::Absent { .. } => (ErrorKind::NotFound, None),
+        BumpError::Archive { .. } => {
+            (ErrorKind::Key, Some("its owner can let this server sign for it: `trust repo adopt`"))
+        }
+        BumpError::Overtaken { .. } => (ErrorKind::Busy, None),
+        BumpError::Renewal(error) => match error {
+            RenewalError::Meta(error) => classify_meta(error),
+            RenewalError::Stored(_) => (
+                ErrorKind::Tampered,
+                Some("nothing is signed on top of it; `trust fsck` tells more"),
+            ),
+            RenewalError::Signing(SigningError::Signer(_) | SigningError::NoKey { .. }) => {
+                (ErrorKind::Key, None)
+            }
+            _ => (ErrorKind::Internal, None),
+        },
     }
 }

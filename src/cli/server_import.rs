@@ -11,7 +11,9 @@ use crate::cli::output::Output;
 use crate::cli::run::Session;
 use crate::codec::timestamp::Rfc3339;
 use crate::server::Server;
-use crate::server::import::{Incoming, Outcome, PastChange, TakenIn, take_in};
+use crate::server::import::request::left_out;
+use crate::server::import::{Incoming, Outcome, TakenIn, take_in};
+use crate::server::meta::feed::PastChange;
 use crate::store::rescue::{FeedRecord, RescueFolder};
 use crate::tuf::Gun;
 use crate::wire::import::{Imported, LeftOut};
@@ -140,14 +142,6 @@ pub struct ImportRow {
 impl ImportRow {
     /// What became of a collection that was taken in.
     pub fn taken(taken: &TakenIn) -> Self {
-        let left_out = taken.left_out.iter().map(|finding| LeftOut {
-            role: finding.role.to_string(),
-            version: finding.version,
-            problem: match &finding.refused {
-                Some(fault) => fault.to_string(),
-                None => "it is newer than what belongs together".to_owned(),
-            },
-        });
         let outcome = match taken.outcome {
             Outcome::New => "new",
             Outcome::Continued => "continued",
@@ -160,7 +154,7 @@ impl ImportRow {
             stored: u64::try_from(taken.stored).unwrap_or(u64::MAX),
             archive: taken.is_archive && taken.outcome != Outcome::Remembered,
             expires: taken.expires.as_ref().map(|(_, at)| Rfc3339::utc(*at).to_string()),
-            left_out: left_out.collect(),
+            left_out: taken.left_out.iter().map(left_out).collect(),
             problem: None,
         }
     }

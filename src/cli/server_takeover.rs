@@ -131,7 +131,7 @@ async fn source(session: &Session, place: &str) -> Result<Source, CliError> {
             let dump =
                 files::open(&path).map_err(|error| CliError::new(ErrorKind::NotFound, error))?;
             session.ui.detail(format!("reading {}", path.display()));
-            Ok(Source::dumps(vec![dump]).await?)
+            Ok(Source::dump(dump).await?)
         }
     }
 }

@@ -48,7 +48,7 @@ fn classify_key(error: &PastKeyError) -> Classified {
 fn classify_source(error: &SourceError) -> Classified {
     match error {
         SourceError::Dump(error) => classify_dump(error),
-        SourceError::Address | SourceError::TwoDumps { .. } => (ErrorKind::Usage, None),
+        SourceError::Address => (ErrorKind::Usage, None),
         SourceError::Database(_) => (ErrorKind::Network, None),
         SourceError::Spool(_) => (
             ErrorKind::Storage,
@@ -103,6 +103,17 @@ fn classify_refused(error: &Refused) -> Classified {
                   again",
             ),
         ),
+        Refused::Keys { .. } => (
+            ErrorKind::Tampered,
+            Some(
+                "no collection comes to so many by itself: delete the keys that no root lists from \
+                  the signer's table, and import again",
+            ),
+        ),
+        Refused::Roots { .. } => (
+            ErrorKind::Tampered,
+            Some("no client follows so many: delete those that nobody needs, and import again"),
+        ),
         Refused::Key(error) => classify_key(error),
         Refused::Import(error) => classify_import(error),
         _ => (ErrorKind::Storage, None),
@@ -135,6 +146,10 @@ fn classify_not_taken(error: &NotTaken) -> Classified {
         NotTaken::Damaged { .. } => (
             ErrorKind::Tampered,
             Some("the disk of the old registry lost it: push the image again"),
+        ),
+        NotTaken::Unreadable { .. } => (
+            ErrorKind::Storage,
+            Some("the disk of the old registry does not give it out: push the image again"),
         ),
         NotTaken::Name | NotTaken::TagName { .. } => (ErrorKind::Usage, None),
         NotTaken::TagDiffers { .. } => {

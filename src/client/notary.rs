@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use jiff::fmt::rfc2822::DateTimeParser;
 use reqwest::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, DATE, HeaderValue};
 use reqwest::{Method, StatusCode};
@@ -21,6 +20,7 @@ use crate::limits::{
 use crate::tuf::{Gun, RoleName};
 use crate::wire::auth::repository_scope;
 use crate::wire::errors::is_html;
+use crate::wire::form::{FormWriter, content_type};
 use crate::wire::import::{Imported, encode as encode_import};
 use crate::wire::notary::{
     ALL_CHANGES_PATH, ARCHIVE_HEADER, Changefeed, HEALTH_PATH, NotaryErrorBody, changefeed_path,
@@ -190,7 +190,9 @@ impl NotaryClient {
     pub async fn publish(&self, files: &[(RoleName, Vec<u8>)]) -> Result<(), NotaryError> {
         let boundary = Uuid::new_v4().simple().to_string();
         let mut request = form(Method::POST, self.address("")?, &boundary);
-        request.body = multipart(&boundary, files).into();
+        let mut body = FormWriter::new(&boundary);
+        body.trust_files(files);
+        request.body = body.finish().into();
         let answer = self.send(request, &self.actions).await?;
         self.expect(answer, "collection").map(|_| ())
     }
@@ -391,27 +393,10 @@ fn server_name(base: &Url) -> String {
 
 /// A request whose body is a form with this boundary.
 fn form(method: Method, url: Url, boundary: &str) -> Request {
-    let content_type = HeaderValue::from_str(&format!("multipart/form-data; boundary={boundary}"));
+    let content_type = HeaderValue::from_str(&content_type(boundary));
     let mut request = Request::new(method, url, MAX_ERROR_BODY_BYTES);
     request.headers.extend(content_type.ok().map(|value| (CONTENT_TYPE, value)));
     request
-}
-
-/// The body of an upload: role names are the file names, and need no quoting by construction.
-fn multipart(boundary: &str, files: &[(RoleName, Vec<u8>)]) -> Bytes {
-    let mut body = Vec::new();
-    for (role, bytes) in files {
-        let head = format!(
-            "--{boundary}\r\n\
-             Content-Disposition: form-data; name=\"files\"; filename=\"{role}\"\r\n\
-             Content-Type: application/octet-stream\r\n\r\n"
-        );
-        body.extend_from_slice(head.as_bytes());
-        body.extend_from_slice(bytes);
-        body.extend_from_slice(b"\r\n");
-    }
-    body.extend_from_slice(format!("--{boundary}--\r\n").as_bytes());
-    body.into()
 }
 
 /// The scope of a token that may see what repositories there are.

@@ -1,4 +1,5 @@
 //! Strict hexadecimal and base64: one spelling for one value, so that equal text means equal bytes.
+//! And percent-encoding, as addresses have it.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -13,6 +14,9 @@ pub enum TextError {
     /// Another alphabet, missing or surplus padding, white space, or stray low bits.
     #[error("not padded standard base64")]
     Base64,
+    /// A `%` without two hexadecimal digits, or bytes that are no UTF-8.
+    #[error("not percent-encoded text")]
+    Percent,
 }
 
 /// Writes lower-case hexadecimal.
@@ -45,11 +49,37 @@ pub fn from_base64(text: &str) -> Result<Vec<u8>, TextError> {
     STANDARD.decode(text).map_err(|_| TextError::Base64)
 }
 
+/// Reads percent-encoded text (RFC 3986 §2.1): `%XX`, digits in any case, stands for a byte.
+pub fn from_percent(text: &str) -> Result<String, TextError> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    let digit = |rest: &mut std::str::Bytes<'_>| {
+        rest.next().and_then(|byte| char::from(byte).to_digit(16)).ok_or(TextError::Percent)
+    };
+    while let Some(byte) = rest.next() {
+        if byte != b'%' {
+            bytes.push(byte);
+            continue;
+        }
+        let (high, low) = (digit(&mut rest)?, digit(&mut rest)?);
+        bytes.push(u8::try_from(high * 16 + low).map_err(|_| TextError::Percent)?);
+    }
+    String::from_utf8(bytes).map_err(|_| TextError::Percent)
+}
+
 #[cfg(test)]
 mod tests {
     use test_case::test_case;
 
     use super::*;
+
+    #[test]
+    fn percent_is_read() {
+        assert_eq!(from_percent("a%2Fb%c3%A4+"), Ok("a/bä+".to_owned()));
+        for wrong in ["%", "%2", "%2g", "%+2", "%ff", "a%"] {
+            assert_eq!(from_percent(wrong), Err(TextError::Percent), "{wrong}");
+        }
+    }
 
     #[test]
     fn hex_both_ways() {

@@ -162,6 +162,35 @@ impl Hasher {
     }
 }
 
+/// Whether a content of known length that comes piece by piece is what it is taken for.
+#[derive(Debug, Clone)]
+pub struct ExpectedContent {
+    /// Until all came.
+    hasher: Option<sha2::Sha256>,
+    left: u64,
+    sha256: Sha256Hash,
+}
+
+impl ExpectedContent {
+    /// A content of this many bytes and with this hash, of which nothing came yet.
+    pub fn new(length: u64, sha256: Sha256Hash) -> Self {
+        Self { hasher: Some(sha2::Sha256::default()), left: length, sha256 }
+    }
+
+    /// Takes the next piece; `false` if all came with it, and it is another content.
+    pub fn takes(&mut self, piece: &[u8]) -> bool {
+        self.left = self.left.saturating_sub(piece.len() as u64);
+        if let Some(hasher) = &mut self.hasher {
+            hasher.update(piece);
+        }
+        if self.left > 0 {
+            return true;
+        }
+        let whole = self.hasher.take();
+        whole.is_none_or(|hasher| Sha256Hash(hasher.finalize().into()) == self.sha256)
+    }
+}
+
 /// The algorithms of the reference.
 #[derive(Clone, Copy)]
 enum Algorithm {
@@ -207,6 +236,14 @@ mod tests {
             hasher.update(piece);
         }
         assert_eq!(hasher.finish(), Hashes::of(b"abc"));
+    }
+
+    #[test]
+    fn a_content_is_judged_when_it_is_whole() {
+        let mut content = ExpectedContent::new(3, Sha256Hash::of(b"abc"));
+        assert!(content.takes(b"a") && content.takes(b"bc") && content.takes(b""));
+        let mut other = ExpectedContent::new(3, Sha256Hash::of(b"abc"));
+        assert!(other.takes(b"ab") && !other.takes(b"d"));
     }
 
     #[test]

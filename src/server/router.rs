@@ -1,6 +1,7 @@
 //! What a path means. Names are taken apart from the right, for they contain slashes; nothing is
 //! normalised and nothing redirected.
 
+use crate::codec::text::from_percent;
 use crate::oci::{Digest, RepositoryName, TagName};
 use crate::tuf::{Gun, RoleName};
 use crate::wire::notary::FileVersion;
@@ -127,7 +128,7 @@ fn registry_route(rest: &str) -> Result<Route, RouteError> {
     }
     if let Some(name) = before.strip_suffix("/manifests") {
         let name = repository(name)?;
-        let last = decoded(last).ok_or(RouteError::Tag)?;
+        let last = from_percent(last).map_err(|_| RouteError::Tag)?;
         return Ok(Route::Manifest(name, manifest_name(&last)?));
     }
     if let Some(name) = before.strip_suffix("/referrers") {
@@ -149,14 +150,14 @@ fn trust_route(gun: &str, rest: &str) -> Result<Route, RouteError> {
         return Ok(Route::SignedPush(repository(gun)?));
     }
     if rest == "import" {
-        let gun = decoded(gun).ok_or(RouteError::Gun)?;
+        let gun = from_percent(gun).map_err(|_| RouteError::Gun)?;
         return Gun::parse(&gun).map(Route::TrustImport).map_err(|_| RouteError::Gun);
     }
     let rest = rest.strip_prefix("tuf/").map_or_else(
         || if rest == "changefeed" { Ok(None) } else { Err(RouteError::UnknownTrust) },
         |file| Ok(Some(file)),
     )?;
-    let gun = decoded(gun).ok_or(RouteError::Gun)?;
+    let gun = from_percent(gun).map_err(|_| RouteError::Gun)?;
     let gun = Gun::parse(&gun).map_err(|_| RouteError::Gun)?;
     match rest {
         None => Ok(Route::Changefeed(gun)),
@@ -166,7 +167,7 @@ fn trust_route(gun: &str, rest: &str) -> Result<Route, RouteError> {
 }
 
 fn trust_file(gun: Gun, file: &str) -> Option<Route> {
-    let file = decoded(file)?;
+    let file = from_percent(file).ok()?;
     if let Some(role) = file.strip_suffix(".key") {
         let role = RoleName::parse(role).ok()?;
         let held_here = matches!(role, RoleName::Timestamp | RoleName::Snapshot);
@@ -177,27 +178,11 @@ fn trust_file(gun: Gun, file: &str) -> Option<Route> {
 }
 
 fn repository(text: &str) -> Result<RepositoryName, RouteError> {
-    let text = decoded(text).ok_or(RouteError::Name)?;
+    let text = from_percent(text).map_err(|_| RouteError::Name)?;
     RepositoryName::parse(&text).map_err(|_| RouteError::Name)
 }
 
 fn digest(text: &str) -> Result<Digest, RouteError> {
-    let text = decoded(text).ok_or(RouteError::Digest)?;
+    let text = from_percent(text).map_err(|_| RouteError::Digest)?;
     Digest::parse(&text).map_err(|_| RouteError::Digest)
-}
-
-/// Decodes `%XX`; `None` if something else follows a `%`, or the result is no UTF-8.
-fn decoded(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        if byte != b'%' {
-            bytes.push(byte);
-            continue;
-        }
-        let (high, low) =
-            (char::from(rest.next()?).to_digit(16)?, char::from(rest.next()?).to_digit(16)?);
-        bytes.push(u8::try_from(high * 16 + low).ok()?);
-    }
-    String::from_utf8(bytes).ok()
 }

@@ -37,12 +37,6 @@ pub enum StoreError {
         /// What is locked: a repository's name, for one.
         what: String,
     },
-    /// A secret file has a mode that lets others at it.
-    #[error("{} must not be readable or writable by others", path.display())]
-    TooOpen {
-        /// The file.
-        path: PathBuf,
-    },
     /// A folder, pipe or device where a file should be.
     #[error("{} is not a regular file", path.display())]
     NotAFile {

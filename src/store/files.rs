@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::fs::OFlags;
 use uuid::Uuid;
 
 use crate::store::StoreError;
@@ -109,17 +110,7 @@ impl Base {
     /// Reads a whole file of at most `limit` bytes; `None` if there is none.
     pub fn read(&self, path: &Path, limit: u64) -> Result<Option<FileContents>, StoreError> {
         self.confine(path)?;
-        // Not to block on a pipe that somebody put in the place of a file.
-        let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
-        let file = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
-            Ok(file) => file,
-            Err(cause) if is_absence(&cause) => return Ok(None),
-            Err(cause) => return Err(failed("open", path, cause)),
-        };
-        let metadata = file.metadata().map_err(|cause| failed("inspect", path, cause))?;
-        if !metadata.is_file() {
-            return Err(StoreError::NotAFile { path: path.to_owned() });
-        }
+        let Some((file, metadata)) = open_regular(path, OFlags::empty())? else { return Ok(None) };
         let bytes = read_bounded(file, metadata.len(), path, limit)?;
         Ok(Some(FileContents { bytes, mode: metadata.permissions().mode() & 0o7777 }))
     }
@@ -404,7 +395,17 @@ pub fn read_user_file_if_present(path: &Path, limit: u64) -> Result<Option<Vec<u
 /// Reads a file that nobody named and that was found where it is looked for; `None` if there is no
 /// such file. What is no regular file is refused: whoever opened a pipe would wait for ever.
 pub fn read_found_file(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, StoreError> {
-    let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+    let Some((file, metadata)) = open_regular(path, OFlags::empty())? else { return Ok(None) };
+    read_bounded(file, metadata.len(), path, limit).map(Some)
+}
+
+/// Opens a file for reading if there is one, with these flags besides. What is no regular file is
+/// refused, and not waited for: somebody may have put a pipe in the place of a file.
+pub(super) fn open_regular(
+    path: &Path,
+    flags: OFlags,
+) -> Result<Option<(File, fs::Metadata)>, StoreError> {
+    let flags = (flags | OFlags::NONBLOCK).bits().cast_signed();
     let file = match File::options().read(true).custom_flags(flags).open(path) {
         Ok(file) => file,
         Err(cause) if is_absence(&cause) => return Ok(None),
@@ -414,7 +415,7 @@ pub fn read_found_file(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, Store
     if !metadata.is_file() {
         return Err(StoreError::NotAFile { path: path.to_owned() });
     }
-    read_bounded(file, metadata.len(), path, limit).map(Some)
+    Ok(Some((file, metadata)))
 }
 
 /// Passes a file that a person named on, piece by piece; returns its size in bytes.
@@ -573,14 +574,6 @@ pub fn place_folder(from: &Path, to: &Path) -> Result<(), StoreError> {
 /// that can be done.
 pub fn sweep_user_folder(folder: &Path) {
     sweep(folder);
-}
-
-/// Refuses a file that a person named if others may do anything with it.
-pub fn require_private(path: &Path) -> Result<(), StoreError> {
-    if is_open_to_others(mode(path)?) {
-        return Err(StoreError::TooOpen { path: path.to_owned() });
-    }
-    Ok(())
 }
 
 /// Returns the permission bits of a file that a person named, such as `0o600`; follows links.
@@ -804,7 +797,7 @@ fn sweep(folder: &Path) {
             continue;
         }
         let path = entry.path();
-        let flags = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
+        let flags = OFlags::NOFOLLOW.bits().cast_signed();
         let Ok(file) = OpenOptions::new().read(true).custom_flags(flags).open(&path) else {
             continue;
         };
@@ -1072,9 +1065,8 @@ mod tests {
             assert_eq!(mode(&base.path().join(folder)).unwrap(), 0o700, "{folder}");
         }
         assert_eq!(mode(&file).unwrap(), 0o600);
-        require_private(&file).unwrap();
         base.write(&file, b"1", 0o640).unwrap();
-        assert!(matches!(require_private(&file), Err(StoreError::TooOpen { .. })));
+        assert_eq!(mode(&file).unwrap(), 0o640);
         assert!(is_open_to_others(0o640) && is_open_to_others(0o602) && !is_open_to_others(0o700));
     }
 

@@ -9,10 +9,12 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::OFlags;
+
 use crate::store::StoreError;
 use crate::store::files::{
-    Base, PRIVATE_MODE, Temporary, Unsynced, failed, is_absence, pass_user_file, resolve, step,
-    sync_all,
+    Base, PRIVATE_MODE, Temporary, Unsynced, failed, is_absence, open_regular, pass_user_file,
+    resolve, step, sync_all,
 };
 
 /// A hidden file that grows piece by piece, and gets its name when it is whole. Dropped before
@@ -202,19 +204,8 @@ fn folder_of(path: &Path) -> &Path {
 
 /// Opens a file for reading if there is one, and tells its size; links are not followed.
 pub fn open(path: &Path) -> Result<Option<(File, u64)>, StoreError> {
-    use std::os::unix::fs::OpenOptionsExt;
-    let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOFOLLOW;
-    let opened = File::options().read(true).custom_flags(flags.bits().cast_signed()).open(path);
-    let file = match opened {
-        Ok(file) => file,
-        Err(cause) if is_absence(&cause) => return Ok(None),
-        Err(cause) => return Err(failed("open", path, cause)),
-    };
-    let metadata = file.metadata().map_err(|cause| failed("inspect", path, cause))?;
-    if !metadata.is_file() {
-        return Err(StoreError::NotAFile { path: path.to_owned() });
-    }
-    Ok(Some((file, metadata.len())))
+    let opened = open_regular(path, OFlags::NOFOLLOW)?;
+    Ok(opened.map(|(file, metadata)| (file, metadata.len())))
 }
 
 /// The size of a regular file, in bytes, and how long ago it was last written, in seconds; `None`

@@ -9,9 +9,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::clock::Timestamp;
 use crate::codec::canonical_json::{JsonError, Value};
 use crate::codec::text::{from_base64, to_base64};
-use crate::crypto::{KeyError, KeyId, Method, PrivateKey, Signature};
+use crate::crypto::{KeyError, KeyId, PrivateKey, Signature};
 use crate::limits::{MAX_SIGNATURES, ROOT_LIFETIME_DAYS, TARGETS_LIFETIME_DAYS};
-use crate::tuf::metadata::{Document, MetadataError, Root, Signed, Targets, encode_envelope};
+use crate::tuf::metadata::{
+    Document, MetadataError, Root, Signed, Targets, encode_envelope, read_signature,
+    write_signature,
+};
 use crate::tuf::names::{Gun, NameError, RoleName};
 use crate::tuf::proposal::is_companion_role;
 use crate::tuf::root_trust::{Dates, RootTrustError, certified_keys};
@@ -534,30 +537,15 @@ impl<T: Document> Part<T> {
             return Err(CeremonyError::Malformed("it has too many signatures"));
         }
         let signatures = list.iter().map(|entry| {
-            let text = |name| entry.get(name).and_then(Value::as_str);
-            let read = || {
-                Some(Signature {
-                    key_id: KeyId::parse(text("keyid")?).ok()?,
-                    method: Method::parse(text("method")?),
-                    bytes: from_base64(text("sig")?).ok()?,
-                })
-            };
-            read().ok_or(CeremonyError::Malformed("a signature is none"))
+            read_signature(entry).ok_or(CeremonyError::Malformed("a signature is none"))
         });
         let signatures = signatures.collect::<Result<_, _>>()?;
         Ok(Self { body, message, signatures })
     }
 
     fn write(&self, current: Option<&[u8]>) -> Value {
-        let signature = |signature: &Signature| {
-            Value::object([
-                ("keyid", Value::String(signature.key_id.to_string())),
-                ("method", Value::String(signature.method.as_str().to_owned())),
-                ("sig", Value::String(to_base64(&signature.bytes))),
-            ])
-        };
         let mut members = vec![
-            ("signatures", Value::Array(self.signatures.iter().map(signature).collect())),
+            ("signatures", Value::Array(self.signatures.iter().map(write_signature).collect())),
             ("signed", Value::String(to_base64(&self.message))),
         ];
         members.extend(current.map(|raw| ("current", Value::String(to_base64(raw)))));

@@ -10,10 +10,11 @@ use std::sync::Arc;
 
 use crate::clock::Timestamp;
 use crate::codec::canonical_json::Value;
-use crate::codec::text::{from_base64, to_base64};
-use crate::crypto::{Hashes, KeyId, Method, Sha256Hash, Signature};
+use crate::crypto::{Hashes, KeyId, Sha256Hash, Signature};
 use crate::limits::{MAX_PROPOSALS, MAX_SIGNATURES, MIN_PROPOSAL_DAYS, TARGETS_LIFETIME_DAYS};
-use crate::tuf::metadata::{DelegationRole, Document, MetadataError, Target, Targets};
+use crate::tuf::metadata::{
+    DelegationRole, Document, MetadataError, Target, Targets, read_signature, write_signature,
+};
 use crate::tuf::names::{RoleName, TargetName};
 use crate::tuf::verify::{RoleKeys, VerifyError, valid_signers};
 
@@ -161,13 +162,6 @@ impl Proposal {
 
     /// Writes it as a target whose hash and length are those of the proposed body.
     pub fn to_target(&self, length: usize) -> Target {
-        let signature = |signature: &Signature| {
-            Value::object([
-                ("keyid", Value::String(signature.key_id.to_string())),
-                ("method", Value::String(signature.method.as_str().to_owned())),
-                ("sig", Value::String(to_base64(&signature.bytes))),
-            ])
-        };
         let base = self.base.map(|base| base.to_hex()).unwrap_or_default();
         let removed = self.removed.iter().map(|name| Value::String(name.to_string()));
         Target {
@@ -178,7 +172,7 @@ impl Proposal {
                 ("changed", self.changed.to_json()),
                 ("format", Value::Int(FORMAT)),
                 ("removed", Value::Array(removed.collect())),
-                ("signatures", Value::Array(self.signatures.iter().map(signature).collect())),
+                ("signatures", Value::Array(self.signatures.iter().map(write_signature).collect())),
             ])),
         }
     }
@@ -205,17 +199,9 @@ impl Proposal {
         if signatures.len() > MAX_SIGNATURES {
             return Err(wrong("too many signatures"));
         }
-        let signatures = signatures.iter().map(|entry| {
-            let text = |name| entry.get(name).and_then(Value::as_str);
-            let read = || {
-                Some(Signature {
-                    key_id: KeyId::parse(text("keyid")?).ok()?,
-                    method: Method::parse(text("method")?),
-                    bytes: from_base64(text("sig")?).ok()?,
-                })
-            };
-            read().ok_or(wrong("a signature is none"))
-        });
+        let signatures = signatures
+            .iter()
+            .map(|entry| read_signature(entry).ok_or(wrong("a signature is none")));
         Ok(Self {
             base: base.map_err(|_| wrong("its base is no digest"))?,
             signatures: signatures.collect::<Result<_, _>>()?,

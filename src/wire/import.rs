@@ -5,9 +5,8 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::tuf::RoleName;
+use crate::wire::form::{ANY_BYTES, FormWriter};
 
-/// The name of the parts that are trust files, each with its role as the name of its file.
-pub const FILES: &str = "files";
 /// The name of the part that is the changefeed of the server that the collection comes from, in the
 /// form in which servers answer with it.
 pub const FEED: &str = "changefeed";
@@ -40,24 +39,12 @@ pub struct LeftOut {
 /// The body of the request, `multipart/form-data` (RFC 7578). No value needs quoting: names of roles
 /// are safe by construction.
 pub fn encode(boundary: &str, files: &[(RoleName, Vec<u8>)], feed: Option<&[u8]>) -> Bytes {
-    let mut body = Vec::new();
-    let mut part = |disposition: &str, bytes: &[u8]| {
-        let head = format!(
-            "--{boundary}\r\nContent-Disposition: form-data; {disposition}\r\n\
-             Content-Type: application/octet-stream\r\n\r\n"
-        );
-        body.extend_from_slice(head.as_bytes());
-        body.extend_from_slice(bytes);
-        body.extend_from_slice(b"\r\n");
-    };
-    for (role, bytes) in files {
-        part(&format!("name=\"{FILES}\"; filename=\"{role}\""), bytes);
-    }
+    let mut form = FormWriter::new(boundary);
+    form.trust_files(files);
     if let Some(feed) = feed {
-        part(&format!("name=\"{FEED}\"; filename=\"{FEED}\""), feed);
+        form.file(FEED, FEED, ANY_BYTES, feed);
     }
-    body.extend_from_slice(format!("--{boundary}--\r\n").as_bytes());
-    body.into()
+    form.finish()
 }
 
 #[cfg(test)]

@@ -1,7 +1,9 @@
-//! What travels over HTTP, known to both ends: routes, error codes, challenges, tokens, listings.
+//! What travels over HTTP, known to both ends: routes, error codes, challenges, tokens, listings,
+//! forms.
 
 pub mod auth;
 pub mod errors;
+pub mod form;
 pub mod import;
 pub mod notary;
 pub mod referrers;

@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use crate::oci::Digest;
 use crate::tuf::{Gun, RoleName};
+use crate::wire::form::FormWriter;
 
 /// The header in which a server says on `/v2/` which versions of the signed push it takes.
 pub const HEADER: &str = "trust-signed-push";
@@ -15,8 +16,6 @@ pub const GUN: &str = "gun";
 pub const TAG: &str = "tag";
 /// The name of the parts that are manifests.
 pub const MANIFEST: &str = "manifest";
-/// The name of the parts that are trust files, as in notary's upload.
-pub const FILES: &str = "files";
 
 /// An image whose blobs are in the registry already.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,30 +57,15 @@ pub fn encode(
     push: &SignedPush,
     files: &[(RoleName, Vec<u8>)],
 ) -> Bytes {
-    let mut body = Vec::new();
-    let mut part = |disposition: String, media_type: &str, bytes: &[u8]| {
-        let head = format!(
-            "--{boundary}\r\nContent-Disposition: form-data; {disposition}\r\n\
-             Content-Type: {media_type}\r\n\r\n"
-        );
-        body.extend_from_slice(head.as_bytes());
-        body.extend_from_slice(bytes);
-        body.extend_from_slice(b"\r\n");
-    };
-    part(format!("name=\"{GUN}\""), TEXT, gun.as_str().as_bytes());
-    part(format!("name=\"{TAG}\""), TEXT, push.tag.as_bytes());
+    let mut form = FormWriter::new(boundary);
+    form.text(GUN, gun.as_str());
+    form.text(TAG, &push.tag);
     for PushedManifest { media_type, digest, bytes } in &push.manifests {
-        part(format!("name=\"{MANIFEST}\"; filename=\"{digest}\""), media_type, bytes);
+        form.file(MANIFEST, digest.as_str(), media_type, bytes);
     }
-    for (role, bytes) in files {
-        let disposition = format!("name=\"{FILES}\"; filename=\"{role}\"");
-        part(disposition, "application/octet-stream", bytes);
-    }
-    body.extend_from_slice(format!("--{boundary}--\r\n").as_bytes());
-    body.into()
+    form.trust_files(files);
+    form.finish()
 }
-
-const TEXT: &str = "text/plain; charset=utf-8";
 
 #[cfg(test)]
 mod tests {

@@ -3,6 +3,7 @@
 //! * servers: [`NotaryServer`], [`NotarySigner`], [`Registry`], [`TokenServer`], [`Proxy`], [`Dockerd`],
 //!   [`Postgres`]
 //! * people: [`User`] has a home folder and runs `docker`, `notary` and `trust` in it
+//! * what is left of them: [`old_tables`] makes databases of notary servers without running any
 //! * pictures: [`image`] pushes small images without any of those programs
 //!
 //! Every server listens on a loopback port the kernel picks, keeps its files and its log in its own
@@ -16,6 +17,7 @@ pub(crate) mod dockerd;
 pub(crate) mod http;
 pub(crate) mod image;
 pub(crate) mod notary_server;
+pub(crate) mod old_tables;
 pub(crate) mod postgres;
 pub(crate) mod process;
 pub(crate) mod proxy;

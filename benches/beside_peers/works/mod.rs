@@ -3,6 +3,7 @@
 mod build;
 mod change;
 mod delegations;
+mod imports;
 mod keys;
 mod many_tags;
 mod rescue;
@@ -25,7 +26,7 @@ pub(crate) struct Work {
 }
 
 /// Every work, in the order of the results.
-pub(crate) const ALL: [Work; 13] = [
+pub(crate) const ALL: [Work; 14] = [
     Work { name: "startup", measure: startup::measure },
     Work { name: "sign", measure: sign::measure },
     Work { name: "verify", measure: verify::measure },
@@ -34,6 +35,7 @@ pub(crate) const ALL: [Work; 13] = [
     Work { name: "root-chain", measure: root_chain::measure },
     Work { name: "keys", measure: keys::measure },
     Work { name: "rescue", measure: rescue::measure },
+    Work { name: "imports", measure: imports::measure },
     Work { name: "transfer", measure: transfer::measure },
     Work { name: "large", measure: transfer::measure_large },
     Work { name: "build", measure: build::measure },
@@ -55,6 +57,9 @@ const MANY_TAGS_GOAL: f64 = 0.3;
 const MEMORY_GOAL: f64 = 0.5;
 /// Most that keeping a thousand collections may take of the time it takes to list them.
 const RESCUE_GOAL: f64 = 0.5;
+/// Most that one of ten times as many collections may take, in time and memory, when a notary server
+/// is taken over.
+const IMPORT_GROWTH_GOAL: f64 = 1.5;
 /// Most that sending an image may take of a peer's time.
 const PUSH_GOAL: f64 = 0.8;
 /// Most that fetching an image may take of a peer's time.

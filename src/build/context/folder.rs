@@ -11,7 +11,7 @@ use crate::build::content::{Bytes, Content, Files, hash_of};
 use crate::build::context::error::ContextError;
 use crate::build::context::known::KnownFiles;
 use crate::build::context::reading::{Exclusion, Reading};
-use crate::crypto::hash::Sha256Hash;
+use crate::crypto::hash::{ExpectedContent, Sha256Hash};
 use crate::oci::archive::{Entry, EntryPath, Kind};
 use crate::store::StoreError;
 use crate::store::folders::{Found, FoundKind, Identity, UserFolder};
@@ -136,9 +136,7 @@ impl Bytes for FolderFile {
             // at least be what others in this build took it for.
             Some(expected) if !self.is_settled() => Ok(Box::new(Checked {
                 reader,
-                hasher: Some(sha2::Sha256::default()),
-                left: self.identity.size,
-                expected: *expected,
+                expected: ExpectedContent::new(self.identity.size, *expected),
                 file: self,
             })),
             _ => Ok(reader),
@@ -168,24 +166,14 @@ impl Bytes for FolderFile {
 /// Reads a file that must be what it was taken for.
 struct Checked<'a> {
     reader: Box<dyn Read + Send + 'a>,
-    hasher: Option<sha2::Sha256>,
-    left: u64,
-    expected: Sha256Hash,
+    expected: ExpectedContent,
     file: &'a FolderFile,
 }
 
 impl Read for Checked<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        use sha2::Digest as _;
         let count = self.reader.read(buffer)?;
-        self.left = self.left.saturating_sub(count as u64);
-        if let Some(hasher) = &mut self.hasher {
-            hasher.update(buffer.get(..count).unwrap_or_default());
-        }
-        if self.left == 0
-            && let Some(hasher) = self.hasher.take()
-            && Sha256Hash(hasher.finalize().into()) != self.expected
-        {
+        if !self.expected.takes(buffer.get(..count).unwrap_or_default()) {
             let path = self.file.folder.place(&self.file.path);
             return Err(io::Error::other(StoreError::Changed { path }));
         }

@@ -4,12 +4,10 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use sha2::Digest as _;
-
 use crate::build::content::{Bytes, Content, Files, hash_of};
 use crate::build::held::Held;
 use crate::build::layer::index::{Indexed, LayerIndex, is_held};
-use crate::crypto::hash::Sha256Hash;
+use crate::crypto::hash::{ExpectedContent, Sha256Hash};
 use crate::oci::archive::{ArchiveReader, Entry, Expander, Expansion};
 use crate::oci::{Descriptor, Digest};
 use crate::store::ImageLayout;
@@ -141,9 +139,8 @@ impl LayerSource {
         };
         drop(state);
         passage.go_to(file)?;
-        let (hasher, left) = (Some(sha2::Sha256::new()), file.size);
-        let passage = Some(passage);
-        Ok(Box::new(PassageReader { source: self, passage, hasher, left, expected: file.sha256 }))
+        let expected = ExpectedContent::new(file.size, file.sha256);
+        Ok(Box::new(PassageReader { source: self, passage: Some(passage), expected }))
     }
 
     fn archive(&self) -> io::Result<ArchiveReader<Expander<BlobReader>>> {
@@ -186,23 +183,14 @@ struct PassageReader<'a> {
     source: &'a LayerSource,
     /// Given back at the end.
     passage: Option<Passage>,
-    hasher: Option<sha2::Sha256>,
-    left: u64,
-    expected: Sha256Hash,
+    expected: ExpectedContent,
 }
 
 impl Read for PassageReader<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let Some(passage) = &mut self.passage else { return Ok(0) };
         let count = passage.archive.read(buffer)?;
-        self.left = self.left.saturating_sub(count as u64);
-        if let Some(hasher) = &mut self.hasher {
-            hasher.update(buffer.get(..count).unwrap_or_default());
-        }
-        if self.left == 0
-            && let Some(hasher) = self.hasher.take()
-            && Sha256Hash(hasher.finalize().into()) != self.expected
-        {
+        if !self.expected.takes(buffer.get(..count).unwrap_or_default()) {
             return Err(no_more());
         }
         Ok(count)

@@ -234,7 +234,10 @@ impl Disk {
         digest: &Digest,
         id: &str,
     ) -> Result<Option<String>, BlobError> {
-        file.sync_data().map_err(|e| BlobError::disk("save", e))?;
+        // What cannot be made durable where it is can be as a copy.
+        if file.sync_data().is_err() {
+            return Ok(None);
+        }
         let (object, target, folder) = self.new_object(digest, id)?;
         self.make_folder(&folder)?;
         // This file and no other that has come to its name meanwhile.

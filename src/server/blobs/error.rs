@@ -18,6 +18,9 @@ pub enum BlobError {
         #[source]
         source: io::Error,
     },
+    /// A file elsewhere, of which content was to be made, cannot be read.
+    #[error("the file cannot be read")]
+    Source(#[source] io::Error),
     /// It is not there.
     #[error("content is missing")]
     Missing,

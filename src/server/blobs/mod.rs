@@ -57,8 +57,8 @@ impl BlobStore {
     }
 
     /// Makes content of a file elsewhere, which stays as it is: by a second name for it, or by a
-    /// copy. It is hashed first; [`BlobError::Corrupt`] if its digest is another one. `id` names no
-    /// other upload.
+    /// copy. It is hashed first; [`BlobError::Corrupt`] if its digest is another one,
+    /// [`BlobError::Source`] if it cannot be read to its end. `id` names no other upload.
     pub async fn adopt(
         &self,
         mut file: File,
@@ -73,7 +73,7 @@ impl BlobStore {
                 if let Some(object) = disk.link(&file, &digest, &id)? {
                     return Ok(Adopted { object, size, is_copy: false });
                 }
-                file.rewind().map_err(|e| BlobError::disk("read", e))?;
+                file.rewind().map_err(BlobError::Source)?;
             }
             let claim = Arc::new(disk.claim(&id)?);
             let upload = disk.open_upload(Arc::clone(&claim), 0)?;
@@ -177,7 +177,7 @@ fn hashed(
     loop {
         let mut piece = Vec::with_capacity(BLOB_PIECE_BYTES);
         let read = Read::by_ref(file).take(BLOB_PIECE_BYTES as u64).read_to_end(&mut piece);
-        if read.map_err(|e| BlobError::disk("read", e))? == 0 {
+        if read.map_err(BlobError::Source)? == 0 {
             break;
         }
         hasher.update(&piece);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::crypto::jwe::{self, JweError};
 use crate::crypto::{KeyError, Passphrase, PrivateKey};
-use crate::server::import::rows::KeyRow;
+use crate::server::import::rows::SealedKeyRow;
 
 /// Why a key is not opened.
 #[derive(Debug, thiserror::Error)]
@@ -68,9 +68,9 @@ pub fn variable(alias: &str) -> String {
 }
 
 impl Passphrases {
-    /// Finds the passphrases of these keys, one of each, and tries them.
+    /// Finds the passphrases that these keys are sealed under.
     pub fn find(
-        keys: &[KeyRow],
+        keys: &[SealedKeyRow],
         variables: &dyn Fn(&str) -> Option<Passphrase>,
     ) -> Result<Self, PastKeyError> {
         let mut found = Self::default();
@@ -79,13 +79,12 @@ impl Passphrases {
             let passphrase = passphrase.filter(|passphrase| !passphrase.is_empty());
             let passphrase = passphrase.ok_or_else(|| no_passphrase(key))?;
             found.0.insert(key.alias.clone(), passphrase);
-            found.open(key)?;
         }
         Ok(found)
     }
 
     /// Opens a key; takes some milliseconds.
-    pub fn open(&self, key: &KeyRow) -> Result<PrivateKey, PastKeyError> {
+    pub fn open(&self, key: &SealedKeyRow) -> Result<PrivateKey, PastKeyError> {
         let key_id = || key.key_id.clone();
         let passphrase = self.0.get(&key.alias).ok_or_else(|| no_passphrase(key))?;
         let sealed = |cause| PastKeyError::Sealed {
@@ -113,7 +112,7 @@ impl Passphrases {
     }
 }
 
-fn no_passphrase(key: &KeyRow) -> PastKeyError {
+fn no_passphrase(key: &SealedKeyRow) -> PastKeyError {
     PastKeyError::NoPassphrase {
         key_id: key.key_id.clone(),
         alias: key.alias.clone(),

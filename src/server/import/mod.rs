@@ -18,6 +18,7 @@ pub use take_in::{ImportError, Outcome, TakenIn, take_in};
 
 use crate::clock::Timestamp;
 use crate::crypto::PrivateKey;
+use crate::server::meta::feed::PastChange;
 use crate::tuf::history::KeptFile;
 use crate::tuf::{Gun, RoleName};
 
@@ -37,23 +38,6 @@ pub struct Incoming {
     pub feed: Vec<PastChange>,
     /// Private keys of the server that it comes from, where there are any.
     pub keys: Vec<PastKey>,
-}
-
-/// A line of the changefeed of the server that a collection comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PastChange {
-    /// Its number in the feed there, if it is to keep it here: whoever read that feed goes on in
-    /// this one where they were. The numbers must be reserved before
-    /// ([`crate::server::meta::Writing::reserve_changes`]). A new number otherwise.
-    pub id: Option<i64>,
-    /// When it happened.
-    pub at: Timestamp,
-    /// The timestamp's version; 0 for a deletion.
-    pub version: u64,
-    /// The timestamp's SHA-256 in hex; empty for a deletion.
-    pub sha256: String,
-    /// Whether the collection was deleted.
-    pub is_deletion: bool,
 }
 
 /// A key of the server that a collection comes from.

@@ -13,14 +13,15 @@ use futures_util::stream::FuturesUnordered;
 use crate::clock::Timestamp;
 use crate::codec::text::from_hex;
 use crate::crypto::{Passphrase, PrivateKey, Sha256Hash};
+use crate::limits::{MAX_IMPORTED_COLLECTION_BYTES, MAX_IMPORTED_KEYS};
 use crate::server::Server;
 use crate::server::import::keys::{Passphrases, PastKeyError};
-use crate::server::import::rows::{ChangeRow, FileRow, KeyRow, Table};
+use crate::server::import::rows::{ChangeRow, FileRow, SealedKeyRow, Table};
 use crate::server::import::source::{Files, Source, SourceError};
 use crate::server::import::take_in::{ImportError, TakenIn, take_in};
-use crate::server::import::{Incoming, PastChange, PastKey};
+use crate::server::import::{Incoming, PastKey};
 use crate::server::meta::MetaError;
-use crate::server::meta::feed::Page;
+use crate::server::meta::feed::{Page, PastChange};
 use crate::server::signer::Signer;
 use crate::tuf::history::KeptFile;
 use crate::tuf::names::NameError;
@@ -91,6 +92,18 @@ pub enum Refused {
         /// Its number.
         id: i64,
     },
+    /// Its roots alone are more than is held at once.
+    #[error("the roots alone have more than {limit} bytes")]
+    Roots {
+        /// How many bytes they may have.
+        limit: u64,
+    },
+    /// It has more keys than a collection can come to, or longer ones.
+    #[error("there are more than {limit} keys, or keys that are too long")]
+    Keys {
+        /// How many there may be.
+        limit: usize,
+    },
     /// A key.
     #[error(transparent)]
     Key(#[from] PastKeyError),
@@ -108,6 +121,12 @@ pub struct TakenOver {
     pub outcome: Result<TakenIn, Refused>,
     /// Old files that stayed behind, for there are too many bytes.
     pub too_many: u64,
+}
+
+impl TakenOver {
+    fn refused(gun: String, why: Refused) -> Self {
+        Self { gun, outcome: Err(why), too_many: 0 }
+    }
 }
 
 impl Notary {
@@ -129,6 +148,10 @@ impl Notary {
         }
         let samples = self.signer_source().key_of_each_alias().await?;
         let passphrases = Arc::new(Passphrases::find(&samples, variables)?);
+        for (_, opened) in open(&passphrases, samples).await? {
+            opened?;
+        }
+        let owners = self.owners().await?;
         let keeps_numbers = self.keeps_numbers(server).await?;
         if keeps_numbers {
             let last = self.server.last_change().await?;
@@ -139,7 +162,7 @@ impl Notary {
             writing.reserve_changes(last).await?;
             writing.commit().await?;
         }
-        let mut run = Run { notary: self, server, passphrases, keeps_numbers, told };
+        let mut run = Run { notary: self, server, passphrases, owners, keeps_numbers, told };
         run.collections().await?;
         run.waiting_keys().await?;
         let Self { server: tables, signer } = run.notary;
@@ -154,6 +177,30 @@ impl Notary {
         self.signer.as_mut().unwrap_or(&mut self.server)
     }
 
+    /// Whose the keys of the oldest tables are, by their ids, for their rows do not say it: of the
+    /// collection that listed them first. Anybody may list a key of others in a root of their own.
+    async fn owners(&mut self) -> Result<BTreeMap<String, String>, TakeoverError> {
+        let mut owners = BTreeMap::new();
+        if !self.signer_source().has_keys_of_nobody().await? {
+            return Ok(owners);
+        }
+        let mut last = i64::MIN;
+        loop {
+            let roots = self.server.roots_after(last, ROOTS_AT_ONCE).await?;
+            let Some(end) = roots.last() else { return Ok(owners) };
+            last = end.id;
+            for root in roots {
+                let mut ids: Vec<String> = listed_by(&root.data).into_keys().collect();
+                ids.retain(|id| !owners.contains_key(id));
+                for key in self.signer_source().keys_with_ids(&ids).await? {
+                    if key.gun.is_empty() {
+                        owners.insert(key.key_id, root.gun.clone());
+                    }
+                }
+            }
+        }
+    }
+
     /// Whether the changes can keep their numbers: all that are here are of there.
     async fn keeps_numbers(&mut self, server: &Server) -> Result<bool, TakeoverError> {
         let mut after = 0;
@@ -162,8 +209,9 @@ impl Notary {
             let page = reading.changes(None, Page::After(after), CHANGES_AT_ONCE).await;
             let page = page?;
             drop(reading);
-            let (Some(first), Some(last)) = (page.first(), page.last()) else { return Ok(true) };
-            let theirs = self.server.changes_between(first.id, last.id).await?;
+            let Some(last) = page.last() else { return Ok(true) };
+            let numbers: Vec<i64> = page.iter().map(|ours| ours.id).collect();
+            let theirs = self.server.changes_numbered(&numbers).await?;
             let theirs: BTreeMap<i64, &ChangeRow> =
                 theirs.iter().map(|row| (row.id, row)).collect();
             let same = page.iter().all(|ours| {
@@ -187,12 +235,13 @@ struct Run<'a> {
     notary: Notary,
     server: &'a Arc<Server>,
     passphrases: Arc<Passphrases>,
+    owners: BTreeMap<String, String>,
     keeps_numbers: bool,
     told: &'a mut (dyn FnMut(TakenOver) + Send),
 }
 
 /// A key of the old server, opened, or why it is not.
-type Opened = (KeyRow, Result<PrivateKey, PastKeyError>);
+type Opened = (SealedKeyRow, Result<PrivateKey, PastKeyError>);
 
 impl Run<'_> {
     /// All names that have files or changes.
@@ -222,20 +271,36 @@ impl Run<'_> {
 
     /// Some names, a few at a time.
     async fn page(&mut self, guns: Vec<String>) -> Result<(), TakeoverError> {
+        let too_many_keys = self.notary.signer_source().guns_with_too_many_keys(&guns).await?;
+        let (hoarders, guns): (Vec<_>, Vec<_>) =
+            guns.into_iter().partition(|gun| too_many_keys.contains(gun));
+        for gun in hoarders {
+            self.note(TakenOver::refused(gun, Refused::Keys { limit: MAX_IMPORTED_KEYS }))?;
+        }
         let mut keys = self.keys_of(&guns).await?;
         let mut running = FuturesUnordered::new();
+        let mut held = 0_u64;
         for gun in guns {
-            while running.len() >= COLLECTIONS_AT_ONCE {
-                if let Some(done) = running.next().await {
-                    self.note(done)?;
-                }
+            let Some(files) = self.notary.server.files(&gun).await? else {
+                let limit = MAX_IMPORTED_COLLECTION_BYTES;
+                self.note(TakenOver::refused(gun, Refused::Roots { limit }))?;
+                continue;
+            };
+            // Of large ones fewer at a time.
+            let bytes = files.bytes;
+            while (running.len() >= COLLECTIONS_AT_ONCE
+                || held.saturating_add(bytes) > MAX_IMPORTED_COLLECTION_BYTES)
+                && let Some((done, bytes)) = running.next().await
+            {
+                held = held.saturating_sub(bytes);
+                self.note(done)?;
             }
-            let files = self.notary.server.files(&gun).await?;
+            held = held.saturating_add(bytes);
             let changes = self.notary.server.changes(&gun).await?;
             let too_many = files.left_out;
             let mut keys = keys.remove(&gun).unwrap_or_default();
             let listed = listed(&files);
-            keys.extend(self.old_keys(&listed, &keys).await?);
+            keys.extend(self.old_keys(&gun, &listed).await?);
             let incoming = self.incoming(&gun, files, changes, keys, &listed);
             let server = Arc::clone(self.server);
             running.push(async move {
@@ -245,10 +310,10 @@ impl Run<'_> {
                     }
                     Err(refused) => Err(refused),
                 };
-                TakenOver { gun, outcome, too_many }
+                (TakenOver { gun, outcome, too_many }, bytes)
             });
         }
-        while let Some(done) = running.next().await {
+        while let Some((done, _)) = running.next().await {
             self.note(done)?;
         }
         Ok(())
@@ -272,9 +337,10 @@ impl Run<'_> {
         &mut self,
         guns: &[String],
     ) -> Result<BTreeMap<String, Vec<Opened>>, TakeoverError> {
-        let rows = self.notary.signer_source().keys_of(guns).await?;
+        let mut rows = self.notary.signer_source().keys_of(guns).await?;
+        rows.retain(|row| role(row).is_some());
         let mut by_gun: BTreeMap<String, Vec<Opened>> = BTreeMap::new();
-        for opened in self.open(rows).await? {
+        for opened in open(&self.passphrases, rows).await? {
             by_gun.entry(opened.0.gun.clone()).or_default().push(opened);
         }
         Ok(by_gun)
@@ -283,11 +349,11 @@ impl Run<'_> {
     /// Keys of the oldest tables, which say no collection: those that its root lists.
     async fn old_keys(
         &mut self,
+        gun: &str,
         listed: &BTreeMap<String, RoleName>,
-        known: &[Opened],
     ) -> Result<Vec<Opened>, TakeoverError> {
-        let is_known = |id: &String| known.iter().any(|(row, _)| row.key_id == *id);
-        let ids: Vec<String> = listed.keys().filter(|id| !is_known(id)).cloned().collect();
+        let is_its = |id: &&String| self.owners.get(*id).is_some_and(|owner| owner == gun);
+        let ids: Vec<String> = listed.keys().filter(is_its).cloned().collect();
         let mut rows = self.notary.signer_source().keys_with_ids(&ids).await?;
         rows.retain(|row| row.gun.is_empty());
         for row in &mut rows {
@@ -295,29 +361,7 @@ impl Run<'_> {
                 role.as_str().clone_into(&mut row.role);
             }
         }
-        self.open(rows).await
-    }
-
-    async fn open(&self, rows: Vec<KeyRow>) -> Result<Vec<Opened>, TakeoverError> {
-        let mut rows: Vec<KeyRow> = rows.into_iter().filter(|row| role(row).is_some()).collect();
-        let each = rows.len().div_ceil(KEY_THREADS).max(1);
-        let mut threads = Vec::new();
-        while !rows.is_empty() {
-            let part = rows.split_off(rows.len().saturating_sub(each));
-            let passphrases = Arc::clone(&self.passphrases);
-            threads.push(tokio::task::spawn_blocking(move || {
-                let open = |row: KeyRow| {
-                    let opened = passphrases.open(&row);
-                    (row, opened)
-                };
-                part.into_iter().map(open).collect::<Vec<_>>()
-            }));
-        }
-        let mut opened = Vec::new();
-        for thread in threads.into_iter().rev() {
-            opened.extend(thread.await.map_err(TakeoverError::Keys)?);
-        }
-        Ok(opened)
+        open(&self.passphrases, rows).await
     }
 
     /// A collection as it is judged here.
@@ -341,6 +385,31 @@ impl Run<'_> {
         let at_least = at_least.max(told).filter(|_| !is_gone).unwrap_or_default();
         Ok(Incoming { gun, files, at_least, feed, keys })
     }
+}
+
+/// Opens keys of the roles that a server signs, on some threads: each takes milliseconds.
+async fn open(
+    passphrases: &Arc<Passphrases>,
+    mut rows: Vec<SealedKeyRow>,
+) -> Result<Vec<Opened>, TakeoverError> {
+    let each = rows.len().div_ceil(KEY_THREADS).max(1);
+    let mut threads = Vec::new();
+    while !rows.is_empty() {
+        let part = rows.split_off(rows.len().saturating_sub(each));
+        let passphrases = Arc::clone(passphrases);
+        threads.push(tokio::task::spawn_blocking(move || {
+            let open = |row: SealedKeyRow| {
+                let opened = passphrases.open(&row);
+                (row, opened)
+            };
+            part.into_iter().map(open).collect::<Vec<_>>()
+        }));
+    }
+    let mut opened = Vec::new();
+    for thread in threads.into_iter().rev() {
+        opened.extend(thread.await.map_err(TakeoverError::Keys)?);
+    }
+    Ok(opened)
 }
 
 /// The files of a collection, each once.
@@ -420,7 +489,7 @@ fn past_keys(
 }
 
 /// What a key signs; `None` if no server signs that.
-fn role(row: &KeyRow) -> Option<RoleName> {
+fn role(row: &SealedKeyRow) -> Option<RoleName> {
     match row.role.as_str() {
         "timestamp" => Some(RoleName::Timestamp),
         "snapshot" => Some(RoleName::Snapshot),
@@ -431,10 +500,12 @@ fn role(row: &KeyRow) -> Option<RoleName> {
 /// The keys of timestamps and snapshots that the newest root lists, unverified.
 fn listed(files: &Files) -> BTreeMap<String, RoleName> {
     let roots = files.rows.iter().filter(|row| row.role == "root");
-    let Some(root) = roots.max_by_key(|row| row.version) else { return BTreeMap::new() };
-    let Ok(root) = Signed::<Root>::parse(&RoleName::Root, &root.data) else {
-        return BTreeMap::new();
-    };
+    roots.max_by_key(|row| row.version).map(|root| listed_by(&root.data)).unwrap_or_default()
+}
+
+/// The keys of timestamps and snapshots that a root lists, unverified.
+fn listed_by(root: &[u8]) -> BTreeMap<String, RoleName> {
+    let Ok(root) = Signed::<Root>::parse(&RoleName::Root, root) else { return BTreeMap::new() };
     let mut listed = BTreeMap::new();
     for role in [RoleName::Timestamp, RoleName::Snapshot] {
         if let Some(spec) = root.unverified().roles.get(role.as_str()) {
@@ -454,6 +525,8 @@ impl From<MetaError> for TakeoverError {
 const ACTOR: &str = "(takeover)";
 /// Names that are asked for at a time, and whose keys are held meanwhile.
 const NAMES_AT_ONCE: usize = 100;
+/// Roots that are looked at at a time.
+const ROOTS_AT_ONCE: usize = 16;
 /// Collections that are judged and written at the same time.
 const COLLECTIONS_AT_ONCE: usize = 4;
 /// Threads that open keys at the same time.

@@ -69,6 +69,15 @@ pub enum NotTaken {
     /// Something in the folder leads out of it, or cannot be read.
     #[error(transparent)]
     File(FileError),
+    /// The disk gives a blob out in part only, or not at all.
+    #[error("blob {digest} cannot be read")]
+    Unreadable {
+        /// Its digest.
+        digest: Digest,
+        /// Why.
+        #[source]
+        cause: BlobError,
+    },
     /// A blob is named and not there.
     #[error("blob {digest} is missing")]
     Missing {
@@ -170,14 +179,7 @@ impl RegistryFolder {
         let mut folders = vec![String::new()];
         while let Some(name) = folders.pop() {
             let path = format!("{}repositories/{name}", self.base);
-            let names = match self.names(path).await {
-                Ok(names) => names,
-                Err(FolderError::File(error @ FileError::Outside { .. })) => {
-                    run.not_taken(&name, NotTaken::File(error));
-                    continue;
-                }
-                Err(error) => return Err(error),
-            };
+            let names = run.names(&name, path).await?;
             if names.iter().any(|name| name == "_manifests" || name == "_layers") {
                 run.repository(&name).await?;
             }
@@ -237,6 +239,17 @@ impl Run<'_> {
         (self.told)(Told::NotTaken(repository, problem));
     }
 
+    /// The names in a folder of a repository. One that cannot be read is told, and has none.
+    async fn names(&mut self, name: &str, path: String) -> Result<Vec<String>, FolderError> {
+        match self.folder.names(path).await {
+            Err(FolderError::File(error)) => {
+                self.not_taken(name, NotTaken::File(error));
+                Ok(Vec::new())
+            }
+            names => names,
+        }
+    }
+
     async fn repository(&mut self, name: &str) -> Result<(), FolderError> {
         let Ok(repository) = RepositoryName::parse(name) else {
             self.not_taken(name, NotTaken::Name);
@@ -287,8 +300,8 @@ impl Run<'_> {
     /// The digests that the files in a folder, `ALGORITHM/HEX/link`, name.
     async fn linked(&mut self, name: &str, path: &str) -> Result<Vec<Digest>, FolderError> {
         let mut digests = Vec::new();
-        for algorithm in self.folder.names(path.to_owned()).await? {
-            for hex in self.folder.names(format!("{path}/{algorithm}")).await? {
+        for algorithm in self.names(name, path.to_owned()).await? {
+            for hex in self.names(name, format!("{path}/{algorithm}")).await? {
                 let link = format!("{path}/{algorithm}/{hex}/link");
                 let expected = Digest::parse(&format!("{algorithm}:{hex}")).ok();
                 match self.link(name, &link).await? {
@@ -328,7 +341,7 @@ impl Run<'_> {
         path: &str,
     ) -> Result<BTreeMap<Digest, Vec<TagName>>, FolderError> {
         let mut tags: BTreeMap<Digest, Vec<TagName>> = BTreeMap::new();
-        for tag in self.folder.names(path.to_owned()).await? {
+        for tag in self.names(name, path.to_owned()).await? {
             let link = format!("{path}/{tag}/current/link");
             match (self.link(name, &link).await?, TagName::parse(&tag)) {
                 (Link::Gone, _) => {}
@@ -387,6 +400,11 @@ impl Run<'_> {
             Ok(adopted) => adopted,
             Err(BlobError::Corrupt) => {
                 self.not_taken(name.as_str(), NotTaken::Damaged { digest: digest.clone() });
+                return Ok(());
+            }
+            Err(cause @ BlobError::Source(_)) => {
+                let digest = digest.clone();
+                self.not_taken(name.as_str(), NotTaken::Unreadable { digest, cause });
                 return Ok(());
             }
             Err(error) => return Err(error.into()),

@@ -1,25 +1,24 @@
 //! A collection that comes over HTTP (`spec/carry-on.md` §4). Whoever sends it may replace what
 //! readers get, so it takes the right to delete; what is sent is believed no more for that.
 
-use std::convert::Infallible;
 use std::error::Error as _;
 use std::sync::Arc;
 
 use ::http::header::CONTENT_TYPE;
 use ::http::{Method, StatusCode};
 use bytes::Bytes;
-use futures_util::stream;
-use multer::Multipart;
 use serde_json::json;
 
 use crate::clock::Timestamp;
 use crate::limits::MAX_IMPORT_PARTS;
 use crate::server::http::{Exchange, Response, json as json_answer};
-use crate::server::import::{ImportError, Incoming, Outcome, PastChange, TakenIn, take_in};
-use crate::server::notary::uploaded;
+use crate::server::import::{ImportError, Incoming, Outcome, TakenIn, take_in};
+use crate::server::meta::feed::PastChange;
+use crate::server::notary::{MultipartError, multipart, uploaded};
 use crate::server::{Refusal, Server};
-use crate::tuf::history::KeptFile;
-use crate::tuf::{Gun, RoleName};
+use crate::tuf::Gun;
+use crate::tuf::history::{Finding, KeptFile};
+use crate::wire::form::FormReader;
 use crate::wire::import::{FEED, Imported, LeftOut};
 use crate::wire::notary::{Change, Changefeed, ErrorCode};
 
@@ -41,32 +40,17 @@ pub async fn respond(
 
 /// Takes the request apart.
 async fn parts(gun: Gun, content_type: &str, body: Bytes) -> Result<Incoming, Refusal> {
-    let boundary = multer::parse_boundary(content_type).map_err(|_| malformed("no boundary"))?;
-    let body = stream::once(async move { Ok::<_, Infallible>(body) });
-    let mut parts = Multipart::new(body, boundary);
+    let broken = |error| Refusal::from(MultipartError::from(error));
+    let mut form = FormReader::new(content_type, body, MAX_IMPORT_PARTS).map_err(broken)?;
     let mut incoming =
         Incoming { gun, files: Vec::new(), at_least: 0, feed: Vec::new(), keys: Vec::new() };
-    let broken = |_| malformed("the body is not well-formed multipart/form-data");
-    while let Some(part) = parts.next_field().await.map_err(broken)? {
-        let name = part.file_name().unwrap_or_default().to_owned();
-        let is_feed = part.name() == Some(FEED);
-        let bytes = part.bytes().await.map_err(broken)?;
-        if is_feed {
-            incoming.feed = feed(&incoming.gun, &bytes)?;
+    while let Some(part) = form.next().await.map_err(broken)? {
+        if part.name == FEED {
+            incoming.feed = feed(&incoming.gun, &part.bytes)?;
             continue;
         }
-        if name.is_empty() {
-            return Err(Refusal::notary(ErrorCode::NoFilename, "No file/role name provided."));
-        }
-        let role = RoleName::parse(&name).map_err(|_| {
-            let name: String = name.chars().take(64).flat_map(char::escape_debug).collect();
-            let message = "The role you are attempting to operate on is invalid.";
-            Refusal::notary(ErrorCode::InvalidRole, message).with_detail(json!(name))
-        })?;
-        if incoming.files.len() >= MAX_IMPORT_PARTS {
-            return Err(malformed("there are more parts than are taken in one request"));
-        }
-        incoming.files.push((KeptFile { role, bytes: bytes.to_vec() }, None));
+        let role = multipart::role(&part.file_name)?;
+        incoming.files.push((KeptFile { role, bytes: part.bytes.to_vec() }, None));
     }
     if incoming.files.is_empty() {
         return Err(malformed("there are no files"));
@@ -96,11 +80,6 @@ fn malformed(problem: &str) -> Refusal {
 }
 
 fn told(taken: &TakenIn) -> Imported {
-    let left_out = taken.left_out.iter().take(MAX_TOLD_FILES).map(|finding| LeftOut {
-        role: finding.role.to_string(),
-        version: finding.version,
-        problem: problem(finding.refused.as_ref().map(|fault| fault as &dyn std::error::Error)),
-    });
     Imported {
         outcome: match taken.outcome {
             Outcome::New => "new",
@@ -110,18 +89,25 @@ fn told(taken: &TakenIn) -> Imported {
         .to_owned(),
         stored: u64::try_from(taken.stored).unwrap_or(u64::MAX),
         archive: taken.is_archive,
-        left_out: left_out.collect(),
+        left_out: taken.left_out.iter().take(MAX_TOLD_FILES).map(left_out).collect(),
     }
 }
 
-/// What is wrong with a file, in short: it may be somebody's who sends long names.
-fn problem(fault: Option<&dyn std::error::Error>) -> String {
-    let words = match fault {
+/// What is told of a file that was not stored: its problem in short, for names in it may be long and
+/// somebody else's.
+pub fn left_out(finding: &Finding) -> LeftOut {
+    let problem = match &finding.refused {
         None => "it is newer than what belongs together".to_owned(),
-        Some(fault) => match fault.source() {
-            Some(cause) => format!("{fault}: {cause}"),
-            None => fault.to_string(),
-        },
+        Some(fault) => in_short(fault),
+    };
+    LeftOut { role: finding.role.to_string(), version: finding.version, problem }
+}
+
+/// An error with its cause, in short.
+fn in_short(error: &dyn std::error::Error) -> String {
+    let words = match error.source() {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
     };
     words.chars().take(MAX_PROBLEM_CHARS).collect()
 }
@@ -151,7 +137,7 @@ impl From<ImportError> for Refusal {
         };
         let mut text = error.to_string();
         if let Some(cause) = error.source() {
-            text = format!("{text}: {}", problem(Some(cause)));
+            text = format!("{text}: {}", in_short(cause));
         }
         let text: String = text.chars().take(MAX_PROBLEM_CHARS * 2).collect();
         Self::notary(ErrorCode::InvalidUpdate, "The collection is not taken in.")

@@ -53,7 +53,7 @@ pub struct ChangeRow {
 
 /// A row of `private_keys`.
 #[derive(Clone, PartialEq, Eq)]
-pub struct KeyRow {
+pub struct SealedKeyRow {
     /// The id of the key in metadata.
     pub key_id: String,
     /// `ecdsa` or `ed25519`.
@@ -132,10 +132,10 @@ impl fmt::Display for Table {
     }
 }
 
-impl fmt::Debug for KeyRow {
+impl fmt::Debug for SealedKeyRow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { key_id, alias, gun, role, was_used, .. } = self;
-        f.debug_struct("KeyRow")
+        f.debug_struct("SealedKeyRow")
             .field("key_id", key_id)
             .field("alias", alias)
             .field("gun", gun)

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::io::Read;
 
+use futures_util::TryStreamExt as _;
 use sqlx::any::{AnyConnectOptions, AnyRow};
 use sqlx::{
     AnyConnection, AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _, Row as _,
@@ -12,17 +13,20 @@ use tokio::sync::mpsc;
 use zeroize::Zeroizing;
 
 use crate::clock::Timestamp;
-use crate::limits::MAX_IMPORTED_COLLECTION_BYTES;
-use crate::server::import::rows::{ChangeRow, FileRow, KeyRow, Table};
-use crate::server::import::sql_dump::{self, Contents, DumpError, Row};
+use crate::limits::{
+    MAX_CONFIGURED_BYTES, MAX_FEED_RECORDS, MAX_IMPORTED_COLLECTION_BYTES, MAX_IMPORTED_KEYS,
+    MAX_IMPORTED_KEYS_BYTES,
+};
+use crate::server::import::rows::{ChangeRow, FileRow, SealedKeyRow, Table};
+use crate::server::import::sql_dump::{self, Columns, DumpError, Row};
 
 /// Notary's tables.
 #[derive(Debug)]
 pub struct Source {
     connection: AnyConnection,
     kind: Kind,
-    /// The columns that are there, by table.
-    columns: BTreeSet<(Table, &'static str)>,
+    /// The columns that are there.
+    columns: Columns,
 }
 
 /// Which database it is, where their languages differ.
@@ -54,12 +58,6 @@ pub enum SourceError {
         /// The table.
         table: Table,
     },
-    /// Two dumps with the same table: nobody can tell which is meant.
-    #[error("two of the dumps have the table {table}")]
-    TwoDumps {
-        /// The table.
-        table: Table,
-    },
     /// A value is not what notary stores there.
     #[error("a `{column}` of {table} is not what notary stores")]
     Value {
@@ -80,6 +78,19 @@ pub struct Files {
     pub rows: Vec<FileRow>,
     /// How many old ones were left out, for there are too many bytes.
     pub left_out: u64,
+    /// About how much memory they take.
+    pub bytes: u64,
+}
+
+/// A root of any collection.
+#[derive(Debug)]
+pub struct RootRow {
+    /// The number of its row: the order in which they were stored.
+    pub id: i64,
+    /// The collection.
+    pub gun: String,
+    /// The file.
+    pub data: Vec<u8>,
 }
 
 impl Source {
@@ -98,7 +109,7 @@ impl Source {
         ] {
             connection.execute(statement).await.map_err(SourceError::Database)?;
         }
-        let mut source = Self { connection, kind: Kind::Postgres, columns: BTreeSet::new() };
+        let mut source = Self { connection, kind: Kind::Postgres, columns: Columns::new() };
         for table in Table::ALL {
             // Unlike the catalogue, this asks for the table that the queries to come will find.
             let query = "SELECT CAST(a.attname AS TEXT) AS name FROM pg_attribute a \
@@ -113,29 +124,21 @@ impl Source {
         Ok(source)
     }
 
-    /// Reads dumps to their ends into a temporary database.
-    pub async fn dumps<R: Read + Send + 'static>(dumps: Vec<R>) -> Result<Self, SourceError> {
+    /// Reads a dump to its end into a temporary database.
+    pub async fn dump<R: Read + Send + 'static>(dump: R) -> Result<Self, SourceError> {
         sqlx::any::install_default_drivers();
         // A database without a name is in a file that nobody else sees and that nobody must remove.
         let options: AnyConnectOptions =
             "sqlite://?mode=rwc".parse().map_err(SourceError::Spool)?;
         let mut connection = options.connect().await.map_err(SourceError::Spool)?;
         connection.execute(SPOOL).await.map_err(SourceError::Spool)?;
-        let mut source = Self { connection, kind: Kind::Spooled, columns: BTreeSet::new() };
-        for dump in dumps {
-            let contents = source.spool(dump).await?;
-            for table in contents.tables {
-                if source.has(table) {
-                    return Err(SourceError::TwoDumps { table });
-                }
-                source.columns.extend(table.columns().iter().map(|(column, _)| (table, *column)));
-            }
-        }
+        let mut source = Self { connection, kind: Kind::Spooled, columns: Columns::new() };
+        source.columns = source.spool(dump).await?;
         source.connection.execute(INDEXES).await.map_err(SourceError::Spool)?;
         Ok(source)
     }
 
-    async fn spool<R: Read + Send + 'static>(&mut self, dump: R) -> Result<Contents, SourceError> {
+    async fn spool<R: Read + Send + 'static>(&mut self, dump: R) -> Result<Columns, SourceError> {
         let (sender, mut rows) = mpsc::channel(ROWS_AHEAD);
         let reader = tokio::task::spawn_blocking(move || {
             sql_dump::read(dump, &mut |row| {
@@ -273,27 +276,39 @@ impl Source {
     }
 
     /// The files of a collection. If they are more than [`MAX_IMPORTED_COLLECTION_BYTES`], the
-    /// oldest are left out, but no root.
-    pub async fn files(&mut self, gun: &str) -> Result<Files, SourceError> {
+    /// oldest are left out, but no root; `None` if the roots alone are more.
+    pub async fn files(&mut self, gun: &str) -> Result<Option<Files>, SourceError> {
+        self.files_within(gun, MAX_IMPORTED_COLLECTION_BYTES).await
+    }
+
+    async fn files_within(&mut self, gun: &str, most: u64) -> Result<Option<Files>, SourceError> {
         let is_there = self.not_deleted(Table::Files);
         let query = format!(
             "SELECT CAST(id AS BIGINT) AS id, CAST(role AS TEXT) AS role, \
              CAST(LENGTH(data) AS BIGINT) AS length FROM tuf_files \
              WHERE gun = $1{is_there} ORDER BY id DESC"
         );
+        let kind = self.kind;
         let query = sqlx::query(AssertSqlSafe(query)).bind(gun.to_owned());
-        let sizes = query.fetch_all(&mut self.connection).await.map_err(|e| self.failed(e))?;
-        let (mut from, mut left_out, mut sum) = (0, 0, 0_u64);
-        for row in &sizes {
-            let length = integer(row, Table::Files, "length")?;
-            let is_root = text(row, Table::Files, "role")? == "root";
-            let more = sum.saturating_add(u64::try_from(length).unwrap_or_default());
-            if is_root || more <= MAX_IMPORTED_COLLECTION_BYTES && left_out == 0 {
-                sum = more;
+        let mut sizes = query.fetch(&mut self.connection);
+        let (mut from, mut left_out) = (0, 0);
+        let (mut roots, mut others) = (0_u64, 0_u64);
+        while let Some(row) = sizes.try_next().await.map_err(|e| kind.failed(e))? {
+            let length = u64::try_from(integer(&row, Table::Files, "length")?).unwrap_or_default();
+            let length = length.saturating_add(ROW_BYTES);
+            let more = others.saturating_add(length);
+            if text(&row, Table::Files, "role")? == "root" {
+                roots = roots.saturating_add(length);
+            } else if left_out == 0 && more <= most {
+                others = more;
             } else {
-                from = from.max(integer(row, Table::Files, "id")? + 1);
+                from = from.max(integer(&row, Table::Files, "id")?.saturating_add(1));
                 left_out += 1;
             }
+        }
+        drop(sizes);
+        if roots > most {
+            return Ok(None);
         }
         let sha256 = self.column(Table::Files, "sha256", "TEXT");
         let query = format!(
@@ -303,65 +318,83 @@ impl Source {
             self.time(Table::Files)
         );
         let query = sqlx::query(AssertSqlSafe(query)).bind(gun.to_owned()).bind(from);
-        let rows = query.fetch_all(&mut self.connection).await.map_err(|e| self.failed(e))?;
-        let read = |row: &AnyRow| {
-            Ok::<_, SourceError>(FileRow {
+        // One after the other: together with what they are read into they would need twice the room.
+        let mut found = query.fetch(&mut self.connection);
+        let mut rows = Vec::new();
+        while let Some(row) = found.try_next().await.map_err(|e| kind.failed(e))? {
+            rows.push(FileRow {
                 gun: gun.to_owned(),
-                role: text(row, Table::Files, "role")?,
-                version: integer(row, Table::Files, "version")?,
-                data: bytes(row, Table::Files, "data")?,
-                sha256: optional_text(row, Table::Files, "sha256")?,
-                created_at: time(row, Table::Files)?,
-            })
-        };
-        Ok(Files { rows: rows.iter().map(read).collect::<Result<_, _>>()?, left_out })
-    }
-
-    /// The changes of a collection, the oldest first.
-    pub async fn changes(&mut self, gun: &str) -> Result<Vec<ChangeRow>, SourceError> {
-        self.changes_where("gun = $1", |query| query.bind(gun.to_owned())).await
-    }
-
-    /// The changes of all collections whose numbers are these, first and last among them.
-    pub async fn changes_between(
-        &mut self,
-        first: i64,
-        last: i64,
-    ) -> Result<Vec<ChangeRow>, SourceError> {
-        self.changes_where("id >= $1 AND id <= $2", |query| query.bind(first).bind(last)).await
-    }
-
-    async fn changes_where(
-        &mut self,
-        condition: &str,
-        bind: impl for<'q> Fn(Query<'q>) -> Query<'q>,
-    ) -> Result<Vec<ChangeRow>, SourceError> {
-        if !self.has(Table::Changes) {
-            return Ok(Vec::new());
+                role: text(&row, Table::Files, "role")?,
+                version: integer(&row, Table::Files, "version")?,
+                data: bytes(&row, Table::Files, "data")?,
+                sha256: optional_text(&row, Table::Files, "sha256")?,
+                created_at: time(&row, Table::Files)?,
+            });
         }
+        Ok(Some(Files { rows, left_out, bytes: roots.saturating_add(others) }))
+    }
+
+    /// The roots of all collections in the order in which they were stored, `count` of those after
+    /// this one, but for those that nobody could read.
+    pub async fn roots_after(
+        &mut self,
+        after: i64,
+        count: usize,
+    ) -> Result<Vec<RootRow>, SourceError> {
         let query = format!(
-            "SELECT CAST(id AS BIGINT) AS id, {}, CAST(gun AS TEXT) AS gun, \
-             CAST(version AS BIGINT) AS version, {}, {} FROM changefeed WHERE {condition} \
-             ORDER BY id",
-            self.time(Table::Changes),
-            self.column(Table::Changes, "sha256", "TEXT"),
-            self.column(Table::Changes, "category", "TEXT"),
+            "SELECT CAST(id AS BIGINT) AS id, CAST(gun AS TEXT) AS gun, data FROM tuf_files \
+             WHERE role = 'root' AND id > $1 AND LENGTH(data) <= {MAX_CONFIGURED_BYTES}{} \
+             ORDER BY id LIMIT $2",
+            self.not_deleted(Table::Files)
         );
-        let query = bind(sqlx::query(AssertSqlSafe(query)));
-        let rows = query.fetch_all(&mut self.connection).await.map_err(|e| self.failed(e))?;
+        let rows = sqlx::query(AssertSqlSafe(query)).bind(after).bind(number(count));
+        let rows = rows.fetch_all(&mut self.connection).await.map_err(|e| self.failed(e))?;
         let read = |row: &AnyRow| {
-            let table = Table::Changes;
-            Ok::<_, SourceError>(ChangeRow {
-                id: integer(row, table, "id")?,
-                created_at: time(row, table)?,
-                gun: text(row, table, "gun")?,
-                version: integer(row, table, "version")?,
-                sha256: optional_text(row, table, "sha256")?.unwrap_or_default(),
-                category: optional_text(row, table, "category")?
-                    .unwrap_or_else(|| "update".to_owned()),
+            Ok(RootRow {
+                id: integer(row, Table::Files, "id")?,
+                gun: text(row, Table::Files, "gun")?,
+                data: bytes(row, Table::Files, "data")?,
             })
         };
         rows.iter().map(read).collect()
+    }
+
+    /// The changes of a collection, the oldest first; of more than [`MAX_FEED_RECORDS`], the newest.
+    pub async fn changes(&mut self, gun: &str) -> Result<Vec<ChangeRow>, SourceError> {
+        let Some(query) = self.changes_query("gun = $1") else { return Ok(Vec::new()) };
+        let query = sqlx::query(AssertSqlSafe(query)).bind(gun.to_owned());
+        let rows = query.fetch_all(&mut self.connection).await.map_err(|e| self.failed(e))?;
+        rows.iter().rev().map(change_row).collect()
+    }
+
+    /// The changes that have these numbers, of whatever collection.
+    pub async fn changes_numbered(
+        &mut self,
+        numbers: &[i64],
+    ) -> Result<Vec<ChangeRow>, SourceError> {
+        let condition = format!("id IN ({})", places(numbers.len()));
+        let query = self.changes_query(&condition).filter(|_| !numbers.is_empty());
+        let Some(query) = query else { return Ok(Vec::new()) };
+        let mut query = sqlx::query(AssertSqlSafe(query));
+        for number in numbers {
+            query = query.bind(*number);
+        }
+        let rows = query.fetch_all(&mut self.connection).await.map_err(|e| self.failed(e))?;
+        rows.iter().map(change_row).collect()
+    }
+
+    /// Asks for changes, the newest first; `None` if nothing was noted there.
+    fn changes_query(&self, condition: &str) -> Option<String> {
+        self.has(Table::Changes).then(|| {
+            format!(
+                "SELECT CAST(id AS BIGINT) AS id, {}, CAST(gun AS TEXT) AS gun, \
+                 CAST(version AS BIGINT) AS version, {}, {} FROM changefeed WHERE {condition} \
+                 ORDER BY id DESC LIMIT {MAX_FEED_RECORDS}",
+                self.time(Table::Changes),
+                self.column(Table::Changes, "sha256", "TEXT"),
+                self.column(Table::Changes, "category", "TEXT"),
+            )
+        })
     }
 
     /// The last number of a change; 0 if there is none.
@@ -387,24 +420,71 @@ impl Source {
         Ok(u64::try_from(count).unwrap_or_default())
     }
 
+    /// Those of these collections that have more than [`MAX_IMPORTED_KEYS`] keys, or longer ones
+    /// than anybody made.
+    pub async fn guns_with_too_many_keys(
+        &mut self,
+        guns: &[String],
+    ) -> Result<BTreeSet<String>, SourceError> {
+        if guns.is_empty() || !self.columns.contains(&(Table::Keys, "gun")) {
+            return Ok(BTreeSet::new());
+        }
+        let query = format!(
+            "SELECT CAST(gun AS TEXT) AS gun FROM private_keys WHERE gun IN ({}){} GROUP BY gun \
+             HAVING COUNT(*) > {MAX_IMPORTED_KEYS} \
+             OR SUM(LENGTH(public) + LENGTH(private)) > {MAX_IMPORTED_KEYS_BYTES}",
+            places(guns.len()),
+            self.not_deleted(Table::Keys)
+        );
+        let mut query = sqlx::query(AssertSqlSafe(query));
+        for gun in guns {
+            query = query.bind(gun.clone());
+        }
+        let rows = query.fetch_all(&mut self.connection).await.map_err(|e| self.failed(e))?;
+        rows.iter().map(|row| text(row, Table::Keys, "gun")).collect()
+    }
+
     /// The keys of these collections.
-    pub async fn keys_of(&mut self, guns: &[String]) -> Result<Vec<KeyRow>, SourceError> {
+    pub async fn keys_of(&mut self, guns: &[String]) -> Result<Vec<SealedKeyRow>, SourceError> {
         if !self.columns.contains(&(Table::Keys, "gun")) {
             return Ok(Vec::new());
         }
         self.keys_where("gun", guns).await
     }
 
+    /// Whether there are keys whose rows do not say which collection they are of.
+    pub async fn has_keys_of_nobody(&mut self) -> Result<bool, SourceError> {
+        if !self.has(Table::Keys) {
+            return Ok(false);
+        }
+        let says_gun = self.columns.contains(&(Table::Keys, "gun"));
+        let condition = if says_gun { "(gun = '' OR gun IS NULL)" } else { "1 = 1" };
+        let query = format!(
+            "SELECT key_id FROM private_keys WHERE {condition}{} LIMIT 1",
+            self.not_deleted(Table::Keys)
+        );
+        let row = sqlx::query(AssertSqlSafe(query)).fetch_optional(&mut self.connection).await;
+        Ok(row.map_err(|e| self.failed(e))?.is_some())
+    }
+
     /// The keys with these ids.
-    pub async fn keys_with_ids(&mut self, ids: &[String]) -> Result<Vec<KeyRow>, SourceError> {
-        self.keys_where("key_id", ids).await
+    pub async fn keys_with_ids(
+        &mut self,
+        ids: &[String],
+    ) -> Result<Vec<SealedKeyRow>, SourceError> {
+        let mut keys = Vec::new();
+        // A root may list more keys than a query can ask for.
+        for some in ids.chunks(IDS_AT_ONCE) {
+            keys.extend(self.keys_where("key_id", some).await?);
+        }
+        Ok(keys)
     }
 
     async fn keys_where(
         &mut self,
         column: &'static str,
         values: &[String],
-    ) -> Result<Vec<KeyRow>, SourceError> {
+    ) -> Result<Vec<SealedKeyRow>, SourceError> {
         if values.is_empty() || !self.has(Table::Keys) {
             return Ok(Vec::new());
         }
@@ -419,7 +499,7 @@ impl Source {
     }
 
     /// One key for each passphrase that keys are sealed under.
-    pub async fn key_of_each_alias(&mut self) -> Result<Vec<KeyRow>, SourceError> {
+    pub async fn key_of_each_alias(&mut self) -> Result<Vec<SealedKeyRow>, SourceError> {
         if !self.has(Table::Keys) {
             return Ok(Vec::new());
         }
@@ -482,18 +562,34 @@ impl Source {
     }
 
     fn failed(&self, error: sqlx::Error) -> SourceError {
-        match self.kind {
-            Kind::Postgres => SourceError::Database(error),
-            Kind::Spooled => SourceError::Spool(error),
+        self.kind.failed(error)
+    }
+}
+
+impl Kind {
+    fn failed(self, error: sqlx::Error) -> SourceError {
+        match self {
+            Self::Postgres => SourceError::Database(error),
+            Self::Spooled => SourceError::Spool(error),
         }
     }
 }
 
-type Query<'q> = sqlx::query::Query<'q, sqlx::Any, sqlx::any::AnyArguments>;
+fn change_row(row: &AnyRow) -> Result<ChangeRow, SourceError> {
+    let table = Table::Changes;
+    Ok(ChangeRow {
+        id: integer(row, table, "id")?,
+        created_at: time(row, table)?,
+        gun: text(row, table, "gun")?,
+        version: integer(row, table, "version")?,
+        sha256: optional_text(row, table, "sha256")?.unwrap_or_default(),
+        category: optional_text(row, table, "category")?.unwrap_or_else(|| "update".to_owned()),
+    })
+}
 
-fn key_row(row: &AnyRow) -> Result<KeyRow, SourceError> {
+fn key_row(row: &AnyRow) -> Result<SealedKeyRow, SourceError> {
     let table = Table::Keys;
-    Ok(KeyRow {
+    Ok(SealedKeyRow {
         key_id: text(row, table, "key_id")?,
         algorithm: text(row, table, "algorithm")?,
         alias: text(row, table, "passphrase_alias")?,
@@ -546,6 +642,10 @@ fn places(count: usize) -> String {
     (1..=count).map(|place| format!("${place}")).collect::<Vec<_>>().join(", ")
 }
 
+/// What a file takes in memory beside its bytes.
+const ROW_BYTES: u64 = 512;
+/// Ids that are asked for in one query.
+const IDS_AT_ONCE: usize = 500;
 /// Rows of a dump that are read ahead of those that are kept.
 const ROWS_AHEAD: usize = 4;
 /// The temporary database: nothing in it needs to survive anything. 64 MiB of it are kept in
@@ -565,3 +665,48 @@ const INDEXES: &str = "CREATE INDEX files_by_gun ON tuf_files (gun, id); \
      CREATE INDEX changes_by_id ON changefeed (id); \
      CREATE INDEX keys_by_gun ON private_keys (gun); \
      CREATE INDEX keys_by_id ON private_keys (key_id)";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn source(rows: &str) -> Source {
+        let dump = format!(
+            "-- PostgreSQL database dump\n\
+             COPY tuf_files (gun, role, version, data) FROM stdin;\n{rows}\\.\n\
+             -- PostgreSQL database dump complete\n"
+        );
+        Source::dump(std::io::Cursor::new(dump)).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_is_held_of_a_collection_is_bounded() {
+        let file = |role: &str, version: u64| {
+            format!("a/b\t{role}\t{version}\t\\\\x{}\n", "00".repeat(488))
+        };
+        let rows: String =
+            [("targets", 1), ("root", 1), ("targets", 2)].map(|(role, at)| file(role, at)).concat();
+        let mut source = source(&rows).await;
+        // A thousand bytes each, with what is beside them.
+        for (most, roles, left_out) in
+            [(2000, "targets root targets", 0), (1999, "root targets", 1), (999, "", 0)]
+        {
+            let files = source.files_within("a/b", most).await.unwrap();
+            let Some(files) = files else {
+                assert_eq!(roles, "", "{most}");
+                continue;
+            };
+            let found: Vec<&str> = files.rows.iter().map(|row| row.role.as_str()).collect();
+            assert_eq!((found.join(" ").as_str(), files.left_out), (roles, left_out), "{most}");
+        }
+        assert!(source.files("a/c").await.unwrap().unwrap().rows.is_empty());
+    }
+
+    #[tokio::test]
+    async fn columns_are_those_that_a_dump_has() {
+        let source = source("").await;
+        assert!(source.has(Table::Files) && !source.has(Table::Keys));
+        assert!(source.require(Table::Files).is_ok());
+        assert!(!source.columns.contains(&(Table::Files, "sha256")));
+    }
+}

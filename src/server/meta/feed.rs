@@ -6,7 +6,6 @@ use sqlx::{AssertSqlSafe, Row};
 
 use crate::clock::Timestamp;
 use crate::crypto::Sha256Hash;
-use crate::server::import::PastChange;
 use crate::server::meta::trust::{instant, unsigned};
 use crate::server::meta::{MetaError, Reading, Writing};
 use crate::tuf::Gun;
@@ -36,6 +35,23 @@ pub struct FeedRow {
     pub category: String,
     /// When.
     pub created_at: Timestamp,
+}
+
+/// A line of the changefeed of another server, which a collection comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PastChange {
+    /// Its number in the feed there, if it is to keep it here: whoever read that feed goes on in
+    /// this one where they were. The numbers must be reserved before
+    /// ([`Writing::reserve_changes`]). A new number otherwise.
+    pub id: Option<i64>,
+    /// When it happened.
+    pub at: Timestamp,
+    /// The timestamp's version; 0 for a deletion.
+    pub version: u64,
+    /// The timestamp's SHA-256 in hex; empty for a deletion.
+    pub sha256: String,
+    /// Whether the collection was deleted.
+    pub is_deletion: bool,
 }
 
 /// Which part of the feed; whatever it is, the oldest comes first.

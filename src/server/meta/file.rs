@@ -13,6 +13,7 @@
 use std::fs::{File, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use crate::server::meta::MetaError;
@@ -22,6 +23,21 @@ use crate::server::meta::MetaError;
 pub(super) struct DatabaseFile {
     path: PathBuf,
     lock: Mutex<Option<File>>,
+    /// Whether the lock says `running` because of this process.
+    is_noted: AtomicBool,
+}
+
+impl Drop for DatabaseFile {
+    /// A database that is given up without being closed: its connections end after this, and the
+    /// last of them removes the write-ahead log, which nobody is to miss.
+    fn drop(&mut self) {
+        if self.is_noted.load(Ordering::Relaxed)
+            && let Err(error) = self.closing()
+        {
+            let error: &(dyn std::error::Error + 'static) = &error;
+            tracing::warn!(error, "the end of this process is not noted");
+        }
+    }
 }
 
 /// What the lock's file says about the last time.
@@ -66,7 +82,12 @@ impl DatabaseFile {
             Some(_) => LastTime::Closed,
         };
         look(&path, &lock_path, last_time)?;
-        Ok(Self { path, lock: Mutex::new(Some(lock)) })
+        Ok(Self { path, lock: Mutex::new(Some(lock)), is_noted: AtomicBool::new(false) })
+    }
+
+    /// Whether there is a database at this path.
+    pub(super) fn is_at(path: &Path) -> bool {
+        path.exists()
     }
 
     /// The file.
@@ -78,6 +99,7 @@ impl DatabaseFile {
     pub(super) fn opened(&self) -> Result<(), MetaError> {
         if beside(&self.path, "-wal").exists() {
             self.note(&format!("running {}\n", std::process::id()))?;
+            self.is_noted.store(true, Ordering::Relaxed);
         }
         Ok(())
     }

@@ -65,18 +65,7 @@ impl Writing {
         key: &ServerKey,
         at: Timestamp,
     ) -> Result<ServerKey, MetaError> {
-        sqlx::query(
-            "INSERT INTO server_key (gun, role, key_id, public, sealed, state, created_at) \
-             VALUES ($1, $2, $3, $4, $5, 'pending', $6) ON CONFLICT DO NOTHING",
-        )
-        .bind(gun.as_str())
-        .bind(role.as_str())
-        .bind(key.public.id().as_str())
-        .bind(key.public.to_json().to_canonical())
-        .bind(key.sealed.clone())
-        .bind(at.as_microsecond())
-        .execute(&mut *self.tx)
-        .await?;
+        self.insert_key(gun, role, key, "pending", at).await?;
         let query = "SELECT public, sealed, state FROM server_key \
              WHERE gun = $1 AND role = $2 AND state = 'pending'";
         let row = sqlx::query(query)
@@ -97,26 +86,36 @@ impl Writing {
         waits: bool,
         at: Timestamp,
     ) -> Result<(), MetaError> {
-        let states: &[&str] = if waits { &["pending", "retired"] } else { &["retired"] };
-        for state in states {
-            let done = sqlx::query(
-                "INSERT INTO server_key (gun, role, key_id, public, sealed, state, created_at) \
-                 VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING",
-            )
-            .bind(gun.as_str())
-            .bind(role.as_str())
-            .bind(key.public.id().as_str())
-            .bind(key.public.to_json().to_canonical())
-            .bind(key.sealed.clone())
-            .bind(*state)
-            .bind(at.as_microsecond())
-            .execute(&mut *self.tx)
-            .await?;
-            if done.rows_affected() == 1 {
-                break;
-            }
+        let is_put = waits && self.insert_key(gun, role, key, "pending", at).await?;
+        if !is_put {
+            self.insert_key(gun, role, key, "retired", at).await?;
         }
         Ok(())
+    }
+
+    /// Adds a key; tells whether it was added: there may be one in its place.
+    async fn insert_key(
+        &mut self,
+        gun: &Gun,
+        role: &RoleName,
+        key: &ServerKey,
+        state: &str,
+        at: Timestamp,
+    ) -> Result<bool, MetaError> {
+        let done = sqlx::query(
+            "INSERT INTO server_key (gun, role, key_id, public, sealed, state, created_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING",
+        )
+        .bind(gun.as_str())
+        .bind(role.as_str())
+        .bind(key.public.id().as_str())
+        .bind(key.public.to_json().to_canonical())
+        .bind(key.sealed.clone())
+        .bind(state)
+        .bind(at.as_microsecond())
+        .execute(&mut *self.tx)
+        .await?;
+        Ok(done.rows_affected() == 1)
     }
 
     /// Whether a key is that of another collection than this one.
@@ -128,20 +127,21 @@ impl Writing {
         Ok(count > 0)
     }
 
-    /// How many keys were handed out for collections that do not exist.
+    /// How many keys were handed out here for collections of which nothing is known. Those that
+    /// came with a takeover have a row of their collection: its owner may have staged a root that
+    /// lists them years ago, and how many they are was the other server's to bound.
     pub async fn keys_in_waiting(&mut self) -> Result<u64, MetaError> {
         let query = "SELECT CAST(COUNT(*) AS BIGINT) FROM server_key k WHERE k.state = 'pending' \
-             AND NOT EXISTS (SELECT 1 FROM collection c WHERE c.gun = k.gun AND c.seq > 0)";
+             AND NOT EXISTS (SELECT 1 FROM collection c WHERE c.gun = k.gun)";
         let count: i64 = sqlx::query_scalar(query).fetch_one(&mut *self.tx).await?;
         Ok(u64::try_from(count).unwrap_or_default())
     }
 
-    /// Forgets keys that were handed out before this instant for collections that still do not
-    /// exist; tells how many.
+    /// Forgets keys of those that [`Self::keys_in_waiting`] counts that were handed out before this
+    /// instant; tells how many.
     pub async fn forget_keys_in_waiting(&mut self, before: Timestamp) -> Result<u64, MetaError> {
         let query = "DELETE FROM server_key WHERE state = 'pending' AND created_at < $1 \
-             AND NOT EXISTS (SELECT 1 FROM collection c \
-             WHERE c.gun = server_key.gun AND c.seq > 0)";
+             AND NOT EXISTS (SELECT 1 FROM collection c WHERE c.gun = server_key.gun)";
         let done = sqlx::query(query).bind(before.as_microsecond()).execute(&mut *self.tx).await?;
         Ok(done.rows_affected())
     }

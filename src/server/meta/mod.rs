@@ -2,8 +2,10 @@
 //! not referenced here does not exist (server.md §5.2).
 //!
 //! [`store`] opens it and gives [`Reading`]s (one snapshot each) and [`Writing`]s (all or nothing);
-//! the other files hold the questions and changes of one subject each, as methods of the two.
+//! [`attempts`] makes a change again that others were in the way of; the other files hold the
+//! questions and changes of one subject each, as methods of the two.
 
+pub mod attempts;
 pub mod audit;
 pub mod blobs;
 pub mod content;
@@ -20,7 +22,6 @@ pub mod trust;
 pub mod upkeep;
 pub mod uploads;
 
+pub use attempts::Attempts;
 pub use error::MetaError;
-pub use store::{
-    Attempts, Dialect, HotAnswers, Job, Leadership, MetaStore, Options, Reading, Writing,
-};
+pub use store::{Dialect, HotAnswers, Job, Leadership, MetaStore, Options, Reading, Writing};

@@ -87,7 +87,8 @@ pub(super) fn version() -> i64 {
 }
 
 /// What each version of the schema adds to the one before. Released ones never change.
-const VERSIONS: [&str; 1] = ["
+const VERSIONS: [&str; 2] = [
+    "
 CREATE TABLE counter (name {NAME} PRIMARY KEY, value BIGINT NOT NULL);
 INSERT INTO counter (name, value) VALUES ('feed', 0), ('audit', 0);
 
@@ -200,7 +201,10 @@ CREATE TABLE upload (
 );
 CREATE INDEX upload_by_state ON upload (state, touched_at);
 -- Random keys of the server itself, made when they are first needed.
-CREATE TABLE secret (name {NAME} PRIMARY KEY, value {BYTES} NOT NULL)"];
+CREATE TABLE secret (name {NAME} PRIMARY KEY, value {BYTES} NOT NULL)",
+    // Whose a key is, which is asked for each one that comes with a takeover.
+    "CREATE INDEX server_key_by_id ON server_key (key_id)",
+];
 
 #[cfg(test)]
 mod tests {

@@ -38,6 +38,8 @@ pub enum Dialect {
 /// The database.
 #[derive(Debug, Clone)]
 pub struct MetaStore {
+    /// SQLite's file, which is this process's alone. It is let go of before the connections are.
+    file: Option<Arc<DatabaseFile>>,
     dialect: Dialect,
     readers: AnyPool,
     writer: AnyPool,
@@ -46,8 +48,6 @@ pub struct MetaStore {
     scopes: Arc<Scopes>,
     /// Answers kept in memory, where this process alone writes.
     hot: Option<Arc<HotAnswers>>,
-    /// SQLite's file, which is this process's alone.
-    file: Option<Arc<DatabaseFile>>,
 }
 
 /// What was answered a moment ago.
@@ -128,12 +128,6 @@ pub enum Job {
     Renewal,
 }
 
-/// How often, and how soon, the same is tried again.
-#[derive(Debug, Default)]
-pub struct Attempts {
-    made: u32,
-}
-
 impl MetaStore {
     /// Opens the database and brings its schema up to date. A file that is damaged, in use, or not
     /// what it was, is refused before anything is written.
@@ -173,7 +167,7 @@ impl MetaStore {
     /// Opens a database that is there already.
     pub async fn open_existing(options: &Options) -> Result<Self, MetaError> {
         match options {
-            Options::Sqlite(path) if !path.exists() => {
+            Options::Sqlite(path) if !DatabaseFile::is_at(path) => {
                 Err(MetaError::Missing { path: path.clone() })
             }
             options => Self::open(options).await,
@@ -184,7 +178,7 @@ impl MetaStore {
     /// there, or has another schema. Nothing may be written.
     pub async fn open_beside(options: &Options) -> Result<Self, MetaError> {
         let Options::Sqlite(path) = options else { return Self::open(options).await };
-        if !path.exists() {
+        if !DatabaseFile::is_at(path) {
             return Err(MetaError::Missing { path: path.clone() });
         }
         sqlx::any::install_default_drivers();
@@ -412,22 +406,6 @@ impl Job {
     }
 }
 
-impl Attempts {
-    /// Whether what failed is to be tried again; waits for a moment before it says so. Only a
-    /// change that failed as a whole may be tried again.
-    pub async fn again(&mut self, error: &MetaError) -> bool {
-        if !error.is_transient() || self.made >= MAX_RETRIES {
-            return false;
-        }
-        self.made += 1;
-        // Two that were in each other's way must not meet again.
-        let spread = uuid::Uuid::new_v4().as_bytes().first().copied().unwrap_or_default();
-        let pause = RETRY_PAUSE * self.made + Duration::from_micros(u64::from(spread) * 50);
-        tokio::time::sleep(pause).await;
-        true
-    }
-}
-
 /// Begins a transaction. Connections that died while nobody used them are passed over: nothing has
 /// happened on them yet.
 async fn begin(
@@ -565,10 +543,6 @@ const CONNECTIONS: u32 = 16;
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a connection may have lain idle and still be taken without asking it.
 const UNASKED: Duration = Duration::from_secs(1);
-/// How often a change that others were in the way of is tried again.
-const MAX_RETRIES: u32 = 3;
-/// How long is waited before, the first time.
-const RETRY_PAUSE: Duration = Duration::from_millis(10);
 
 #[cfg(test)]
 mod tests {

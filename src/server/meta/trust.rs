@@ -10,6 +10,8 @@ use crate::crypto::Sha256Hash;
 use crate::server::meta::{Dialect, MetaError, Reading, Writing};
 use crate::tuf::{Gun, RoleName, TargetName};
 
+type Query<'q> = sqlx::query::Query<'q, sqlx::Any, sqlx::any::AnyArguments>;
+
 /// A collection, as a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CollectionRow {
@@ -257,12 +259,7 @@ impl Reading {
              JOIN trust_file f ON f.collection = c.collection AND f.role = c.role \
              AND f.version = c.version \
              WHERE n.gun = $1 AND n.deleted_at IS NULL AND c.role = $2";
-        let row = sqlx::query(query)
-            .bind(gun.as_str())
-            .bind(role.as_str())
-            .fetch_optional(&mut *self.tx)
-            .await?;
-        row.as_ref().map(stored_file).transpose()
+        self.file(of_role(query, gun, role)).await
     }
 
     /// The last file of a role that had one since the collection was made, whether it is a current
@@ -277,12 +274,7 @@ impl Reading {
              JOIN trust_file f ON f.collection = v.collection AND f.role = v.role \
              AND f.version = v.live \
              WHERE n.gun = $1 AND n.deleted_at IS NULL AND v.role = $2";
-        let row = sqlx::query(query)
-            .bind(gun.as_str())
-            .bind(role.as_str())
-            .fetch_optional(&mut *self.tx)
-            .await?;
-        row.as_ref().map(stored_file).transpose()
+        self.file(of_role(query, gun, role)).await
     }
 
     /// The file of a role that has this hash.
@@ -296,13 +288,7 @@ impl Reading {
              JOIN trust_file f ON f.collection = n.id \
              WHERE n.gun = $1 AND n.deleted_at IS NULL AND f.role = $2 AND f.sha256 = $3 \
              ORDER BY f.version DESC LIMIT 1";
-        let row = sqlx::query(query)
-            .bind(gun.as_str())
-            .bind(role.as_str())
-            .bind(sha256.to_hex())
-            .fetch_optional(&mut *self.tx)
-            .await?;
-        row.as_ref().map(stored_file).transpose()
+        self.file(of_role(query, gun, role).bind(sha256.to_hex())).await
     }
 
     /// The file of a role that has this version.
@@ -316,12 +302,11 @@ impl Reading {
         let query = "SELECT f.version, f.sha256, f.bytes, f.created_at FROM collection n \
              JOIN trust_file f ON f.collection = n.id \
              WHERE n.gun = $1 AND n.deleted_at IS NULL AND f.role = $2 AND f.version = $3";
-        let row = sqlx::query(query)
-            .bind(gun.as_str())
-            .bind(role.as_str())
-            .bind(version)
-            .fetch_optional(&mut *self.tx)
-            .await?;
+        self.file(of_role(query, gun, role).bind(version)).await
+    }
+
+    async fn file(&mut self, query: Query<'_>) -> Result<Option<StoredFile>, MetaError> {
+        let row = query.fetch_optional(&mut *self.tx).await?;
         row.as_ref().map(stored_file).transpose()
     }
 }
@@ -611,6 +596,11 @@ pub(super) fn collection_row(row: &AnyRow) -> Result<CollectionRow, MetaError> {
     let deleted: Option<i64> = row.try_get("deleted_at")?;
     let seq = unsigned(row.try_get("seq")?)?;
     Ok(CollectionRow { id: row.try_get("id")?, seq, deleted: deleted.is_some() })
+}
+
+/// A query about one role of a collection.
+fn of_role<'q>(query: &'static str, gun: &'q Gun, role: &'q RoleName) -> Query<'q> {
+    sqlx::query(query).bind(gun.as_str()).bind(role.as_str())
 }
 
 pub(super) fn stored_file(row: &AnyRow) -> Result<StoredFile, MetaError> {

@@ -4,6 +4,7 @@
 //! transaction), [`validate`] and [`stored`] (the rules, pure), [`signing`] and [`renewal`] (what
 //! the server signs itself), [`keys`], [`changefeed`], [`delete`].
 
+pub mod bump;
 pub mod changefeed;
 pub mod delete;
 pub mod files;

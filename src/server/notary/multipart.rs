@@ -2,26 +2,21 @@
 //! (notary.md §3.2; RFC 7578).
 
 use std::collections::btree_map::Entry;
-use std::convert::Infallible;
 
 use bytes::Bytes;
-use futures_util::stream;
-use multer::Multipart;
 
 use crate::limits::MAX_UPLOAD_PARTS;
 use crate::server::notary::validate::Files;
 use crate::tuf::RoleName;
+use crate::wire::form::{FormError, FormReader, Part};
 
 /// Why an upload is none.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum MultipartError {
-    /// Not `multipart/form-data` with a boundary, or not well formed.
-    #[error("the body is not well-formed multipart/form-data")]
-    Malformed(#[source] multer::Error),
-    /// More parts than any publication has.
-    #[error("there are more than {MAX_UPLOAD_PARTS} parts")]
-    TooManyParts,
+    /// No form, or one of more parts than any publication has.
+    #[error(transparent)]
+    Form(#[from] FormError),
     /// A part that does not say whose file it is.
     #[error("a part of the upload has no file name")]
     NoFilename,
@@ -42,36 +37,34 @@ pub enum MultipartError {
 /// Takes an upload apart: the files by role. A timestamp is left out, for only the server makes
 /// them. `content_type` is the header of the request.
 pub async fn files(content_type: &str, body: Bytes) -> Result<Files, MultipartError> {
-    let boundary = multer::parse_boundary(content_type).map_err(MultipartError::Malformed)?;
-    if boundary.is_empty() {
-        return Err(MultipartError::Malformed(multer::Error::NoBoundary));
-    }
-    let body = stream::once(async move { Ok::<_, Infallible>(body) });
-    let mut parts = Multipart::new(body, boundary);
+    let mut form = FormReader::new(content_type, body, MAX_UPLOAD_PARTS)?;
     let mut files = Files::new();
-    let mut count = 0;
-    while let Some(part) = parts.next_field().await.map_err(MultipartError::Malformed)? {
-        count += 1;
-        if count > MAX_UPLOAD_PARTS {
-            return Err(MultipartError::TooManyParts);
-        }
-        let name = part.file_name().unwrap_or_default();
-        let name = name.strip_suffix(".json").unwrap_or(name).to_owned();
-        if name.is_empty() {
-            return Err(MultipartError::NoFilename);
-        }
-        let role = RoleName::parse(&name).map_err(|_| {
-            let name = name.chars().take(64).flat_map(char::escape_debug).collect();
-            MultipartError::Role { name }
-        })?;
-        let bytes = part.bytes().await.map_err(MultipartError::Malformed)?;
-        match files.entry(role) {
-            Entry::Vacant(place) => drop(place.insert(bytes)),
-            Entry::Occupied(taken) => {
-                return Err(MultipartError::Twice { role: taken.key().clone() });
-            }
-        }
+    while let Some(part) = form.next().await? {
+        take(&mut files, part)?;
     }
     files.remove(&RoleName::Timestamp);
     Ok(files)
+}
+
+/// Adds the file that a part is, unless there is one of its role.
+pub fn take(files: &mut Files, part: Part) -> Result<(), MultipartError> {
+    let name = part.file_name.strip_suffix(".json").unwrap_or(&part.file_name);
+    match files.entry(role(name)?) {
+        Entry::Vacant(place) => drop(place.insert(part.bytes)),
+        Entry::Occupied(taken) => {
+            return Err(MultipartError::Twice { role: taken.key().clone() });
+        }
+    }
+    Ok(())
+}
+
+/// Reads the name of the role that a part is named for.
+pub fn role(name: &str) -> Result<RoleName, MultipartError> {
+    if name.is_empty() {
+        return Err(MultipartError::NoFilename);
+    }
+    RoleName::parse(name).map_err(|_| {
+        let name = name.chars().take(64).flat_map(char::escape_debug).collect();
+        MultipartError::Role { name }
+    })
 }

@@ -15,6 +15,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 use crate::clock::Timestamp;
 use crate::crypto::KeyId;
 use crate::limits::MAX_WRITE_ATTEMPTS;
+use crate::server::meta::attempts::pause;
 use crate::server::meta::audit::AuditEvent;
 use crate::server::meta::feed::Change;
 use crate::server::meta::keys::ServerKeys;
@@ -299,10 +300,8 @@ impl Attempts {
         if self.0 >= MAX_WRITE_ATTEMPTS {
             return None;
         }
-        // Of random length, or those who are in each other's way stay there.
-        let spread =
-            u64::from(uuid::Uuid::new_v4().as_bytes().first().copied().unwrap_or_default() / 8);
-        tokio::time::sleep(Duration::from_millis(u64::from(self.0.min(20)) * 2 + spread)).await;
+        let least = Duration::from_millis(u64::from(self.0.min(20)) * 2);
+        pause(least, Duration::from_millis(32)).await;
         Some(())
     }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use jiff::SignedDuration;
 
+use crate::clock::Timestamp;
 use crate::server::Server;
 use crate::server::meta::MetaError;
 use crate::server::meta::keys::ServerKeys;
@@ -15,7 +16,7 @@ use crate::server::notary::signing::{Signing, SigningError, signing_time};
 use crate::server::notary::stored::Stored;
 use crate::server::notary::validate::{held, next_version};
 use crate::tuf::metadata::FileMeta;
-use crate::tuf::{Gun, RoleName};
+use crate::tuf::{Gun, RoleName, Root, Signed, Snapshot, TimestampFile, Verified};
 
 /// How long before its end a file is renewed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,57 +62,97 @@ pub enum RenewalError {
 /// Makes a new timestamp if the present one, or a snapshot that is the server's to make, is at its
 /// end; and a new snapshot in the latter case.
 pub async fn renew(server: &Server, gun: &Gun, lead: Lead) -> Result<Renewal, RenewalError> {
-    let mut reading = server.meta.read().await?;
-    let state = reading.collection_state(gun).await?;
-    let keys = reading.server_keys(gun).await?;
-    drop(reading);
-    if state.files.is_empty() {
-        return Ok(Renewal::Nothing);
-    }
     let now = server.clock.now();
-    let at = signing_time(now, last_signing(&state))?;
-    let (state, keys, stored) = check(gun.clone(), state, keys).await?;
-    let Stored { root: Some(root), timestamp: Some(timestamp), snapshot: Some(snapshot), .. } =
-        stored
-    else {
-        return Ok(Renewal::Nothing);
-    };
-    let ends = |expires: jiff::Timestamp, lead| expires.duration_since(now) < lead;
+    let Some(current) = current(server, gun).await? else { return Ok(Renewal::Nothing) };
+    let Current { state, keys, root, timestamp, snapshot, .. } = &current;
+    let ends = |expires: Timestamp, lead| expires.duration_since(now) < lead;
     let timestamp_expires = timestamp.body().header.expires.instant();
     let snapshot_expires = snapshot.unverified().header.expires.instant();
     let snapshot_is_due = ends(snapshot_expires, lead.snapshot)
-        && held(root.body(), &RoleName::Snapshot, &keys).is_some();
+        && held(root.body(), &RoleName::Snapshot, keys).is_some();
     if !snapshot_is_due && !ends(timestamp_expires, lead.timestamp) {
         return Ok(Renewal::Nothing);
     }
-    let signing = Signing { server, gun, root: root.body(), keys: &keys, at };
+    let signing = current.signing(server, gun);
     let mut files: BTreeMap<RoleName, NewFile> = BTreeMap::new();
     let mut meta = FileMeta::of(snapshot.raw());
     if snapshot_is_due {
-        let version = next_version(&state, &RoleName::Snapshot)?;
+        let version = next_version(state, &RoleName::Snapshot)?;
         let entries = snapshot.unverified().meta.clone();
         let made = signing.snapshot(version, entries, Some(snapshot_expires)).await?;
         meta = FileMeta::of(&made.file.bytes);
         files.insert(RoleName::Snapshot, made);
     }
-    let version = next_version(&state, &RoleName::Timestamp)?;
+    let version = next_version(state, &RoleName::Timestamp)?;
     let made = signing.timestamp(version, meta, Some(timestamp_expires)).await?;
     files.insert(RoleName::Timestamp, made);
-    let prepared = Prepared {
-        gun: gun.clone(),
-        base: Base::of(&state),
-        files,
-        restored: BTreeMap::new(),
-        gone: Vec::new(),
-        targets: BTreeMap::new(),
-        keys: BTreeMap::new(),
-        actor: "(server)".to_owned(),
-        action: "trust.renew",
-        at,
-    };
-    match commit(server, &prepared).await? {
+    match commit(server, &current.prepared(gun, files, "trust.renew")).await? {
         Written::Done { .. } => Ok(Renewal::Done),
         Written::Stale => Ok(Renewal::Nothing),
+    }
+}
+
+/// A collection whose files go together, on top of which the server may sign.
+#[derive(Debug)]
+pub(super) struct Current {
+    /// What is stored.
+    pub state: CollectionState,
+    /// The server's keys.
+    pub keys: ServerKeys,
+    /// The root.
+    pub root: Verified<Root>,
+    /// The timestamp.
+    pub timestamp: Verified<TimestampFile>,
+    /// The snapshot.
+    pub snapshot: Signed<Snapshot>,
+    /// The time of what is signed now.
+    at: Timestamp,
+}
+
+/// Reads a collection and checks that what is stored was published; `None` if there is none.
+pub(super) async fn current(server: &Server, gun: &Gun) -> Result<Option<Current>, RenewalError> {
+    let mut reading = server.meta.read().await?;
+    let state = reading.collection_state(gun).await?;
+    let keys = reading.server_keys(gun).await?;
+    drop(reading);
+    if state.files.is_empty() {
+        return Ok(None);
+    }
+    let at = signing_time(server.clock.now(), last_signing(&state))?;
+    let (state, keys, stored) = check(gun.clone(), state, keys).await?;
+    let Stored { root: Some(root), timestamp: Some(timestamp), snapshot: Some(snapshot), .. } =
+        stored
+    else {
+        return Ok(None);
+    };
+    Ok(Some(Current { state, keys, root, timestamp, snapshot, at }))
+}
+
+impl Current {
+    /// What the server signs with.
+    pub(super) fn signing<'a>(&'a self, server: &'a Server, gun: &'a Gun) -> Signing<'a> {
+        Signing { server, gun, root: self.root.body(), keys: &self.keys, at: self.at }
+    }
+
+    /// The server's own change of these files and nothing else. `action` is for the audit.
+    pub(super) fn prepared(
+        &self,
+        gun: &Gun,
+        files: BTreeMap<RoleName, NewFile>,
+        action: &'static str,
+    ) -> Prepared {
+        Prepared {
+            gun: gun.clone(),
+            base: Base::of(&self.state),
+            files,
+            restored: BTreeMap::new(),
+            gone: Vec::new(),
+            targets: BTreeMap::new(),
+            keys: BTreeMap::new(),
+            actor: "(server)".to_owned(),
+            action,
+            at: self.at,
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use crate::clock::Timestamp;
 use crate::codec::text::to_hex;
 use crate::crypto::hash::HashError;
 use crate::crypto::{KeyId, Sha256Hash};
-use crate::limits::{MAX_DELEGATION_DEPTH, MAX_DELEGATION_ROLES, MAX_VERSION};
+use crate::limits::{BUMP_VERSIONS, MAX_DELEGATION_DEPTH, MAX_DELEGATION_ROLES, MAX_VERSION};
 use crate::server::meta::keys::ServerKeys;
 use crate::server::meta::trust::{
     CollectionState, HighestVersion, NewFile, SignedTarget, StoredFile, TargetChanges,
@@ -74,12 +74,29 @@ pub fn validate(
     let root = stored.root.as_ref();
     let is_archive =
         root.is_some_and(|root| held(root.body(), &RoleName::Timestamp, keys).is_none());
-    plan(gun, state, &stored, keys, &update, now).map_err(|error| match error {
-        Invalid::NoSnapshot | Invalid::NoTimestampKey if is_archive => {
-            Invalid::Archive(Box::new(error))
+    match plan(gun, state, &stored, keys, &update, now) {
+        Ok(plan) if is_archive => Ok(plan.beyond_what_was_seen()),
+        Err(error @ (Invalid::NoSnapshot | Invalid::NoTimestampKey)) if is_archive => {
+            Err(Invalid::Archive(Box::new(error)))
         }
-        error => error,
-    })
+        planned => planned,
+    }
+}
+
+impl Plan {
+    /// The end of an archive: whoever signed for it before may have gone on after it was copied,
+    /// and readers may have seen that.
+    fn beyond_what_was_seen(mut self) -> Self {
+        let beyond = |version: u64| {
+            let beyond = version.saturating_add(BUMP_VERSIONS);
+            if beyond > MAX_VERSION { version } else { beyond }
+        };
+        self.timestamp_version = beyond(self.timestamp_version);
+        if let PlannedSnapshot::ToMake { version, .. } = &mut self.snapshot {
+            *version = beyond(*version);
+        }
+        self
+    }
 }
 
 fn plan(

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use crate::codec::text::{from_base64, from_hex, to_hex};
+use crate::codec::text::{from_base64, from_hex, from_percent, to_hex};
 use crate::crypto::Passphrase;
 use crate::limits::MAX_KEY_FILE_BYTES;
 use crate::server::files::{FileError, create_secret, exists, read_secret};
@@ -207,25 +207,10 @@ fn attributes(text: &str, separator: char) -> Result<Vec<(&str, String)>, &'stat
     parts
         .map(|part| {
             let (name, value) = part.split_once('=').ok_or("an attribute has no value")?;
-            let value = percent_decoded(value).ok_or("an attribute is malformed")?;
+            let value = from_percent(value).map_err(|_| "an attribute is malformed")?;
             Ok((name, value))
         })
         .collect()
-}
-
-fn percent_decoded(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        if byte != b'%' {
-            bytes.push(byte);
-            continue;
-        }
-        let (high, low) =
-            (char::from(rest.next()?).to_digit(16)?, char::from(rest.next()?).to_digit(16)?);
-        bytes.push(u8::try_from(high * 16 + low).ok()?);
-    }
-    String::from_utf8(bytes).ok()
 }
 
 fn variable(name: &str) -> Option<String> {

@@ -1,19 +1,16 @@
 //! The signed push: manifests, a tag and trust data in one transaction (`spec/signed-push.md`).
 
-use std::collections::btree_map::Entry;
-use std::convert::Infallible;
 use std::sync::Arc;
 
 use ::http::header::{CONTENT_TYPE, LOCATION};
 use ::http::{Method, StatusCode};
 use bytes::Bytes;
-use futures_util::stream;
-use multer::{Field, Multipart};
 
 use crate::limits::{MAX_PUSHED_MANIFEST_BYTES, MAX_PUSHED_MANIFESTS, MAX_UPLOAD_PARTS};
 use crate::oci::{Digest, RepositoryName, TagName};
 use crate::server::auth::Action;
 use crate::server::http::{Exchange, Response, empty};
+use crate::server::notary::multipart;
 use crate::server::notary::publish::{self, Attempts, Written};
 use crate::server::notary::uploaded;
 use crate::server::notary::validate::Files;
@@ -22,9 +19,10 @@ use crate::server::registry::manifests::{self, Condition, DIGEST};
 use crate::server::registry::transaction::TransactionError;
 use crate::server::{Refusal, Server};
 use crate::tuf::{Gun, RoleName};
+use crate::wire::form::{FILES, FormError, FormReader, Part};
 use crate::wire::notary::ErrorCode;
 use crate::wire::registry::manifest_path;
-use crate::wire::signed_push::{FILES, GUN, MANIFEST, TAG};
+use crate::wire::signed_push::{GUN, MANIFEST, TAG};
 
 /// Answers `POST /v2/{name}/_trust/push`.
 pub async fn respond(
@@ -83,19 +81,14 @@ struct Parts {
 
 impl Upload {
     async fn read(content_type: &str, body: Bytes) -> Result<Self, Refusal> {
-        let no_form = |_| malformed("the body is not well-formed multipart/form-data");
-        let boundary = multer::parse_boundary(content_type).map_err(no_form)?;
-        let body = stream::once(async move { Ok::<_, Infallible>(body) });
-        let mut form = Multipart::new(body, boundary);
+        let no_form = |error: FormError| malformed(error.to_string());
+        let mut form = FormReader::new(content_type, body, MAX_UPLOAD_PARTS).map_err(no_form)?;
         let mut parts = Parts::default();
-        let mut count = 0;
-        while let Some(part) = form.next_field().await.map_err(no_form)? {
-            count += 1;
-            if count > MAX_UPLOAD_PARTS {
-                return Err(malformed(format!("there are more than {MAX_UPLOAD_PARTS} parts")));
-            }
-            parts.take(part).await?;
+        while let Some(part) = form.next().await.map_err(no_form)? {
+            parts.take(part)?;
         }
+        // Only the server makes them.
+        parts.files.remove(&RoleName::Timestamp);
         let Parts { gun, tag, manifests, files, .. } = parts;
         let missing = |name: &str| malformed(format!("there is no part `{name}`"));
         if manifests.is_empty() {
@@ -110,25 +103,21 @@ impl Upload {
 }
 
 impl Parts {
-    async fn take(&mut self, part: Field<'_>) -> Result<(), Refusal> {
-        let kind = part.name().unwrap_or_default().to_owned();
-        let file = part.file_name().unwrap_or_default().to_owned();
-        let media_type = part.content_type().map(ToString::to_string).unwrap_or_default();
-        let bytes = part.bytes().await;
-        let bytes = bytes.map_err(|_| malformed("a part of the body is not well formed"))?;
-        match kind.as_str() {
+    fn take(&mut self, part: Part) -> Result<(), Refusal> {
+        let bytes = &part.bytes;
+        match part.name.as_str() {
             GUN => {
-                let gun = text(&bytes).and_then(|text| Gun::parse(text).ok());
+                let gun = text(bytes).and_then(|text| Gun::parse(text).ok());
                 let gun = gun.ok_or_else(|| malformed("the part `gun` is no GUN"))?;
                 once(&mut self.gun, gun, GUN)
             }
             TAG => {
-                let tag = text(&bytes).and_then(|text| TagName::parse(text).ok());
+                let tag = text(bytes).and_then(|text| TagName::parse(text).ok());
                 let tag = tag.ok_or_else(|| malformed("the part `tag` is no tag"))?;
                 once(&mut self.tag, tag, TAG)
             }
             MANIFEST => {
-                let digest = Digest::parse(&file).map_err(|_| {
+                let digest = Digest::parse(&part.file_name).map_err(|_| {
                     let message = "the file name of a manifest is not its digest";
                     Refusal::new(StatusCode::BAD_REQUEST, "DIGEST_INVALID", message)
                 })?;
@@ -140,32 +129,10 @@ impl Parts {
                     let most = MAX_PUSHED_MANIFESTS;
                     return Err(malformed(format!("there are more than {most} manifests")));
                 }
-                self.manifests.push((media_type, digest, bytes));
+                self.manifests.push((part.media_type, digest, part.bytes));
                 Ok(())
             }
-            FILES => {
-                let name = file.strip_suffix(".json").unwrap_or(&file);
-                if name.is_empty() {
-                    let message = "a part of the upload has no file name";
-                    return Err(Refusal::notary(ErrorCode::NoFilename, message));
-                }
-                let role = RoleName::parse(name).map_err(|_| {
-                    let message = "a part of the upload is named for no role";
-                    Refusal::notary(ErrorCode::InvalidRole, message)
-                })?;
-                // Only the server makes them.
-                if role == RoleName::Timestamp {
-                    return Ok(());
-                }
-                match self.files.entry(role) {
-                    Entry::Vacant(place) => drop(place.insert(bytes)),
-                    Entry::Occupied(taken) => {
-                        let role = taken.key();
-                        return Err(malformed(format!("there are two files for {role}")));
-                    }
-                }
-                Ok(())
-            }
+            FILES => Ok(multipart::take(&mut self.files, part)?),
             _ => Err(malformed("there is a part of an unknown name")),
         }
     }

@@ -18,9 +18,10 @@ use crate::limits::{
 use crate::oci::{Digest, RepositoryName, TagName};
 use crate::server::Server;
 use crate::server::blobs::BlobStore;
+use crate::server::meta::attempts::retried;
 use crate::server::meta::blobs::{BlobRow, BlobState};
 use crate::server::meta::upkeep::{Hosts, ManifestNode};
-use crate::server::meta::{Attempts, Job, Leadership, MetaError, Reading};
+use crate::server::meta::{Job, Leadership, MetaError, Reading};
 use crate::server::upkeep::{Storage, UpkeepError, before, retention, uploads};
 
 /// What is garbage, and how often it is collected.
@@ -296,13 +297,8 @@ impl Run<'_> {
             }
             Mode::Real => {
                 for batch in garbage.chunks(GC_BATCH_ROWS) {
-                    let mut attempts = Attempts::default();
-                    let removed = loop {
-                        match self.remove_manifests((id, name), batch, cutoff).await {
-                            Err(error) if attempts.again(&error).await => {}
-                            done => break done?,
-                        }
-                    };
+                    let removed =
+                        retried(|| self.remove_manifests((id, name), batch, cutoff)).await?;
                     for node in batch.iter().filter(|node| removed.contains(&node.digest)) {
                         tell(manifest(name, node));
                     }
@@ -501,13 +497,7 @@ impl Run<'_> {
             let Some(last) = page.last() else { return Ok(advanced) };
             last.digest.as_str().clone_into(&mut after);
             for batch in page.chunks(GC_BATCH_ROWS) {
-                let mut attempts = Attempts::default();
-                let changed = loop {
-                    match self.advance_batch(batch, (from, to), since).await {
-                        Err(error) if attempts.again(&error).await => {}
-                        done => break done?,
-                    }
-                };
+                let changed = retried(|| self.advance_batch(batch, (from, to), since)).await?;
                 advanced.extend(batch.iter().filter(|row| changed.contains(&row.digest)).cloned());
             }
         }
@@ -547,13 +537,7 @@ impl Run<'_> {
                 for blob in batch {
                     self.storage.blobs.delete(&blob.object).await?;
                 }
-                let mut attempts = Attempts::default();
-                loop {
-                    match self.forget(batch).await {
-                        Err(error) if attempts.again(&error).await => {}
-                        done => break done?,
-                    }
-                }
+                retried(|| self.forget(batch)).await?;
                 for blob in batch {
                     tell(Item::Blob { digest: blob.digest.clone(), size: blob.size });
                 }

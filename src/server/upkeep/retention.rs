@@ -11,9 +11,10 @@ use crate::clock::Timestamp;
 use crate::limits::GC_BATCH_ROWS;
 use crate::oci::{RepositoryName, TagName};
 use crate::server::auth::caller::matches;
+use crate::server::meta::MetaError;
+use crate::server::meta::attempts::retried;
 use crate::server::meta::content::TagRow;
 use crate::server::meta::upkeep::Hosts;
-use crate::server::meta::{Attempts, MetaError};
 use crate::server::upkeep::gc::Mode;
 use crate::server::upkeep::{Storage, UpkeepError};
 
@@ -110,14 +111,7 @@ pub(super) async fn prune(
     }
     let mut removed = Vec::new();
     for batch in doomed.chunks(GC_BATCH_ROWS) {
-        let mut attempts = Attempts::default();
-        let done = loop {
-            match remove(storage, (id, name), batch, rule, hosts).await {
-                Err(error) if attempts.again(&error).await => {}
-                done => break done?,
-            }
-        };
-        removed.extend(done);
+        removed.extend(retried(|| remove(storage, (id, name), batch, rule, hosts)).await?);
     }
     Ok(removed)
 }

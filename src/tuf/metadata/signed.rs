@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::codec::canonical_json::Value;
-use crate::codec::text::to_base64;
+use crate::codec::text::{from_base64, to_base64};
 use crate::codec::timestamp::Rfc3339;
 use crate::crypto::{KeyId, Method, Signature};
 use crate::limits::{MAX_SIGNATURES, MAX_UNKNOWN_MEMBERS};
@@ -182,12 +182,7 @@ pub fn encode_envelope(signed: &Value, signatures: &[Signature]) -> Vec<u8> {
         if index > 0 {
             tail.push(b',');
         }
-        let entry = Value::object([
-            ("keyid", string(signature.key_id.as_str())),
-            ("method", string(signature.method.as_str())),
-            ("sig", string(to_base64(&signature.bytes))),
-        ]);
-        tail.extend_from_slice(&entry.to_wire());
+        tail.extend_from_slice(&write_signature(signature).to_wire());
     }
     tail.extend_from_slice(b"]}");
     let mut bytes = BEFORE_SIGNED.to_vec();
@@ -196,6 +191,26 @@ pub fn encode_envelope(signed: &Value, signatures: &[Signature]) -> Vec<u8> {
     bytes.reserve_exact(tail.len());
     bytes.extend_from_slice(&tail);
     bytes
+}
+
+/// A signature as an entry of `signatures`.
+pub(in crate::tuf) fn write_signature(signature: &Signature) -> Value {
+    Value::object([
+        ("keyid", string(signature.key_id.as_str())),
+        ("method", string(signature.method.as_str())),
+        ("sig", string(to_base64(&signature.bytes))),
+    ])
+}
+
+/// Reads such an entry; `None` if it is none. Unlike in metadata, which others write, a key id of
+/// another form is an error.
+pub(in crate::tuf) fn read_signature(entry: &Value) -> Option<Signature> {
+    let text = |name| entry.get(name).and_then(Value::as_str);
+    Some(Signature {
+        key_id: KeyId::parse(text("keyid")?).ok()?,
+        method: Method::parse(text("method")?),
+        bytes: from_base64(text("sig")?).ok()?,
+    })
 }
 
 fn read_signatures(value: &Value) -> Result<Vec<Signature>, MetadataError> {

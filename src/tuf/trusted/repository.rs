@@ -139,11 +139,6 @@ impl TrustedRepository {
         self.set.notes.push(note);
     }
 
-    /// Whether a lookup passes over delegations that cannot be used.
-    pub fn falls_back(&self) -> bool {
-        self.set.rules.missing_delegation == MissingDelegation::FallBack
-    }
-
     /// The usable targets roles, breadth first from `targets`, siblings in the document's order.
     pub fn walk(&self) -> Vec<&RoleName> {
         self.children

@@ -80,29 +80,23 @@ impl Old {
     pub(super) fn replaced(mut self) -> New {
         let address = self.notary.host_port();
         self.notary.stop();
-        let files = self.authority.issue(self.folder.path(), "new");
-        let words = |path: &Path| path.display().to_string();
-        let data = words(&self.folder.path().join("data"));
-        let (certificate, key) = (words(&files.certificate), words(&files.key));
-        let rescued = words(&self.rescued());
-        let args = [
-            "serve",
-            "--listen",
-            &address,
-            "--data",
-            &data,
-            "--tls-cert",
-            &certificate,
-            "--tls-key",
-            &key,
-            "--import",
-            &rescued,
-        ];
-        let home = words(self.folder.path());
-        let mut process = Process::start(TRUST, &args, self.folder.path(), &[("HOME", &home)]);
+        let rescued = self.rescued().display().to_string();
+        let mut process =
+            serve(self.folder.path(), &self.authority, &address, &["--import", &rescued]);
         process.await_port();
         New { process, address, authority: self.authority, folder: self.folder }
     }
+}
+
+/// Starts a server of ours whose data is in a folder.
+fn serve(folder: &Path, authority: &Authority, address: &str, more: &[&str]) -> Process {
+    let files = authority.issue(folder, "served");
+    let words = |path: &Path| path.display().to_string();
+    let (data, home) = (words(&folder.join("data")), words(folder));
+    let (certificate, key) = (words(&files.certificate), words(&files.key));
+    let args = ["serve", "--listen", address, "--data", &data];
+    let tls = ["--tls-cert", &certificate, "--tls-key", &key];
+    Process::start(TRUST, &[&args[..], &tls, more].concat(), folder, &[("HOME", &home)])
 }
 
 impl New {
@@ -144,23 +138,7 @@ impl Beside {
     /// An empty one.
     pub(super) fn start(old: &Old) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let files = old.authority.issue(folder.path(), "beside");
-        let words = |path: &Path| path.display().to_string();
-        let data = words(&folder.path().join("data"));
-        let (certificate, key) = (words(&files.certificate), words(&files.key));
-        let args = [
-            "serve",
-            "--listen",
-            "localhost:0",
-            "--data",
-            &data,
-            "--tls-cert",
-            &certificate,
-            "--tls-key",
-            &key,
-        ];
-        let home = words(folder.path());
-        let mut process = Process::start(TRUST, &args, folder.path(), &[("HOME", &home)]);
+        let mut process = serve(folder.path(), &old.authority, "localhost:0", &[]);
         let address = format!("localhost:{}", process.await_port());
         let authority = Arc::clone(&old.authority);
         Self(New { process, address, authority, folder })
@@ -193,6 +171,21 @@ impl Beside {
     #[track_caller]
     pub(super) fn version(&self, gun: &str, role: &str) -> u64 {
         self.0.version(gun, role)
+    }
+
+    /// The folder of its data.
+    pub(super) fn data(&self) -> PathBuf {
+        self.0.folder.path().join("data")
+    }
+
+    /// Does something to its data while it is stopped, and starts it again on its port.
+    pub(super) fn meanwhile<T>(&mut self, work: impl FnOnce(&Path) -> T) -> T {
+        self.0.process.stop();
+        let done = work(&self.data());
+        let New { address, authority, folder, .. } = &self.0;
+        self.0.process = serve(folder.path(), authority, address, &[]);
+        self.0.process.await_port();
+        done
     }
 
     /// Ends it and checks its storage; returns what was said.

@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -134,6 +136,25 @@ fn a_newer_schema_is_refused() {
     sqlite(&world.path(), statement);
     let error = world.open().unwrap_err();
     assert!(matches!(error, MetaError::TooNew { found: 999, .. }), "{error:?}");
+}
+
+#[test]
+fn a_database_that_was_given_up_without_being_closed_opens_again() {
+    let world = World::new();
+    let store = world.open().unwrap();
+    assert_eq!(world.count(&store, 7).unwrap(), 7);
+    let log = world.folder.path().join("trust.db-wal");
+    assert!(log.exists());
+    drop(store);
+    // Connections end on threads of their own, and the last one takes the log with it.
+    let deadline = Instant::now() + Duration::from_mins(1);
+    while log.exists() {
+        assert!(Instant::now() < deadline, "the connections do not end");
+        thread::sleep(Duration::from_millis(5));
+    }
+    let store = world.open().unwrap();
+    assert_eq!(world.count(&store, 1).unwrap(), 8);
+    world.close(&store);
 }
 
 #[test]

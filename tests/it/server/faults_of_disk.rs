@@ -1,8 +1,10 @@
 //! Content and database on a disk that is full, read only, or was tampered with.
 
+use std::fs;
 use std::sync::Arc;
 
-use trust::server::blobs::BlobStore;
+use trust::oci::Digest;
+use trust::server::blobs::{Adopt, BlobError, BlobStore};
 
 use super::harness::TestServer;
 use super::stock::{IMAGE, Stock, digest};
@@ -99,4 +101,25 @@ fn odd_values_are_the_clients_fault() {
     let answer = stock.server.ask("PUT", "/v2/app/manifests/odd", &odd, manifest.to_string());
     assert!(answer.status < 500, "{}", answer.text());
     drop(Arc::clone(&stock.server.server));
+}
+
+#[test]
+fn a_file_elsewhere_that_cannot_be_read_is_told_from_the_own_disk() {
+    let world = TestServer::new();
+    let path = world.folder.path().join("elsewhere");
+    fs::write(&path, b"content").unwrap();
+    let digest = Digest::sha256_of(b"content");
+    let blobs = &world.server.blobs;
+    for how in [Adopt::Link, Adopt::Copy] {
+        // As with a sector that is broken: it opens, and cannot be read.
+        let broken = fs::OpenOptions::new().write(true).open(&path).unwrap();
+        let id = format!("broken-{how:?}");
+        let refused = world.runtime.block_on(blobs.adopt(broken, &digest, id, how));
+        assert!(matches!(refused, Err(BlobError::Source(_))), "{refused:?}");
+        let whole = fs::File::open(&path).unwrap();
+        let id = format!("whole-{how:?}");
+        let adopted = world.runtime.block_on(blobs.adopt(whole, &digest, id, how)).unwrap();
+        assert_eq!((adopted.size, adopted.is_copy), (7, how == Adopt::Copy));
+    }
+    assert_eq!(fs::read(&path).unwrap(), b"content");
 }

@@ -1,18 +1,23 @@
 //! A notary stack and a registry that are taken over where they are, with the programs of before on
 //! both sides of the move.
 
+// No release build can be killed at a chosen place.
+#[cfg(debug_assertions)]
+mod interrupted;
 mod old_stack;
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
 use serde_json::Value;
 
-use self::old_stack::{OldRegistry, OldStack, PASSPHRASE, VARIABLE, mysqldump};
+use self::old_stack::{OldRegistry, OldStack, mysqldump};
 use crate::peers::certificates::CertificateFiles;
 use crate::peers::http::{self, Request};
+use crate::peers::old_tables::{PASSPHRASE, VARIABLE};
 use crate::peers::process::{self, Finished, Process};
 use crate::peers::{Dockerd, User, image};
 
@@ -116,6 +121,15 @@ fn a_stack_of_notary_is_taken_over_and_nobody_notices() {
     ] {
         owner.notary(words).success();
     }
+    // A first takeover, of a server that goes on.
+    let (server, signer) = (old.server_database(), old.signer_database());
+    let early = import(here, &[&server, "--signer", &signer, "--data", "twice"], Some(PASSPHRASE));
+    early.success();
+    for words in
+        [&["add", "example.com/own", "later", &file, "-p"][..], &["init", "example.com/late", "-p"]]
+    {
+        owner.notary(words).success();
+    }
     let reader = owner.twin();
     let authority = old.authority.certificate_file();
     let feed_before = feed(&old.url(), &authority);
@@ -164,7 +178,7 @@ fn a_stack_of_notary_is_taken_over_and_nobody_notices() {
     );
     let refused = import(here, &[&hidden, "--signer", &signer, "--data", "h"], Some(PASSPHRASE));
     assert!(
-        refused.stderr.contains("timestamp version 3 of example.com/own was served there"),
+        refused.stderr.contains("timestamp version 4 of example.com/own was served there"),
         "{refused:?}"
     );
     assert!(refused.stdout.contains("example.com/rotated: "), "{refused:?}");
@@ -198,6 +212,22 @@ fn a_stack_of_notary_is_taken_over_and_nobody_notices() {
     assert_eq!(of("example.com/gone"), "remembered");
     assert_eq!(of("example.com/staged"), "remembered");
     assert_eq!(of(&app), "new");
+    // What came later comes in with the second takeover.
+    let words = [&server, "--signer", &signer, "--data", "twice", "--json"];
+    let second = outcomes(&import(here, &words, Some(PASSPHRASE)).success());
+    let of = |gun: &str| second.iter().find(|row| row.0 == gun).unwrap();
+    assert_eq!(of("example.com/late").1, "new");
+    assert_eq!((of("example.com/own").1.as_str(), of("example.com/own").3), ("continued", false));
+    assert!(second.iter().all(|row| !row.3 && row.1 != "refused"), "{second:?}");
+    trust(here, &["fsck", "--data", "twice"], None).success();
+    // A signer whose table was never migrated: a root says whose its keys are.
+    let first = stopped.copy_of_signer("first");
+    let columns = "DROP COLUMN gun, DROP COLUMN role, DROP COLUMN last_used";
+    stopped.run("first", &format!("ALTER TABLE private_keys {columns}"));
+    let words = [&server, "--signer", &first, "--data", "first", "--json"];
+    let done = outcomes(&import(here, &words, Some(PASSPHRASE)).success());
+    assert!(done.iter().all(|row| !row.3), "{done:?}");
+    assert_eq!(done.len(), told[0].len() - 1, "{done:?}");
     // Without its keys it is an archive.
     let archive = import(here, &[&dumps.server, "--data", "a", "--json"], None).success();
     let archived = outcomes(&archive);
@@ -286,11 +316,26 @@ fn a_stack_of_notary_is_taken_over_and_nobody_notices() {
     let damaged = old_stack::damage_a_layer(&blobs);
     let repositories = registry_data.path().join("docker/registry/v2/repositories");
     std::os::unix::fs::symlink("/etc", repositories.join("evil")).unwrap();
+    for shut in [repositories.join("a/shut"), repositories.join("b/_manifests/tags")] {
+        fs::create_dir_all(&shut).unwrap();
+        fs::set_permissions(&shut, fs::Permissions::from_mode(0)).unwrap();
+    }
     let words = ["server", "import-registry", &data, "--data", "damaged", "--copy", "--json"];
-    let done = trust(here, &words, None);
+    // Of somebody whom permissions bind.
+    let mut command = Command::new("setpriv");
+    command.args(["--bounding-set", "-dac_override,-dac_read_search", "--inh-caps", "-all", TRUST]);
+    command.args(words).current_dir(here).env("HOME", here);
+    let done = process::run(&command, b"", Duration::from_mins(2));
     assert_ne!(done.code, 0, "{done:?}");
     assert!(done.stderr.contains(&format!("blob sha256:{damaged} is damaged")), "{done:?}");
     assert!(done.stderr.contains("leads out of the folder"), "{done:?}");
+    for shut in ["repositories/a/shut", "repositories/b/_manifests/tags"] {
+        let told = format!("{shut}\ncaused by: Permission denied");
+        assert!(done.stderr.contains(&told), "{done:?}");
+    }
+    let rows: Value = serde_json::from_str(&done.stdout).unwrap();
+    assert_eq!(rows[0]["problems"].as_array().unwrap().len(), 5, "{rows}");
+    assert!(rows[0]["copied"].as_u64().unwrap() > 0, "{rows}");
     let none = trust(here, &["server", "import-registry", ".", "--data", "x"], None);
     assert!(none.expect_code(2).stderr.contains("is not the folder of a registry"));
 }

@@ -11,12 +11,8 @@ use tempfile::TempDir;
 
 use crate::peers::Postgres;
 use crate::peers::certificates::Authority;
+use crate::peers::old_tables::{PASSPHRASE, VARIABLE};
 use crate::peers::process::{self, Process};
-
-/// The passphrase that the signer's keys are sealed under.
-pub(super) const PASSPHRASE: &str = "what seals the keys";
-/// The variable that it is in.
-pub(super) const VARIABLE: &str = "NOTARY_SIGNER_FIRST_ALIAS";
 
 /// A running server and signer.
 pub(super) struct OldStack {
@@ -100,6 +96,14 @@ impl OldStack {
         self.port
     }
 
+    pub(super) fn server_database(&self) -> String {
+        self.rest.server_database()
+    }
+
+    pub(super) fn signer_database(&self) -> String {
+        self.rest.signer_database()
+    }
+
     /// Dumps both databases, one as data to copy and one as statements.
     pub(super) fn dump(&self, folder: &Path) -> Dumps {
         let dump = |url: String, name: &str, more: &[&str]| {
@@ -136,7 +140,15 @@ impl Stopped {
     }
 
     pub(super) fn copy_of_server(&self, name: &str) -> String {
-        self.run("postgres", &format!("CREATE DATABASE {name} TEMPLATE nserver"));
+        self.copy("nserver", name)
+    }
+
+    pub(super) fn copy_of_signer(&self, name: &str) -> String {
+        self.copy("nsigner", name)
+    }
+
+    fn copy(&self, database: &str, name: &str) -> String {
+        self.run("postgres", &format!("CREATE DATABASE {name} TEMPLATE {database}"));
         format!("{}/{name}", self.postgres.address())
     }
 }

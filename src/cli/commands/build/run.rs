@@ -1,48 +1,33 @@
 //! `trust build CONTEXT|-|URL`
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use clap::ValueEnum;
-use serde_json::{Value, json};
 use tokio::runtime::Handle;
 
-use crate::actions::build::cache::{CacheAt, give, take};
-use crate::actions::build::check::{Checked, check};
 use crate::actions::build::lock::{LOCK_FILE, LockMode};
 use crate::actions::build::opened::DockerfileAt;
-use crate::actions::build::output::{Destination, Output, Product};
-use crate::actions::build::outside::Watcher;
+use crate::actions::build::output::{Destination, Output};
 use crate::actions::build::place::Place;
-use crate::actions::build::rebuild::{Original, RebuildError, original};
-use crate::actions::build::run::{Outcome, Prepared, Request, Workplace, build, name, prepare};
-use crate::actions::build::verify::{Mismatch, compare, mismatch};
-use crate::actions::context::Context;
+use crate::actions::build::run::Request;
 use crate::actions::push;
-use crate::build::error::BuildError;
 use crate::build::request::{Fresh, Settings};
 use crate::cli::archives::CompressionChoice;
-use crate::cli::build_error::{at_place, of_build};
 use crate::cli::build_flags::{self, Outputs};
+use crate::cli::build_outcome::{metadata, say};
 use crate::cli::build_progress::{ProgressChoice, watcher};
-use crate::cli::build_runner::runner;
-use crate::cli::build_work::work_folder;
+use crate::cli::build_worker::{Plan, Worker};
 use crate::cli::commands::push::push_one;
 use crate::cli::content_trust::ContentTrustArgs;
 use crate::cli::error::{CliError, ErrorKind};
 use crate::cli::layout::LayoutArgs;
-use crate::cli::outcome::{InTurn, say_verdict};
-use crate::cli::progress::{self, Transfer};
+use crate::cli::outcome::InTurn;
 use crate::cli::run::Session;
-use crate::cli::ui::Ui;
-use crate::dockerfile::{Finding, Network};
-use crate::oci::archive::EntryPath;
-use crate::oci::{ImageName, Platform, Reference};
+use crate::dockerfile::Network;
+use crate::oci::{ImageName, Reference};
 use crate::store::files::replace_file;
-use crate::store::streams::create_public_folder;
-use crate::store::{ImageLayout, Lease};
 
 /// Flags of a build.
 #[derive(Debug, clap::Args)]
@@ -240,31 +225,6 @@ pub enum NetworkChoice {
     Host,
 }
 
-/// All that was typed, understood.
-#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
-struct Plan {
-    request: Request,
-    names: Vec<ImageName>,
-    outputs: Vec<Output>,
-    push: bool,
-    signed: bool,
-    trusted: bool,
-    rebuild: Option<Reference>,
-    verify: bool,
-    iidfile: Option<PathBuf>,
-    metadata_file: Option<PathBuf>,
-    cache_from: Vec<CacheAt>,
-    cache_to: Vec<CacheAt>,
-}
-
-/// What came of the work.
-struct Finished {
-    outcome: Outcome,
-    commit: Option<String>,
-    lock: Option<PathBuf>,
-    left_out: Vec<EntryPath>,
-}
-
 impl Args {
     /// Builds, and does with the outcome what was asked.
     pub fn run(self, session: &Session) -> Result<(), CliError> {
@@ -281,9 +241,7 @@ impl Args {
         };
         let (push, signed, names) = (plan.push, plan.signed, plan.names.clone());
         let ends_on_stdout = plan.outputs.iter().any(to_stdout);
-        let (iidfile, metadata_file) = (plan.iidfile.clone(), plan.metadata_file.clone());
-        let alone = self.check;
-        let work = move |handle: Handle| worker.work(handle, plan, alone);
+        let work = move |handle: Handle| worker.work(handle, plan);
         let finished = session.work_apart(&stop, work).inspect_err(|error| {
             if error.kind == ErrorKind::Failed {
                 for line in watcher.unsaid() {
@@ -294,10 +252,10 @@ impl Args {
         let Some(finished) = finished else { return Ok(()) };
         say(session.ui, &finished, &names);
         let digest = finished.outcome.root.digest.to_string();
-        if let Some(path) = &iidfile {
+        if let Some(path) = &self.iidfile {
             replace_file(path, digest.as_bytes(), FILE_MODE)?;
         }
-        if let Some(path) = &metadata_file {
+        if let Some(path) = &self.metadata_file {
             let text = format!("{:#}\n", metadata(&finished, &names));
             replace_file(path, text.as_bytes(), FILE_MODE)?;
         }
@@ -404,10 +362,9 @@ impl Args {
             push,
             signed,
             trusted,
+            only_checks: self.check,
             rebuild,
             verify: self.verify,
-            iidfile: self.iidfile.clone(),
-            metadata_file: self.metadata_file.clone(),
             cache_from: build_flags::caches("--cache-from", &self.cache_from)?,
             cache_to: build_flags::caches("--cache-to", &self.cache_to)?,
         })
@@ -464,209 +421,6 @@ struct LockFile {
     beside: Option<PathBuf>,
 }
 
-/// Who does the work: on a thread of its own.
-struct Worker {
-    session: Session,
-    layout: ImageLayout,
-    watcher: Arc<dyn Watcher>,
-    stop: Arc<AtomicBool>,
-    runtime: String,
-}
-
-impl Worker {
-    fn work(
-        self,
-        handle: Handle,
-        mut plan: Plan,
-        alone: bool,
-    ) -> Result<Option<Finished>, CliError> {
-        let session = &self.session;
-        let context = session.context()?;
-        let lease = self.layout.lease()?;
-        let trusted = plan.trusted.then(Vec::new);
-        let rebuild = plan.rebuild.clone();
-        let again = match &rebuild {
-            None => None,
-            Some(reference) => {
-                let Plan { request, trusted, .. } = &mut plan;
-                Some(self.original(&handle, &context, reference, *trusted, request)?)
-            }
-        };
-        let work = work_folder(session, &self.layout);
-        create_public_folder(&work)?;
-        let place = Workplace {
-            context,
-            layout: self.layout.clone(),
-            runtime: handle,
-            trusted,
-            runner: runner(session, &self.runtime, self.layout.folder(), &work)?,
-            watcher: Arc::clone(&self.watcher),
-            stop: Arc::clone(&self.stop),
-            temporary_dir: session.settings.temporary_dir.clone(),
-            work,
-            path: session.settings.environment.path("PATH").map(PathBuf::into_os_string),
-        };
-        let done = self.built(&place, &lease, &plan, alone, again.as_ref());
-        match (done, lease.tidy()) {
-            (Ok(_), Err(error)) => Err(error.into()),
-            (done, _) => done,
-        }
-    }
-
-    fn built(
-        &self,
-        place: &Workplace,
-        lease: &Lease,
-        plan: &Plan,
-        alone: bool,
-        again: Option<&Original>,
-    ) -> Result<Option<Finished>, CliError> {
-        let Plan { request, .. } = plan;
-        let prepared = prepare(place, lease, request)?;
-        self.check(plan, &prepared, alone)?;
-        if alone {
-            return Ok(None);
-        }
-        if let Some(original) = again {
-            original.check_dockerfile(&prepared.opened.dockerfile)?;
-        }
-        self.take_caches(place, plan);
-        let outcome = build(place, lease, request, &prepared, &request.fresh)?;
-        if plan.verify {
-            let second = build(place, lease, request, &prepared, &Fresh::All)?;
-            if let Some(found) = compare(&self.layout, &outcome, &second)? {
-                return Err(differs("two builds of the same gave two images", &found, &outcome));
-            }
-            self.session.ui.status("Verified: a second build gave the same");
-        }
-        if let (Some(original), Some(built)) = (again, outcome.images.first()) {
-            let (before, after) = (&original.image.descriptor, &built.descriptor);
-            if before.digest != after.digest {
-                let found = mismatch(&self.layout, before, after)?;
-                let words = format!(
-                    "the image is {}, but building it again gave {}",
-                    before.digest, after.digest
-                );
-                return Err(differs(&words, &found, &outcome));
-            }
-            self.session.ui.status("Verified: building it again gave the same");
-        }
-        if plan.outputs.contains(&Output::Image) {
-            name(lease, &outcome, &plan.names)?;
-        }
-        let product = Product {
-            layout: &self.layout,
-            lease,
-            root: &outcome.root,
-            images: outcome.images.iter().map(|image| &image.descriptor).collect(),
-            names: &plan.names,
-        };
-        let mut left_out = Vec::new();
-        for output in &plan.outputs {
-            left_out.extend(product.put(output, &mut self.session.ui.output())?);
-        }
-        let steps = outcome.images.iter().flat_map(|image| image.steps.iter().cloned()).collect();
-        for cache in &plan.cache_to {
-            let signed = plan.signed || plan.trusted;
-            let progress = progress::of(&self.session, Transfer::Push);
-            let giving = give(&place.context, &self.layout, &steps, cache, signed, &progress);
-            place.runtime.block_on(giving)?;
-        }
-        let lock = prepared.write_lock()?.map(Path::to_owned);
-        let commit = prepared.commit().map(str::to_owned);
-        Ok(Some(Finished { outcome, commit, lock, left_out }))
-    }
-
-    fn original(
-        &self,
-        handle: &Handle,
-        context: &Context,
-        reference: &Reference,
-        trusted: bool,
-        request: &mut Request,
-    ) -> Result<Original, CliError> {
-        let trusted = trusted.then(Vec::new);
-        let platform = request.platforms.first().cloned().unwrap_or_else(Platform::host);
-        let progress = self.watcher.transfer();
-        let work =
-            original(context, &self.layout, reference, &platform, trusted.as_deref(), &progress);
-        let original = handle.block_on(work)?;
-        if let Some(verdict) = &original.verdict {
-            say_verdict(&self.session, reference, verdict);
-        }
-        original.fill(request);
-        Ok(original)
-    }
-
-    /// Takes the steps of caches. One that cannot be had makes the build slower, and no other.
-    fn take_caches(&self, place: &Workplace, plan: &Plan) {
-        for cache in &plan.cache_from {
-            let progress = self.watcher.transfer();
-            let taking = take(&place.context, &self.layout, cache, plan.trusted, &progress);
-            if let Err(error) = place.runtime.block_on(taking) {
-                let error = CliError::from(error);
-                let words = error.render();
-                self.session.ui.warn(words.trim_start_matches("error: ").trim_end());
-            }
-        }
-    }
-
-    /// Says what the checks of the Dockerfile found; if it is asked for, or the Dockerfile says so,
-    /// any finding is an error.
-    fn check(&self, plan: &Plan, prepared: &Prepared, alone: bool) -> Result<(), CliError> {
-        let (name, text) = (&prepared.opened.dockerfile_name, &prepared.opened.dockerfile);
-        let Checked { findings, is_error } = match check(&plan.request, &prepared.opened) {
-            Ok(checked) => checked,
-            Err(error) => {
-                let error = BuildError::at(&error.at.clone(), error);
-                return Err(of_build(name, text, error));
-            }
-        };
-        for Finding { rule, message, at } in &findings {
-            self.session.ui.warn(at_place(&format!("{rule}: {message}"), name, text, at));
-        }
-        match findings.len() {
-            0 if alone => {
-                self.session.ui.status("Check complete: nothing was found");
-                Ok(())
-            }
-            found if found > 0 && (alone || is_error) => {
-                let words = format!("checks of {name} found {found}");
-                Err(CliError::new(ErrorKind::Failed, words)
-                    .hint("a comment `# check=skip=NAME` at the top leaves a check out"))
-            }
-            _ => Ok(()),
-        }
-    }
-}
-
-/// Two images that should be one.
-fn differs(words: &str, found: &Mismatch, outcome: &Outcome) -> CliError {
-    let mut words = words.to_owned();
-    if let Some(path) = &found.path {
-        words += ": the first path that is different is ";
-        words += path;
-        if !found.changed.is_empty() {
-            words += " (";
-            words += &found.changed.join(", ");
-            words += ")";
-        }
-    } else if let Some(member) = &found.member {
-        words += ": the configuration is different in `";
-        words += member;
-        words += "`";
-    }
-    let mut error = CliError::new(ErrorKind::Policy, words);
-    if let Some(step) = &found.step {
-        error = error.hint(format!("the first layer that is different was made by: {step}"));
-    }
-    let holes = outcome.images.iter().flat_map(|image| &image.inputs.holes);
-    for hole in holes.collect::<BTreeSet<_>>() {
-        error = error.hint(format!("the outcome depends on more than its inputs: {hole}"));
-    }
-    error
-}
-
 fn to_stdout(output: &Output) -> bool {
     matches!(
         output,
@@ -674,92 +428,6 @@ fn to_stdout(output: &Output) -> bool {
             | Output::Docker(Destination::Stdout)
             | Output::Tar(Destination::Stdout)
     )
-}
-
-/// Says what a person should know of what was built.
-fn say(ui: Ui, finished: &Finished, names: &[ImageName]) {
-    let Finished { outcome, commit, lock, left_out } = finished;
-    if let Some(commit) = commit {
-        ui.status(format!("Built from {commit}"));
-    }
-    for image in &outcome.images {
-        let (cached, steps) = image.cached;
-        let platform = image.descriptor.platform.as_ref().map(ToString::to_string);
-        let platform = platform.unwrap_or_default();
-        ui.detail(format!(
-            "{platform}: {} ({cached} of {steps} steps cached)",
-            image.descriptor.digest
-        ));
-        for hole in &image.inputs.holes {
-            ui.status(format!("Not fixed by the inputs: {hole}"));
-        }
-    }
-    if let Some(lock) = lock {
-        ui.status(format!("Wrote {}", lock.display()));
-    }
-    for path in left_out {
-        ui.warn(format!("/{path} is a device, which only root can make: it was left out"));
-    }
-    for name in names {
-        ui.status(format!("Named {}", name.familiar()));
-    }
-}
-
-/// The document of `--metadata-file` (`spec/json-output.md`).
-fn metadata(finished: &Finished, names: &[ImageName]) -> Value {
-    let root = &finished.outcome.root;
-    let mut document = json!({
-        "containerimage.digest": root.digest.as_str(),
-        "containerimage.descriptor": {
-            "mediaType": root.media_type,
-            "digest": root.digest.as_str(),
-            "size": root.size,
-        },
-    });
-    let mut add = |name: &str, value: Value| {
-        if let Some(members) = document.as_object_mut() {
-            members.insert(name.to_owned(), value);
-        }
-    };
-    if let [image] = finished.outcome.images.as_slice() {
-        add("containerimage.config.digest", json!(image.id.as_str()));
-    }
-    let names: Vec<String> = names.iter().map(ImageName::to_string).collect();
-    if !names.is_empty() {
-        add("image.name", json!(names.join(",")));
-    }
-    if let Some(commit) = &finished.commit {
-        add("vnd.trust.context", json!(commit));
-    }
-    let images = finished.outcome.images.iter().map(|image| {
-        let record: Value = serde_json::from_str(&image.inputs.to_json()).unwrap_or_default();
-        let (cached, steps) = image.cached;
-        json!({
-            "platform": image.descriptor.platform.as_ref().map(ToString::to_string),
-            "digest": image.descriptor.digest.as_str(),
-            "config": image.id.as_str(),
-            "inputs": record,
-            "steps": steps,
-            "cached": cached,
-        })
-    });
-    add("vnd.trust.images", json!(images.collect::<Vec<_>>()));
-    document
-}
-
-impl From<RebuildError> for CliError {
-    fn from(error: RebuildError) -> Self {
-        match error {
-            RebuildError::Pull(cause) => cause.into(),
-            RebuildError::Find(cause) => cause.into(),
-            RebuildError::OtherDockerfile { .. } => Self::new(ErrorKind::Policy, error)
-                .hint("take the Dockerfile of the commit that the image was built from"),
-            RebuildError::NoRecord { .. } => {
-                Self::new(ErrorKind::NotFound, error).hint("images that `trust build` made say it")
-            }
-            _ => Self::new(ErrorKind::Storage, error),
-        }
-    }
 }
 
 /// For everybody to read, as docker writes them.

@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod backup;
+pub mod bump;
 pub mod import;
 pub mod import_notary;
 pub mod import_registry;
@@ -34,6 +35,7 @@ commands! {
         Account(account::Command),
         Backup(backup::Args),
         Restore(restore::Args),
+        Bump(bump::Args),
         Rekey(rekey::Args),
         Import(import::Args),
         ImportNotary(import_notary::Args),

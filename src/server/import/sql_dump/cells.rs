@@ -4,7 +4,7 @@ use zeroize::Zeroizing;
 
 use crate::clock::Timestamp;
 use crate::codec::timestamp::Rfc3339;
-use crate::server::import::rows::{ChangeRow, FileRow, KeyRow, Table};
+use crate::server::import::rows::{ChangeRow, FileRow, SealedKeyRow, Table};
 use crate::server::import::sql_dump::lexer::hex_digit;
 use crate::server::import::sql_dump::{Dialect, DumpError, Row};
 
@@ -115,7 +115,7 @@ impl Cells {
                 sha256: self.optional_text("sha256")?.unwrap_or_default().trim_end().to_owned(),
                 category: self.optional_text("category")?.unwrap_or_else(|| UPDATE.to_owned()),
             }),
-            Table::Keys => Row::Key(KeyRow {
+            Table::Keys => Row::Key(SealedKeyRow {
                 key_id: self.text("key_id")?,
                 algorithm: self.text("algorithm")?,
                 alias: self.text("passphrase_alias")?,

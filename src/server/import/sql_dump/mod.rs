@@ -15,11 +15,12 @@ mod statement;
 
 pub use error::DumpError;
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read};
 
 use flate2::bufread::MultiGzDecoder;
 
-use crate::server::import::rows::{ChangeRow, FileRow, KeyRow, Table};
+use crate::server::import::rows::{ChangeRow, FileRow, SealedKeyRow, Table};
 use crate::server::import::sql_dump::statement::Reader;
 
 /// A row of one of notary's tables.
@@ -30,17 +31,11 @@ pub enum Row {
     /// A change.
     Change(ChangeRow),
     /// A key.
-    Key(KeyRow),
+    Key(SealedKeyRow),
 }
 
-/// What was in a dump.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Contents {
-    /// The tables of notary's that are in it, whether they have rows or not.
-    pub tables: Vec<Table>,
-    /// Rows of files and keys that notary had marked as deleted: they were not passed on.
-    pub deleted: u64,
-}
+/// The columns of notary's tables that are in a dump, whether they have rows or not.
+pub type Columns = BTreeSet<(Table, &'static str)>;
 
 /// Whose text it is: they write strings differently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,12 +46,13 @@ pub enum Dialect {
     MySql,
 }
 
-/// Reads a dump and passes every row of notary's tables on, in the order of the text. That nothing
-/// is missing at its end is known only when this returns.
+/// Reads a dump and passes every row of notary's tables on, in the order of the text, but for those
+/// that notary had marked as deleted. That nothing is missing at its end is known only when this
+/// returns.
 pub fn read<E: From<DumpError>>(
     input: impl Read,
     take: &mut dyn FnMut(Row) -> Result<(), E>,
-) -> Result<Contents, E> {
+) -> Result<Columns, E> {
     let mut input = BufReader::with_capacity(BUFFER_BYTES, input);
     let head = input.fill_buf().map_err(DumpError::Read)?;
     if let Some(kind) = not_text(head) {

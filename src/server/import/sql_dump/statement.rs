@@ -1,13 +1,13 @@
 //! What stands where in a dump: statements, data that is copied, and the lines between.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::BufRead;
 
 use crate::limits::{MAX_DUMP_COLUMNS, MAX_DUMP_ROW_BYTES};
 use crate::server::import::rows::Table;
 use crate::server::import::sql_dump::cells::{Cell, Cells, unescaped};
 use crate::server::import::sql_dump::lexer::{Lexer, Token};
-use crate::server::import::sql_dump::{Contents, Dialect, DumpError, Row};
+use crate::server::import::sql_dump::{Columns, Dialect, DumpError, Row};
 
 /// Reads a dump.
 pub(super) struct Reader<R> {
@@ -20,12 +20,14 @@ pub(super) struct Reader<R> {
     seen: BTreeMap<Table, Seen>,
     /// Dumps that began and have not ended.
     unfinished: u64,
-    deleted: u64,
 }
 
 struct Seen {
     database: String,
+    /// The columns that the table was made with.
     columns: Option<Vec<String>>,
+    /// Those of notary's that rows have had.
+    filled: BTreeSet<&'static str>,
 }
 
 impl<R: BufRead> Reader<R> {
@@ -36,14 +38,13 @@ impl<R: BufRead> Reader<R> {
             delimiter: b";".to_vec(),
             seen: BTreeMap::new(),
             unfinished: 0,
-            deleted: 0,
         }
     }
 
     pub(super) fn run<E: From<DumpError>>(
         mut self,
         take: &mut dyn FnMut(Row) -> Result<(), E>,
-    ) -> Result<Contents, E> {
+    ) -> Result<Columns, E> {
         while let Some(byte) = self.lexer.peek()? {
             match byte {
                 b' ' | b'\t' | b'\r' | b'\n' | b';' | 0xef | 0xbb | 0xbf => {
@@ -79,7 +80,15 @@ impl<R: BufRead> Reader<R> {
         if self.seen.is_empty() {
             return Err(DumpError::NoTable.into());
         }
-        Ok(Contents { tables: self.seen.into_keys().collect(), deleted: self.deleted })
+        let columns = self.seen.into_iter().flat_map(|(table, seen)| {
+            let is_there = move |name: &&str| {
+                let made = seen.columns.iter().flatten();
+                seen.filled.contains(*name) || made.into_iter().any(|column| column == *name)
+            };
+            let names = table.columns().iter().map(|(name, _)| *name);
+            names.filter(is_there).map(move |name| (table, name))
+        });
+        Ok(columns.collect())
     }
 
     /// A comment to the end of its line: the first and the last that the programs write say where
@@ -210,7 +219,11 @@ impl<R: BufRead> Reader<R> {
     fn note(&mut self, table: Table) -> Result<&mut Seen, DumpError> {
         let (line, database) = (self.lexer.line, &self.database);
         let seen = self.seen.entry(table);
-        let seen = seen.or_insert_with(|| Seen { database: database.clone(), columns: None });
+        let seen = seen.or_insert_with(|| Seen {
+            database: database.clone(),
+            columns: None,
+            filled: BTreeSet::new(),
+        });
         if seen.database == *database {
             Ok(seen)
         } else {
@@ -282,7 +295,10 @@ impl<R: BufRead> Reader<R> {
         let line = self.lexer.line;
         let seen = self.note(table)?;
         let columns = columns.or_else(|| seen.columns.clone());
-        Cells::new(table, &columns.ok_or(DumpError::NoColumns { line, table })?, line)
+        let columns = columns.ok_or(DumpError::NoColumns { line, table })?;
+        let known = table.columns().iter().map(|(name, _)| *name);
+        seen.filled.extend(known.filter(|name| columns.iter().any(|column| column == name)));
+        Cells::new(table, &columns, line)
     }
 
     /// `INSERT INTO … VALUES …`, or `REPLACE INTO`.
@@ -324,8 +340,6 @@ impl<R: BufRead> Reader<R> {
             self.values(&mut cells)?;
             if let Some(row) = cells.row(self.lexer.dialect)? {
                 take(row)?;
-            } else {
-                self.deleted += 1;
             }
             match self.lexer.token()? {
                 Token::Sign(b',') => {}
@@ -423,8 +437,6 @@ impl<R: BufRead> Reader<R> {
             cells.complete()?;
             if let Some(row) = cells.row(self.lexer.dialect)? {
                 take(row)?;
-            } else {
-                self.deleted += 1;
             }
         }
     }

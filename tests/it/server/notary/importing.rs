@@ -3,9 +3,8 @@
 
 use serde_json::{Value, json};
 use trust::crypto::PrivateKey;
-use trust::server::import::{
-    ImportError, Incoming, Outcome, PastChange, PastKey, TakenIn, take_in,
-};
+use trust::server::import::{ImportError, Incoming, Outcome, PastKey, TakenIn, take_in};
+use trust::server::meta::feed::PastChange;
 use trust::server::upkeep::renewal::{Pass, renew_due};
 use trust::server::upkeep::{Storage, fsck};
 use trust::tuf::history::KeptFile;
@@ -103,7 +102,7 @@ impl World {
     }
 
     #[track_caller]
-    fn is_sound(&self) {
+    pub(super) fn is_sound(&self) {
         let server = &self.server.server;
         let storage = Storage {
             meta: server.meta.clone(),
@@ -202,20 +201,26 @@ fn an_archive_takes_no_publication_until_its_owner_adopts_it() {
     world.owner.leave_to("timestamp", &[key], 1);
     world.owner.bump(&["root"]);
     world.publishes(&["root", "targets", "snapshot"]);
-    assert_eq!((world.version("root"), world.version("timestamp")), (3, 4));
+    assert_eq!((world.version("root"), world.version("timestamp")), (3, 1004));
     world.clock.go(24 * 15);
-    assert_eq!(world.version("timestamp"), 5);
+    assert_eq!(world.version("timestamp"), 1005);
     world.is_sound();
 
-    // What the other server signs from now on is another history.
+    // What the other server signed meanwhile is the past, and what it signs above that another
+    // history.
     let before = world.get("timestamp.json").body;
     world.owner.sign_with("timestamp", &timestamps);
-    world.owner.set_version("timestamp", 4);
-    world.owner.publish();
-    let timestamp = ("timestamp".to_owned(), world.owner.raw("timestamp"));
-    let answer = world.bring(std::slice::from_ref(&timestamp));
-    refused(&answer, "ErrFork", "the timestamp metadata is stored up to version 5");
-    assert_eq!(world.get("timestamp.json").body, before);
+    let mut bring = |last: i64| {
+        world.owner.set_version("timestamp", last);
+        world.owner.publish();
+        let answer = world.bring(&[("timestamp".to_owned(), world.owner.raw("timestamp"))]);
+        assert_eq!(world.get("timestamp.json").body, before);
+        answer
+    };
+    assert_eq!(bring(4).json()["outcome"], json!("continued"));
+    refused(&bring(1004), "ErrFork", "the timestamp metadata is stored up to version 1005");
+    refused(&bring(2000), "ErrFork", "the timestamp metadata is stored up to version 1005");
+    world.is_sound();
 }
 
 #[test]

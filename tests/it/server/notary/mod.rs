@@ -9,6 +9,7 @@ mod programs;
 mod races;
 mod reading;
 mod renewal;
+mod takeovers;
 mod updates;
 mod uploads;
 
