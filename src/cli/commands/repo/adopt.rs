@@ -143,10 +143,9 @@ impl Args {
             }
         }
         if !adoption.is_done() {
-            let after = timestamp.saturating_add(1);
             ui.status(format!(
                 "Readers follow from root {root} to {next} with their next look, by themselves; \
-                 timestamps go on with version {after}. Nobody has to do anything."
+                 timestamps go on above version {timestamp}. Nobody has to do anything."
             ));
         }
         if let Some(published) = &adoption.published {
