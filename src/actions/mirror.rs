@@ -298,12 +298,14 @@ async fn all_news(
         }
         let before = match records.as_slice() {
             [.., before, _] => before.id.clone(),
-            _ => after,
+            _ => after.clone(),
         };
         let (gun, sha256) = (last.gun.clone(), last.sha256.clone());
         news.until = Some((last.id.clone(), Some(LastChange { before, gun, sha256 })));
-        after = last.id.clone();
-        records.iter().for_each(|change| news.take(change));
+        after.clone_from(&last.id);
+        for change in &records {
+            news.take(change);
+        }
     }
     Err(MirrorError::Feed { server: notary.server().to_owned() })
 }

@@ -50,13 +50,12 @@ pub async fn rescue(
     let (work, servers) = (&work, &servers);
     let works = request.guns.iter().map(|gun| async move {
         let registry = registry_host(gun);
-        let report = match servers.get(registry) {
-            Some(asked) => work.whole(asked, gun).await,
-            None => {
-                let mut report = Rescued::nothing(gun.clone(), registry.to_owned());
-                report.error = context.connections.trust_server(registry).err().map(Into::into);
-                report
-            }
+        let report = if let Some(asked) = servers.get(registry) {
+            work.whole(asked, gun).await
+        } else {
+            let mut report = Rescued::nothing(gun.clone(), registry.to_owned());
+            report.error = context.connections.trust_server(registry).err().map(Into::into);
+            report
         };
         tell(&report);
         report

@@ -152,7 +152,7 @@ fn of_two_roots_of_one_version_the_one_that_is_referred_to_is_current() {
     let mut repo = Repo::new();
     let first = repo.files();
     repo.bump(&[ROOT]);
-    let published = repo.header(&ROOT).expires.clone();
+    let published = repo.header(&ROOT).expires;
     let others = [11, 12, 13].map(|number| {
         repo.header(&ROOT).expires = days(number);
         repo.files()[&ROOT].clone()

@@ -143,10 +143,9 @@ impl Args {
             }
         }
         if !adoption.is_done() {
-            let after = timestamp.saturating_add(1);
             ui.status(format!(
                 "Readers follow from root {root} to {next} with their next look, by themselves; \
-                 timestamps go on with version {after}. Nobody has to do anything."
+                 timestamps go on above version {timestamp}. Nobody has to do anything."
             ));
         }
         if let Some(published) = &adoption.published {
@@ -199,15 +198,16 @@ fn ends(adoption: &Adoption, now: Timestamp) -> Vec<String> {
     ends.sort_by_key(|(_, at)| *at);
     let mut lines: Vec<String> = ends
         .iter()
-        .map(|(role, at)| match *at < now {
-            true => format!("{role}: expired on {}", day(*at)),
-            false => format!("{role}: holds until {}", day(*at)),
+        .map(|(role, at)| {
+            let verb = if *at < now { "expired on" } else { "holds until" };
+            format!("{role}: {verb} {}", day(*at))
         })
         .collect();
     if let Some((role, at)) = ends.first() {
-        lines.push(match *at < now {
-            true => format!("Readers refuse the archive for its {role}, until it is adopted."),
-            false => format!("Readers believe the archive until {}: adopt it by then.", day(*at)),
+        lines.push(if *at < now {
+            format!("Readers refuse the archive for its {role}, until it is adopted.")
+        } else {
+            format!("Readers believe the archive until {}: adopt it by then.", day(*at))
         });
     }
     lines
