@@ -99,7 +99,9 @@ pub fn words(finding: &Finding, now: Timestamp) -> Words {
             ),
         },
         What::Server(closing) => {
-            let text = format!("{} of {} {}", closing.host, closing.owner, closes(closing, now));
+            let star = if closing.host.starts_with('.') { "*" } else { "" };
+            let when = closes(closing, now);
+            let text = format!("{star}{} of {} {when}", closing.host, closing.owner);
             (text, Some(MOVE.to_owned()))
         }
         What::DaemonContentTrust { mode } => (

@@ -294,9 +294,7 @@ mod tests {
         let facts = with_certificate(&pem(&params));
         assert_eq!(stored(&facts), 0);
         let lost = losses(&facts, Policy::Notation);
-        let is_other = |loss: &Loss| {
-            matches!(loss, Loss::NotCarried { why: NotCarried::OtherUse, name, .. } if name.starts_with("releases"))
-        };
+        let is_other = |loss: &Loss| matches!(loss, Loss::NotCarried { why: NotCarried::OtherUse, name, .. } if name.starts_with("releases"));
         assert!(lost.iter().any(is_other), "{lost:?}");
     }
 
