@@ -150,8 +150,9 @@ impl Found {
         self.lines(path, kind, bytes);
         let is_yaml = has_ending(name, &[".yaml", ".yml", ".json"]);
         let is_jenkins = kind == FileKind::Pipeline("Jenkins");
-        let mentions = || WORDS_OF_IMAGES.iter().any(|word| has(bytes, word));
-        let names_images = kind == FileKind::Dockerfile || ((is_yaml || is_jenkins) && mentions());
+        let names_images = kind == FileKind::Dockerfile
+            || (is_yaml && (matches!(kind, FileKind::Pipeline(_)) || may_name_images(bytes)))
+            || (is_jenkins && has(bytes, b"image"));
         let is_configuration = has_ending(name, &[".json"]);
         if !names_images && !is_configuration && !is_yaml {
             return;
@@ -406,6 +407,20 @@ const fn shifts() -> [usize; 256] {
     shifts
 }
 
+/// Whether YAML or JSON has a key, or the beginning of a text, by which an image is named: parsing
+/// costs many times what this does.
+fn may_name_images(bytes: &[u8]) -> bool {
+    let is_key = |rest: &[u8]| {
+        let rest = rest.strip_prefix(b"s").unwrap_or(rest);
+        let mut after = rest.iter().skip_while(|byte| b"\"' \t".contains(byte));
+        after.next() == Some(&b':')
+    };
+    let keys = bytes.windows(WORD_OF_IMAGES.len()).enumerate();
+    let mut keys = keys.filter(|(_, window)| *window == WORD_OF_IMAGES);
+    keys.any(|(at, window)| bytes.get(at.saturating_add(window.len())..).is_some_and(is_key))
+        || OTHER_WORDS_OF_IMAGES.iter().any(|word| has(bytes, word))
+}
+
 fn has(bytes: &[u8], word: &[u8]) -> bool {
     bytes.windows(word.len()).any(|window| window == word)
 }
@@ -430,8 +445,11 @@ const WORDS: [&[u8; WORD_LENGTH]; 2] = [b"trust", b"notar"];
 const LOOKED_AT: usize = 8 << 10;
 /// Bytes below a line that are looked at for a value, and for what a command goes on with.
 const LOOKED_BELOW: usize = 4 << 10;
-/// Words of which a file has one that names images, of those that are no Dockerfiles.
-const WORDS_OF_IMAGES: [&[u8]; 3] = [b"image", b"docker://", b"container:"];
+/// The key by which an image is named.
+const WORD_OF_IMAGES: &[u8] = b"image";
+/// Other words by which one is.
+const OTHER_WORDS_OF_IMAGES: [&[u8]; 4] =
+    [b"docker://", b"docker-image://", b"container:", b"dockerfile_inline"];
 /// What UTF-8 begins with that programs of Windows write.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// Why an image of a pipeline or a chart is not told.
@@ -539,6 +557,18 @@ mod tests {
         assert_eq!(found("task.json", text), ["r.example.com/a:1"]);
         let untold = taken(".gitlab-ci.yml", b"job: {image: $X}\n");
         assert!(matches!(untold.findings[0].what, What::ImageUntold { .. }), "{untold:?}");
+    }
+
+    #[test_case("a: {image: x}", true)]
+    #[test_case("{\"image\" : \"x\"}", true)]
+    #[test_case("images:\n- name: x", true)]
+    #[test_case("uses: docker://x", true)]
+    #[test_case("container: a/b:1", true)]
+    #[test_case("text: \"an image of us\"", false)]
+    #[test_case("imagery: x", false)]
+    #[test_case("image", false)]
+    fn what_cannot_name_images_is_not_parsed(text: &str, expected: bool) {
+        assert_eq!(may_name_images(text.as_bytes()), expected);
     }
 
     #[test]
