@@ -559,7 +559,7 @@ mod tests {
         "4:notary delegation example.com/c"
     )]
     #[test_case("RUN notary key list", "4:notary key")]
-    #[test_case("echo \"a \\\" # b\"; export DOCKER_CONTENT_TRUST=1", "23:On"; "no comment in quotes")]
+    #[test_case("echo \"a \\\" # b\"; export DOCKER_CONTENT_TRUST=1", "24:On"; "no comment in quotes")]
     #[test_case("\t@docker trust sign a/b:1", "1:docker sign a/b:1"; "makefile")]
     #[test_case("\t$(DOCKER) trust sign a/b:1", "3:docker sign a/b:1"; "a variable of a makefile")]
     #[test_case("docker run -eDOCKER_CONTENT_TRUST=1 x", "12:On"; "flag and value in one word")]

@@ -26,26 +26,6 @@ const FILES: &[(&str, &str)] = &[
          notary -s https://notary.example.com init registry.example.com/collection -p\n",
     ),
     (".circleci/config.yml", "jobs:\n  a:\n    environment:\n      DOCKER_CONTENT_TRUST: 0\n"),
-    (
-        "ci/images.gitlab-ci.yml",
-        "image: registry.example.com/ci:1\nvariables:\n  DOCKER_CONTENT_TRUST:\n    value: \"1\"\n\
-         job:\n  services: [\"registry.example.com/dind:2\"]\n  script:\n    - docker trust sign \\\n      \
-         registry.example.com/app:2.0\n    - echo \"set DOCKER_CONTENT_TRUST=1 by hand\" # DOCKER_CONTENT_TRUST=1\n",
-    ),
-    ("fish/config.fish", "set --global --export DOCKER_CONTENT_TRUST 1\n"),
-    (
-        "azure-pipelines.release.yml",
-        "steps:\n- script: echo \"##vso[task.setvariable variable=DOCKER_CONTENT_TRUST]1\"\n- script: az \
-         acr config content-trust update --status enabled\n",
-    ),
-    (
-        "kustomize/kustomization.yaml",
-        "images:\n- name: app\n  newName: registry.example.com/app\n  newTag: \"3.0\"\n",
-    ),
-    (
-        "chart/values.yaml",
-        "image:\n  repository: registry.example.com/chart\n  tag: \"4.0\"\nlogo:\n  image: logo.png\n",
-    ),
     (".travis.yml", "env:\n  global:\n    - DOCKER_CONTENT_TRUST=1\n"),
     (".drone.yml", "steps:\n- name: a\n  environment:\n    DOCKER_CONTENT_TRUST: 1\n"),
     (".tekton/push.yaml", "env:\n- name: DOCKER_CONTENT_TRUST\n  value: \"1\"\n"),
