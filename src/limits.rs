@@ -327,6 +327,8 @@ pub const MAX_AUDIT_ENTRIES: usize = 2_000_000;
 pub const MAX_AUDIT_FINDINGS: usize = 10_000;
 /// Most images and collections that one audit asks trust servers about.
 pub const MAX_AUDIT_IMAGES: usize = 4096;
+/// Most places told of one image: whoever changes it at so many has a list to begin with.
+pub const MAX_AUDIT_PLACES: usize = 1000;
 /// Deepest nesting of values in a compose file or Kubernetes file; schemas have some 40.
 pub const MAX_YAML_DEPTH: usize = 128;
 /// Most values in a compose file or Kubernetes file: each costs some hundred bytes of memory.

@@ -81,6 +81,10 @@ fn not_carried(why: NotCarried) -> &'static str {
              it certifies; name its subject in `trustedIdentities` by hand if that is meant"
         }
         NotCarried::OutOfDate => "its certificate is not valid at this time",
+        NotCarried::OtherUse => {
+            "its certificate is not for signing code alone, which is demanded there; README.md says \
+             how its owner makes another"
+        }
         NotCarried::Algorithm => "keys of this kind are not known there",
     }
 }
@@ -130,19 +134,19 @@ pub fn readme(facts: &Facts, policy: Policy) -> String {
     );
     let own = match policy {
         Policy::Notation => format!(
-            "- `trustpolicy.json`: the policy; put its statement into that of notation\n- \
-             `truststore/x509/ca/{store}/`: certificates of signers, if the trust data has any; put \
-             them into notation's folder\n- `certificate.cnf`: for making the others\n"
+            "- `trustpolicy.json`: the policy; where notation has one already, its statement goes into that\n- \
+             `truststore/x509/ca/{store}/`: certificates of signers, if the trust data has any\n- `certificate.cnf`: for making the others\n"
         ),
         Policy::Cosign => {
-            "- `cluster-image-policy.yaml`: for Sigstore's policy controller; one of \
-                           the keys is enough\n"
+            "- `cluster-image-policy.yaml`: for Sigstore's policy controller; one of the keys is \
+             enough\n- `signing-config.json`: for cosign 3: no transparency log is told\n"
                 .to_owned()
         }
         Policy::Containers => format!(
             "- `policy.json`: its scope goes into `/etc/containers/policy.json`; as it is it lets \
              nothing else in\n- `registries.d/{store}.yaml`: goes into \
-             `/etc/containers/registries.d/`, so that signatures are looked for\n"
+             `/etc/containers/registries.d/`, so that signatures are looked for\n\nDebian 12 has \
+             switched such signatures off in its skopeo and podman; Debian 13 has not.\n"
         ),
     };
     text.push_str(&own);
@@ -169,27 +173,48 @@ pub fn readme(facts: &Facts, policy: Policy) -> String {
 fn signing(facts: &Facts, policy: Policy, store: &str) -> String {
     let gun = &facts.gun;
     let key = facts.counting().next().map_or("key", |key| key.name.as_str());
+    let import =
+        format!("    cosign import-key-pair --key {key}-plain.pem --output-key-prefix {key}\n");
     match policy {
         Policy::Notation => format!(
-            "A certificate for a key, and its place in the trust store:\n\n    mkdir -p \
+            "A certificate for a key, and its place in the trust store; then store and policy are \
+             handed to notation, whose own policy, if it has one, is left as it is:\n\n    mkdir -p \
              truststore/x509/ca/{store}\n    openssl req -x509 -new -config certificate.cnf -days \
              365 -sha256 -key {key}-plain.pem -subj \"/C=XX/ST=XX/O=XX/CN={key}\" -out \
-             truststore/x509/ca/{store}/{key}.pem\n\nThen every digest of `tags.tsv` is signed anew \
-             with that key and certificate, and verified:\n\n    notation sign --key {key} \
-             {gun}@DIGEST\n    notation verify {gun}@DIGEST\n"
+             truststore/x509/ca/{store}/{key}.pem\n    notation certificate add --type ca --store \
+             {store} truststore/x509/ca/{store}/*.pem\n    notation policy import \
+             trustpolicy.json\n\nWhoever signs names key and certificate, with their whole paths, in \
+             `~/.config/notation/signingkeys.json`, for which notation has no command:\n\n    \
+             {{\"keys\": [{{\"name\": \"{key}\", \"keyPath\": \"/PATH/{key}-plain.pem\", \"certPath\": \
+             \"/PATH/truststore/x509/ca/{store}/{key}.pem\"}}]}}\n\nThen every digest of `tags.tsv` \
+             is signed anew, and verified:\n\n    for digest in $(cut -f2 tags.tsv | sort -u); do\n        \
+             notation sign --key {key} \"{gun}@$digest\"\n        notation verify \"{gun}@$digest\"\n    \
+             done\n"
         ),
-        Policy::Cosign => format!(
-            "    cosign import-key-pair --key {key}-plain.pem --output-key-prefix {key}\n\nThen every \
-             digest of `tags.tsv` is signed anew, and verified:\n\n    cut -f2 tags.tsv | sort -u | \
-             while read -r digest; do\n        cosign sign --key {key}.key --tlog-upload=false \
-             \"{gun}@$digest\"\n        cosign verify --key keys/{key}.pem --insecure-ignore-tlog \
-             \"{gun}@$digest\"\n    done\n"
-        ),
+        Policy::Cosign => {
+            let mut text = format!(
+                "{import}\nThen every digest of `tags.tsv` is signed anew, and verified:\n\n    for \
+                 digest in $(cut -f2 tags.tsv | sort -u); do\n        cosign sign --key {key}.key \
+                 --signing-config signing-config.json \"{gun}@$digest\"\n        cosign verify --key \
+                 keys/{key}.pem --insecure-ignore-tlog \"{gun}@$digest\"\n    done\n\nThis is for cosign \
+                 3. cosign 2 has `--tlog-upload=false` in place of `--signing-config \
+                 signing-config.json`. Sigstore's policy controller takes signatures by a key only as \
+                 cosign 2 writes them.\n"
+            );
+            if facts.counting().any(|key| key.algorithm == "ed25519") {
+                text.push_str(
+                    "\ncosign 3 does not verify what it signed with an Ed25519 key itself: sign with \
+                     cosign 2.\n",
+                );
+            }
+            text
+        }
         Policy::Containers => format!(
-            "    cosign import-key-pair --key {key}-plain.pem --output-key-prefix {key}\n\nThen every \
-             tag of `tags.tsv` is copied onto itself, which signs it for its tag, if the registry \
-             serves the digest that stands there:\n\n    skopeo copy --all \
-             --sign-by-sigstore-private-key {key}.key docker://{gun}:TAG docker://{gun}:TAG\n"
+            "{import}\nThen every tag of `tags.tsv` is copied onto itself, which signs it for its tag, \
+             if the registry serves the digest that stands there:\n\n    skopeo copy --all \
+             --registries.d \"$PWD/registries.d\" --sign-by-sigstore-private-key {key}.key \
+             docker://{gun}:TAG docker://{gun}:TAG\n\nWhat cosign signs is not accepted by this policy: \
+             it names no tag.\n"
         ),
     }
 }

@@ -3,6 +3,7 @@
 use jiff::SignedDuration;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer as _;
+use x509_parser::public_key::PublicKey as Parsed;
 use x509_parser::time::ASN1Time;
 
 use crate::clock::Timestamp;
@@ -121,6 +122,34 @@ impl Certificate {
         self.x509().is_ok_and(|x509| x509.subject().as_raw() == x509.issuer().as_raw())
     }
 
+    /// Tells whether it is for signing code and for nothing else: its key usage is critical and
+    /// digital signature alone, its extended key usage, if there is one, has code signing and
+    /// neither anything nor the uses of servers, mail, time stamps and OCSP, and its key is no RSA
+    /// key but of 2,048, 3,072 or 4,096 bits. Programs that sign with certificates alone demand
+    /// this of a signer's.
+    pub fn is_for_code_signing_alone(&self) -> bool {
+        let Ok(x509) = self.x509() else { return false };
+        let Ok(Some(usage)) = x509.key_usage() else { return false };
+        let Ok(extended) = x509.extended_key_usage() else { return false };
+        let is_alone = extended.is_none_or(|extended| {
+            let uses = extended.value;
+            let others = [
+                uses.any,
+                uses.server_auth,
+                uses.email_protection,
+                uses.time_stamping,
+                uses.ocsp_signing,
+            ];
+            uses.code_signing && !others.contains(&true)
+        });
+        let size_fits = match x509.public_key().parsed() {
+            Ok(Parsed::RSA(key)) => matches!(key.key_size(), 2048 | 3072 | 4096),
+            Ok(Parsed::EC(_)) => true,
+            _ => false,
+        };
+        usage.critical && usage.value.flags == DIGITAL_SIGNATURE && is_alone && size_fits
+    }
+
     /// Checks that neither signature nor key is weak: no SHA-1, MD5 or DSA, RSA of 2048 bits or more.
     pub fn check_algorithms(&self) -> Result<(), KeyError> {
         let x509 = self.x509()?;
@@ -190,6 +219,9 @@ fn timestamp(time: ASN1Time) -> Timestamp {
 }
 
 const MALFORMED: KeyError = KeyError::Malformed { what: "certificate" };
+
+/// Key usage (RFC 5280 §4.2.1.3) with its first bit and no other.
+const DIGITAL_SIGNATURE: u16 = 1;
 
 /// RSA with SHA-224 to SHA-512, RSA-PSS, ECDSA with SHA-224 to SHA-512, Ed25519.
 const STRONG_SIGNATURES: [&str; 10] = [
@@ -312,6 +344,29 @@ mod tests {
         extension.set_criticality(true);
         unknown.custom_extensions = vec![extension];
         assert_eq!(chain_through(unknown), Err(KeyError::NoChain));
+    }
+
+    #[test]
+    fn a_certificate_for_more_than_signing_code_is_told_apart() {
+        let usages = |usages: &[KeyUsagePurpose], extended: &[ExtendedKeyUsagePurpose]| {
+            let mut params = params("ann");
+            params.key_usages = usages.to_vec();
+            params.extended_key_usages = extended.to_vec();
+            let key = KeyPair::generate().unwrap();
+            read(&Issuer::self_signed(params, key).unwrap()).is_for_code_signing_alone()
+        };
+        let sign = KeyUsagePurpose::DigitalSignature;
+        let code = ExtendedKeyUsagePurpose::CodeSigning;
+        assert!(usages(&[sign], &[]) && usages(&[sign], &[code.clone()]));
+        assert!(!usages(&[], &[code.clone()]));
+        assert!(!usages(&[sign, KeyUsagePurpose::KeyEncipherment], &[code.clone()]));
+        assert!(!usages(&[sign], &[ExtendedKeyUsagePurpose::ServerAuth]));
+        assert!(!usages(&[sign], &[code, ExtendedKeyUsagePurpose::EmailProtection]));
+        // The root's certificate as the reference makes it is for encipherment, too.
+        let key = PrivateKey::generate_ecdsa().unwrap();
+        let pem = Certificate::self_signed("gun", &key, at(NOW)).unwrap();
+        let own = Certificate::parse_bundle(&pem).unwrap().remove(0);
+        assert!(!own.is_for_code_signing_alone());
     }
 
     #[test]

@@ -39,7 +39,9 @@ impl FileKind {
         }
         let (stem, extension) = name.rsplit_once('.').unwrap_or((name, ""));
         let first = name.split('.').next().unwrap_or_default();
-        if PROFILES.contains(&name) || folder.ends_with("profile.d") {
+        if PROFILES.contains(&name)
+            || ["profile.d", "bashrc.d"].iter().any(|end| folder.ends_with(end))
+        {
             return Self::ShellProfile;
         }
         if ["dockerfile", "containerfile"].iter().any(|word| first == *word || extension == *word) {
@@ -60,13 +62,12 @@ impl FileKind {
         }
         match extension {
             "yaml" | "yml" => Self::Yaml,
-            "service" | "socket" | "timer" => Self::SystemdUnit,
+            "service" | "socket" | "timer" | "container" | "pod" => Self::SystemdUnit,
             "conf" if folder.rsplit_once('.').is_some_and(|(_, end)| end == "d") => {
                 Self::SystemdUnit
             }
-            "json" | "toml" | "ini" | "conf" | "cfg" | "properties" | "tf" | "hcl" | "tpl" => {
-                Self::Configuration
-            }
+            "json" | "toml" | "ini" | "conf" | "cfg" | "properties" | "tf" | "hcl" | "tpl"
+            | "xml" | "nix" | "jsonnet" | "libsonnet" => Self::Configuration,
             "md" | "rst" | "adoc" | "txt" | "html" | "tex" | "org" | "markdown" => {
                 Self::Documentation
             }
@@ -83,8 +84,9 @@ impl FileKind {
     pub fn comments(self) -> &'static [&'static str] {
         match self {
             Self::Documentation | Self::Environment => &[],
-            Self::Pipeline("Jenkins") | Self::Other => &["#", "//", "*", "/*"],
-            Self::SystemdUnit | Self::Configuration => &["#", ";", "//"],
+            Self::Pipeline("Jenkins" | "TeamCity") | Self::Other => &["#", "//", "*", "/*"],
+            Self::SystemdUnit | Self::Configuration => &["#", ";", "//", "<!--"],
+            Self::Script => &["#", "::", "rem ", "REM ", "@rem ", "@REM "],
             _ => &["#"],
         }
     }
@@ -127,8 +129,12 @@ fn pipeline(folder: &str, name: &str) -> Option<&'static str> {
         _ if below(".buildkite") => "Buildkite",
         _ if stem == "jenkinsfile" || stem.starts_with("jenkinsfile.") => "Jenkins",
         _ if stem.ends_with(".jenkinsfile") => "Jenkins",
-        _ if is_yaml && stem.starts_with("azure-pipelines") => "Azure Pipelines",
+        _ if is_yaml && (stem.contains("azure-pipelines") || below(".azure-pipelines")) => {
+            "Azure Pipelines"
+        }
+        _ if below(".teamcity") => "TeamCity",
         ".drone" if is_yaml => "Drone",
+        ".drone.jsonnet" | ".drone.star" => "Drone",
         "bitbucket-pipelines" if is_yaml => "Bitbucket Pipelines",
         ".travis" if is_yaml => "Travis CI",
         "appveyor" | ".appveyor" if is_yaml => "AppVeyor",
@@ -159,9 +165,21 @@ pub(super) const PROFILES: &[&str] = &[
     ".xsessionrc",
     ".pam_environment",
     "config.fish",
+    "fish_variables",
+    "env.nu",
+    "config.nu",
+    ".xonshrc",
 ];
-const MAKEFILES: &[&str] =
-    &["makefile", "gnumakefile", "justfile", "taskfile.yml", "taskfile.yaml", "rakefile"];
+const MAKEFILES: &[&str] = &[
+    "makefile",
+    "gnumakefile",
+    "justfile",
+    "taskfile.yml",
+    "taskfile.yaml",
+    "rakefile",
+    "earthfile",
+    "vagrantfile",
+];
 const SCRIPTS: &[&str] = &[
     "sh", "bash", "zsh", "fish", "ksh", "csh", "bat", "cmd", "ps1", "psm1", "env", "envrc",
     "groovy", "bats",
@@ -181,7 +199,12 @@ mod tests {
     #[test_case("ci/Jenkinsfile.release", FileKind::Pipeline("Jenkins"))]
     #[test_case(".circleci/config.yml", FileKind::Pipeline("CircleCI"))]
     #[test_case("azure-pipelines.yml", FileKind::Pipeline("Azure Pipelines"))]
+    #[test_case(".azure-pipelines/build.yml", FileKind::Pipeline("Azure Pipelines"))]
+    #[test_case(".teamcity/settings.kts", FileKind::Pipeline("TeamCity"))]
     #[test_case(".drone.yml", FileKind::Pipeline("Drone"))]
+    #[test_case(".drone.jsonnet", FileKind::Pipeline("Drone"))]
+    #[test_case(".config/fish/fish_variables", FileKind::ShellProfile)]
+    #[test_case("web.container", FileKind::SystemdUnit; "quadlet")]
     #[test_case(".woodpecker/build.yaml", FileKind::Pipeline("Woodpecker"))]
     #[test_case("bitbucket-pipelines.yml", FileKind::Pipeline("Bitbucket Pipelines"))]
     #[test_case(".travis.yml", FileKind::Pipeline("Travis CI"))]

@@ -4,6 +4,7 @@
 //! Groovy set variables and call commands in ways that look much alike, and a file that no parser
 //! understands is just the one that is not to be overlooked.
 
+use crate::actions::audit::assignments::{Assigned, assignment, value};
 use crate::actions::audit::closing::{CLOSINGS, Closing};
 use crate::actions::audit::kind::FileKind;
 use crate::actions::audit::rules::What;
@@ -30,18 +31,8 @@ pub(super) struct Use {
     pub(super) about: Vec<String>,
 }
 
-/// What a variable is set to.
-#[derive(Debug, PartialEq, Eq)]
-enum Assigned {
-    To(String),
-    /// By another variable, or something that is not told here.
-    Elsewhere,
-    /// Taken away.
-    Unset,
-}
-
-/// What a line does; `next` is the line below it.
-pub(super) fn scan(line: &str, next: &str, kind: FileKind) -> Vec<Use> {
+/// What a line does; `below` is what follows it, as far as it is looked at.
+pub(super) fn scan(line: &str, below: &str, kind: FileKind) -> Vec<Use> {
     // Most lines that speak of trust speak of another.
     if !MARKS.iter().any(|mark| line.contains(mark)) {
         return Vec::new();
@@ -50,13 +41,67 @@ pub(super) fn scan(line: &str, next: &str, kind: FileKind) -> Vec<Use> {
     if kind.comments().iter().any(|mark| trimmed.starts_with(mark)) {
         return Vec::new();
     }
+    let line = without_comment(line, kind.comments());
+    let next = below.lines().next().unwrap_or_default();
     let mut uses = Vec::new();
     variables(line, next, &mut uses);
     flags(line, &mut uses);
-    commands(line, &mut uses);
+    match continued(line, below) {
+        Some(whole) => commands(&whole, line.len(), &mut uses),
+        None => commands(line, line.len(), &mut uses),
+    }
     servers(line, &mut uses);
     uses.sort_by_key(|found| found.at);
     uses
+}
+
+/// The line up to a comment behind it, which begins behind a space and outside of quotes.
+fn without_comment<'a>(line: &'a str, comments: &[&str]) -> &'a str {
+    let marks: Vec<&str> =
+        comments.iter().copied().filter(|mark| matches!(*mark, "#" | "//")).collect();
+    if !marks.iter().any(|mark| line.contains(mark)) {
+        return line;
+    }
+    let mut quote = None;
+    let (mut spaced, mut escaped) = (true, false);
+    for (at, char) in line.char_indices() {
+        if escaped {
+            escaped = false;
+            spaced = false;
+            continue;
+        }
+        escaped = char == '\\' && quote != Some('\'');
+        match quote {
+            Some(open) if open == char => quote = None,
+            Some(_) => {}
+            None if matches!(char, '"' | '\'') => quote = Some(char),
+            None => {
+                let rest = line.get(at..).unwrap_or_default();
+                if spaced && marks.iter().any(|mark| rest.starts_with(mark)) {
+                    return line.get(..at).unwrap_or_default();
+                }
+            }
+        }
+        spaced = char.is_whitespace();
+    }
+    line
+}
+
+/// The line with those that it goes on in; none if it ends where it ends.
+fn continued(line: &str, below: &str) -> Option<String> {
+    let mut whole = line.trim_end().strip_suffix('\\')?.to_owned();
+    for next in below.lines() {
+        let next = next.trim_end();
+        whole.push(' ');
+        match next.strip_suffix('\\') {
+            Some(part) => whole.push_str(part),
+            None => {
+                whole.push_str(next);
+                break;
+            }
+        }
+    }
+    Some(whole)
 }
 
 /// What a variable of this name and value is, if it is one of ours.
@@ -120,10 +165,13 @@ fn variables(line: &str, next: &str, uses: &mut Vec<Use>) {
         let (name, after) = rest.split_at_checked(length).unwrap_or((rest, ""));
         let begins = at.saturating_add(start);
         at = begins.saturating_add(length);
+        let before = line.get(..begins).unwrap_or_default();
+        // `-eX=1` and `-DX=1` have a flag and its value in one word.
+        let joined = name.strip_prefix(['e', 'D']).filter(|_| before.ends_with('-'));
+        let name = joined.filter(|name| is_ours(name)).unwrap_or(name);
         if !is_ours(name) {
             continue;
         }
-        let before = line.get(..begins).unwrap_or_default();
         let what = assignment(before, after, next).and_then(|assigned| meaning(name, assigned));
         uses.extend(what.map(|what| Use { at: begins, what, about: Vec::new() }));
     }
@@ -134,90 +182,6 @@ fn is_ours(name: &str) -> bool {
         || SECRETS.contains(&name)
         || name.starts_with("NOTARY_SERVER_")
         || name.starts_with("NOTARY_SIGNER_")
-}
-
-/// What a variable is set to by what stands around its name; none if it is only read, or told of.
-fn assignment(before: &str, after: &str, next: &str) -> Option<Assigned> {
-    let after = after.trim_start_matches(['"', '\'', ']']);
-    let spaced = after.trim_start();
-    let sets = spaced.starts_with('=') && !spaced.starts_with("==");
-    let is_environment = before.ends_with("$env:") || before.ends_with("${env:");
-    let reads = before.ends_with(['$', '%', '!']) || before.ends_with("${");
-    if (reads || (before.ends_with('.') && !sets)) && !is_environment {
-        return None;
-    }
-    let words: Vec<&str> = before.split_whitespace().collect();
-    let first = words.first().copied().unwrap_or_default();
-    let last = words.last().copied().unwrap_or_default();
-    let label = before.trim_end_matches(['"', '\'']).trim_end();
-    if label.ends_with("name:") || label.ends_with("\"name\":") || label.ends_with("key:") {
-        return Some(named_value(after, next));
-    }
-    if label.to_ascii_lowercase().ends_with("setenv(") {
-        let given = spaced.strip_prefix(',');
-        return given.map(value);
-    }
-    let set = [":=", "::=", "?=", "+=", "="].iter().find_map(|sign| spaced.strip_prefix(sign));
-    if let Some(rest) = set.filter(|_| !spaced.starts_with("==")) {
-        return Some(value(rest));
-    }
-    if let Some(rest) = after.strip_prefix(':').filter(|rest| !rest.starts_with('/')) {
-        return Some(value(rest));
-    }
-    let fish = words.contains(&"set") && last.starts_with('-');
-    let unsets = words.contains(&"unset")
-        || (fish && last.contains('e'))
-        || (words.contains(&"env") && matches!(last, "-u" | "--unset"))
-        || (words.contains(&"export") && last == "-n");
-    if unsets {
-        return Some(Assigned::Unset);
-    }
-    if matches!(last, "ENV" | "setenv") || (fish && last.contains('x')) {
-        return Some(value(after));
-    }
-    let passes = matches!(last, "export" | "-" | "-e" | "--env" | "ARG")
-        || (first == "export" && words.len() < MOST_WORDS);
-    let ends = spaced.is_empty() || spaced.starts_with(['#', ';', '\\', '&']) || after.is_empty();
-    (passes && (ends || last != "-")).then_some(Assigned::Elsewhere)
-}
-
-/// The value of `name: X`, which stands on the same line in flow style, or on the next.
-fn named_value(after: &str, next: &str) -> Assigned {
-    let here = after.find("value").and_then(|at| after.get(at..));
-    let text = here.unwrap_or(next).trim_start_matches([' ', '\t', '-', '"', '\'', ',']);
-    let text = text.strip_prefix("value").map(|text| text.trim_start_matches(['"', '\'']));
-    match text.and_then(|text| text.strip_prefix(':')) {
-        Some(text) => value(text),
-        None => Assigned::Elsewhere,
-    }
-}
-
-fn value(text: &str) -> Assigned {
-    let text = text.trim();
-    let quoted = ['"', '\''].iter().find_map(|quote| {
-        let rest = text.strip_prefix(*quote)?;
-        Some(rest.split(*quote).next().unwrap_or_default())
-    });
-    let ends = |char: char| char.is_whitespace() || ";&|)],}\"'`#".contains(char);
-    let value = match quoted {
-        Some(value) => value,
-        None if text.starts_with(['$', '{', '!', '%', '<', '(', '`']) => text,
-        None => text.split(ends).next().unwrap_or_default(),
-    };
-    let told = !value.starts_with(['$', '%', '<', '!', '(', '`'])
-        && !value.starts_with("{{")
-        && !value.contains("${")
-        && !value.starts_with("secrets.")
-        && !text.starts_with("credentials(")
-        && !value.starts_with("vault:");
-    // Nothing behind a colon is what the environment has.
-    if told && !(quoted.is_none() && value.is_empty()) {
-        Assigned::To(value.to_owned())
-    } else if text.is_empty() {
-        Assigned::To(String::new())
-    } else {
-        Assigned::Elsewhere
-    }
 }
 
 fn flags(line: &str, uses: &mut Vec<Use>) {
@@ -233,7 +197,23 @@ fn flags(line: &str, uses: &mut Vec<Use>) {
 }
 
 fn servers(line: &str, uses: &mut Vec<Use>) {
-    for closing in CLOSINGS.iter().filter(|closing| !closing.host.starts_with('.')) {
+    for closing in CLOSINGS {
+        if closing.host.starts_with('.') {
+            // A registry of that kind is told by its own switches: its hosts are images mostly.
+            let switch = AZURE.iter().find_map(|switch| line.find(switch));
+            let switch = switch.filter(|_| !line.contains("false"));
+            let what = switch.map(|at| Use { at, what: What::Server(closing), about: Vec::new() });
+            uses.extend(what);
+            continue;
+        }
+        // What a variable or a flag says of the server has a rule of its own.
+        let is_told = uses.iter().any(|found| match &found.what {
+            What::TrustServer { url: Some(url) } => Closing::of(url) == Some(closing),
+            _ => false,
+        });
+        if is_told {
+            continue;
+        }
         for (at, host) in line.match_indices(closing.host) {
             let end = at.saturating_add(host.len());
             let before = line.get(..at).unwrap_or_default().chars().next_back();
@@ -241,12 +221,7 @@ fn servers(line: &str, uses: &mut Vec<Use>) {
             let goes_on = |char: Option<char>| {
                 char.is_some_and(|char| char.is_ascii_alphanumeric() || "-.".contains(char))
             };
-            // What a variable or a flag says of the server has a rule of its own.
-            let is_told = uses.iter().any(|found| match &found.what {
-                What::TrustServer { url: Some(url) } => Closing::of(url) == Some(closing),
-                _ => false,
-            });
-            if !goes_on(before) && !goes_on(after) && !is_told {
+            if !goes_on(before) && !goes_on(after) {
                 uses.push(Use { at, what: What::Server(closing), about: Vec::new() });
             }
         }
@@ -288,10 +263,16 @@ fn words(line: &str) -> Vec<Word<'_>> {
     words
 }
 
-fn commands(line: &str, uses: &mut Vec<Use>) {
+/// Commands that begin in the first `length` bytes.
+fn commands(line: &str, length: usize, uses: &mut Vec<Use>) {
     let words = words(line);
     for (index, word) in words.iter().enumerate() {
+        if word.at >= length {
+            break;
+        }
         let name = word.text.rsplit(['/', '\\']).next().unwrap_or_default();
+        // A Makefile has signs before a command that are none of it.
+        let name = if word.begins { name.trim_start_matches(['@', '-', '+']) } else { name };
         let rest = words.get(index.saturating_add(1)..).unwrap_or_default();
         let what = match name {
             "docker" | "docker.exe" => docker_trust(rest),
@@ -300,6 +281,8 @@ fn commands(line: &str, uses: &mut Vec<Use>) {
             "--with-notary" => {
                 Some((What::NotaryService { by: "--with-notary".to_owned() }, Vec::new()))
             }
+            // `$(DOCKER) trust sign`, in Makefiles mostly.
+            name if name.trim_matches(['$', '{', '}', '%']) == "DOCKER" => docker_trust(rest),
             _ => None,
         };
         uses.extend(what.map(|(what, about)| Use { at: word.at, what, about }));
@@ -349,7 +332,8 @@ fn notary(rest: &[Word<'_>]) -> Option<(What, Vec<String>)> {
 /// The words behind flags, of which some take a value.
 fn after_flags<'a, 'b>(words: &'a [Word<'b>], values: &[&str]) -> &'a [Word<'b>] {
     let mut rest = words;
-    while let Some((first, more)) = rest.split_first() {
+    for _ in 0..MOST_FLAGS {
+        let Some((first, more)) = rest.split_first() else { break };
         if !first.text.starts_with('-') {
             break;
         }
@@ -363,9 +347,12 @@ fn after_flags<'a, 'b>(words: &'a [Word<'b>], values: &[&str]) -> &'a [Word<'b>]
 fn arguments(words: &[Word<'_>], values: &[&str]) -> Vec<String> {
     let mut found = Vec::new();
     let mut rest = words;
-    while let Some((first, more)) = rest.split_first() {
-        let ends = matches!(first.text, "&&" | "||" | ">" | "2>&1" | "\\" | "do" | "then")
-            || first.text.starts_with(['>', '<', '#']);
+    for _ in 0..MOST_ARGUMENTS {
+        let Some((first, more)) = rest.split_first() else { break };
+        let ends = matches!(
+            first.text,
+            "&&" | "||" | ">" | "2>&1" | "\\" | "do" | "then" | "docker" | "notary"
+        ) || first.text.starts_with(['>', '<', '#']);
         if ends {
             break;
         }
@@ -383,7 +370,16 @@ fn arguments(words: &[Word<'_>], values: &[&str]) -> Vec<String> {
 }
 
 /// Without one of these nothing is found in a line.
-const MARKS: &[&str] = &[CONTENT_TRUST, DISABLE, "docker", "notary", "NOTARY_"];
+const MARKS: &[&str] = &[
+    CONTENT_TRUST,
+    DISABLE,
+    "docker",
+    "DOCKER",
+    "notary",
+    "NOTARY_",
+    "content-trust",
+    "trust_policy",
+];
 const CONTENT_TRUST: &str = "DOCKER_CONTENT_TRUST";
 const DISABLE: &str = "--disable-content-trust";
 /// Variables whose values are secret.
@@ -462,8 +458,12 @@ const NOTARY_VALUES: &[&str] = &[
     "-o",
     "--output",
 ];
-/// Most words of a command `export`; more are a sentence.
-const MOST_WORDS: usize = 4;
+/// What switches content trust of a registry of Azure on: its command line, and Terraform.
+const AZURE: &[&str] = &["acr config content-trust", "trust_policy_enabled"];
+/// Most flags of a command before its verb: a line may be a whole file.
+const MOST_FLAGS: usize = 32;
+/// Most words behind a verb that are looked at.
+const MOST_ARGUMENTS: usize = 64;
 
 #[cfg(test)]
 mod tests {
@@ -559,6 +559,11 @@ mod tests {
         "4:notary delegation example.com/c"
     )]
     #[test_case("RUN notary key list", "4:notary key")]
+    #[test_case("echo \"a \\\" # b\"; export DOCKER_CONTENT_TRUST=1", "24:On"; "no comment in quotes")]
+    #[test_case("\t@docker trust sign a/b:1", "1:docker sign a/b:1"; "makefile")]
+    #[test_case("\t$(DOCKER) trust sign a/b:1", "3:docker sign a/b:1"; "a variable of a makefile")]
+    #[test_case("docker run -eDOCKER_CONTENT_TRUST=1 x", "12:On"; "flag and value in one word")]
+    #[test_case("az acr config content-trust update --status enabled", "3:closing .azurecr.io")]
     fn is_found(line: &str, expected: &str) {
         assert_eq!(found(line), [expected]);
     }
@@ -568,6 +573,9 @@ mod tests {
     #[test_case("echo ${{ env.DOCKER_CONTENT_TRUST }}"; "read in an expression")]
     #[test_case("# export DOCKER_CONTENT_TRUST=1"; "comment")]
     #[test_case("the variable DOCKER_CONTENT_TRUST is gone"; "told of")]
+    #[test_case("docker pull x # docker trust sign y"; "comment behind a command")]
+    #[test_case("a: 1 # DOCKER_CONTENT_TRUST: 1"; "comment behind a value")]
+    #[test_case("trust_policy_enabled = false"; "off")]
     #[test_case("MY_DOCKER_CONTENT_TRUST=1"; "another variable")]
     #[test_case("DOCKER_CONTENT_TRUSTED=1"; "a longer name")]
     #[test_case("docker trusts nobody"; "other words")]
@@ -589,6 +597,20 @@ mod tests {
     #[test_case("", "8:Elsewhere")]
     fn kubernetes_has_the_value_on_the_next_line(next: &str, expected: &str) {
         assert_eq!(found_above("- name: DOCKER_CONTENT_TRUST", next), [expected]);
+    }
+
+    #[test]
+    fn a_command_goes_on_in_the_next_lines() {
+        let below = "  --local \\\n  a/b:1 \\\n  c/d:2\ndocker trust sign e/f:3\n";
+        assert_eq!(found_above("docker trust sign \\", below), ["0:docker sign a/b:1 c/d:2"]);
+    }
+
+    #[test]
+    fn a_line_that_is_a_whole_file_takes_no_time() {
+        let line = "DOCKER_CONTENT_TRUST=1 docker --config docker trust sign a ".repeat(2000);
+        let uses = scan(&line, "", FileKind::Script);
+        assert_eq!(uses.len(), 6000);
+        assert!(uses.iter().all(|found| found.about.len() <= MOST_ARGUMENTS));
     }
 
     #[test]

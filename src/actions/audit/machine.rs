@@ -131,13 +131,26 @@ fn roles(keys: &[KeyInfo]) -> Vec<(String, usize)> {
 /// Files of a home folder besides what shells read.
 const HOME_FILES: &[&str] = &[
     ".config/fish/config.fish",
+    ".config/fish/fish_variables",
+    ".config/nushell/env.nu",
+    ".config/nushell/config.nu",
+    ".config/powershell/profile.ps1",
+    ".config/powershell/Microsoft.PowerShell_profile.ps1",
+    ".gitlab-runner/config.toml",
+    ".docker/config.json",
     ".config/docker/daemon.json",
     ".notary/config.json",
     ".docker/trust/config.json",
     ".docker/daemon.json",
 ];
-const HOME_FOLDERS: &[&str] =
-    &[".config/environment.d", ".config/fish/conf.d", ".config/systemd/user", ".bashrc.d"];
+const HOME_FOLDERS: &[&str] = &[
+    ".config/environment.d",
+    ".config/fish/conf.d",
+    ".config/systemd/user",
+    ".config/containers/systemd",
+    ".bashrc.d",
+    ".zshrc.d",
+];
 const ETC_FILES: &[&str] = &[
     "environment",
     "profile",
@@ -152,13 +165,27 @@ const ETC_FILES: &[&str] = &[
     "csh.cshrc",
     "csh.login",
     "fish/config.fish",
+    "zsh/zlogin",
+    "security/pam_env.conf",
+    "systemd/system.conf",
+    "systemd/user.conf",
+    "crontab",
     "default/docker",
     "sysconfig/docker",
     "docker/daemon.json",
     "notary/server-config.json",
     "notary/signer-config.json",
 ];
-const ETC_FOLDERS: &[&str] = &["profile.d", "environment.d", "systemd/system", "systemd/user"];
+const ETC_FOLDERS: &[&str] = &[
+    "profile.d",
+    "environment.d",
+    "fish/conf.d",
+    "cron.d",
+    "systemd/system.conf.d",
+    "systemd/system",
+    "systemd/user",
+    "containers/systemd",
+];
 
 #[cfg(test)]
 #[expect(clippy::disallowed_methods, reason = "makes a machine to be looked at")]

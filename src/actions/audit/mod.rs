@@ -6,10 +6,12 @@
 //!
 //! Nothing is changed but the cache of trust data, as by every command that reads it.
 
+mod assignments;
 mod closing;
 mod kind;
 mod lines;
 mod machine;
+mod named;
 mod policies;
 mod rules;
 mod search;

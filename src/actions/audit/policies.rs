@@ -16,6 +16,9 @@ pub(super) fn policies(text: &str) -> Vec<(usize, What)> {
         for root in [Some(document), document.get("connaisseur")].into_iter().flatten() {
             connaisseur(root, &mut found);
         }
+        for root in [Some(document), document.get("harbor")].into_iter().flatten() {
+            harbor(root, &mut found);
+        }
     }
     found
 }
@@ -87,6 +90,22 @@ fn connaisseur(root: Value<'_>, found: &mut Vec<(usize, What)>) {
         };
         found.push((validator.line(), what));
     }
+    // The first versions knew one server, and the key of one root.
+    let first = root.get("notary").filter(|notary| notary.get("rootPubKey").is_some());
+    if let Some(notary) = first {
+        let server = notary.text_of("host").map(str::to_owned);
+        let what = What::Connaisseur { name: "default".to_owned(), server, roots: 1 };
+        found.push((notary.line(), what));
+    }
+}
+
+/// The values of Harbor's chart that bring its notary.
+fn harbor(root: Value<'_>, found: &mut Vec<(usize, What)>) {
+    let notary = root.get("notary").filter(|notary| notary.text_of("enabled") == Some("true"));
+    if let Some(notary) = notary {
+        let by = "`notary.enabled` of Harbor".to_owned();
+        found.push((notary.line(), What::NotaryService { by }));
+    }
 }
 
 /// What a configuration file in JSON says: docker's daemon, notary's client, server and signer.
@@ -128,7 +147,8 @@ pub(super) fn configuration(name: &str, text: &str) -> Vec<(usize, What)> {
 }
 
 /// Without one of these words a file is none of these.
-const WORDS: &[&str] = &["ImagePolicy", "notaryv1", "verifyImages", "gatekeeper.sh"];
+const WORDS: &[&str] =
+    &["ImagePolicy", "notaryv1", "verifyImages", "gatekeeper.sh", "rootPubKey", "notary:"];
 /// The groups of Portieris' policies, present and former.
 const PORTIERIS: &[&str] =
     &["portieris.cloud.ibm.com", "securityenforcement.admission.cloud.ibm.com"];
@@ -166,6 +186,19 @@ mod tests {
             };
             assert_eq!((name.as_str(), server.as_deref()), ("hub", Some("notary.docker.io")));
         }
+    }
+
+    #[test]
+    fn the_first_connaisseur_and_harbor_are_read() {
+        let text = "notary:\n  host: notary.example.com\n  rootPubKey: |\n    x\n";
+        let found = policies(text);
+        let [(_, What::Connaisseur { server, roots: 1, .. })] = found.as_slice() else {
+            panic!("{found:?}")
+        };
+        assert_eq!(server.as_deref(), Some("notary.example.com"));
+        let found = policies("expose: {}\nnotary:\n  enabled: true\n");
+        assert!(matches!(found.as_slice(), [(_, What::NotaryService { .. })]), "{found:?}");
+        assert!(policies("notary:\n  enabled: false\n").is_empty());
     }
 
     #[test]

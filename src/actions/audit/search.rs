@@ -1,17 +1,18 @@
 //! Looking through files, and putting together what is in them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use crate::actions::audit::kind::FileKind;
 use crate::actions::audit::lines::scan;
 use crate::actions::audit::machine::{Machine, machine};
+use crate::actions::audit::named::{Named, named};
 use crate::actions::audit::policies::{configuration, policies};
 use crate::actions::audit::rules::{Finding, NotRead, Place, What};
 use crate::actions::audit::tree::walk;
 use crate::actions::image::gun_of;
-use crate::actions::image_files::{ImageFile, ImageFileError};
-use crate::limits::{MAX_AUDIT_FINDINGS, MAX_AUDIT_IMAGES, MAX_IMAGE_FILE_BYTES};
+use crate::actions::image_files::{ImageFile, ImageFileError, SkippedBecause};
+use crate::limits::{MAX_AUDIT_FINDINGS, MAX_AUDIT_IMAGES, MAX_AUDIT_PLACES, MAX_IMAGE_FILE_BYTES};
 use crate::oci::Reference;
 use crate::store::StoreError;
 use crate::store::files::read_user_file;
@@ -119,8 +120,12 @@ impl Found {
         let name = reference.as_ref().map_or_else(|| format!("{gun} *"), Reference::familiar);
         if let Some(number) = self.known.get(&name) {
             let known = self.images.get_mut(*number);
-            if let Some(known) = known.filter(|known| !known.places.contains(&place)) {
-                known.places.push(place);
+            // One place after the other: the same one comes twice in a row, if at all.
+            let is_new = |known: &&mut FoundImage| known.places.last() != Some(&place);
+            if let Some(known) = known.filter(is_new) {
+                if known.places.len() < MAX_AUDIT_PLACES {
+                    known.places.push(place);
+                }
             }
         } else if self.images.len() >= MAX_AUDIT_IMAGES {
             self.images_left_out = self.images_left_out.saturating_add(1);
@@ -133,6 +138,9 @@ impl Found {
     /// Looks through the content of a file. `name` is that of the file alone.
     pub(super) fn take(&mut self, path: &Path, name: &[u8], kind: FileKind, bytes: &[u8]) {
         self.files = self.files.saturating_add(1);
+        let decoded = from_utf16(bytes);
+        let bytes = decoded.as_ref().map_or(bytes, |text| text.as_bytes());
+        let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
         if bytes.iter().take(LOOKED_AT).any(|byte| *byte == 0) {
             return;
         }
@@ -141,7 +149,10 @@ impl Found {
         let before = self.findings.len();
         self.lines(path, kind, bytes);
         let is_yaml = has_ending(name, &[".yaml", ".yml", ".json"]);
-        let names_images = kind == FileKind::Dockerfile || (is_yaml && has(bytes, b"image"));
+        let is_jenkins = kind == FileKind::Pipeline("Jenkins");
+        let names_images = kind == FileKind::Dockerfile
+            || (is_yaml && (matches!(kind, FileKind::Pipeline(_)) || may_name_images(bytes)))
+            || (is_jenkins && has(bytes, b"image"));
         let is_configuration = has_ending(name, &[".json"]);
         if !names_images && !is_configuration && !is_yaml {
             return;
@@ -161,7 +172,11 @@ impl Found {
         }
         self.say_servers_once(before);
         if names_images {
-            self.images_of(path, kind, text);
+            let known = self.images_of(path, kind, is_jenkins, text);
+            if let Some(known) = known {
+                let name = String::from_utf8_lossy(name).to_ascii_lowercase();
+                self.named_in(path, kind, &known, named(kind, &name, text));
+            }
         }
     }
 
@@ -189,10 +204,12 @@ impl Found {
             counted = start;
             let line = String::from_utf8_lossy(bytes.get(start..end).unwrap_or_default());
             let rest = bytes.get(end.saturating_add(1)..).unwrap_or_default();
-            let next = rest.split(|byte| *byte == b'\n').next().unwrap_or_default();
-            let next = next.get(..next.len().min(LONGEST_VALUE)).unwrap_or_default();
-            for found in scan(&line, &String::from_utf8_lossy(next), kind) {
-                let column = line.get(..found.at).unwrap_or_default().chars().count();
+            let below = rest.get(..rest.len().min(LOOKED_BELOW)).unwrap_or_default();
+            let (mut at, mut column) = (0, 0_usize);
+            for found in scan(&line, &String::from_utf8_lossy(below), kind) {
+                let passed = line.get(at..found.at).unwrap_or_default();
+                column = column.saturating_add(passed.chars().count());
+                at = at.max(found.at);
                 let place = Place::File {
                     path: path.to_owned(),
                     line: Some(line_number),
@@ -210,43 +227,114 @@ impl Found {
         }
     }
 
-    fn images_of(&mut self, path: &Path, kind: FileKind, text: &str) {
+    /// Finds the images of Dockerfiles, compose files and Kubernetes files. Gives the lines on which
+    /// they are, if the file could be one that names others besides.
+    fn images_of(
+        &mut self,
+        path: &Path,
+        kind: FileKind,
+        is_jenkins: bool,
+        text: &str,
+    ) -> Option<BTreeSet<usize>> {
+        let is_pipeline = matches!(kind, FileKind::Pipeline(_));
+        if is_jenkins {
+            return Some(BTreeSet::new());
+        }
         let file = match ImageFile::named(path, text.to_owned()) {
             Ok(file) => file,
-            // YAML of no kind that names images.
-            Err(ImageFileError::UnknownKind { .. }) => return,
+            // YAML of no kind that names images by its own rules.
+            Err(ImageFileError::UnknownKind { .. }) => return Some(BTreeSet::new()),
             Err(ImageFileError::Malformed { line, column, problem, .. }) => {
                 let (line, column) = (Some(line), Some(column));
                 let place = Place::File { path: path.to_owned(), line, column };
                 self.add(place, kind, What::NotUnderstood { problem });
-                return;
+                return None;
             }
             Err(error) => {
                 let place = Place::File { path: path.to_owned(), line: None, column: None };
                 self.add(place, kind, What::NotUnderstood { problem: error.to_string() });
-                return;
+                return None;
             }
         };
+        let place = |line, column| Place::File {
+            path: path.to_owned(),
+            line: Some(line),
+            column: Some(column),
+        };
         for image in &file.images {
-            let (line, column) = (Some(image.line), Some(image.column));
-            let place = Place::File { path: path.to_owned(), line, column };
             let written = image.written.trim_end().to_owned();
-            let problem = match &image.image {
-                Ok(text) => match Reference::parse(text) {
-                    Ok(reference) => {
-                        if let Some(by) = notary_image(&reference) {
-                            self.add(place.clone(), kind, What::NotaryService { by });
-                        }
-                        self.image(&reference, false, place);
-                        continue;
-                    }
-                    Err(error) => error.to_string(),
-                },
-                Err(unresolved) => unresolved.to_string(),
-            };
-            self.add(place, kind, What::ImageUntold { written, problem });
+            let told = image.image.as_deref().map_err(ToString::to_string);
+            self.written(place(image.line, image.column), kind, written, told, false);
+        }
+        // Whatever runs such an object, what it calls an image is most likely one.
+        let others = file.skipped.iter().filter(|one| one.because == SkippedBecause::NotAContainer);
+        for other in others.filter(|other| Reference::parse(&other.written).is_ok()) {
+            let written = other.written.clone();
+            let told = Ok(other.written.as_str());
+            self.written(place(other.line, other.column), kind, written, told, false);
+        }
+        let lines = file.images.iter().map(|image| image.line);
+        let lines = lines.chain(file.skipped.iter().map(|other| other.line));
+        is_pipeline.then(|| lines.collect())
+    }
+
+    /// Adds images that stand on other lines than those known already.
+    fn named_in(
+        &mut self,
+        path: &Path,
+        kind: FileKind,
+        known: &BTreeSet<usize>,
+        images: Vec<Named>,
+    ) {
+        for image in images.into_iter().filter(|image| !known.contains(&image.line)) {
+            let line = Some(image.line);
+            let place = Place::File { path: path.to_owned(), line, column: None };
+            let told =
+                if image.is_told { Ok(image.written.as_str()) } else { Err(FILLED_IN.into()) };
+            self.written(place, kind, image.written.clone(), told, image.is_whole);
         }
     }
+
+    /// Adds an image as a file has it, or that it cannot be told which one is meant.
+    fn written(
+        &mut self,
+        place: Place,
+        kind: FileKind,
+        written: String,
+        told: Result<&str, String>,
+        whole: bool,
+    ) {
+        let parsed =
+            told.and_then(|text| Reference::parse(text).map_err(|error| error.to_string()));
+        match parsed {
+            Ok(reference) => {
+                if let Some(by) = notary_image(&reference) {
+                    self.add(place.clone(), kind, What::NotaryService { by });
+                }
+                self.image(&reference, whole, place);
+            }
+            Err(problem) => self.add(place, kind, What::ImageUntold { written, problem }),
+        }
+    }
+}
+
+/// A text in UTF-16, as programs of Windows write it, with the mark it begins with.
+fn from_utf16(bytes: &[u8]) -> Option<String> {
+    // Whatever is written in it, some of it is ASCII, and so half of that is zero.
+    if !bytes.iter().take(LOOKED_AT).any(|byte| *byte == 0) {
+        return None;
+    }
+    let (rest, is_little) = match bytes {
+        [0xff, 0xfe, rest @ ..] => (rest, true),
+        [0xfe, 0xff, rest @ ..] => (rest, false),
+        _ => return None,
+    };
+    let units = rest.chunks_exact(2).map(|pair| {
+        let pair = pair.try_into().unwrap_or_default();
+        if is_little { u16::from_le_bytes(pair) } else { u16::from_be_bytes(pair) }
+    });
+    let letters = char::decode_utf16(units);
+    Some(letters.map(|letter| letter.unwrap_or(char::REPLACEMENT_CHARACTER)).collect())
 }
 
 /// The name of an image that is a server or a signer of notary.
@@ -319,6 +407,20 @@ const fn shifts() -> [usize; 256] {
     shifts
 }
 
+/// Whether YAML or JSON has a key, or the beginning of a text, by which an image is named: parsing
+/// costs many times what this does.
+fn may_name_images(bytes: &[u8]) -> bool {
+    let is_key = |rest: &[u8]| {
+        let rest = rest.strip_prefix(b"s").unwrap_or(rest);
+        let mut after = rest.iter().skip_while(|byte| b"\"' \t".contains(byte));
+        after.next() == Some(&b':')
+    };
+    let keys = bytes.windows(WORD_OF_IMAGES.len()).enumerate();
+    let mut keys = keys.filter(|(_, window)| *window == WORD_OF_IMAGES);
+    keys.any(|(at, window)| bytes.get(at.saturating_add(window.len())..).is_some_and(is_key))
+        || OTHER_WORDS_OF_IMAGES.iter().any(|word| has(bytes, word))
+}
+
 fn has(bytes: &[u8], word: &[u8]) -> bool {
     bytes.windows(word.len()).any(|window| window == word)
 }
@@ -341,8 +443,17 @@ const WORD_LENGTH: usize = 5;
 const WORDS: [&[u8; WORD_LENGTH]; 2] = [b"trust", b"notar"];
 /// Bytes in which a zero tells that a file is no text.
 const LOOKED_AT: usize = 8 << 10;
-/// Bytes of the next line that are looked at for a value.
-const LONGEST_VALUE: usize = 4 << 10;
+/// Bytes below a line that are looked at for a value, and for what a command goes on with.
+const LOOKED_BELOW: usize = 4 << 10;
+/// The key by which an image is named.
+const WORD_OF_IMAGES: &[u8] = b"image";
+/// Other words by which one is.
+const OTHER_WORDS_OF_IMAGES: [&[u8]; 4] =
+    [b"docker://", b"docker-image://", b"container:", b"dockerfile_inline"];
+/// What UTF-8 begins with that programs of Windows write.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+/// Why an image of a pipeline or a chart is not told.
+const FILLED_IN: &str = "something is filled in later";
 
 #[cfg(test)]
 mod tests {
@@ -401,6 +512,63 @@ mod tests {
         let found = taken("x.sh", b"\xff\xfe\nDOCKER_CONTENT_TRUST=1 # \xff\n");
         assert_eq!(lines(&found), [(Some(2), Some(1))]);
         assert!(taken("x.sh", b"\0\nDOCKER_CONTENT_TRUST=1\n").findings.is_empty());
+    }
+
+    #[test]
+    fn text_of_windows_is_read() {
+        let line = "$env:DOCKER_CONTENT_TRUST = \"1\"\r\n";
+        let units: Vec<u16> = line.encode_utf16().collect();
+        let little: Vec<u8> = units.iter().flat_map(|unit| unit.to_le_bytes()).collect();
+        let big: Vec<u8> = units.iter().flat_map(|unit| unit.to_be_bytes()).collect();
+        for text in [[b"\xff\xfe".to_vec(), little].concat(), [b"\xfe\xff".to_vec(), big].concat()]
+        {
+            assert_eq!(lines(&taken("profile.ps1", &text)), [(Some(1), Some(6))]);
+        }
+        let marked = "\u{feff}DOCKER_CONTENT_TRUST: 1\n";
+        assert_eq!(lines(&taken("x.yml", marked.as_bytes())), [(Some(1), Some(1))]);
+    }
+
+    #[test]
+    fn a_file_of_one_line_takes_no_time() {
+        let text = "docker trust sign a/b:1; ".repeat(4000);
+        let found = taken("x.sh", text.as_bytes());
+        assert_eq!((found.images.len(), found.findings.len()), (1, 4000));
+        let text = "docker trust sign a/b:1\n".repeat(MAX_AUDIT_PLACES + 1);
+        let found = taken("x.sh", text.as_bytes());
+        assert_eq!(found.images[0].places.len(), MAX_AUDIT_PLACES);
+    }
+
+    #[test]
+    fn images_of_pipelines_charts_and_other_objects_are_found() {
+        let found = |name: &str, text: &str| -> Vec<String> {
+            let found = taken(name, text.as_bytes());
+            let images = found.images.into_iter();
+            images.map(|image| image.reference.map_or("*".into(), |one| one.familiar())).collect()
+        };
+        let text = "image: a/b:1\nservices: [c/d:2]\njob: {image: $X}\n";
+        assert_eq!(found(".gitlab-ci.yml", text), ["a/b:1", "c/d:2"]);
+        let text = "apiVersion: tekton.dev/v1\nkind: Task\nspec:\n  steps:\n  - image: a/b:1\n";
+        assert_eq!(found("task.yaml", text), ["a/b:1"]);
+        assert_eq!(found(".tekton/task.yaml", text), ["a/b:1"]);
+        assert_eq!(found("Jenkinsfile", "agent { docker { image 'a/b:1' } }\n"), ["a/b:1"]);
+        assert_eq!(found("values.yaml", "image: {repository: a/b}\n"), ["*"]);
+        assert_eq!(found("kustomization.yaml", "images: [{name: a/b, newTag: '1'}]\n"), ["a/b:1"]);
+        let text = "{\"containerDefinitions\": [{\"image\": \"r.example.com/a:1\"}]}";
+        assert_eq!(found("task.json", text), ["r.example.com/a:1"]);
+        let untold = taken(".gitlab-ci.yml", b"job: {image: $X}\n");
+        assert!(matches!(untold.findings[0].what, What::ImageUntold { .. }), "{untold:?}");
+    }
+
+    #[test_case("a: {image: x}", true)]
+    #[test_case("{\"image\" : \"x\"}", true)]
+    #[test_case("images:\n- name: x", true)]
+    #[test_case("uses: docker://x", true)]
+    #[test_case("container: a/b:1", true)]
+    #[test_case("text: \"an image of us\"", false)]
+    #[test_case("imagery: x", false)]
+    #[test_case("image", false)]
+    fn what_cannot_name_images_is_not_parsed(text: &str, expected: bool) {
+        assert_eq!(may_name_images(text.as_bytes()), expected);
     }
 
     #[test]

@@ -164,6 +164,16 @@ mod tests {
     }
 
     #[test]
+    fn nobody_waits_for_a_pipe() {
+        let dir = tempfile::tempdir().unwrap();
+        let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+        let pipe = rustix::fs::FileType::Fifo;
+        rustix::fs::mknodat(rustix::fs::CWD, dir.path().join("a.sh"), pipe, mode, 0).unwrap();
+        fs::write(dir.path().join("b.sh"), LINE).unwrap();
+        assert_eq!(walked(dir.path(), &[]), [("b.sh".to_owned(), false)]);
+    }
+
+    #[test]
     fn what_may_not_be_read_is_told_of() {
         if rustix::process::geteuid().is_root() {
             return;

@@ -29,6 +29,11 @@ impl Outline {
     pub fn documents(&self) -> impl Iterator<Item = Value<'_>> {
         self.stream.documents.iter().map(|node| Value { outline: self, node: *node })
     }
+
+    /// Every mapping, in the order of the file, each once however often an alias names it.
+    pub fn mappings(&self) -> impl Iterator<Item = Value<'_>> {
+        self.stream.mappings().map(|node| Value { outline: self, node })
+    }
 }
 
 impl<'a> Value<'a> {

@@ -116,6 +116,12 @@ impl Stream {
         }
     }
 
+    /// Every mapping, aliases left out.
+    pub(super) fn mappings(&self) -> impl Iterator<Item = usize> {
+        let nodes = self.nodes.iter().enumerate();
+        nodes.filter_map(|(at, node)| matches!(node.kind, NodeKind::Mapping(_)).then_some(at))
+    }
+
     pub(super) fn items(&self, node: usize) -> &[usize] {
         match self.kind(node) {
             Some(NodeKind::Sequence(items)) => items,

@@ -307,7 +307,7 @@ impl Report {
                 row.state = "unsigned";
                 let words = Words {
                     text: format!("{} is not signed", row.image),
-                    mend: Some(format!("`trust sign {}`, if it should be", row.image)),
+                    mend: Some("`trust sign IMAGE`, if it should be".to_owned()),
                 };
                 item = Some((Rule::ImageUnsigned, Severity::Note, words, ErrorKind::Untrusted));
             }
@@ -326,7 +326,7 @@ impl Report {
                 if let Some(cause) = std::error::Error::source(error) {
                     text = format!("{text}: {cause}");
                 }
-                let mend = Some(format!("`trust repo doctor {}` says more", found.gun));
+                let mend = Some("`trust repo doctor GUN` says more".to_owned());
                 let words = Words { text, mend };
                 item = Some((Rule::ImageRefused, Severity::Error, words, ErrorKind::Untrusted));
             }

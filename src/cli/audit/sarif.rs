@@ -26,10 +26,28 @@ pub fn sarif(report: &Report) -> Value {
                 "rules": rules,
             }},
             "columnKind": "unicodeCodePoints",
-            "invocations": [{"executionSuccessful": true}],
+            "invocations": [invocation(report)],
             "results": results,
         }],
     })
+}
+
+/// The run itself: it says, too, what there was too much of.
+fn invocation(report: &Report) -> Value {
+    let left_out = [(report.findings_left_out, "finding"), (report.images_left_out, "image")];
+    let told: Vec<Value> = left_out
+        .iter()
+        .filter(|(number, _)| *number > 0)
+        .map(|(number, what)| {
+            let text = format!("{} left out: there are too many.", words::count(*number, what));
+            json!({"level": "warning", "message": {"text": text}})
+        })
+        .collect();
+    let mut invocation = json!({"executionSuccessful": true});
+    if let Some(members) = invocation.as_object_mut().filter(|_| !told.is_empty()) {
+        members.insert("toolExecutionNotifications".to_owned(), told.into());
+    }
+    invocation
 }
 
 fn rule_of(rule: Rule) -> Value {
@@ -133,6 +151,17 @@ mod tests {
     use std::os::unix::ffi::OsStrExt as _;
 
     use super::*;
+
+    #[test]
+    fn what_was_left_out_is_told() {
+        let notes = |report: &Report| {
+            sarif(report).pointer("/runs/0/invocations/0/toolExecutionNotifications").cloned()
+        };
+        assert_eq!(notes(&Report::default()), None);
+        let report = Report { findings_left_out: 2, ..Report::default() };
+        let notes = notes(&report).unwrap();
+        assert_eq!(notes[0]["message"]["text"], "2 findings left out: there are too many.");
+    }
 
     #[test]
     fn paths_are_references() {

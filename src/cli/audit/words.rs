@@ -99,7 +99,9 @@ pub fn words(finding: &Finding, now: Timestamp) -> Words {
             ),
         },
         What::Server(closing) => {
-            let text = format!("{} of {} {}", closing.host, closing.owner, closes(closing, now));
+            let star = if closing.host.starts_with('.') { "*" } else { "" };
+            let when = closes(closing, now);
+            let text = format!("{star}{} of {} {when}", closing.host, closing.owner);
             (text, Some(MOVE.to_owned()))
         }
         What::DaemonContentTrust { mode } => (
@@ -117,7 +119,11 @@ pub fn words(finding: &Finding, now: Timestamp) -> Words {
             format!("{name} is reached without TLS: nothing but content trust tells its images"),
             Some("give it a certificate; what is signed is verified all the same".to_owned()),
         ),
-        What::NotRead(why) => (format!("not looked into: {why}"), None),
+        What::NotRead(why) => {
+            let cause = std::error::Error::source(why);
+            let cause = cause.map(|cause| format!(": {cause}")).unwrap_or_default();
+            (format!("not looked into: {why}{cause}"), None)
+        }
         What::NotUnderstood { problem } => (
             format!("the images of this file are not known: {problem}"),
             Some("lines were searched all the same; render templates first".to_owned()),

@@ -62,6 +62,8 @@ fn exports_are_read_by_skopeo_and_openssl() {
         let key = key.display().to_string();
         owner.program("openssl", &["pkey", "-pubin", "-noout", "-in", &key]).success();
     }
+    let services = json(&folder.join("signing-config.json"));
+    assert_eq!(services["rekorTlogConfig"], serde_json::json!({}));
     let lost = fs::read_to_string(folder.join("LOST.md")).unwrap();
     assert!(lost.contains("2 delegations become 2 keys"), "{lost}");
     let tags = fs::read_to_string(folder.join("tags.tsv")).unwrap();

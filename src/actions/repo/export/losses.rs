@@ -90,6 +90,9 @@ pub enum NotCarried {
     ByAuthority,
     /// Its certificate has expired, or is not valid yet.
     OutOfDate,
+    /// Its certificate is for something else than signing code, or says not what it is for, or its
+    /// key has a size that the system does not know.
+    OtherUse,
     /// The system does not know such keys.
     Algorithm,
 }
@@ -168,9 +171,9 @@ pub(super) fn not_carried(key: &KeyFacts, policy: Policy, now: Timestamp) -> Opt
     match key.certificates.as_slice() {
         [] => Some(NotCarried::NoCertificate),
         [only] if only.is_ca => Some(NotCarried::IsAuthority),
-        [only] if only.is_self_issued() => {
-            only.check_dates(now).is_err().then_some(NotCarried::OutOfDate)
-        }
+        [only] if !only.is_self_issued() => Some(NotCarried::ByAuthority),
+        [only] if only.check_dates(now).is_err() => Some(NotCarried::OutOfDate),
+        [only] => (!only.is_for_code_signing_alone()).then_some(NotCarried::OtherUse),
         _ => Some(NotCarried::ByAuthority),
     }
 }

@@ -100,8 +100,17 @@ fn cosign(facts: &Facts, carried: &[&KeyFacts]) -> Vec<PolicyFile> {
             "authorities": authorities.collect::<Vec<_>>(),
         },
     });
-    // JSON is YAML.
-    vec![PolicyFile::new("cluster-image-policy.yaml", pretty(&policy))]
+    // Without it cosign 3 looks for the services of the public transparency log.
+    let signing = json!({
+        "mediaType": "application/vnd.dev.sigstore.signingconfig.v0.2+json",
+        "rekorTlogConfig": {},
+        "tsaConfig": {},
+    });
+    vec![
+        // JSON is YAML.
+        PolicyFile::new("cluster-image-policy.yaml", pretty(&policy)),
+        PolicyFile::new("signing-config.json", pretty(&signing)),
+    ]
 }
 
 fn containers(facts: &Facts, carried: &[&KeyFacts]) -> Vec<PolicyFile> {
@@ -163,10 +172,14 @@ extendedKeyUsage = codeSigning
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
+    use std::sync::Arc;
+
+    use rcgen::{CertificateParams, KeyPair, KeyUsagePurpose};
 
     use super::*;
     use crate::actions::repo::export::facts::facts;
     use crate::actions::repo::export::losses::{Loss, NotCarried, losses};
+    use crate::crypto::{KeyType, PrivateKey, PublicKey};
     use crate::tuf::testing::{Repo, TestKey, now, role, threshold};
     use crate::tuf::trusted::Expiry;
 
@@ -250,17 +263,39 @@ mod tests {
         assert_eq!(why, Some(NotCarried::Algorithm));
     }
 
+    /// A repository whose releases are signed with a key in this certificate.
+    fn with_certificate(pem: &str) -> Facts {
+        let mut repo = Repo::new();
+        let public = PublicKey::new(KeyType::EcdsaX509, pem.as_bytes().to_vec());
+        let private = Arc::new(PrivateKey::generate_ecdsa().unwrap());
+        repo.delegate("targets/releases", vec![TestKey::of(private, public)], &[""]);
+        // Whether its file is signed does not matter to whose keys count.
+        let mut facts = facts_of(&repo);
+        facts.now = now();
+        facts
+    }
+
+    fn stored(facts: &Facts) -> usize {
+        let files = policy_files(facts, Policy::Notation);
+        let stored = files.iter().filter(|file| file.path.starts_with("truststore/x509/ca"));
+        stored.inspect(|file| assert!(file.bytes.starts_with(b"-----BEGIN CERTIFICATE"))).count()
+    }
+
     #[test]
     fn a_certificate_of_a_signer_is_put_into_the_store() {
-        let mut repo = Repo::new();
-        let gun = facts_of(&repo).gun;
-        repo.delegate("targets/releases", vec![TestKey::certified(gun.as_str())], &[""]);
-        let facts = facts_of(&repo);
-        let files = policy_files(&facts, Policy::Notation);
-        let stored: Vec<&PolicyFile> =
-            files.iter().filter(|file| file.path.starts_with("truststore/x509/ca")).collect();
-        assert_eq!(stored.len(), 1);
-        assert!(stored[0].bytes.starts_with(b"-----BEGIN CERTIFICATE-----"));
+        let mut params = CertificateParams::default();
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        let pem = |params: &CertificateParams| {
+            params.self_signed(&KeyPair::generate().unwrap()).unwrap().pem()
+        };
+        assert_eq!(stored(&with_certificate(&pem(&params))), 1);
+        // notation refuses what does not say that it is for signing.
+        params.key_usages = Vec::new();
+        let facts = with_certificate(&pem(&params));
+        assert_eq!(stored(&facts), 0);
+        let lost = losses(&facts, Policy::Notation);
+        let is_other = |loss: &Loss| matches!(loss, Loss::NotCarried { why: NotCarried::OtherUse, name, .. } if name.starts_with("releases"));
+        assert!(lost.iter().any(is_other), "{lost:?}");
     }
 
     #[test]
