@@ -457,7 +457,7 @@ pub const PLUGIN_PUSH: Table = Table {
 pub const BUILDX: Table = Table {
     flags: &[with(None, "builder"), on(Some(b'D'), "debug"), on(Some(b'h'), "help")],
     interspersed: false,
-    takes_strange: false,
+    takes_strange: true,
 };
 
 #[cfg(test)]

@@ -71,7 +71,9 @@ pub fn build(
     let Pinned { text, images } = session
         .block_on(built)?
         .map_err(|refusal| fail(session, FAILED, &of_build(refusal, &input.name())))?;
-    pins.images.extend(images);
+    for image in images {
+        pins.add(image);
+    }
     for known in &pins.images {
         say_known(session, known);
     }
@@ -318,6 +320,14 @@ impl Pins {
         Ok(())
     }
 
+    /// Keeps an image, once.
+    fn add(&mut self, image: Known) {
+        let is_same = |other: &Known| other.pinned == image.pinned && other.tagged == image.tagged;
+        if !self.images.iter().any(is_same) {
+            self.images.push(image);
+        }
+    }
+
     /// Gives a flag another value.
     fn put(&mut self, given: &Given, value: &str) {
         let word = format!("--{}={value}", given.long);
@@ -330,9 +340,12 @@ impl Pins {
         let context = session.context()?;
         let found = session
             .block_on(async { Ok::<_, CliError>(known(&context, &reference).await) })?
-            .map_err(|error| fail(session, FAILED, &of_image(error, &reference)))?;
+            .map_err(|error| {
+                let words = of_image(error, &reference);
+                fail(session, FAILED, &format!("{}: {words}", reference.familiar()))
+            })?;
         let pinned = found.pinned.familiar();
-        self.images.push(found);
+        self.add(found);
         Ok(pinned)
     }
 

@@ -92,7 +92,7 @@ fn warn(session: &Session, words: &[OsString]) {
     };
     session.ui.warn(format!(
         "`docker {name}` works without content trust: its images may be unsigned; `trust pin` \
-         writes the digests that are signed into its files"
+         writes the digests that are signed into Dockerfiles and compose files"
     ));
 }
 

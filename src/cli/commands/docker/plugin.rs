@@ -2,16 +2,18 @@
 
 use std::ffi::OsString;
 
-use crate::actions::docker::plugin::{newest, plugin, sign_pushed};
+use crate::actions::docker::plugin::{
+    PushedError, installed, plugin, pushed_id, sign_pushed, tagged,
+};
 use crate::cli::docker_flags::scan;
 use crate::cli::docker_steps::{
     FAILED, fail, failed, is_enforced, say_known, say_pushed, unreadable, without_switch,
 };
 use crate::cli::docker_tables::{PLUGIN_INSTALL, PLUGIN_PUSH, PLUGIN_UPGRADE};
 use crate::cli::docker_words::of_image;
-use crate::cli::error::CliError;
+use crate::cli::error::{CliError, ErrorKind};
 use crate::cli::run::Session;
-use crate::client::docker::{Docker, Shown};
+use crate::client::docker::Docker;
 use crate::oci::Reference;
 
 /// Install plugins that are signed: `docker plugin install`, `upgrade` and `push` as they were with
@@ -58,7 +60,7 @@ pub fn upgrade(session: &Session, docker: &Docker, words: &[OsString]) -> Result
     let Some((name, remote)) = typed else {
         return Err(docker.become_it(&without_switch(VERB, words, &scanned)).into());
     };
-    let question = ["plugin", "inspect", "--format", "{{.PluginReference}}"];
+    let question = ["plugin", "inspect", "--format", "{{.Name}} {{.PluginReference}}"];
     let mut question = question.map(OsString::from).to_vec();
     question.extend(["--".into(), name.clone()]);
     let answer = docker.ask(&question)?;
@@ -66,17 +68,30 @@ pub fn upgrade(session: &Session, docker: &Docker, words: &[OsString]) -> Result
         let said = String::from_utf8_lossy(&answer.talk);
         return Err(fail(session, FAILED, &format!("error reading plugin data: {}", said.trim())));
     }
-    let installed = String::from_utf8_lossy(&answer.output);
-    let installed = newest(&parsed(session, installed.trim())?)?;
-    let wanted = match remote {
-        Some(remote) => parsed(session, &remote.to_string_lossy())?,
-        None => installed.clone(),
+    let told = String::from_utf8_lossy(&answer.output);
+    let (here, from) = told.trim().split_once(' ').unwrap_or((told.trim(), ""));
+    let here = parsed(session, here)?;
+    let now = if from.is_empty() {
+        tagged(&here).ok()
+    } else {
+        installed(&here, &parsed(session, from)?)
+    };
+    let wanted = match (remote, &now) {
+        (Some(remote), _) => parsed(session, &remote.to_string_lossy())?,
+        (None, Some(now)) => now.clone(),
+        (None, None) => {
+            let words = format!(
+                "it cannot be told which tag {} came under: name it after the plugin",
+                here.familiar()
+            );
+            return Err(fail(session, FAILED, &words));
+        }
     };
     let signed = in_full(session, &wanted)?;
     let mut handed: Vec<OsString> = VERB.split(' ').map(OsString::from).collect();
     handed.extend(scanned.spelt_without(&["disable-content-trust"]));
     // Docker would ask whether it may be another one, because of the digest.
-    if newest(&wanted)? == installed {
+    if now.is_some_and(|now| tagged(&wanted).is_ok_and(|wanted| wanted == now)) {
         handed.push("--skip-remote-check".into());
     }
     handed.extend(["--".into(), name.clone(), signed.into()]);
@@ -100,15 +115,25 @@ pub fn push(session: &Session, docker: &Docker, words: &[OsString]) -> Result<()
     if reference.digest().is_some() {
         return Err(fail(session, FAILED, &format!("invalid name: {name}")));
     }
-    let reference = newest(&reference)?;
+    let reference = tagged(&reference)?;
     let context = session.context()?;
-    match docker.show(&without_switch(VERB, words, &scanned), Shown::AsOutput)? {
-        0 => {}
-        code => return Err(failed(code)),
+    let mut ids = Vec::new();
+    let mut written = Ok(());
+    let handed = without_switch(VERB, words, &scanned);
+    let code = docker.follow(&handed, None, &mut |line| {
+        ids.extend(pushed_id(line).map(str::to_owned));
+        let shown = session.ui.data(line);
+        if written.is_ok() {
+            written = shown;
+        }
+    })?;
+    if code != 0 {
+        return Err(failed(code));
     }
+    written?;
     session.ui.line("Signing and pushing trust metadata")?;
-    let signed =
-        session.block_on(async { sign_pushed(&context, &reference).await.map_err(CliError::from) });
+    let signed = session
+        .block_on(async { sign_pushed(&context, &reference, &ids).await.map_err(CliError::from) });
     let tag = reference.tag().unwrap_or_default();
     say_pushed(session, &reference, tag, signed)
 }
@@ -124,4 +149,14 @@ fn in_full(session: &Session, reference: &Reference) -> Result<String, CliError>
     let known = asked.map_err(|error| fail(session, FAILED, &of_image(error, reference)))?;
     say_known(session, &known);
     Ok(known.in_full().familiar())
+}
+
+impl From<PushedError> for CliError {
+    fn from(error: PushedError) -> Self {
+        match error {
+            PushedError::Sign(error) => error.into(),
+            PushedError::Publish(error) => error.into(),
+            error @ PushedError::Another { .. } => Self::new(ErrorKind::Tampered, error),
+        }
+    }
 }

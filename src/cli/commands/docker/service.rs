@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 
+use crate::actions::docker::run::RunRefusal;
 use crate::actions::docker::service::service;
 use crate::cli::docker_flags::{Given, scan};
 use crate::cli::docker_steps::{
@@ -73,8 +74,13 @@ fn in_full(session: &Session, image: &str) -> Result<Option<OsString>, CliError>
     let context = session.context()?;
     let asked = session.block_on(async { Ok::<_, CliError>(service(&context, image).await) })?;
     let found = asked.map_err(|refusal| {
-        let words = of_run(refusal, image);
-        let words = format!("failed to resolve image digest using content trust: {words}");
+        let words = match refusal {
+            RunRefusal::Reference(error) => format!("invalid reference {image}: {error}"),
+            refusal => {
+                let words = of_run(refusal, image);
+                format!("failed to resolve image digest using content trust: {words}")
+            }
+        };
         fail(session, FAILED, &words)
     })?;
     let Some(known) = found else { return Ok(None) };

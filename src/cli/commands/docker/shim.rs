@@ -65,13 +65,13 @@ const COMMANDS: [&str; 14] = [
 ];
 
 /// The function: both programs are called as programs, so that it never calls itself. An alias of
-/// that name would go before it.
+/// that name would go before it, and zsh reads all of a text before it does any of it.
 fn function(shell: Shell, program: &str) -> String {
     let (bars, blanks) = (COMMANDS.join(" | "), COMMANDS.join(" "));
     match shell {
         Shell::Bash | Shell::Zsh => format!(
             "unalias docker 2>/dev/null || :
-{} {{
+eval 'docker() {{
     case \"${{1-}}\" in
     {bars} | -*)
         command {program} docker cli \"$@\"
@@ -80,10 +80,8 @@ fn function(shell: Shell, program: &str) -> String {
         command docker \"$@\"
         ;;
     esac
-}}
-",
-            // Zsh reads all of it before it forgets the alias.
-            if shell == Shell::Zsh { "function docker" } else { "docker()" }
+}}'
+"
         ),
         Shell::Fish => format!(
             "function docker --wraps docker
