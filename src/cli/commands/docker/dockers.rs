@@ -103,7 +103,7 @@ fn unasked(words: &[OsString]) -> Option<String> {
         "bake" => return Some("bake".to_owned()),
         "compose" => &["build", "create", "pull", "run", "up", "watch"],
         "stack" => &["deploy", "up"],
-        "builder" | "buildx" => &["bake", "f"],
+        "builder" | "buildx" => &["bake", "dap", "debug", "f"],
         _ => return None,
     };
     // A flag's value may look like a verb; then the warning is idle.
