@@ -38,14 +38,11 @@ impl Args {
             None => session,
         };
         let docker = docker_of(session, path, first)?;
-        match command(rest)? {
-            Some((verb, rest)) => take(session, &docker, verb, &rest),
-            None => {
-                warn(session, rest);
-                let all = Docker::new(docker.program(), Vec::new());
-                Err(all.become_it(&words).into())
-            }
+        if let Some((verb, rest)) = command(rest)? {
+            return take(session, &docker, verb, &rest);
         }
+        warn(session, rest);
+        Err(Docker::new(docker.program(), Vec::new()).become_it(&words).into())
     }
 }
 
