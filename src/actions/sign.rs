@@ -150,7 +150,7 @@ pub async fn sign(context: &Context, request: &Request) -> Result<Signed, SignEr
     if reference.tag().is_none() && !request.all_tags {
         return Err(SignError::NoTag { reference: reference.familiar() });
     }
-    let contents = resolve(context, request);
+    let contents = pushed_contents(context, request);
     Box::pin(sign_contents(context, reference, request.signer.as_deref(), contents, None)).await
 }
 
@@ -238,7 +238,11 @@ fn wanted(contents: Vec<Content>) -> Result<Vec<Wanted>, SignError> {
     wanted.collect()
 }
 
-async fn resolve(context: &Context, request: &Request) -> Result<Vec<Content>, SignError> {
+/// What the registry serves now for each tag that is to be signed.
+pub async fn pushed_contents(
+    context: &Context,
+    request: &Request,
+) -> Result<Vec<Content>, SignError> {
     let reference = &request.reference;
     let registry = context.connections.registry(reference).map_err(ImageError::from)?;
     let tags = match reference.tag() {

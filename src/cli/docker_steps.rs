@@ -9,7 +9,7 @@ use crate::actions::Context;
 use crate::actions::docker::Known;
 use crate::actions::docker::push::{push, pushed};
 use crate::actions::publish::Published;
-use crate::actions::sign::SignError;
+use crate::actions::sign::{SignError, Signed, SignedTag};
 use crate::cli::docker_flags::{FlagError, Given, Scanned};
 use crate::cli::docker_words::{of_kind, with_causes};
 use crate::cli::error::{CliError, ErrorKind};
@@ -98,14 +98,15 @@ pub fn without_switch(verb: &str, arguments: &[OsString], scanned: &Scanned) -> 
     rewritten(verb, arguments, scanned, &|given| (given.long == SWITCH).then(Vec::new))
 }
 
-/// The words of a command, flags replaced where `replace` says by what.
+/// The words of a command, which begin with those of `verb`, flags replaced where `replace` says by
+/// what.
 pub fn rewritten(
     verb: &str,
     arguments: &[OsString],
     scanned: &Scanned,
     replace: &dyn Fn(&Given) -> Option<Vec<OsString>>,
 ) -> Vec<OsString> {
-    let mut words = vec![OsString::from(verb)];
+    let mut words: Vec<OsString> = verb.split(' ').map(OsString::from).collect();
     let mut given = scanned.flags.iter().filter_map(|given| Some((given, replace(given)?)));
     let mut next = given.next();
     for (number, word) in arguments.iter().enumerate() {
@@ -238,11 +239,21 @@ pub fn push_and_sign(
         let words = "nothing was signed: docker does not say which digest it pushed";
         return Err(fail(session, FAILED, words));
     }
-    let name = reference.name();
     let tags: Vec<String> = contents.iter().map(|content| content.tag.clone()).collect();
     let signed = session
         .block_on(async { push(context, reference, contents).await.map_err(CliError::from) });
-    let signed = signed.map_err(|error| not_signed(session, &name, &tags.join(", "), &error))?;
+    say_pushed(session, reference, &tags.join(", "), signed)
+}
+
+/// Says what came of signing what was pushed.
+pub fn say_pushed(
+    session: &Session,
+    reference: &Reference,
+    tags: &str,
+    signed: Result<Signed, CliError>,
+) -> Result<(), CliError> {
+    let (ui, name) = (session.ui, reference.name());
+    let signed = signed.map_err(|error| not_signed(session, &name, tags, &error))?;
     if signed.published.initialized.is_some() {
         ui.line(format!("Finished initializing {name:?}"))?;
     }
@@ -257,8 +268,8 @@ pub fn push_and_sign(
 pub fn say_signed(
     session: &Session,
     name: &str,
-    tag: &crate::actions::sign::SignedTag,
-    signed: &crate::actions::sign::Signed,
+    tag: &SignedTag,
+    signed: &Signed,
 ) -> Result<(), CliError> {
     let tag_name = &tag.tag;
     let line = match signed.waits(tag) {
@@ -314,7 +325,8 @@ mod tests {
     use test_case::test_case;
 
     use super::*;
-    use crate::cli::docker_flags::{RUN, scan};
+    use crate::cli::docker_flags::scan;
+    use crate::cli::docker_tables::RUN;
 
     #[test_case("--disable-content-trust a", "run a")]
     #[test_case("--rm --disable-content-trust=false -e --disable-content-trust a --disable-content-trust", "run --rm -e --disable-content-trust a --disable-content-trust"; "only the flag itself")]

@@ -18,6 +18,7 @@ pub mod content_trust;
 pub mod docker_flags;
 pub mod docker_format;
 pub mod docker_steps;
+pub mod docker_tables;
 pub mod docker_words;
 pub mod error;
 pub mod exit_code;

@@ -128,11 +128,10 @@ impl Console for NoConsole {
     fn say(&self, _line: &str) {}
 }
 
-/// Reads a line from a terminal, key by key, and shows nothing of it.
-pub fn read_hidden(terminal: &File) -> Result<Zeroizing<String>, PromptError> {
+/// Reads a line from a terminal, key by key, and shows nothing of it; `keys` are what is typed there.
+pub fn read_hidden(terminal: &File, keys: &mut dyn Read) -> Result<Zeroizing<String>, PromptError> {
     let _restored_on_drop = KeyByKey::enter(terminal)?;
-    let mut keys = terminal.try_clone().map_err(PromptError::Io)?;
-    read_line(&mut keys, &mut io::sink(), Echo::Off)
+    read_line(keys, &mut io::sink(), Echo::Off)
 }
 
 fn open_terminal() -> Option<File> {

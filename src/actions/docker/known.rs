@@ -19,6 +19,15 @@ pub struct Known {
     pub verdict: Verdict,
 }
 
+impl Known {
+    /// Its name with tag and digest, for who shows the one and keeps to the other.
+    pub fn in_full(&self) -> Reference {
+        let tag = self.tagged.as_ref().and_then(Reference::tag);
+        let full = tag.and_then(|tag| self.pinned.with_tag(tag).ok());
+        full.unwrap_or_else(|| self.pinned.clone())
+    }
+}
+
 /// Asks trust for the digest of an image; without tag and digest, of `latest`.
 pub async fn known(context: &Context, reference: &Reference) -> Result<Known, VerifyImageError> {
     let verdict = resolve(context, reference, &Demand::now(&[])).await?;

@@ -6,9 +6,11 @@
 pub mod build;
 pub mod install;
 pub mod known;
+pub mod plugin;
 pub mod pull;
 pub mod push;
 pub mod run;
+pub mod service;
 pub mod uninstall;
 
 pub use known::{Known, known};

@@ -5,9 +5,11 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::sync::{Mutex, PoisonError};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use zeroize::Zeroizing;
 
 use crate::cli::error::CliError;
+use crate::cli::plugin::socket::Ending;
 use crate::cli::prompt::{Console, Echo, PromptError, read_hidden};
 use crate::cli::ui::Ui;
 
@@ -17,12 +19,13 @@ pub struct PluginConsole {
     ui: Ui,
     /// What is said before the first question, or when there was none.
     held: Mutex<String>,
+    ending: Ending,
 }
 
 impl PluginConsole {
-    /// Asks on this screen.
-    pub fn new(ui: Ui) -> Self {
-        Self { ui, held: Mutex::default() }
+    /// Asks on this screen, until the end has come.
+    pub fn new(ui: Ui, ending: Ending) -> Self {
+        Self { ui, held: Mutex::default(), ending }
     }
 
     /// Keeps a text back until somebody is asked, or until [`PluginConsole::release`].
@@ -39,8 +42,25 @@ impl PluginConsole {
     /// Asks a question whose answer is yes or no; no answer is a no.
     pub fn confirm(&self, question: &str) -> Result<bool, CliError> {
         self.ui.data(format!("{question} [y/N] "))?;
-        let line = read_line().map_err(CliError::from)?;
+        let line = self.read_line()?;
         Ok(line.is_some_and(|line| matches!(line.trim(), "y" | "Y")))
+    }
+}
+
+impl PluginConsole {
+    fn input(&self) -> Unbuffered<'_> {
+        Unbuffered { ending: &self.ending }
+    }
+
+    /// A line of the standard input without its end; nothing at the end of the input. No byte
+    /// behind it is taken: it may be the answer to the next question.
+    fn read_line(&self) -> Result<Option<Zeroizing<String>>, PromptError> {
+        read_line(&mut self.input()).map_err(|cause| self.cancelled(PromptError::Io(cause)))
+    }
+
+    /// What failed because the end has come did not fail.
+    fn cancelled(&self, error: PromptError) -> PromptError {
+        if self.ending.has_come() { PromptError::Cancelled } else { error }
     }
 }
 
@@ -52,11 +72,10 @@ impl Console for PluginConsole {
             let terminal = rustix::io::dup(rustix::stdio::stdin());
             terminal
                 .map_err(|errno| PromptError::Io(errno.into()))
-                .and_then(|terminal| read_hidden(&File::from(terminal)))
+                .and_then(|terminal| read_hidden(&File::from(terminal), &mut self.input()))
+                .map_err(|error| self.cancelled(error))
         } else {
-            read_line()
-                .map_err(PromptError::Io)
-                .and_then(|line| line.ok_or(PromptError::NoTerminal))
+            self.read_line().and_then(|line| line.ok_or(PromptError::NoTerminal))
         };
         self.ui.data("\n").map_err(PromptError::Io)?;
         line
@@ -74,13 +93,9 @@ impl Console for PluginConsole {
     }
 }
 
-/// A line of the standard input without its end; nothing at the end of the input. No byte behind it
-/// is taken: it may be the answer to the next question.
-fn read_line() -> io::Result<Option<Zeroizing<String>>> {
+fn read_line(input: &mut dyn Read) -> io::Result<Option<Zeroizing<String>>> {
     let mut line = Zeroizing::new(Vec::with_capacity(MAX_LINE_BYTES));
     let mut byte = [0];
-    // Without a buffer that would read ahead.
-    let mut input = Unbuffered;
     loop {
         match input.read(&mut byte) {
             Ok(0) if line.is_empty() => return Ok(None),
@@ -97,14 +112,28 @@ fn read_line() -> io::Result<Option<Zeroizing<String>>> {
     Ok(Some(Zeroizing::new(text.trim_end_matches('\r').to_owned())))
 }
 
-/// The standard input, a byte at a time.
-struct Unbuffered;
+/// The standard input, a byte at a time; it fails when the end has come.
+struct Unbuffered<'a> {
+    ending: &'a Ending,
+}
 
-impl Read for Unbuffered {
+impl Read for Unbuffered<'_> {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        rustix::io::read(rustix::stdio::stdin(), bytes).map_err(io::Error::from)
+        let input = rustix::stdio::stdin();
+        loop {
+            if self.ending.has_come() {
+                return Err(io::Error::other("somebody ended it"));
+            }
+            match poll(&mut [PollFd::new(&input, PollFlags::IN)], Some(&PATIENCE)) {
+                Ok(0) | Err(rustix::io::Errno::INTR) => {}
+                Ok(_) => return rustix::io::read(input, bytes).map_err(io::Error::from),
+                Err(errno) => return Err(errno.into()),
+            }
+        }
     }
 }
 
+/// How long an answer is waited for before it is looked whether the end has come.
+const PATIENCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 /// Longest line typed, in bytes: the buffer never grows, so no copy of a secret stays behind.
 const MAX_LINE_BYTES: usize = 4096;

@@ -7,13 +7,15 @@ use std::sync::Arc;
 use crate::actions::Context;
 use crate::actions::docker::install::{ASKS, Metadata, PLUGIN};
 use crate::cli::args::GlobalArgs;
-use crate::cli::docker_flags::{GLOBAL, Scanned, scan};
+use crate::cli::docker_flags::{Scanned, scan};
 use crate::cli::docker_steps::{DOCKER, FAILED, NOT_RUN, fail, failed};
+use crate::cli::docker_tables::GLOBAL;
 use crate::cli::docker_words::with_causes;
 use crate::cli::error::{CliError, ErrorKind};
 use crate::cli::exit_code;
 use crate::cli::passphrases::Passphrases;
 use crate::cli::plugin::console::PluginConsole;
+use crate::cli::plugin::socket::Ending;
 use crate::cli::plugin::usage::{Command, TRUST};
 use crate::cli::plugin::{completion, inspect, key, revoke, sign, signer, socket};
 use crate::cli::run::Session;
@@ -86,9 +88,9 @@ fn called(ui: Ui, words: &[OsString]) -> Result<(), CliError> {
         }
         "trust" => {
             let environment = Environment::of_this_process();
-            socket::listen(&environment);
             let Some((command, scanned, rest)) = parse(ui, rest)? else { return Ok(()) };
-            let plugin = plugin(&scanned_globals(words, at)?, &environment, first)?;
+            let ending = socket::listen(&environment);
+            let plugin = plugin(&scanned_globals(words, at)?, &environment, first, ending)?;
             serve(&plugin, command, &scanned, &rest)
         }
         other => Err(refuse(format!("{PLUGIN} serves `docker trust`, and knows no `{other}`"))),
@@ -109,6 +111,7 @@ fn plugin(
     global: &GlobalArgs,
     environment: &Environment,
     first: &[OsString],
+    ending: Ending,
 ) -> Result<Plugin, CliError> {
     let settings = Settings::load(global, environment)?;
     let verbosity =
@@ -117,7 +120,7 @@ fn plugin(
     for warning in &settings.config.warnings {
         ui.warn(warning);
     }
-    let console = Arc::new(PluginConsole::new(ui));
+    let console = Arc::new(PluginConsole::new(ui, ending));
     let passphrases = Passphrases::new(
         settings.passphrases.clone(),
         settings.keyring.clone(),
@@ -136,6 +139,7 @@ type Parsed = (&'static Command, Scanned, Vec<String>);
 fn parse(ui: Ui, words: &[String]) -> Result<Option<Parsed>, CliError> {
     let mut command: &'static Command = &TRUST;
     let mut words = words;
+    let mut wants_help = false;
     let refuse = |code: u8, words: String| {
         ui.pass_on_lines(&words);
         failed(code)
@@ -147,10 +151,11 @@ fn parse(ui: Ui, words: &[String]) -> Result<Option<Parsed>, CliError> {
         let own: Vec<OsString> = own.iter().map(OsString::from).collect();
         let scanned = scan(&command.table, &own)
             .map_err(|error| refuse(NOT_RUN, command.misused(&error.to_string())))?;
-        if scanned.is_on("help") == Some(true) {
-            return help(ui, command, &own).map(|()| None);
-        }
+        let is_help = scanned.is_on("help") == Some(true);
         let Some(next) = next else {
+            if is_help || wants_help {
+                return help(ui, command, &own).map(|()| None);
+            }
             let Some(word) = words.get(at) else {
                 ui.pass_on_lines(command.help().trim_end());
                 return Ok(None);
@@ -158,13 +163,15 @@ fn parse(ui: Ui, words: &[String]) -> Result<Option<Parsed>, CliError> {
             let words = format!("docker: unknown command: {} {word}", command.path);
             return Err(refuse(FAILED, command.misused(&words)));
         };
+        // Help is that of the last command.
+        wants_help |= is_help;
         command = next;
         words = words.get(at + 1..).unwrap_or_default();
     }
     let given: Vec<OsString> = words.iter().map(OsString::from).collect();
     let scanned = scan(&command.table, &given)
         .map_err(|error| refuse(NOT_RUN, command.misused(&error.to_string())))?;
-    if scanned.is_on("help") == Some(true) {
+    if wants_help || scanned.is_on("help") == Some(true) {
         return help(ui, command, &given).map(|()| None);
     }
     if let Some(problem) = command.miscounted(scanned.words.len()) {

@@ -155,6 +155,19 @@ impl Command {
         self.commands.iter().find(|command| command.name == name)
     }
 
+    /// Its flags as they are typed, each with what it does.
+    pub fn flags(&self) -> Vec<(String, &'static str)> {
+        let mut flags = Vec::new();
+        for flag in self.table.flags.iter().filter(|flag| flag.long != HELP.long) {
+            let long = format!("--{}", flag.long);
+            let line = self.options.lines().find(|line| line.contains(&long)).unwrap_or_default();
+            let about = line.rsplit("   ").next().unwrap_or_default().trim();
+            flags.push((long, about));
+            flags.extend(flag.short.map(|letter| (format!("-{}", char::from(letter)), about)));
+        }
+        flags
+    }
+
     /// What docker prints for `--help`.
     pub fn help(&self) -> String {
         let Self { usage, about, path, .. } = self;
@@ -225,6 +238,15 @@ mod tests {
              load        Load a private key file for signing\n\n\
              Run 'docker trust key COMMAND --help' for more information on a command.\n"
         );
+    }
+
+    #[test]
+    fn flags_are_offered_with_what_they_do() {
+        let flags = TRUST.find("revoke").unwrap().flags();
+        let about = "Do not prompt for confirmation";
+        assert_eq!(flags, [("--yes".to_owned(), about), ("-y".to_owned(), about)]);
+        let flags = TRUST.find("signer").unwrap().find("add").unwrap().flags();
+        assert_eq!(flags, [("--key".to_owned(), "Path to the signer's public key file")]);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use crate::interop::world::{World, import};
 use crate::peers::image::push_image;
-use crate::peers::process::{Finished, search_path};
+use crate::peers::process::{Finished, find_program, search_path};
 use crate::peers::user::docker_program;
 use crate::peers::{Dockerd, User};
 
@@ -113,6 +113,10 @@ pub(super) fn refusals(world: &World, owner: &User) {
         &["run", "--rm", &name("unsigned")],
         &["create", &name("unsigned")],
         &["run", "--rm", "-itdP", "--name", &name("1"), &name("unsigned"), &name("1")],
+        &["create", "--mount", &format!("type=image,src={},dst=/x", name("unsigned")), &name("1")],
+        &["run", "--mount", &format!("\"type=image\",src={},dst=/x", name("1")), &name("1")],
+        // A tag that reads like an id.
+        &["create", "--pull=always", &format!("sha256:{}", "0".repeat(64))],
         // It is signed, but not with this digest.
         &["pull", &format!("{}@{}", name("1"), evil.digest)],
         &["run", &format!("{}@{}", name("1"), evil.digest)],
@@ -211,6 +215,27 @@ pub(super) fn builds(world: &World, daemon: &Dockerd) {
         assert!(refused.stderr.contains(words), "{refused:?}");
         assert_eq!(here(&user), "");
     }
+    // What else brings an image into it.
+    write("Dockerfile", "FROM %:2\n");
+    write("Unsigned", "FROM %:unsigned\n");
+    let unsigned = format!("{app}:unsigned");
+    let cache = format!("--cache-from=type=registry,ref={unsigned}");
+    let scanner = format!("type=sbom,generator={unsigned}");
+    for (words, said) in [
+        (&["build", "--cache-from", &unsigned, "context"][..], "No valid trust data"),
+        (&["build", &cache, "context"], "No valid trust data"),
+        (&["build", "--attest", &scanner, "context"], "No valid trust data"),
+        (&["build", "--sbom", "true", "context"], "the builder chooses the image"),
+        (&["cli", "buildx", "build", "-f", "context/Unsigned", "context"], "No valid trust data"),
+        (&["cli", "buildx", "b", "-f", "context/Unsigned", "context"], "No valid trust data"),
+        (&["cli", "builder", "b", "-f", "context/Unsigned", "context"], "No valid trust data"),
+    ] {
+        let refused = user.trust_docker(words).expect_code(1);
+        assert!(refused.stderr.contains(said), "{refused:?}");
+        assert_eq!(here(&user), "");
+    }
+    let warned = user.trust_docker(&["cli", "stack", "deploy", "-c", "nowhere", "app"]);
+    assert!(warned.stderr.contains("works without content trust"), "{warned:?}");
     for words in [
         &["build", "https://example.com/app.git"][..],
         &["build", "--unheard-of", "context"],
@@ -235,6 +260,77 @@ pub(super) fn builds(world: &World, daemon: &Dockerd) {
     assert_eq!(left.count(), 0);
 }
 
+/// Services and plugins, beside the docker that asked trust about them.
+pub(super) fn services_and_plugins(world: &World, daemon: &Dockerd) {
+    let user = world.docker_user(daemon);
+    let app = format!("{}/place", world.registry.host_port());
+    let swarm = ["swarm", "init", "--advertise-addr=127.0.0.1", "--listen-addr=127.0.0.1:0"];
+    user.docker(&swarm).success();
+    let mut dockers = user.twin();
+    dockers.set("DOCKER_CONTENT_TRUST", "1");
+    let create = |name: &str| -> Vec<String> {
+        let line = format!("service create -d --replicas 0 --name {name} {app}:1 command");
+        line.split(' ').map(str::to_owned).collect()
+    };
+    let theirs = create("theirs");
+    dockers.docker(&theirs.iter().map(String::as_str).collect::<Vec<_>>()).success();
+    let ours = create("ours");
+    user.trust_docker(&ours.iter().map(String::as_str).collect::<Vec<_>>()).success();
+    let image = |name: &str| {
+        let format = "{{.Spec.TaskTemplate.ContainerSpec.Image}}";
+        user.docker(&["service", "inspect", "--format", format, name]).success().stdout
+    };
+    assert!(image("ours").starts_with(&format!("{app}:1@sha256:")));
+    assert_eq!(image("ours"), image("theirs"));
+    let digest = format!("{app}@sha256:{}", "0".repeat(64));
+    for line in [
+        "service create -d %:unsigned",
+        "service create -d %:none",
+        "service create -d %-unknown:1",
+        "service create -d UPPER",
+        "service create",
+        "service update -d --image %:unsigned ours",
+        "service update -d --image UPPER ours",
+        "service update",
+        "service",
+        "plugin install %:unsigned",
+        "plugin install %-unknown:1",
+        "plugin install UPPER",
+        "plugin install",
+        "plugin upgrade nothing",
+        "plugin push %:nothing",
+        "plugin push UPPER",
+        "plugin push",
+    ] {
+        same(&dockers, &user, &line.replace('%', &app));
+    }
+    same(&dockers, &user, &format!("plugin push {digest}"));
+    let update = ["service", "update", "-dt", "--image", &format!("{app}:2"), "ours"];
+    user.trust_docker(&update).success();
+    assert!(image("ours").starts_with(&format!("{app}:2@sha256:")));
+
+    let folder = user.home().join("plugin");
+    fs::create_dir_all(folder.join("rootfs")).unwrap();
+    let config = r#"{"entrypoint":["/x"],"interface":{"types":["docker.x/1.0"],"socket":"x"}}"#;
+    fs::write(folder.join("config.json"), config).unwrap();
+    let plugin = format!("{app}-plugin:1");
+    user.docker(&["plugin", "create", &plugin, "plugin"]).success();
+    let pushed = user.trust_docker(&["plugin", "push", &plugin]).success();
+    assert!(pushed.stdout.ends_with(&format!("Successfully signed {plugin}\n")), "{pushed:?}");
+    user.trust(&["verify", &plugin]).success();
+    let mut dockers = user.twin();
+    dockers.set("DOCKER_CONTENT_TRUST", "1");
+    same(&dockers, &user, &format!("plugin push {plugin}"));
+    // The registry has another than docker pushed.
+    let liar = user.home().join("liar");
+    fs::write(&liar, "#!/bin/sh\necho '000000000000: Preparing'\n").unwrap();
+    fs::set_permissions(&liar, fs::Permissions::from_mode(0o755)).unwrap();
+    let liar = liar.display().to_string();
+    let refused =
+        user.trust(&["docker", "--docker", &liar, "plugin", "push", &plugin]).expect_code(1);
+    assert!(refused.stderr.contains("which is not what docker pushed"), "{refused:?}");
+}
+
 /// The function that a shell makes of `docker`.
 pub(super) fn shell(world: &World, daemon: &Dockerd) {
     let user = world.docker_user(daemon);
@@ -252,6 +348,27 @@ pub(super) fn shell(world: &World, daemon: &Dockerd) {
     shell(&format!("docker pull {app}:unsigned")).expect_code(1);
     shell(&format!("docker --log-level warn image pull {app}:unsigned")).expect_code(1);
     assert_eq!(here(&user), "");
+    // An alias goes before a function, unless it is taken away; fish has none.
+    for (program, kind, first) in [
+        ("bash", "bash", "shopt -s expand_aliases"),
+        ("dash", "bash", "set -eu"),
+        ("busybox", "bash", "set -eu"),
+        ("zsh", "zsh", "set -eu"),
+        ("zsh", "bash", "set -eu"),
+        ("fish", "fish", ""),
+    ] {
+        if find_program(program, |_| true).is_none() {
+            continue;
+        }
+        let define = match kind {
+            "fish" => "trust docker shim --shell fish | source".to_owned(),
+            kind => format!("alias docker=false\neval \"$(trust docker shim --shell {kind})\""),
+        };
+        let text = format!("{first}\n{define}\ndocker -D pull {app}:unsigned");
+        let words: &[&str] = if program == "busybox" { &["sh", "-c"] } else { &["-c"] };
+        let refused = user.program(program, &[words, &[&text]].concat()).expect_code(1);
+        assert_eq!(refused.stderr, "No valid trust data for unsigned\n", "{program}");
+    }
     shell(&format!("docker pull {app}:2")).success();
     assert_eq!(shell("docker images -q").success().stdout.lines().count(), 1);
     assert_eq!(shell("docker version --format '{{.Client.Version}}'").success().stderr, "");

@@ -20,4 +20,5 @@ fn docker_does_not_miss_what_it_had() {
     enforcement::refusals(&world, &owner);
     enforcement::builds(&world, &daemon);
     enforcement::shell(&world, &daemon);
+    enforcement::services_and_plugins(&world, &daemon);
 }

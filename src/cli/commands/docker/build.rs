@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use crate::actions::docker::Known;
 use crate::actions::docker::build::{Given as Facts, Pinned, build as pinned, context_name};
 use crate::actions::docker::known;
-use crate::cli::docker_flags::{BUILD, Given, Scanned, scan};
+use crate::cli::docker_flags::{Given, Scanned, parse_bool, scan};
 use crate::cli::docker_steps::{
     FAILED, fail, failed, is_enforced, rewritten, say_known, tag, unreadable, without_switch,
 };
+use crate::cli::docker_tables::BUILD;
 use crate::cli::docker_words::{of_build, of_image};
 use crate::cli::error::{CliError, ErrorKind};
 use crate::cli::run::Session;
@@ -35,40 +36,50 @@ pub struct Args {
 }
 
 /// Has docker build from a Dockerfile in which every image has its digest.
-pub fn build(session: &Session, docker: &Docker, words: &[OsString]) -> Result<(), CliError> {
-    let read =
-        |words: &[OsString]| scan(&BUILD, words).map_err(|error| unreadable("build", &error));
+///
+/// `verb` is what docker calls it: `build`, or `buildx build`.
+pub fn build(
+    session: &Session,
+    docker: &Docker,
+    verb: &str,
+    words: &[OsString],
+) -> Result<(), CliError> {
+    let read = |words: &[OsString]| scan(&BUILD, words).map_err(|error| unreadable(verb, &error));
     // Flags that are replaced must not stand in one word with others.
     let words = &read(words)?.apart(words);
     let scanned = read(words)?;
     if scanned.is_on("help") == Some(true) || !is_enforced(session, &scanned) {
-        return Err(docker.become_it(&without_switch("build", words, &scanned)).into());
+        return Err(docker.become_it(&without_switch(verb, words, &scanned)).into());
     }
     let typed = match scanned.words.as_slice() {
         [only] => words.get(*only),
         _ => None,
     };
     // Were docker to count otherwise, it must not build what nobody looked at.
-    let context =
-        typed.ok_or_else(|| fail(session, FAILED, "'docker build' requires 1 argument"))?;
+    let context = typed
+        .ok_or_else(|| fail(session, FAILED, &format!("'docker {verb}' requires 1 argument")))?;
     let input = Input::of(session, context, scanned.value("file"))?;
     let text = input.read(session)?;
     let mut pins = Pins::default();
     pins.contexts(session, &scanned)?;
     pins.frontend(session, &scanned)?;
+    pins.scanners(session, &scanned)?;
+    pins.caches(session, &scanned)?;
     let facts = facts(session, &scanned);
     let trust = session.context()?;
     let built = async { Ok::<_, CliError>(pinned(&trust, &text, &facts).await) };
     let Pinned { text, images } = session
         .block_on(built)?
         .map_err(|refusal| fail(session, FAILED, &of_build(refusal, &input.name())))?;
-    pins.images.extend(images);
+    for image in images {
+        pins.add(image);
+    }
     for known in &pins.images {
         say_known(session, known);
     }
     let code = match &input {
         Input::Alone => {
-            let handed = rewritten("build", words, &scanned, &|given| pins.replace(given));
+            let handed = rewritten(verb, words, &scanned, &|given| pins.replace(given));
             let mut written = Ok(());
             let ui = session.ui;
             let code = docker.follow(&handed, Some(text.as_bytes()), &mut |line| {
@@ -82,13 +93,12 @@ pub fn build(session: &Session, docker: &Docker, words: &[OsString]) -> Result<(
         Input::Stdin | Input::File { .. } => {
             let folder = TemporaryFolder::create(&session.settings.temporary_dir)?;
             let file = input.put(&folder, &text)?;
-            let mut handed =
-                rewritten("build", words, &scanned, &|given| match given.long.as_str() {
-                    "file" => Some(Vec::new()),
-                    _ => pins.replace(given),
-                });
-            handed.insert(1, "--file".into());
-            handed.insert(2, file.into_os_string());
+            let mut handed = rewritten(verb, words, &scanned, &|given| match given.long.as_str() {
+                "file" => Some(Vec::new()),
+                _ => pins.replace(given),
+            });
+            let after = verb.split(' ').count();
+            handed.splice(after..after, ["--file".into(), file.into_os_string()]);
             let docker = docker.clone();
             // Somebody who ends docker with Ctrl-C leaves no file behind.
             session.outlive(move || docker.show(&handed, Shown::AsOutput))??
@@ -257,15 +267,85 @@ impl Pins {
         Ok(())
     }
 
+    /// What looks for the parts of the outcome is a program in an image.
+    fn scanners(&mut self, session: &Session, scanned: &Scanned) -> Result<(), CliError> {
+        for given in &scanned.flags {
+            let value = given.value.as_deref().unwrap_or_default().to_string_lossy();
+            let fields = match given.long.as_str() {
+                "sbom" if parse_bool(&value) == Some(false) => continue,
+                "sbom" if parse_bool(&value) == Some(true) => Vec::new(),
+                "sbom" | "attest" => fields(session, given, &value)?,
+                _ => continue,
+            };
+            let is = |name, value| field(&fields, name).is_some_and(|given| given == value);
+            if is("type", "provenance") || is("disabled", "true") {
+                continue;
+            }
+            let Some(image) = field(&fields, "generator") else {
+                let words = format!(
+                    "--{}: the builder chooses the image that scans, so it is not known to be \
+                     signed: `generator=IMAGE` names one",
+                    given.long
+                );
+                return Err(fail(session, FAILED, &words));
+            };
+            let pinned = self.pin(session, image)?;
+            self.put(given, &with_field(&fields, "generator", &pinned));
+        }
+        Ok(())
+    }
+
+    /// What comes from a cache in a registry is built into the outcome as it is.
+    fn caches(&mut self, session: &Session, scanned: &Scanned) -> Result<(), CliError> {
+        for given in scanned.flags.iter().filter(|given| given.long == "cache-from") {
+            let value = given.value.as_deref().unwrap_or_default().to_string_lossy();
+            let fields = fields(session, given, &value)?;
+            if !fields.iter().any(|field| field.contains('=')) {
+                let images = fields.iter().filter(|image| !image.is_empty());
+                let pinned: Result<Vec<String>, CliError> =
+                    images.map(|image| self.pin(session, image)).collect();
+                self.put(given, &pinned?.join(","));
+                continue;
+            }
+            match field(&fields, "type") {
+                Some("registry") => {}
+                Some(_) => continue,
+                None => return Err(fail(session, FAILED, "--cache-from: there is no `type`")),
+            }
+            if let Some(image) = field(&fields, "ref") {
+                let pinned = self.pin(session, image)?;
+                self.put(given, &with_field(&fields, "ref", &pinned));
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps an image, once.
+    fn add(&mut self, image: Known) {
+        let is_same = |other: &Known| other.pinned == image.pinned && other.tagged == image.tagged;
+        if !self.images.iter().any(is_same) {
+            self.images.push(image);
+        }
+    }
+
+    /// Gives a flag another value.
+    fn put(&mut self, given: &Given, value: &str) {
+        let word = format!("--{}={value}", given.long);
+        self.replaced.push((given.at.start, word.into()));
+    }
+
     fn pin(&mut self, session: &Session, image: &str) -> Result<String, CliError> {
         let reference = Reference::parse(image)
             .map_err(|error| fail(session, FAILED, &format!("{image}: {error}")))?;
         let context = session.context()?;
         let found = session
             .block_on(async { Ok::<_, CliError>(known(&context, &reference).await) })?
-            .map_err(|error| fail(session, FAILED, &of_image(error, &reference)))?;
+            .map_err(|error| {
+                let words = of_image(error, &reference);
+                fail(session, FAILED, &format!("{}: {words}", reference.familiar()))
+            })?;
         let pinned = found.pinned.familiar();
-        self.images.push(found);
+        self.add(found);
         Ok(pinned)
     }
 
@@ -277,6 +357,33 @@ impl Pins {
         let found = self.replaced.iter().find(|(at, _)| *at == given.at.start);
         found.map(|(_, word)| vec![word.clone()])
     }
+}
+
+/// The parts of a value; docker's form for parts with commas or quotes in them is not read.
+fn fields(session: &Session, given: &Given, value: &str) -> Result<Vec<String>, CliError> {
+    if value.contains(['"', '\n', '\r']) {
+        let words = format!("--{}: `{value}`: a value with quotes is not looked into", given.long);
+        return Err(fail(session, FAILED, &words));
+    }
+    Ok(value.split(',').map(|field| field.trim().to_owned()).collect())
+}
+
+/// The value of a part: the last one, if there are several.
+fn field<'a>(fields: &'a [String], name: &str) -> Option<&'a str> {
+    let found = fields.iter().rev().filter_map(|field| field.split_once('='));
+    let mut found = found.filter(|(key, _)| key.trim().eq_ignore_ascii_case(name));
+    found.next().map(|(_, value)| value.trim())
+}
+
+/// The parts again, one of them with another value.
+fn with_field(fields: &[String], name: &str, value: &str) -> String {
+    let kept = fields.iter().filter(|field| {
+        field.split_once('=').is_none_or(|(key, _)| !key.trim().eq_ignore_ascii_case(name))
+    });
+    let mut kept: Vec<&str> = kept.map(String::as_str).filter(|field| !field.is_empty()).collect();
+    let new = format!("{name}={value}");
+    kept.push(&new);
+    kept.join(",")
 }
 
 /// What the flags say of images.

@@ -4,9 +4,11 @@ pub mod build;
 pub mod create;
 pub mod dockers;
 pub mod install;
+pub mod plugin;
 pub mod pull;
 pub mod push;
 pub mod run;
+pub mod service;
 pub mod shim;
 pub mod uninstall;
 
@@ -42,6 +44,8 @@ pub enum Verb {
     Run(run::Args),
     Create(create::Args),
     Build(build::Args),
+    Service(service::Args),
+    Plugin(plugin::Args),
     Cli(dockers::Args),
     Install(install::Args),
     Uninstall(uninstall::Args),
@@ -49,7 +53,7 @@ pub enum Verb {
 }
 
 /// The words after these are docker's, whatever they look like.
-const HANDED_ON: [&str; 6] = ["pull", "push", "run", "create", "build", "cli"];
+const HANDED_ON: [&str; 8] = ["pull", "push", "run", "create", "build", "service", "plugin", "cli"];
 
 impl Command {
     /// Runs the verb that was typed.
@@ -61,7 +65,9 @@ impl Command {
             Verb::Push(args) => push::push(session, &docker()?, &args.words),
             Verb::Run(args) => run::start(session, &docker()?, "run", &args.words),
             Verb::Create(args) => run::start(session, &docker()?, "create", &args.words),
-            Verb::Build(args) => build::build(session, &docker()?, &args.words),
+            Verb::Build(args) => build::build(session, &docker()?, "build", &args.words),
+            Verb::Service(args) => dockers::command_of(session, &docker()?, "service", args.words),
+            Verb::Plugin(args) => dockers::command_of(session, &docker()?, "plugin", args.words),
             Verb::Cli(args) => args.run(session, path),
             Verb::Install(args) => args.run(session, path),
             Verb::Uninstall(args) => args.run(session, path),

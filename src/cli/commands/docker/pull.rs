@@ -3,10 +3,11 @@
 use std::ffi::OsString;
 
 use crate::actions::docker::pull::pull as signed;
-use crate::cli::docker_flags::{PULL, scan};
+use crate::cli::docker_flags::scan;
 use crate::cli::docker_steps::{
     FAILED, Pulling, fail, failed, is_enforced, pull_and_tag, say_known, unreadable, without_switch,
 };
+use crate::cli::docker_tables::PULL;
 use crate::cli::docker_words::of_pull;
 use crate::cli::error::CliError;
 use crate::cli::run::Session;

@@ -2,10 +2,11 @@
 
 use std::ffi::OsString;
 
-use crate::cli::docker_flags::{PUSH, scan};
+use crate::cli::docker_flags::scan;
 use crate::cli::docker_steps::{
     FAILED, fail, is_enforced, push_and_sign, unreadable, without_switch,
 };
+use crate::cli::docker_tables::PUSH;
 use crate::cli::error::CliError;
 use crate::cli::run::Session;
 use crate::client::docker::Docker;

@@ -8,8 +8,8 @@ use crate::cli::run::Session;
 /// Print a shell function that lets `docker` work under content trust
 ///
 /// For bash and zsh: `eval "$(trust docker shim)"`; for fish: `trust docker shim --shell fish |
-/// source`. It hands `docker pull`, `push`, `run`, `create` and `build` to `trust docker`, under
-/// their long names too, and all else to docker.
+/// source`. It hands what brings or sends images to `trust docker`, under long names too, and all
+/// else to docker.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The shell
@@ -46,26 +46,47 @@ fn program_name() -> String {
     }
 }
 
-/// The function: both programs are called as programs, so that it never calls itself.
+/// Docker's commands that bring images from somewhere, or send them there.
+const COMMANDS: [&str; 14] = [
+    "pull",
+    "push",
+    "run",
+    "create",
+    "build",
+    "image",
+    "container",
+    "builder",
+    "buildx",
+    "service",
+    "plugin",
+    "compose",
+    "stack",
+    "bake",
+];
+
+/// The function: both programs are called as programs, so that it never calls itself. An alias of
+/// that name would go before it, and zsh reads all of a text before it does any of it.
 fn function(shell: Shell, program: &str) -> String {
+    let (bars, blanks) = (COMMANDS.join(" | "), COMMANDS.join(" "));
     match shell {
         Shell::Bash | Shell::Zsh => format!(
-            "docker() {{
+            "unalias docker 2>/dev/null || :
+eval 'docker() {{
     case \"${{1-}}\" in
-    pull | push | run | create | build | image | container | builder | -*)
+    {bars} | -*)
         command {program} docker cli \"$@\"
         ;;
     *)
         command docker \"$@\"
         ;;
     esac
-}}
+}}'
 "
         ),
         Shell::Fish => format!(
             "function docker --wraps docker
     switch \"$argv[1]\"
-        case pull push run create build image container builder '-*'
+        case {blanks} '-*'
             command {program} docker cli $argv
         case '*'
             command docker $argv
