@@ -93,12 +93,11 @@ fn continued(line: &str, below: &str) -> Option<String> {
     for next in below.lines() {
         let next = next.trim_end();
         whole.push(' ');
-        match next.strip_suffix('\\') {
-            Some(part) => whole.push_str(part),
-            None => {
-                whole.push_str(next);
-                break;
-            }
+        if let Some(part) = next.strip_suffix('\\') {
+            whole.push_str(part);
+        } else {
+            whole.push_str(next);
+            break;
         }
     }
     Some(whole)

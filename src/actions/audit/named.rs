@@ -58,16 +58,16 @@ fn pipeline(system: &str, mapping: Value<'_>, found: &mut Vec<Named>) {
             }
         });
     }
-    if let Some(value) = mapping.get("uses") {
-        if let Some(text) = value.text().and_then(|text| text.strip_prefix("docker://")) {
-            add(value, text);
-        }
+    if let Some(value) = mapping.get("uses")
+        && let Some(text) = value.text().and_then(|text| text.strip_prefix("docker://"))
+    {
+        add(value, text);
     }
     // A name without either is that of a container described elsewhere.
-    if let Some(value) = mapping.get("container") {
-        if let Some(text) = value.text().filter(|text| text.contains([':', '/'])) {
-            add(value, text);
-        }
+    if let Some(value) = mapping.get("container")
+        && let Some(text) = value.text().filter(|text| text.contains([':', '/']))
+    {
+        add(value, text);
     }
     if system == "GitLab CI" {
         for item in mapping.get("services").into_iter().flat_map(Value::items) {
@@ -135,13 +135,13 @@ fn jenkins(text: &str) -> Vec<Named> {
             let rest = line.get(at.saturating_add(word.len())..).unwrap_or_default();
             let rest = rest.trim_start_matches([' ', '(', ':']);
             let quoted = ['\'', '"'].iter().find_map(|quote| rest.strip_prefix(*quote));
-            let named = match quoted.and_then(|rest| rest.split(['\'', '"']).next()) {
-                Some(text) => as_image(number, text),
-                None => {
-                    let is_yaml = trimmed.trim_start_matches(['-', ' ']).starts_with("image:");
-                    let text = rest.split_whitespace().next().filter(|_| is_yaml);
-                    text.and_then(|text| as_image(number, text))
-                }
+            let quoted = quoted.and_then(|rest| rest.split(['\'', '"']).next());
+            let named = if let Some(text) = quoted {
+                as_image(number, text)
+            } else {
+                let is_yaml = trimmed.trim_start_matches(['-', ' ']).starts_with("image:");
+                let text = rest.split_whitespace().next().filter(|_| is_yaml);
+                text.and_then(|text| as_image(number, text))
             };
             found.extend(named);
         }

@@ -122,10 +122,10 @@ impl Found {
             let known = self.images.get_mut(*number);
             // One place after the other: the same one comes twice in a row, if at all.
             let is_new = |known: &&mut FoundImage| known.places.last() != Some(&place);
-            if let Some(known) = known.filter(is_new) {
-                if known.places.len() < MAX_AUDIT_PLACES {
-                    known.places.push(place);
-                }
+            if let Some(known) = known.filter(is_new)
+                && known.places.len() < MAX_AUDIT_PLACES
+            {
+                known.places.push(place);
             }
         } else if self.images.len() >= MAX_AUDIT_IMAGES {
             self.images_left_out = self.images_left_out.saturating_add(1);
