@@ -357,9 +357,10 @@ mod tests {
         };
         let sign = KeyUsagePurpose::DigitalSignature;
         let code = ExtendedKeyUsagePurpose::CodeSigning;
-        assert!(usages(&[sign], &[]) && usages(&[sign], &[code.clone()]));
-        assert!(!usages(&[], &[code.clone()]));
-        assert!(!usages(&[sign, KeyUsagePurpose::KeyEncipherment], &[code.clone()]));
+        let codes = std::slice::from_ref(&code);
+        assert!(usages(&[sign], &[]) && usages(&[sign], codes));
+        assert!(!usages(&[], codes));
+        assert!(!usages(&[sign, KeyUsagePurpose::KeyEncipherment], codes));
         assert!(!usages(&[sign], &[ExtendedKeyUsagePurpose::ServerAuth]));
         assert!(!usages(&[sign], &[code, ExtendedKeyUsagePurpose::EmailProtection]));
         // The root's certificate as the reference makes it is for encipherment, too.

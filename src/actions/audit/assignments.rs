@@ -261,54 +261,56 @@ mod tests {
 
     /// What `X` is set to in a line.
     fn set(line: &str, next: &str) -> Option<Assigned> {
-        let at = line.rfind('X').unwrap();
-        assignment(&line[..at], &line[at + 1..], next)
+        let (before, after) = line.rsplit_once('X').unwrap();
+        assignment(before, after, next)
     }
 
-    fn to(value: &str) -> Option<Assigned> {
-        Some(Assigned::To(value.to_owned()))
-    }
-
-    #[test_case("    X:", "      value: \"0\"", to("0"); "gitlab")]
-    #[test_case("    X:", "      from_secret: a", Some(Assigned::Elsewhere); "drone")]
-    #[test_case("    X:", "    Y: 1", Some(Assigned::Elsewhere); "compose hands on what has no value")]
-    #[test_case("  X: {value: '0'}", "", to("0"); "flow")]
-    #[test_case("  X: |", "    secret", to("secret"); "block")]
-    #[test_case("  X: *other", "", Some(Assigned::Elsewhere); "alias")]
-    #[test_case("echo \"##vso[task.setvariable variable=X;isOutput=true]0\"", "", to("0"); "azure")]
-    #[test_case("[Environment]::SetEnvironmentVariable('X', '1', 'User')", "", to("1"); "dot net")]
-    #[test_case("setx X 1", "", to("1"))]
-    #[test_case("Set-Item -Path Env:X -Value 1", "", to("1"))]
-    #[test_case("Remove-Item Env:X", "", Some(Assigned::Unset))]
-    #[test_case("os.environ.setdefault(\"X\", \"1\")", "", to("1"))]
-    #[test_case("os.putenv(\"X\", \"0\")", "", to("0"))]
-    #[test_case("putenv('X=0')", "", to("0"); "php")]
-    #[test_case("string(credentialsId: 'a', variable: 'X')", "", Some(Assigned::Elsewhere); "jenkins")]
-    #[test_case("  name = \"X\"", "  value = \"1\"", to("1"); "terraform")]
-    #[test_case("param(\"env.X\", \"1\")", "", to("1"); "teamcity")]
-    #[test_case("<param name=\"env.X\" value=\"0\" />", "", to("0"); "teamcity in xml")]
-    #[test_case(": \"${X:=1}\"", "", to("1"))]
-    #[test_case("echo ${X:-1}", "", None)]
-    #[test_case("X DEFAULT=1", "", to("1"); "pam")]
-    #[test_case("PassEnvironment=HOME X", "", Some(Assigned::Elsewhere))]
-    #[test_case("UnsetEnvironment=X", "", Some(Assigned::Unset))]
-    #[test_case("Defaults env_keep += \"X\"", "", Some(Assigned::Elsewhere))]
-    #[test_case("set --export X 1", "", to("1"); "fish")]
-    #[test_case("set -x -g X 0", "", to("0"); "fish with two flags")]
-    #[test_case("set --erase X", "", Some(Assigned::Unset); "fish erases")]
-    #[test_case("SETUVAR --export X:1", "", to("1"); "fish keeps")]
-    #[test_case("docker run --env=X a", "", Some(Assigned::Elsewhere))]
-    #[test_case("sudo --preserve-env=X docker pull a", "", Some(Assigned::Elsewhere))]
-    #[test_case("{\\\"X\\\": \\\"0\\\"}", "", to("0"); "json in a string")]
-    #[test_case("'X' => '0',", "", to("0"); "ruby")]
-    #[test_case("env.X = params.pass", "", Some(Assigned::Elsewhere))]
-    #[test_case("env.X = getpass()", "", Some(Assigned::Elsewhere))]
-    #[test_case("variable_name=\"X\"", "", None; "a name of a name")]
-    #[test_case("echo \"set X=1 first\"", "", None; "printed")]
-    #[test_case("echo X=1 >> $GITHUB_ENV", "", to("1"); "printed into a file")]
-    #[test_case("description: \"the variable X: whether\"", "", None; "told of")]
-    fn it_is(line: &str, next: &str, expected: Option<Assigned>) {
-        assert_eq!(set(line, next), expected);
+    #[test_case("    X:", "      value: \"0\"", "=0"; "gitlab")]
+    #[test_case("    X:", "      from_secret: a", "elsewhere"; "drone")]
+    #[test_case("    X:", "    Y: 1", "elsewhere"; "compose hands on what has no value")]
+    #[test_case("  X: {value: '0'}", "", "=0"; "flow")]
+    #[test_case("  X: |", "    secret", "=secret"; "block")]
+    #[test_case("  X: *other", "", "elsewhere"; "alias")]
+    #[test_case("echo \"##vso[task.setvariable variable=X;isOutput=true]0\"", "", "=0"; "azure")]
+    #[test_case("[Environment]::SetEnvironmentVariable('X', '1', 'User')", "", "=1"; "dot net")]
+    #[test_case("setx X 1", "", "=1")]
+    #[test_case("Set-Item -Path Env:X -Value 1", "", "=1")]
+    #[test_case("Remove-Item Env:X", "", "unset")]
+    #[test_case("os.environ.setdefault(\"X\", \"1\")", "", "=1")]
+    #[test_case("os.putenv(\"X\", \"0\")", "", "=0")]
+    #[test_case("putenv('X=0')", "", "=0"; "php")]
+    #[test_case("string(credentialsId: 'a', variable: 'X')", "", "elsewhere"; "jenkins")]
+    #[test_case("  name = \"X\"", "  value = \"1\"", "=1"; "terraform")]
+    #[test_case("param(\"env.X\", \"1\")", "", "=1"; "teamcity")]
+    #[test_case("<param name=\"env.X\" value=\"0\" />", "", "=0"; "teamcity in xml")]
+    #[test_case(": \"${X:=1}\"", "", "=1")]
+    #[test_case("echo ${X:-1}", "", "none")]
+    #[test_case("X DEFAULT=1", "", "=1"; "pam")]
+    #[test_case("PassEnvironment=HOME X", "", "elsewhere")]
+    #[test_case("UnsetEnvironment=X", "", "unset")]
+    #[test_case("Defaults env_keep += \"X\"", "", "elsewhere")]
+    #[test_case("set --export X 1", "", "=1"; "fish")]
+    #[test_case("set -x -g X 0", "", "=0"; "fish with two flags")]
+    #[test_case("set --erase X", "", "unset"; "fish erases")]
+    #[test_case("SETUVAR --export X:1", "", "=1"; "fish keeps")]
+    #[test_case("docker run --env=X a", "", "elsewhere")]
+    #[test_case("sudo --preserve-env=X docker pull a", "", "elsewhere")]
+    #[test_case("{\\\"X\\\": \\\"0\\\"}", "", "=0"; "json in a string")]
+    #[test_case("'X' => '0',", "", "=0"; "ruby")]
+    #[test_case("env.X = params.pass", "", "elsewhere")]
+    #[test_case("env.X = getpass()", "", "elsewhere")]
+    #[test_case("variable_name=\"X\"", "", "none"; "a name of a name")]
+    #[test_case("echo \"set X=1 first\"", "", "none"; "printed")]
+    #[test_case("echo X=1 >> $GITHUB_ENV", "", "=1"; "printed into a file")]
+    #[test_case("description: \"the variable X: whether\"", "", "none"; "told of")]
+    fn it_is(line: &str, next: &str, expected: &str) {
+        let shown = match set(line, next) {
+            Some(Assigned::To(value)) => format!("={value}"),
+            Some(Assigned::Elsewhere) => "elsewhere".to_owned(),
+            Some(Assigned::Unset) => "unset".to_owned(),
+            None => "none".to_owned(),
+        };
+        assert_eq!(shown, expected);
     }
 
     #[test]
