@@ -87,7 +87,7 @@ fn a_changefeed_that_begins_anew_is_read_anew() {
     scene.publish_next();
     let newest = Sha256Hash::of(&scene.repository.raw("timestamp")).to_hex();
     let again = page(&scene, &[("1", ""), ("2", &newest)]);
-    scene.replies.set(ALL_CHANGES, again.clone());
+    scene.replies.set(ALL_CHANGES, again);
     scene.replies.set(&after("3"), page(&scene, &[]));
     assert!(scene.rescue().complete);
     let ids = |scene: &Scene| {
