@@ -232,7 +232,7 @@ fn what_is_not_there_or_cannot_be_read_is_said() {
         laughs.extend([format!("a{level}: &a{level} [{below}]\n")]);
     }
     fs::write(empty.join("laughs.yaml"), format!("{laughs}image: ImagePolicy\n")).unwrap();
-    fs::write(empty.join("deep.json"), format!("{}image", "[".repeat(100_000))).unwrap();
+    fs::write(empty.join("deep.json"), format!("{}{{\"image\": 1", "[".repeat(100_000))).unwrap();
     let said = user.trust(&["audit", "empty", "--fail-on", "note"]).expect_code(15);
     assert!(said.stdout.contains("TR031") && !said.stdout.contains("laughs"), "{said:?}");
     assert!(Path::new(&empty).exists());
