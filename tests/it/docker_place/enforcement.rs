@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use crate::interop::world::{World, import};
 use crate::peers::image::push_image;
-use crate::peers::process::{Finished, find_program, search_path};
+use crate::peers::process::{Finished, search_path};
 use crate::peers::user::docker_program;
 use crate::peers::{Dockerd, User};
 
@@ -357,9 +357,6 @@ pub(super) fn shell(world: &World, daemon: &Dockerd) {
         ("zsh", "bash", "set -eu"),
         ("fish", "fish", ""),
     ] {
-        if find_program(program, |_| true).is_none() {
-            continue;
-        }
         let define = match kind {
             "fish" => "trust docker shim --shell fish | source".to_owned(),
             kind => format!("alias docker=false\neval \"$(trust docker shim --shell {kind})\""),
