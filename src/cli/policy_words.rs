@@ -157,7 +157,8 @@ pub fn readme(facts: &Facts, policy: Policy) -> String {
     for key in facts.counting() {
         let name = &key.name;
         text.extend([format!(
-            "    trust key export --key {} -o {name}.key\n    sed -e '/: /d' -e '/^$/d' {name}.key | \
+            "    trust key export --key {} -o {name}-encrypted.key\n    sed -e '/: /d' -e '/^$/d' \
+             {name}-encrypted.key | \
              openssl pkey -out {name}-plain.pem\n",
             key.id.short(SHORT_ID)
         )]);
