@@ -75,9 +75,9 @@ pub async fn sign_pushed(
     };
     let contents = async {
         let contents = pushed_contents(context, &request).await?;
-        let is_told =
+        let is_another =
             |content: &&Content| !ids.iter().any(|id| content.digest.hex().starts_with(id));
-        match contents.iter().find(is_told) {
+        match contents.iter().find(is_another) {
             Some(content) => Err(PushedError::Another { digest: content.digest.clone() }),
             None => Ok(contents),
         }
