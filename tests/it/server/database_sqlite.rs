@@ -130,6 +130,20 @@ fn a_flipped_page_is_refused() {
 }
 
 #[test]
+fn the_first_schema_is_brought_up_to_date_and_keeps_what_it_has() {
+    let world = World::used();
+    sqlite(&world.path(), "DROP INDEX server_key_by_id; UPDATE schema_version SET version = 1");
+    let store = world.open().unwrap();
+    assert_eq!(world.count(&store, 1).unwrap(), 21);
+    world.close(&store);
+    // It is there again, or this fails; and it is made once.
+    sqlite(&world.path(), "DROP INDEX server_key_by_id");
+    let store = world.open().unwrap();
+    world.close(&store);
+    sqlite(&world.path(), "CREATE INDEX server_key_by_id ON server_key (key_id)");
+}
+
+#[test]
 fn a_newer_schema_is_refused() {
     let world = World::used();
     let statement = "UPDATE schema_version SET version = 999";

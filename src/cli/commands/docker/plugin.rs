@@ -16,11 +16,11 @@ use crate::cli::run::Session;
 use crate::client::docker::Docker;
 use crate::oci::Reference;
 
-/// Install plugins that are signed: `docker plugin install`, `upgrade` and `push` as they were with
-/// content trust
+/// Have docker install and upgrade plugins that are signed, and sign what is pushed
 ///
-/// Takes the words of `docker plugin`. Trust says which digest the tag has, and docker is handed
-/// the tag with the digest; other commands are docker's alone.
+/// As `docker plugin install`, `upgrade` and `push` did with content trust. Takes the words of
+/// `docker plugin`. Trust says which digest the tag has, and docker is handed the tag with the
+/// digest; other commands are docker's alone.
 #[derive(Debug, clap::Args)]
 #[command(disable_help_flag = true)]
 pub struct Args {

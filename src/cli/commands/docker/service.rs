@@ -14,11 +14,11 @@ use crate::cli::error::CliError;
 use crate::cli::run::Session;
 use crate::client::docker::Docker;
 
-/// Have a swarm run what is signed: `docker service create` and `update` as they were with content
-/// trust
+/// Have docker make and update services of images that are signed
 ///
-/// Takes the words of `docker service`. Trust says which digest the tag has, and docker is handed
-/// the tag with the digest; other commands are docker's alone.
+/// As `docker service create` and `update` did with content trust. Takes the words of `docker
+/// service`. Trust says which digest the tag has, and docker is handed the tag with the digest;
+/// other commands are docker's alone.
 #[derive(Debug, clap::Args)]
 #[command(disable_help_flag = true)]
 pub struct Args {
