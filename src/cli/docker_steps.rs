@@ -220,21 +220,8 @@ pub fn push_and_sign(
     reference: &Reference,
     words: &[OsString],
 ) -> Result<(), CliError> {
-    let ui = session.ui;
     let mut contents = Vec::new();
-    let mut written: io::Result<()> = Ok(());
-    let code = docker.follow(words, None, &mut |line| {
-        contents.extend(pushed(line));
-        let shown = ui.data(line);
-        if written.is_ok() {
-            written = shown;
-        }
-    })?;
-    if code != 0 {
-        return Err(failed(code));
-    }
-    written?;
-    ui.line("Signing and pushing trust metadata")?;
+    follow_push(session, docker, words, &mut |line| contents.extend(pushed(line)))?;
     if contents.is_empty() {
         let words = "nothing was signed: docker does not say which digest it pushed";
         return Err(fail(session, FAILED, words));
@@ -243,6 +230,28 @@ pub fn push_and_sign(
     let signed = session
         .block_on(async { push(context, reference, contents).await.map_err(CliError::from) });
     say_pushed(session, reference, &tags.join(", "), signed)
+}
+
+/// Has docker push, shows what it says and passes each line on, and announces the signature.
+pub fn follow_push(
+    session: &Session,
+    docker: &Docker,
+    words: &[OsString],
+    take: &mut dyn FnMut(&[u8]),
+) -> Result<(), CliError> {
+    let mut written: io::Result<()> = Ok(());
+    let code = docker.follow(words, None, &mut |line| {
+        take(line);
+        let shown = session.ui.data(line);
+        if written.is_ok() {
+            written = shown;
+        }
+    })?;
+    if code != 0 {
+        return Err(failed(code));
+    }
+    written?;
+    Ok(session.ui.line("Signing and pushing trust metadata")?)
 }
 
 /// Says what came of signing what was pushed.

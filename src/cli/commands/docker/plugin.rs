@@ -7,7 +7,7 @@ use crate::actions::docker::plugin::{
 };
 use crate::cli::docker_flags::scan;
 use crate::cli::docker_steps::{
-    FAILED, fail, failed, is_enforced, say_known, say_pushed, unreadable, without_switch,
+    FAILED, fail, follow_push, is_enforced, say_known, say_pushed, unreadable, without_switch,
 };
 use crate::cli::docker_tables::{PLUGIN_INSTALL, PLUGIN_PUSH, PLUGIN_UPGRADE};
 use crate::cli::docker_words::of_image;
@@ -118,20 +118,10 @@ pub fn push(session: &Session, docker: &Docker, words: &[OsString]) -> Result<()
     let reference = tagged(&reference)?;
     let context = session.context()?;
     let mut ids = Vec::new();
-    let mut written = Ok(());
     let handed = without_switch(VERB, words, &scanned);
-    let code = docker.follow(&handed, None, &mut |line| {
+    follow_push(session, docker, &handed, &mut |line| {
         ids.extend(pushed_id(line).map(str::to_owned));
-        let shown = session.ui.data(line);
-        if written.is_ok() {
-            written = shown;
-        }
     })?;
-    if code != 0 {
-        return Err(failed(code));
-    }
-    written?;
-    session.ui.line("Signing and pushing trust metadata")?;
     let signed = session
         .block_on(async { sign_pushed(&context, &reference, &ids).await.map_err(CliError::from) });
     let tag = reference.tag().unwrap_or_default();
