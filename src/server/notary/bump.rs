@@ -1,17 +1,13 @@
 //! New timestamps and snapshots with versions far beyond those that are stored: after a server came
 //! back as it was some time ago, its clients have seen more than it knows of.
 
-use std::collections::BTreeMap;
-
 use crate::limits::MAX_VERSION;
 use crate::server::Server;
 use crate::server::meta::MetaError;
-use crate::server::meta::trust::NewFile;
 use crate::server::notary::Invalid;
 use crate::server::notary::publish::{Attempts, Prepared, Written, commit};
 use crate::server::notary::renewal::{Current, RenewalError, current};
 use crate::server::notary::validate::{held, next_version};
-use crate::tuf::metadata::FileMeta;
 use crate::tuf::{Gun, RoleName};
 
 /// How far versions jump.
@@ -109,7 +105,8 @@ pub async fn collections(server: &Server) -> Result<Vec<Gun>, MetaError> {
         let rows = reading.collections_from(after, AT_ONCE).await?;
         let Some(last) = rows.last() else { return Ok(found) };
         after = last.id;
-        let there = rows.iter().filter(|row| !row.deleted);
+        // A name of which nothing was published yet can have a row, too.
+        let there = rows.iter().filter(|row| row.seq > 0 && !row.deleted);
         found.extend(there.filter_map(|row| Gun::parse(&row.gun).ok()));
     }
 }
@@ -129,24 +126,15 @@ async fn prepare(
         let next = next_version(state, &role)?;
         jump.from(next).ok_or(Invalid::Exhausted { role })
     };
-    let signing = current.signing(server, gun);
-    let mut files: BTreeMap<RoleName, NewFile> = BTreeMap::new();
-    let mut meta = FileMeta::of(snapshot.raw());
-    let before = &snapshot.unverified().header;
-    let mut versions = (before.version, before.version);
-    if !owner_signs_snapshots {
-        versions.1 = beyond(RoleName::Snapshot)?;
-        let entries = snapshot.unverified().meta.clone();
-        let made = signing.snapshot(versions.1, entries, Some(before.expires.instant())).await?;
-        meta = FileMeta::of(&made.file.bytes);
-        files.insert(RoleName::Snapshot, made);
-    }
-    let header = &timestamp.body().header;
-    let version = beyond(RoleName::Timestamp)?;
-    let made = signing.timestamp(version, meta, Some(header.expires.instant())).await?;
-    files.insert(RoleName::Timestamp, made);
-    let bumped =
-        Bumped { timestamp: (header.version, version), snapshot: versions, owner_signs_snapshots };
+    let seen = snapshot.unverified().header.version;
+    let of_snapshot = (!owner_signs_snapshots).then(|| beyond(RoleName::Snapshot)).transpose()?;
+    let of_timestamp = beyond(RoleName::Timestamp)?;
+    let files = current.made_anew(server, gun, of_snapshot, of_timestamp).await?;
+    let bumped = Bumped {
+        timestamp: (timestamp.body().header.version, of_timestamp),
+        snapshot: (seen, of_snapshot.unwrap_or(seen)),
+        owner_signs_snapshots,
+    };
     Ok((current.prepared(gun, files, "trust.bump"), bumped))
 }
 

@@ -73,19 +73,10 @@ pub async fn renew(server: &Server, gun: &Gun, lead: Lead) -> Result<Renewal, Re
     if !snapshot_is_due && !ends(timestamp_expires, lead.timestamp) {
         return Ok(Renewal::Nothing);
     }
-    let signing = current.signing(server, gun);
-    let mut files: BTreeMap<RoleName, NewFile> = BTreeMap::new();
-    let mut meta = FileMeta::of(snapshot.raw());
-    if snapshot_is_due {
-        let version = next_version(state, &RoleName::Snapshot)?;
-        let entries = snapshot.unverified().meta.clone();
-        let made = signing.snapshot(version, entries, Some(snapshot_expires)).await?;
-        meta = FileMeta::of(&made.file.bytes);
-        files.insert(RoleName::Snapshot, made);
-    }
-    let version = next_version(state, &RoleName::Timestamp)?;
-    let made = signing.timestamp(version, meta, Some(timestamp_expires)).await?;
-    files.insert(RoleName::Timestamp, made);
+    let next = |role: RoleName| next_version(state, &role);
+    let of_snapshot = snapshot_is_due.then(|| next(RoleName::Snapshot)).transpose()?;
+    let of_timestamp = next(RoleName::Timestamp)?;
+    let files = current.made_anew(server, gun, of_snapshot, of_timestamp).await?;
     match commit(server, &current.prepared(gun, files, "trust.renew")).await? {
         Written::Done { .. } => Ok(Renewal::Done),
         Written::Stale => Ok(Renewal::Nothing),
@@ -129,9 +120,30 @@ pub(super) async fn current(server: &Server, gun: &Gun) -> Result<Option<Current
 }
 
 impl Current {
-    /// What the server signs with.
-    pub(super) fn signing<'a>(&'a self, server: &'a Server, gun: &'a Gun) -> Signing<'a> {
-        Signing { server, gun, root: self.root.body(), keys: &self.keys, at: self.at }
+    /// A timestamp of this version, and a snapshot if there is a version for it, that say what
+    /// those say that are there.
+    pub(super) async fn made_anew(
+        &self,
+        server: &Server,
+        gun: &Gun,
+        of_snapshot: Option<u64>,
+        of_timestamp: u64,
+    ) -> Result<BTreeMap<RoleName, NewFile>, SigningError> {
+        let signing =
+            Signing { server, gun, root: self.root.body(), keys: &self.keys, at: self.at };
+        let mut files = BTreeMap::new();
+        let mut meta = FileMeta::of(self.snapshot.raw());
+        if let Some(version) = of_snapshot {
+            let before = self.snapshot.unverified();
+            let expires = Some(before.header.expires.instant());
+            let made = signing.snapshot(version, before.meta.clone(), expires).await?;
+            meta = FileMeta::of(&made.file.bytes);
+            files.insert(RoleName::Snapshot, made);
+        }
+        let expires = Some(self.timestamp.body().header.expires.instant());
+        let made = signing.timestamp(of_timestamp, meta, expires).await?;
+        files.insert(RoleName::Timestamp, made);
+        Ok(files)
     }
 
     /// The server's own change of these files and nothing else. `action` is for the audit.

@@ -13,6 +13,8 @@ use trust::server::import::Outcome;
 use trust::server::import::keys::PastKeyError;
 use trust::server::import::notary::{Notary, Refused, TakenOver, TakeoverError};
 use trust::server::import::source::Source;
+use trust::server::notary::bump::collections;
+use trust::tuf::Gun;
 
 use super::World;
 use crate::peers::old_tables::{Dump, KeyColumns, OldCollection, OldFile, PASSPHRASE, VARIABLE};
@@ -266,6 +268,10 @@ fn keys_that_were_handed_out_there_neither_count_here_nor_are_forgotten() {
     let waits = ("old/staged", "timestamp", &staged.timestamp, false);
     let events = [other.sign("1")];
     world.takes_all_over(dump(&events, &[keys(&[&other]), vec![waits]].concat(), KeyColumns::All));
+    // Of a name that has keys and nothing else there is nothing to make anew.
+    let server = &world.server;
+    let names = server.runtime.block_on(collections(&server.server)).unwrap();
+    assert_eq!(names.iter().map(Gun::as_str).collect::<Vec<_>>(), ["old/other"]);
     let now = trust::clock::Clock::now(&world.clock).as_microsecond();
     let long_ago = now - 1_000_000 * 3600 * 24 * 100;
     let sql = |statement: &str| world.server.sql(statement, &[]);
